@@ -1,0 +1,1 @@
+//! Which model and adapter answers: scheduling, sessions, recording, training runs.

@@ -1,0 +1,1 @@
+//! LoRA and full-parameter training: pure algorithms over models and data.

@@ -1,0 +1,2 @@
+//! The recipe of the bundled model.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Session, catalog, planner rules, virtual tables and procedures.

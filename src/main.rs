@@ -1,0 +1,2 @@
+//! The hyprstream program.
+fn main() {}

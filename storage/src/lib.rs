@@ -1,0 +1,1 @@
+//! The sparse grid store, the catalog and the trajectory log.

@@ -1,0 +1,1 @@
+//! generate, embed, tokenize and the other SQL functions, one a file.
