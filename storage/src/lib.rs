@@ -1,1 +1,29 @@
 //! The sparse grid store, the catalog and the trajectory log.
+//!
+//! - [`GridStore`]: matrices under adapter / version / layer / module / matrix, with metadata, in one crash-safe,
+//!   memory-mapped, copy-on-write tree. Its superblock is the only commit point of everything in it. The
+//!   byte-level format is written in `docs/storage-format.md`.
+//! - [`Catalog`]: small ordered records in `sled` that refer to no weights.
+//! - [`TrajectoryLog`]: append-only checksummed segments.
+//! - [`DirectoryLock`]: one process a directory, and who that is.
+//!
+//! Invariants of the crate: no byte read from a file can make it panic, and none is trusted before its checksum
+//! was; nothing that an acknowledged durable commit can reach is ever written again; `unsafe` is in `backend::map`
+//! alone.
+
+mod catalog;
+mod error;
+mod grid;
+mod lock;
+mod trajectory;
+
+pub use catalog::{Catalog, CatalogChange};
+pub use error::{DisplayPath, Error, Holder, Result};
+pub use grid::{
+    DataType, Durability, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
+    VersionInfo, WriteTransaction,
+};
+pub use lock::DirectoryLock;
+pub use trajectory::{
+    Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan,
+};
