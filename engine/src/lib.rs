@@ -1,1 +1,42 @@
 //! Which model and adapter answers: scheduling, sessions, recording, training runs.
+//!
+//! The engine is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
+//! sockets: requests and rows are plain Rust structs.
+//!
+//! Invariants:
+//! - A [`Generation`] or a [`TrainingRun`] owns its work: dropping it stops the work within one decode or one step.
+//! - Whatever an answer came from is named by content: model hash, adapter version hash, parameters, prompt.
+//! - An adapter answers only from the base it was trained on; any other base is refused with both hashes.
+//! - A published version never changes; restoring or branching publishes another one.
+
+mod adapters;
+mod definitions;
+mod embed;
+mod engine;
+mod errors;
+mod generation;
+mod options;
+mod rows;
+mod score;
+mod settings;
+mod statistics;
+mod tokens;
+mod training;
+
+pub use adapters::RestoreSource;
+pub use definitions::TableDefinitions;
+pub use embed::{EmbedRequest, Embedding};
+pub use engine::Engine;
+pub use errors::{Error, Fault, Result};
+pub use generation::{
+    Completion, FinishReason, GenerateRequest, GeneratedToken, Generation, SamplingOptions,
+};
+pub use options::{EngineOptions, WeightPreference};
+pub use rows::{
+    AdapterRow, CheckpointRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
+    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch, WeightFilter,
+};
+pub use score::{Score, ScoreRequest};
+pub use settings::SettingRow;
+pub use statistics::StatisticRow;
+pub use training::{TrainRequest, TrainingEvent, TrainingRun};

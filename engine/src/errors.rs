@@ -1,0 +1,181 @@
+//! What can go wrong, sorted by whose fault it is.
+
+use std::path::PathBuf;
+
+/// The result of every engine call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whose fault an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller asked for something that cannot be done; asking differently helps.
+    Caller,
+    /// Something the machine ran out of, or that someone else holds; waiting or making room helps.
+    Resource,
+    /// Data on the disk is damaged or a file is not what it claims to be.
+    Data,
+    /// A defect of this program.
+    Internal,
+}
+
+/// Everything the engine refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No model has this name.
+    #[error("model \"{name}\" does not exist{}", suggestion(.nearest.as_deref()))]
+    UnknownModel {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest name that exists.
+        nearest: Option<String>,
+    },
+    /// No adapter, or no such version or tag of it, has this name.
+    #[error("adapter \"{name}\" does not exist{}", suggestion(.nearest.as_deref()))]
+    UnknownAdapter {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest name that exists.
+        nearest: Option<String>,
+    },
+    /// No object of this kind (a checkpoint, a training run, a setting) has this name.
+    #[error("{kind} \"{name}\" does not exist{}", suggestion(.nearest.as_deref()))]
+    UnknownObject {
+        /// What kind of object was asked for.
+        kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// The nearest name that exists.
+        nearest: Option<String>,
+    },
+    /// An object with this name is already there.
+    #[error("{kind} \"{name}\" already exists")]
+    AlreadyExists {
+        /// What kind of object it is.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// An object is in use and cannot be changed now.
+    #[error("{kind} \"{name}\" is in use: {reason}")]
+    InUse {
+        /// What kind of object it is.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Who uses it and what to do.
+        reason: String,
+    },
+    /// An argument has a value that cannot be used.
+    #[error("invalid {name} {value}: {reason}")]
+    Argument {
+        /// The argument's name, as in SQL.
+        name: &'static str,
+        /// The value that was given.
+        value: String,
+        /// Why it cannot be used, with the limit.
+        reason: String,
+    },
+    /// The prompt does not fit in the model's context.
+    #[error(
+        "the prompt has {prompt_tokens} tokens and the context of the model holds {context}; shorten the prompt or serve the model with a longer context"
+    )]
+    PromptTooLong {
+        /// Tokens of the prompt after the chat template.
+        prompt_tokens: usize,
+        /// Tokens the model's context holds.
+        context: usize,
+    },
+    /// The adapter was trained on another base model.
+    #[error(
+        "adapter \"{adapter}\" was trained on the model with hash {expected}, but this model has hash {found}; train the adapter again on this model, or name its own model"
+    )]
+    BaseMismatch {
+        /// The adapter, with its version.
+        adapter: String,
+        /// Content hash of the base it was trained on.
+        expected: String,
+        /// Content hash of the model that was asked to answer.
+        found: String,
+    },
+    /// The data directory is held by another process.
+    #[error("the data directory {} is in use by {holder}", .data_dir.display())]
+    Locked {
+        /// The directory.
+        data_dir: PathBuf,
+        /// Who holds it, in words.
+        holder: String,
+        /// The line that the holder announced (the server's address), when it announced one.
+        address: Option<String>,
+    },
+    /// The request was cancelled by its caller or by the engine's closing.
+    #[error("the request was cancelled")]
+    Cancelled,
+    /// The machine does not have what the request needs; the arithmetic is in the text.
+    #[error("{0}")]
+    Resource(String),
+    /// What was asked for is not available in this version.
+    #[error("{0} is not available in this version")]
+    Unsupported(String),
+    /// A model's file is malformed or incomplete.
+    #[error("model \"{model}\" cannot be used: {}: {reason}", .file.display())]
+    InvalidModel {
+        /// The model's name.
+        model: String,
+        /// The file at fault.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Stored data does not match its checksum or its format.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The operating system refused to read or write.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was being done, as a verb.
+        action: String,
+        /// The path it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A defect of this program.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+impl Error {
+    /// Whose fault the error is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownModel { .. }
+            | Self::UnknownAdapter { .. }
+            | Self::UnknownObject { .. }
+            | Self::AlreadyExists { .. }
+            | Self::Argument { .. }
+            | Self::PromptTooLong { .. }
+            | Self::BaseMismatch { .. }
+            | Self::Unsupported(_)
+            | Self::Cancelled => Fault::Caller,
+            Self::InUse { .. } | Self::Locked { .. } | Self::Resource(_) | Self::Io { .. } => Fault::Resource,
+            Self::InvalidModel { .. } | Self::Corrupt(_) => Fault::Data,
+            Self::Internal(_) => Fault::Internal,
+        }
+    }
+
+    /// An [`Error::Argument`] for a value that can be displayed.
+    pub(crate) fn argument(name: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Argument {
+            name,
+            value: value.to_string(),
+            reason: reason.into(),
+        }
+    }
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest
+        .map(|name| format!("; did you mean \"{name}\"?"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! Training runs: from prompt and completion pairs to a published version.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+
+use crate::engine::Engine;
+use crate::errors::{Error, Result};
+use crate::rows::{TrainingRunRow, TrainingStepRow};
+
+/// A request to train an adapter; every `None` takes the default for the base model. Names are PEFT's.
+#[derive(Debug, Clone, Default)]
+pub struct TrainRequest {
+    /// The adapter whose next version is published.
+    pub name: String,
+    /// The model to train on; `None` is the default one.
+    pub base_model: Option<String>,
+    /// Prompts and completions to train on.
+    pub pairs: Vec<(String, String)>,
+    /// Prompts and completions to measure on after each epoch; may be empty.
+    pub validation: Vec<(String, String)>,
+    /// Rows of the training query that were left out because prompt or completion was NULL.
+    pub skipped: u64,
+    /// The query the pairs came from, kept with the version.
+    pub data_query: String,
+    /// Rank.
+    pub r: Option<u32>,
+    /// Alpha; the weights are scaled by alpha / r.
+    pub lora_alpha: Option<f32>,
+    /// PEFT names of modules, or `all-linear`.
+    pub target_modules: Option<Vec<String>>,
+    /// Dropout before A.
+    pub lora_dropout: Option<f32>,
+    /// Peak learning rate.
+    pub learning_rate: Option<f32>,
+    /// Passes over the pairs.
+    pub epochs: Option<u32>,
+    /// Pairs a step.
+    pub batch_size: Option<u32>,
+    /// The most tokens that a row may have.
+    pub max_seq_len: Option<u32>,
+    /// `linear`, `cosine` or `constant`.
+    pub lr_scheduler_type: Option<String>,
+    /// Share of the steps in which the learning rate rises.
+    pub warmup_ratio: Option<f32>,
+    /// Gradients are scaled down to this norm.
+    pub max_grad_norm: Option<f32>,
+    /// AdamW's decay.
+    pub weight_decay: Option<f32>,
+    /// Share of the weights held at zero; only 0 is available.
+    pub sparsity: Option<f32>,
+    /// Weight of the penalty for leaving earlier tasks' weights; only 0 is available.
+    pub ewc_lambda: Option<f32>,
+    /// Seed of initialisation, order and dropout; `None` is 0.
+    pub seed: Option<u64>,
+}
+
+/// What a run reports as it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainingEvent {
+    /// The data was accepted and the first step begins.
+    Started {
+        /// The run's number.
+        run_id: u64,
+        /// Steps planned.
+        total_steps: u64,
+        /// Examples it trains on.
+        examples: u64,
+        /// Rows left out because of NULL.
+        skipped: u64,
+    },
+    /// A step was made.
+    Step(TrainingStepRow),
+    /// A sentence about progress and the time left, about once a second.
+    Progress(String),
+    /// The new version answers from now on; the last event of a run.
+    Published {
+        /// The adapter.
+        name: String,
+        /// Its new version.
+        version: u64,
+    },
+}
+
+/// A run in progress. Dropping it cancels the run within one step; nothing is published then.
+#[derive(Debug)]
+pub struct TrainingRun {
+    run_id: u64,
+}
+
+impl TrainingRun {
+    /// The run's number.
+    pub fn run_id(&self) -> u64 {
+        self.run_id
+    }
+}
+
+impl Stream for TrainingRun {
+    type Item = Result<TrainingEvent>;
+
+    fn poll_next(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(Err(Error::Unsupported("training".to_owned()))))
+    }
+}
+
+impl Engine {
+    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
+    pub async fn train(&self, _request: TrainRequest) -> Result<TrainingRun> {
+        Err(Error::Unsupported("training".to_owned()))
+    }
+
+    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
+    pub fn cancel_training(&self, _run_id: u64) -> Result<()> {
+        Err(Error::Unsupported("training".to_owned()))
+    }
+
+    /// All training runs, by number.
+    pub fn training_runs(&self) -> Result<Vec<TrainingRunRow>> {
+        Err(Error::Unsupported("training".to_owned()))
+    }
+
+    /// The steps of one run, or of all runs, in order.
+    pub fn training_steps(&self, _run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
+        Err(Error::Unsupported("training".to_owned()))
+    }
+}
