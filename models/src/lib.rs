@@ -1,1 +1,22 @@
 //! Model files, tokenizers, chat templates and the llama.cpp runtime.
+//!
+//! A model is a Hugging Face directory or a GGUF file of the llama, qwen2 or qwen3 family. Both are validated
+//! whole before anything is built on them: malformed input is an [`Error::Invalid`] with the file and the
+//! reason, never a panic, and llama.cpp sees nothing that was not validated.
+//!
+//! The crate knows nothing of storage, SQL or sessions.
+
+mod config;
+mod error;
+mod hash;
+mod lora;
+mod memory_map;
+mod safetensors;
+mod tensors;
+
+pub use config::{Architecture, ModelConfig, RopeScaling};
+pub use error::{Error, Result};
+pub use hash::ContentHash;
+pub use lora::{LoraMatrix, LoraWeights, Module};
+pub use safetensors::SafetensorsModel;
+pub use tensors::TensorSource;
