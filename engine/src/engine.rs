@@ -1,6 +1,6 @@
 //! The engine itself: opening, closing, and the calls that answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::embed::{EmbedRequest, Embedding};
@@ -9,6 +9,15 @@ use crate::generation::{Completion, GenerateRequest, Generation};
 use crate::options::EngineOptions;
 use crate::rows::{ModelRow, SessionRow, TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow};
 use crate::score::{Score, ScoreRequest};
+
+/// The process that holds a data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id, when it is known.
+    pub pid: Option<u32>,
+    /// What it announced, such as its server's address; may be empty.
+    pub address: String,
+}
 
 /// A data directory opened for answering and training.
 #[derive(Debug)]
@@ -30,6 +39,27 @@ impl Engine {
     /// Cancels what runs, writes what is pending and stops every thread. Further calls fail with [`Error::Cancelled`].
     pub fn close(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Who holds a data directory now; `None` when nobody does.
+    pub fn holder(data_dir: &Path) -> Result<Option<Holder>> {
+        let _ = data_dir;
+        Err(Error::Unsupported("holder".to_owned()))
+    }
+
+    /// Where the files of users' tables are kept.
+    pub fn tables_dir(&self) -> PathBuf {
+        self.options.data_dir.join("tables")
+    }
+
+    /// The directory under which SQL may read and write files.
+    pub fn files_dir(&self) -> PathBuf {
+        self.options.data_dir.join("files")
+    }
+
+    /// Name of the model that answers when a request names none.
+    pub fn default_model(&self) -> Result<String> {
+        Err(Error::Unsupported("default_model".to_owned()))
     }
 
     /// The directory that was opened.

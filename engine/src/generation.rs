@@ -56,6 +56,8 @@ pub struct GenerateRequest {
     pub sampling: SamplingOptions,
     /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
+    /// Whom the request is for (a connection, a session): waiting requests of different clients take turns.
+    pub client: u64,
     /// Record a trajectory; `None` follows the setting `hyprstream.record_trajectories`.
     pub record: Option<bool>,
 }
@@ -73,6 +75,7 @@ impl GenerateRequest {
             max_tokens: 256,
             sampling: SamplingOptions::default(),
             stop: Vec::new(),
+            client: 0,
             record: None,
         }
     }
@@ -106,7 +109,7 @@ impl fmt::Display for FinishReason {
     }
 }
 
-/// One token of an answer, as it is decoded.
+/// One token of an answer, as it is decoded; the token that ends the turn comes too, with an empty text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneratedToken {
     /// Its position in the answer, from 0.
@@ -136,7 +139,7 @@ pub struct Completion {
     pub provenance: String,
     /// Tokens of the prompt, chat template included.
     pub prompt_tokens: usize,
-    /// Tokens generated.
+    /// Tokens generated, the end of the turn included.
     pub completion_tokens: usize,
     /// Milliseconds from the request to its first token.
     pub time_to_first_token_ms: f64,

@@ -26,7 +26,7 @@ mod training;
 pub use adapters::RestoreSource;
 pub use definitions::TableDefinitions;
 pub use embed::{EmbedRequest, Embedding};
-pub use engine::Engine;
+pub use engine::{Engine, Holder};
 pub use errors::{Error, Fault, Result};
 pub use generation::{
     Completion, FinishReason, GenerateRequest, GeneratedToken, Generation, SamplingOptions,
