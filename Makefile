@@ -1,0 +1,42 @@
+# Every command that this project has. `make` alone lists them.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+export HYPRSTREAM_BIN := $(abspath $(TARGET))/release/hyprstream
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test clients soak fuzz bench lint build prerequisites
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## build in release, start the server, run a session through psql and leave it running
+	@demo/run
+
+test: prerequisites ## run every test, the heavy ones at reduced counts (ten minutes once dependencies are built)
+	@test -d "$(TARGET)/debug/deps" || echo "First build: DataFusion and llama.cpp are compiled, about 15 minutes on two cores."
+	$(CARGO) test --workspace --locked
+
+clients: prerequisites ## psql, Arrow FlightSQL and tokio-postgres clients at full counts, with the trained psql adapter and its control
+	HYPRSTREAM_FULL=1 $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 psql flight streaming adapter
+
+soak: prerequisites ## the crash, corruption and fault tests at full counts
+	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill
+	HYPRSTREAM_FULL=1 $(CARGO) test --locked -p hyprstream-storage
+
+fuzz: prerequisites ## fuzz the file formats
+
+bench: build ## measure against the peers, both sides in one run
+
+lint: prerequisites ## formatting, clippy without warnings, licences and advisories
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed (cargo install cargo-deny); licences and advisories were not checked."; fi
+
+build: prerequisites
+	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, about 20 minutes on two cores."
+	$(CARGO) build --release --locked
+
+prerequisites:
+	@scripts/prerequisites

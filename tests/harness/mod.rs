@@ -1,0 +1,28 @@
+//! What the tests share: a running server, connections to it, and counts that the environment can raise.
+
+mod connection;
+mod server;
+mod training;
+
+pub use connection::{Connection, SqlError};
+pub use server::Server;
+pub use training::{TrainedServer, create_lessons, exact_share, train, training_call};
+
+/// The repository's root.
+pub fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A count that the environment may set; `HYPRSTREAM_FULL=1` picks the full one.
+pub fn count(variable: &str, reduced: usize, full: usize) -> usize {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a whole number")),
+        Err(_) if is_full() => full,
+        Err(_) => reduced,
+    }
+}
+
+/// Whether the heavy tests run at the counts that are promised rather than at the quick ones.
+pub fn is_full() -> bool {
+    std::env::var("HYPRSTREAM_FULL").is_ok_and(|value| value == "1")
+}

@@ -1,0 +1,18 @@
+//! The whole product through its real doors: every test starts the real server binary on a data directory
+//! of its own and talks to it with clients that exist outside this project.
+
+mod harness;
+
+mod adapters;
+mod cancel;
+mod dependencies;
+mod documentation;
+mod durability;
+mod flight;
+mod kill;
+mod psql;
+mod psql_adapter;
+mod recording;
+mod slt;
+mod streaming;
+mod tidy;
