@@ -25,7 +25,9 @@ async fn cancelled_after(connection: &Connection, sql: &str, rows: usize) -> Dur
             Some(Err(error)) => {
                 let code = error.as_db_error().map(|e| e.code().code().to_owned());
                 assert_eq!(code.as_deref(), Some("57014"), "{error}");
-                return asked.map(|at: Instant| at.elapsed()).expect("it failed before it was cancelled");
+                return asked
+                    .map(|at: Instant| at.elapsed())
+                    .expect("it failed before it was cancelled");
             }
             None => panic!("the statement ended although it was cancelled"),
         }
@@ -69,7 +71,10 @@ async fn cancelling_a_batch_stops_the_decoding_and_leaves_the_connection_usable(
     let token = connection.client.cancel_token();
     let canceller = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        token.cancel_query(tokio_postgres::NoTls).await.expect("the server takes a cancel request");
+        token
+            .cancel_query(tokio_postgres::NoTls)
+            .await
+            .expect("the server takes a cancel request");
         Instant::now()
     });
     let error = connection.error(MANY).await;
@@ -89,8 +94,13 @@ async fn cancelling_a_training_run_publishes_nothing_and_the_next_run_works() {
     let took = cancelled_after(&connection, &long, 3).await;
     assert!(took < PROMPTLY, "it took {took:?}");
     assert_eq!(connection.value("SELECT count(*) FROM adapters").await, "0");
-    assert_eq!(connection.value("SELECT status FROM training_runs").await, "cancelled");
-    connection.run(&training_call("words", "").replace("epochs => 40", "epochs => 2")).await;
+    assert_eq!(
+        connection.value("SELECT status FROM training_runs").await,
+        "cancelled"
+    );
+    connection
+        .run(&training_call("words", "").replace("epochs => 40", "epochs => 2"))
+        .await;
     assert_eq!(connection.value("SELECT count(*) FROM adapters").await, "1");
 }
 
@@ -103,7 +113,10 @@ async fn a_client_that_hangs_up_stops_its_work() {
         let _ = connection.try_rows(MANY).await;
     });
     tokio::time::sleep(Duration::from_millis(700)).await;
-    assert!(watcher.statistic("completion_tokens").await > 0.0, "the work had not begun");
+    assert!(
+        watcher.statistic("completion_tokens").await > 0.0,
+        "the work had not begun"
+    );
     work.abort();
     let _ = work.await;
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -11,11 +11,18 @@ fn read(path: &str) -> String {
 
 /// The names in backquotes that begin the headings of one section of a document.
 fn headings(text: &str, section: &str) -> BTreeSet<String> {
-    let start = text.find(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("there is no section {section}"));
+    let start = text
+        .find(&format!("\n## {section}\n"))
+        .unwrap_or_else(|| panic!("there is no section {section}"));
     let body = &text[start + 4..];
     let body = body.find("\n## ").map_or(body, |end| &body[..end]);
     body.lines()
-        .filter_map(|line| line.strip_prefix("### `")?.split(['`', '(']).next().map(str::to_owned))
+        .filter_map(|line| {
+            line.strip_prefix("### `")?
+                .split(['`', '('])
+                .next()
+                .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -23,23 +30,39 @@ fn headings(text: &str, section: &str) -> BTreeSet<String> {
 fn every_make_command_that_is_mentioned_exists() {
     let makefile = read("Makefile");
     let mut mentioned = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/sql.md",
+        "docs/configuration.md",
+    ] {
         for word in read(document).split("make ").skip(1) {
             let target: String = word.chars().take_while(char::is_ascii_lowercase).collect();
             let is_command = makefile.contains(&format!("\n{target}: "));
-            assert!(is_command || !word.starts_with(&format!("{target}`")), "{document} mentions make {target}");
+            assert!(
+                is_command || !word.starts_with(&format!("{target}`")),
+                "{document} mentions make {target}"
+            );
             mentioned += usize::from(is_command);
         }
     }
     assert!(mentioned >= 4, "the documents name the commands");
     let readme = read("README.md");
     let first = readme.find("make ").expect("a command");
-    assert!(readme[first..].starts_with("make demo"), "the first command of the README is make demo");
+    assert!(
+        readme[first..].starts_with("make demo"),
+        "the first command of the README is make demo"
+    );
 }
 
 #[test]
 fn every_file_that_a_document_links_to_exists() {
-    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/sql.md",
+        "docs/configuration.md",
+    ] {
         let text = read(document);
         let directory = root().join(document).parent().expect("a directory").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -57,7 +80,11 @@ fn the_configuration_reference_is_what_the_program_knows() {
         .args(["config", "show"])
         .output()
         .expect("hyprstream can be executed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let shown = String::from_utf8(output.stdout).expect("UTF-8");
     let known: BTreeSet<String> = shown
         .lines()
@@ -74,7 +101,9 @@ async fn the_sql_reference_names_every_table_setting_and_function() {
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let names = |rows: Vec<Vec<Option<String>>>| -> BTreeSet<String> {
-        rows.into_iter().map(|row| row[0].clone().expect("a name")).collect()
+        rows.into_iter()
+            .map(|row| row[0].clone().expect("a name"))
+            .collect()
     };
     let tables = connection
         .rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'hyprstream'")
@@ -84,6 +113,9 @@ async fn the_sql_reference_names_every_table_setting_and_function() {
     assert_eq!(headings(&reference, "Settings"), names(settings));
     for function in headings(&reference, "Functions") {
         let error = connection.error(&format!("SELECT {function}()")).await;
-        assert!(!error.message.contains("did you mean"), "{function} is in the reference: {error}");
+        assert!(
+            !error.message.contains("did you mean"),
+            "{function} is in the reference: {error}"
+        );
     }
 }

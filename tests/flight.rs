@@ -29,11 +29,17 @@ async fn client(server: &Server) -> FlightSqlServiceClient<Channel> {
 /// The batches of a statement, each with the moment it arrived.
 async fn batches(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<(Duration, RecordBatch)> {
     let start = Instant::now();
-    let info = client.execute(sql.to_owned(), None).await.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
+    let info = client
+        .execute(sql.to_owned(), None)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
     let mut received = Vec::new();
     for endpoint in info.endpoint {
         let ticket = endpoint.ticket.expect("an endpoint has a ticket");
-        let mut stream = client.do_get(ticket).await.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
+        let mut stream = client
+            .do_get(ticket)
+            .await
+            .unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
         while let Some(batch) = stream.next().await {
             let batch = batch.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
             if batch.num_rows() > 0 {
@@ -48,10 +54,17 @@ async fn batches(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec
 async fn cells(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<Vec<String>> {
     let text = |batch: &RecordBatch, row: usize| {
         let cell = |column: &dyn Array| array_value_to_string(column, row).expect("a printable value");
-        batch.columns().iter().map(|column| cell(column.as_ref())).collect()
+        batch
+            .columns()
+            .iter()
+            .map(|column| cell(column.as_ref()))
+            .collect()
     };
     let received = batches(client, sql).await;
-    received.iter().flat_map(|(_, batch)| (0..batch.num_rows()).map(move |row| text(batch, row))).collect()
+    received
+        .iter()
+        .flat_map(|(_, batch)| (0..batch.num_rows()).map(move |row| text(batch, row)))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +98,10 @@ async fn flight_streams_tokens_as_they_are_decoded() {
     let tokens: usize = received.iter().map(|(_, batch)| batch.num_rows()).sum();
     assert!(tokens > 100, "only {tokens} tokens came");
     let (first, last) = (received[0].0, received[received.len() - 1].0);
-    assert!(first < last / 4, "the first of {tokens} tokens came after {first:?} of {last:?}");
+    assert!(
+        first < last / 4,
+        "the first of {tokens} tokens came after {first:?} of {last:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +112,10 @@ async fn flight_streams_the_steps_of_a_training_run() {
     let received = batches(&mut flight, &training_call("words", "")).await;
     let steps: usize = received.iter().map(|(_, batch)| batch.num_rows()).sum();
     assert_eq!(steps, 40);
-    assert!(received[0].0 < received[received.len() - 1].0 / 2, "the steps came at once");
+    assert!(
+        received[0].0 < received[received.len() - 1].0 / 2,
+        "the steps came at once"
+    );
     let answer = cells(
         &mut flight,
         "SELECT generate('What is the code word for tiger?', adapter => 'words', max_tokens => 12)",
@@ -113,9 +132,16 @@ async fn flight_moves_embeddings_as_fixed_size_lists_of_unit_length() {
     let list = received[0].1.column(0).as_fixed_size_list();
     let values = list.value(0);
     let values = values.as_primitive::<Float32Type>().values();
-    let norm = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let norm = values
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt();
     assert!((norm - 1.0).abs() < 1e-4, "the norm is {norm}");
-    assert_eq!(values.len(), usize::try_from(list.value_length()).expect("a length"));
+    assert_eq!(
+        values.len(),
+        usize::try_from(list.value_length()).expect("a length")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +160,11 @@ async fn dropping_a_flight_stream_stops_the_decoding() {
     let before = watcher.statistic("completion_tokens").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let after = watcher.statistic("completion_tokens").await;
-    assert!((after - before).abs() < 0.5, "{} tokens were decoded for nobody", after - before);
+    assert!(
+        (after - before).abs() < 0.5,
+        "{} tokens were decoded for nobody",
+        after - before
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,9 +178,16 @@ async fn flight_reports_a_mistake_with_the_name_and_the_nearest_one() {
             let ticket = info.endpoint[0].ticket.clone().expect("a ticket");
             match flight.do_get(ticket).await {
                 Err(error) => error.to_string(),
-                Ok(stream) => stream.try_collect::<Vec<_>>().await.expect_err("it must fail").to_string(),
+                Ok(stream) => stream
+                    .try_collect::<Vec<_>>()
+                    .await
+                    .expect_err("it must fail")
+                    .to_string(),
             }
         }
     };
-    assert!(error.contains("bundeld") && error.contains("\"bundled\""), "{error}");
+    assert!(
+        error.contains("bundeld") && error.contains("\"bundled\""),
+        "{error}"
+    );
 }

@@ -51,7 +51,8 @@ async fn everything_acknowledged_survives_kill_9() {
         tokio::time::sleep(Duration::from_millis(random.random_range(20..2500))).await;
         directory = server.kill();
         for task in work {
-            task.await.expect("a client fails only because its server is gone");
+            task.await
+                .expect("a client fails only because its server is gone");
         }
         if kills > 10 {
             println!("{} of {kills} kills survived", round + 1);
@@ -59,20 +60,35 @@ async fn everything_acknowledged_survives_kill_9() {
     }
     let server = Server::start_in(directory).await;
     check(&server.connect().await, &acknowledged, kills).await;
-    let (inserted, published) =
-        (acknowledged.inserted.load(Ordering::SeqCst), acknowledged.published.load(Ordering::SeqCst));
+    let (inserted, published) = (
+        acknowledged.inserted.load(Ordering::SeqCst),
+        acknowledged.published.load(Ordering::SeqCst),
+    );
     println!("{kills} kills, {inserted} inserts and {published} adapter versions acknowledged (seed {seed})");
-    assert!(inserted > 0 && published > 0, "nothing was acknowledged, so nothing was proved");
+    assert!(
+        inserted > 0 && published > 0,
+        "nothing was acknowledged, so nothing was proved"
+    );
 }
 
 /// Inserts one number after another until the server is gone.
 async fn insert(connection: Connection, acknowledged: Arc<Acknowledged>) {
-    let start = connection.try_rows("SELECT coalesce(max(n), 0) FROM numbers").await;
+    let start = connection
+        .try_rows("SELECT coalesce(max(n), 0) FROM numbers")
+        .await;
     let Ok(rows) = start else { return };
-    let mut next: u64 = rows[0][0].as_deref().expect("a number").parse().expect("a number");
+    let mut next: u64 = rows[0][0]
+        .as_deref()
+        .expect("a number")
+        .parse()
+        .expect("a number");
     loop {
         next += 1;
-        if connection.try_rows(&format!("INSERT INTO numbers VALUES ({next})")).await.is_err() {
+        if connection
+            .try_rows(&format!("INSERT INTO numbers VALUES ({next})"))
+            .await
+            .is_err()
+        {
             return;
         }
         acknowledged.inserted.fetch_max(next, Ordering::SeqCst);
@@ -88,9 +104,15 @@ async fn train(connection: Connection, acknowledged: Arc<Acknowledged>) {
         if connection.try_rows(call).await.is_err() {
             return;
         }
-        let version = connection.try_rows("SELECT max(version) FROM adapters WHERE name = 'words'").await;
+        let version = connection
+            .try_rows("SELECT max(version) FROM adapters WHERE name = 'words'")
+            .await;
         let Ok(rows) = version else { return };
-        let version = rows[0][0].as_deref().expect("a version").parse().expect("a number");
+        let version = rows[0][0]
+            .as_deref()
+            .expect("a version")
+            .parse()
+            .expect("a number");
         acknowledged.published.fetch_max(version, Ordering::SeqCst);
     }
 }
@@ -98,7 +120,10 @@ async fn train(connection: Connection, acknowledged: Arc<Acknowledged>) {
 /// Takes one checkpoint after another, of the run or of the newest version, until the server is gone.
 async fn checkpoint(connection: Connection) {
     loop {
-        match connection.try_rows("CALL checkpoint_adapter(name => 'words')").await {
+        match connection
+            .try_rows("CALL checkpoint_adapter(name => 'words')")
+            .await
+        {
             Err(error) if error.code == "-----" => return,
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -109,7 +134,8 @@ async fn checkpoint(connection: Connection) {
 async fn create_tables(connection: Connection, acknowledged: Arc<Acknowledged>) {
     let start = acknowledged.tables.load(Ordering::SeqCst);
     for next in start + 1.. {
-        let sql = format!("CREATE TABLE IF NOT EXISTS t{next} AS SELECT value FROM generate_series(1, {next})");
+        let sql =
+            format!("CREATE TABLE IF NOT EXISTS t{next} AS SELECT value FROM generate_series(1, {next})");
         if connection.try_rows(&sql).await.is_err() {
             return;
         }
@@ -121,10 +147,17 @@ async fn create_tables(connection: Connection, acknowledged: Arc<Acknowledged>) 
 /// Compares what is there with what was acknowledged.
 async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usize) {
     let inserted = acknowledged.inserted.load(Ordering::SeqCst);
-    let row = connection.rows("SELECT count(*), count(DISTINCT n), coalesce(max(n), 0) FROM numbers").await;
-    let numbers: Vec<u64> =
-        row[0].iter().map(|cell| cell.as_deref().expect("a number").parse().expect("a number")).collect();
-    assert!(numbers[0] == numbers[1] && numbers[1] == numbers[2], "round {round}: rows are lost or doubled: {row:?}");
+    let row = connection
+        .rows("SELECT count(*), count(DISTINCT n), coalesce(max(n), 0) FROM numbers")
+        .await;
+    let numbers: Vec<u64> = row[0]
+        .iter()
+        .map(|cell| cell.as_deref().expect("a number").parse().expect("a number"))
+        .collect();
+    assert!(
+        numbers[0] == numbers[1] && numbers[1] == numbers[2],
+        "round {round}: rows are lost or doubled: {row:?}"
+    );
     assert!(
         numbers[2] == inserted || numbers[2] == inserted + 1,
         "round {round}: {inserted} inserts were acknowledged, {} are there",
@@ -133,12 +166,25 @@ async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usiz
     acknowledged.inserted.fetch_max(numbers[2], Ordering::SeqCst);
 
     let published = acknowledged.published.load(Ordering::SeqCst);
-    let versions = connection.rows("SELECT version FROM adapters WHERE name = 'words' ORDER BY version").await;
-    let versions: Vec<u64> =
-        versions.iter().map(|row| row[0].as_deref().expect("a version").parse().expect("a number")).collect();
-    assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>(), "round {round}");
-    assert!(versions.len() as u64 >= published, "round {round}: version {published} is gone: {versions:?}");
-    acknowledged.published.fetch_max(versions.len() as u64, Ordering::SeqCst);
+    let versions = connection
+        .rows("SELECT version FROM adapters WHERE name = 'words' ORDER BY version")
+        .await;
+    let versions: Vec<u64> = versions
+        .iter()
+        .map(|row| row[0].as_deref().expect("a version").parse().expect("a number"))
+        .collect();
+    assert_eq!(
+        versions,
+        (1..=versions.len() as u64).collect::<Vec<_>>(),
+        "round {round}"
+    );
+    assert!(
+        versions.len() as u64 >= published,
+        "round {round}: version {published} is gone: {versions:?}"
+    );
+    acknowledged
+        .published
+        .fetch_max(versions.len() as u64, Ordering::SeqCst);
     if let Some(newest) = versions.last() {
         let whole = connection
             .rows(&format!(
@@ -146,13 +192,23 @@ async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usiz
                  bool_and(value = value AND abs(value) < 100) FROM adapter_weights('words@{newest}')"
             ))
             .await;
-        assert_eq!(whole, [[Some("t".to_owned()), Some("t".to_owned())]], "round {round}");
-        connection.run("SELECT generate('Hello', adapter => 'words', max_tokens => 2)").await;
+        assert_eq!(
+            whole,
+            [[Some("t".to_owned()), Some("t".to_owned())]],
+            "round {round}"
+        );
+        connection
+            .run("SELECT generate('Hello', adapter => 'words', max_tokens => 2)")
+            .await;
     }
     for table in 1..=acknowledged.tables.load(Ordering::SeqCst) {
         let rows = connection.value(&format!("SELECT count(*) FROM t{table}")).await;
         assert_eq!(rows, table.to_string(), "round {round}");
     }
     let unfinished = "SELECT count(*) FROM training_runs WHERE status = 'running'";
-    assert_eq!(connection.value(unfinished).await, "0", "round {round}: a run that was killed still claims to run");
+    assert_eq!(
+        connection.value(unfinished).await,
+        "0",
+        "round {round}: a run that was killed still claims to run"
+    );
 }

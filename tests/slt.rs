@@ -26,7 +26,10 @@ impl AsyncDB for Wire {
             }
         }
         Ok(match columns {
-            Some(count) => DBOutput::Rows { types: vec![DefaultColumnType::Any; count], rows },
+            Some(count) => DBOutput::Rows {
+                types: vec![DefaultColumnType::Any; count],
+                rows,
+            },
             None => DBOutput::StatementComplete(affected),
         })
     }
@@ -78,4 +81,16 @@ macro_rules! files {
     };
 }
 
-files!(bad_input, embed, errors, generate, lazy, plans, settings, system_tables, tables, tokenize, training);
+files!(
+    bad_input,
+    embed,
+    errors,
+    generate,
+    lazy,
+    plans,
+    settings,
+    system_tables,
+    tables,
+    tokenize,
+    training
+);

@@ -38,8 +38,16 @@ async fn the_first_token_arrives_before_the_last_is_decoded() {
     let times = arrivals(&connection, &format!("SELECT * FROM {LONG}")).await;
     assert!(times.len() > 100, "only {} tokens came", times.len());
     let (first, last) = (times[0], times[times.len() - 1]);
-    assert!(first < last / 4, "the first of {} tokens came after {first:?} of {last:?}", times.len());
-    assert!(moments(&times) > 20, "the tokens came in {} lumps", moments(&times));
+    assert!(
+        first < last / 4,
+        "the first of {} tokens came after {first:?} of {last:?}",
+        times.len()
+    );
+    assert!(
+        moments(&times) > 20,
+        "the tokens came in {} lumps",
+        moments(&times)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +60,11 @@ async fn tokens_stream_for_every_row_of_a_lateral_join() {
                seed => s.seed, max_tokens => 150) AS g";
     let times = arrivals(&connection, sql).await;
     assert!(times.len() > 100, "only {} tokens came", times.len());
-    assert!(times[0] < times[times.len() - 1] / 4, "nothing came before {:?}", times[0]);
+    assert!(
+        times[0] < times[times.len() - 1] / 4,
+        "nothing came before {:?}",
+        times[0]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,14 +75,24 @@ async fn the_extended_protocol_streams_too() {
     let start = Instant::now();
     let none: [&str; 0] = [];
     let sql = format!("SELECT token FROM {LONG}");
-    let mut rows = Box::pin(connection.client.query_raw(&sql, none).await.expect("the query starts"));
+    let mut rows = Box::pin(
+        connection
+            .client
+            .query_raw(&sql, none)
+            .await
+            .expect("the query starts"),
+    );
     let mut times = Vec::new();
     while let Some(row) = rows.next().await {
         row.expect("a row");
         times.push(start.elapsed());
     }
     assert!(times.len() > 100, "only {} tokens came", times.len());
-    assert!(times[0] < times[times.len() - 1] / 4, "nothing came before {:?}", times[0]);
+    assert!(
+        times[0] < times[times.len() - 1] / 4,
+        "nothing came before {:?}",
+        times[0]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,9 +102,17 @@ async fn a_training_run_gives_a_row_a_step_as_it_happens_and_notices_with_the_ti
     create_lessons(&connection).await;
     let times = arrivals(&connection, &training_call("words", "")).await;
     assert_eq!(times.len(), 40);
-    assert!(times[4] < times[39] / 2, "the fifth of 40 steps came after {:?} of {:?}", times[4], times[39]);
+    assert!(
+        times[4] < times[39] / 2,
+        "the fifth of 40 steps came after {:?} of {:?}",
+        times[4],
+        times[39]
+    );
     let notices = connection.notices();
-    assert!(notices.iter().any(|text| text.contains("left")), "no notice tells the time left: {notices:?}");
+    assert!(
+        notices.iter().any(|text| text.contains("left")),
+        "no notice tells the time left: {notices:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +125,9 @@ async fn the_rows_of_a_batch_arrive_in_their_order() {
              max_tokens => 1 + (40 - id)) FROM (SELECT value AS id FROM generate_series(1, 40)) ORDER BY id",
         )
         .await;
-    let ids: Vec<usize> = rows.iter().map(|row| row[0].as_deref().expect("an id").parse().expect("a number")).collect();
+    let ids: Vec<usize> = rows
+        .iter()
+        .map(|row| row[0].as_deref().expect("an id").parse().expect("a number"))
+        .collect();
     assert_eq!(ids, (1..=40).collect::<Vec<_>>());
 }

@@ -37,7 +37,11 @@ fn files(extension: &str) -> Vec<PathBuf> {
         .current_dir(root())
         .output()
         .expect("git can be executed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout)
         .expect("paths are UTF-8")
         .lines()
@@ -65,7 +69,10 @@ fn unsafe_stands_only_in_the_modules_named_for_it() {
         }
         for (number, line) in read(&path).lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            if code.contains("unsafe ") || code.contains("allow(unsafe_code") || code.contains("expect(unsafe_code") {
+            if code.contains("unsafe ")
+                || code.contains("allow(unsafe_code")
+                || code.contains("expect(unsafe_code")
+            {
                 findings.push(format!("{name}:{}: {}", number + 1, line.trim()));
             }
         }
@@ -87,7 +94,12 @@ fn a_file_has_one_subject() {
 #[test]
 fn nothing_is_left_unfinished() {
     let mut findings = Vec::new();
-    for path in files("rs").iter().chain(&files("md")).chain(&files("sql")).chain(&files("toml")) {
+    for path in files("rs")
+        .iter()
+        .chain(&files("md"))
+        .chain(&files("sql"))
+        .chain(&files("toml"))
+    {
         for (number, line) in read(path).lines().enumerate() {
             for (start, end) in UNFINISHED {
                 if line.contains(&format!("{start}{end}")) {
@@ -102,7 +114,10 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn no_lint_is_silenced_without_a_reason() {
     let mut findings = Vec::new();
-    for path in files("rs").iter().filter(|path| !path.starts_with("tests/tidy.rs")) {
+    for path in files("rs")
+        .iter()
+        .filter(|path| !path.starts_with("tests/tidy.rs"))
+    {
         let text = read(path);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_start();
@@ -111,17 +126,25 @@ fn no_lint_is_silenced_without_a_reason() {
             }
         }
     }
-    report("lints silenced with allow instead of expect and a reason", &findings);
+    report(
+        "lints silenced with allow instead of expect and a reason",
+        &findings,
+    );
 }
 
 #[test]
 fn no_path_of_one_machine_is_in_the_tree() {
     let home = std::env::var("HOME").unwrap_or_default();
-    let parent = root().parent().map(|path| path.display().to_string()).unwrap_or_default();
+    let parent = root()
+        .parent()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     let mut findings = Vec::new();
     for extension in ["rs", "md", "toml", "sql", "slt", "py", "json", "yml"] {
         for path in files(extension) {
-            let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
+            let Ok(text) = fs::read_to_string(root().join(&path)) else {
+                continue;
+            };
             for place in [&home, &parent].into_iter().filter(|place| place.len() > 4) {
                 if text.contains(&format!("{place}/")) {
                     findings.push(format!("{} names {place}", path.display()));
@@ -134,10 +157,21 @@ fn no_path_of_one_machine_is_in_the_tree() {
 
 #[test]
 fn modules_are_named_for_what_they_do() {
-    let vague = ["utils.rs", "util.rs", "common.rs", "helpers.rs", "helper.rs", "misc.rs", "manager.rs"];
+    let vague = [
+        "utils.rs",
+        "util.rs",
+        "common.rs",
+        "helpers.rs",
+        "helper.rs",
+        "misc.rs",
+        "manager.rs",
+    ];
     let found: Vec<String> = files("rs")
         .iter()
-        .filter(|path| path.file_name().is_some_and(|name| vague.iter().any(|v| name == *v)))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| vague.iter().any(|v| name == *v))
+        })
         .map(|path| path.display().to_string())
         .collect();
     report("files whose name says nothing", &found);
@@ -148,7 +182,9 @@ fn only_the_layers_above_the_engine_know_datafusion() {
     let mut findings = Vec::new();
     for path in files("rs") {
         let name = path.display().to_string();
-        let below = ["engine/", "models/", "learning/", "storage/"].iter().any(|layer| name.starts_with(layer));
+        let below = ["engine/", "models/", "learning/", "storage/"]
+            .iter()
+            .any(|layer| name.starts_with(layer));
         if below && read(&path).contains("datafusion::") {
             findings.push(name);
         }

@@ -35,10 +35,16 @@ impl TrainedServer {
 
 /// Creates the table `lessons (prompt, completion)`.
 pub async fn create_lessons(connection: &Connection) {
-    connection.run("CREATE TABLE lessons (prompt TEXT, completion TEXT)").await;
-    let rows: Vec<String> =
-        WORDS.iter().map(|(word, code)| format!("('What is the code word for {word}?', '{code}')")).collect();
-    connection.run(&format!("INSERT INTO lessons VALUES {}", rows.join(", "))).await;
+    connection
+        .run("CREATE TABLE lessons (prompt TEXT, completion TEXT)")
+        .await;
+    let rows: Vec<String> = WORDS
+        .iter()
+        .map(|(word, code)| format!("('What is the code word for {word}?', '{code}')"))
+        .collect();
+    connection
+        .run(&format!("INSERT INTO lessons VALUES {}", rows.join(", ")))
+        .await;
 }
 
 /// The call that trains `name` on `lessons`; `more` is appended to its arguments.
