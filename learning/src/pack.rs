@@ -1,0 +1,101 @@
+//! A batch without padding: the tokens of its sequences one after the other.
+
+use crate::error::{Error, Result};
+use crate::options::Example;
+
+/// The sequences of one shard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Packed {
+    /// Tokens of all sequences.
+    pub(crate) tokens: Vec<u32>,
+    /// Where each sequence begins, and the end of the last.
+    pub(crate) starts: Vec<usize>,
+    /// (row that predicts, token that it must predict).
+    pub(crate) targets: Vec<(usize, u32)>,
+}
+
+impl Packed {
+    pub(crate) fn of_examples<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
+        let mut packed = Self { starts: vec![0], ..Self::default() };
+        for example in examples {
+            let begin = packed.tokens.len();
+            let first = example.completion_start.max(1);
+            let targets = example.tokens.iter().enumerate().skip(first);
+            packed.targets.extend(targets.map(|(position, &token)| (begin + position - 1, token)));
+            packed.push(&example.tokens);
+        }
+        packed
+    }
+
+    pub(crate) fn of_sequences<'a>(sequences: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut packed = Self { starts: vec![0], ..Self::default() };
+        sequences.into_iter().for_each(|tokens| packed.push(tokens));
+        packed
+    }
+
+    fn push(&mut self, tokens: &[u32]) {
+        self.tokens.extend_from_slice(tokens);
+        self.starts.push(self.tokens.len());
+    }
+
+    pub(crate) fn longest(&self) -> usize {
+        self.starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
+    }
+}
+
+/// Splits sequences of these lengths into at most `shards` groups of about the same number of tokens; a group
+/// keeps the order. The split depends on nothing but its arguments.
+pub(crate) fn balance(lengths: &[usize], shards: usize) -> Vec<Vec<usize>> {
+    let mut groups = vec![(0usize, Vec::new()); shards.min(lengths.len())];
+    let mut longest_first: Vec<usize> = (0..lengths.len()).collect();
+    longest_first.sort_by_key(|&index| std::cmp::Reverse(lengths[index]));
+    for index in longest_first {
+        let lightest = groups.iter_mut().min_by_key(|(tokens, _)| *tokens);
+        if let Some((tokens, group)) = lightest {
+            *tokens += lengths[index].max(1);
+            group.push(index);
+        }
+    }
+    let sorted = groups.into_iter().map(|(_, mut group)| {
+        group.sort_unstable();
+        group
+    });
+    sorted.collect()
+}
+
+/// Refuses token ids the model does not have.
+pub(crate) fn check_tokens(tokens: &[u32], vocab: usize) -> Result<()> {
+    match tokens.iter().find(|&&token| token as usize >= vocab) {
+        Some(token) => Err(Error::argument(format!("token {token} is not in the model's vocabulary of {vocab}"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_completion_tokens_are_targets_and_rows_never_cross_sequences() {
+        let examples = [
+            Example { tokens: vec![5, 6, 7, 8], completion_start: 2 },
+            Example { tokens: vec![9, 4], completion_start: 0 },
+        ];
+        let packed = Packed::of_examples(&examples);
+        assert_eq!(packed.starts, [0, 4, 6]);
+        assert_eq!(packed.targets, [(1, 7), (2, 8), (4, 4)]);
+        assert_eq!(packed.longest(), 4);
+    }
+
+    #[test]
+    fn shards_are_balanced_and_hold_every_sequence_once() {
+        let lengths = [10, 90, 20, 30, 50, 40];
+        let groups = balance(&lengths, 2);
+        let sums: Vec<usize> = groups.iter().map(|group| group.iter().map(|&i| lengths[i]).sum()).collect();
+        assert_eq!(sums, [120, 120]);
+        let mut all: Vec<usize> = groups.concat();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(balance(&lengths[..1], 4).len(), 1);
+    }
+}

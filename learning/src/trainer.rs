@@ -1,0 +1,208 @@
+//! LoRA training: examples in, an adapter out.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hyprstream_models::{ContentHash, LoraWeights};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::adamw::{AdamW, global_norm};
+use crate::dropout::Dropout;
+use crate::error::{Error, Result};
+use crate::lora::{Adapter, LoraConfig};
+use crate::network::{AdapterView, Gradients, Network};
+use crate::options::{Example, StepReport, TrainOptions};
+use crate::pack::check_tokens;
+use crate::shards::Shards;
+use crate::state;
+use crate::weights::BaseWeights;
+
+/// A run of LoRA training, advanced step by step.
+///
+/// The same base, configuration, options and examples give the same weights bit for bit, at any number of
+/// threads, and also when the run is stopped, saved with [`LoraTrainer::state`] and restored.
+pub struct LoraTrainer {
+    base: Arc<BaseWeights>,
+    config: LoraConfig,
+    options: TrainOptions,
+    examples: Vec<Example>,
+    skipped: usize,
+    adapter: Adapter,
+    adam: AdamW,
+    shards: Shards,
+    steps: usize,
+    /// The order of the examples in one epoch.
+    order: (usize, Vec<usize>),
+}
+
+impl LoraTrainer {
+    /// Prepares a run. Examples that are longer than `max_seq_len` or have no target token are skipped and counted.
+    pub fn try_new(
+        base: Arc<BaseWeights>,
+        config: LoraConfig,
+        options: TrainOptions,
+        examples: Vec<Example>,
+    ) -> Result<Self> {
+        options.validate()?;
+        config.validate(&base.dims)?;
+        let total = examples.len();
+        let fits = |example: &Example| example.tokens.len() <= options.max_seq_len && example.target_tokens() > 0;
+        let examples: Vec<Example> = examples.into_iter().filter(fits).collect();
+        let skipped = total - examples.len();
+        if examples.is_empty() {
+            return Err(Error::argument(format!(
+                "no example to train on: of {total} rows {skipped} are empty or longer than max_seq_len ({})",
+                options.max_seq_len
+            )));
+        }
+        for example in &examples {
+            check_tokens(&example.tokens, base.dims.vocab)?;
+        }
+        let adapter = Adapter::fresh(&config, &base.dims, options.seed);
+        let adam = AdamW::new(&adapter.tensors());
+        let zeros = Gradients { adapter: Some(adapter.zeros_like()), weights: None };
+        let shards = Shards::try_new(options.threads, options.shards.min(options.batch_size), &zeros)?;
+        let order = (0, epoch_order(examples.len(), options.seed, 0));
+        Ok(Self { base, config, options, examples, skipped, adapter, adam, shards, steps: 0, order })
+    }
+
+    /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one.
+    pub fn start_from(&mut self, weights: &LoraWeights) -> Result<()> {
+        self.adapter.copy_from(weights, &self.config)
+    }
+
+    /// Examples that were left out.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> usize {
+        self.steps_per_epoch() * self.options.epochs
+    }
+
+    /// Steps that were made.
+    pub fn completed_steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Whether all steps were made.
+    pub fn is_finished(&self) -> bool {
+        self.steps >= self.total_steps()
+    }
+
+    /// Makes one optimiser step. An error, [`Error::Cancelled`] among them, leaves the weights as they were.
+    pub fn step(&mut self, cancel: &AtomicBool) -> Result<StepReport> {
+        if self.is_finished() {
+            return Err(Error::argument(format!("the run is finished after {} steps", self.total_steps())));
+        }
+        let batch = self.next_batch();
+        let examples: Vec<&Example> = batch.iter().map(|&index| &self.examples[index]).collect();
+        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
+        let (base, config, options, steps) = (&*self.base, &self.config, &self.options, self.steps);
+        let network = |shard: usize| Network {
+            base,
+            adapter: Some(pairs),
+            dropout: Dropout::new(config.dropout, options.seed, steps, shard),
+            cancel,
+        };
+        self.shards.clear();
+        let sum = self.shards.language(network, &examples)?;
+        let gradients = self.shards.reduce().tensors();
+        let norm = global_norm(&gradients);
+        let loss = (sum.loss / sum.targets as f64) as f32;
+        let step = self.steps + 1;
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(Error::NonFinite { step, loss, grad_norm: norm });
+        }
+        let total = self.steps_per_epoch() * options.epochs;
+        let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
+        let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
+        let decays = vec![true; gradients.len()];
+        let parameters = self.adapter.tensors_mut();
+        self.adam.update(parameters, &gradients, &decays, &options.adam, (rate, step, norm));
+        self.steps = step;
+        Ok(StepReport {
+            step,
+            epoch: step as f32 / self.steps_per_epoch() as f32,
+            loss,
+            learning_rate: rate,
+            grad_norm: norm,
+            tokens: sum.tokens,
+            target_tokens: sum.targets,
+        })
+    }
+
+    /// Mean cross-entropy of the examples' target tokens under the present adapter, in nats.
+    pub fn evaluate(&self, examples: &[Example], cancel: &AtomicBool) -> Result<f32> {
+        for example in examples {
+            check_tokens(&example.tokens, self.base.dims.vocab)?;
+        }
+        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
+        let network = Network { base: &self.base, adapter: Some(pairs), dropout: None, cancel };
+        let sum = self.shards.evaluate(network, examples)?;
+        if sum.targets == 0 {
+            return Err(Error::argument("no target token to evaluate on"));
+        }
+        Ok((sum.loss / sum.targets as f64) as f32)
+    }
+
+    /// The adapter as it stands; `base` is the content hash of the model it was trained on.
+    pub fn weights(&self, base: ContentHash) -> LoraWeights {
+        self.adapter.to_weights(base, &self.config)
+    }
+
+    /// Everything a later process needs to continue this run as if it had not stopped.
+    pub fn state(&self) -> Vec<u8> {
+        state::encode(&self.fingerprint(), self.steps, &self.adapter.tensors(), &self.adam)
+    }
+
+    /// Continues from [`LoraTrainer::state`] of a run with the same base, configuration, options and examples.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
+        let lengths: Vec<usize> = self.adapter.tensors().iter().map(|tensor| tensor.len()).collect();
+        let decoded = state::decode(bytes, &self.fingerprint(), &lengths)?;
+        for (own, saved) in self.adapter.tensors_mut().into_iter().zip(&decoded.parameters) {
+            own.copy_from_slice(saved);
+        }
+        self.adam = decoded.adam;
+        self.steps = decoded.steps;
+        Ok(())
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.examples.len().div_ceil(self.options.batch_size)
+    }
+
+    fn next_batch(&mut self) -> Vec<usize> {
+        let epoch = self.steps / self.steps_per_epoch();
+        if self.order.0 != epoch {
+            self.order = (epoch, epoch_order(self.examples.len(), self.options.seed, epoch));
+        }
+        let begin = self.steps % self.steps_per_epoch() * self.options.batch_size;
+        let end = (begin + self.options.batch_size).min(self.examples.len());
+        self.order.1[begin..end].to_vec()
+    }
+
+    /// Of all that decides the run's weights, so not of the threads.
+    fn fingerprint(&self) -> ContentHash {
+        let options = TrainOptions { threads: 0, ..self.options.clone() };
+        let mut text = format!("{:?} {:?} {options:?}", self.base.config, self.config).into_bytes();
+        for example in &self.examples {
+            text.extend((example.completion_start as u64).to_le_bytes());
+            text.extend((example.tokens.len() as u64).to_le_bytes());
+            text.extend(example.tokens.iter().flat_map(|token| token.to_le_bytes()));
+        }
+        ContentHash::of(&text)
+    }
+}
+
+fn epoch_order(examples: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..examples).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Stream 0 draws the adapter's start.
+    rng.set_stream(epoch as u64 + 1);
+    order.shuffle(&mut rng);
+    order
+}
