@@ -103,7 +103,7 @@ fn layer_forward(
     let mut normed = workspace.take(x.len());
     trace.input_inverse = workspace.take(n);
     norm::forward(&x, &weights.input_norm, dims.epsilon, &mut normed, &mut trace.input_inverse);
-    let mut linear = |module: usize, input: &[f32], trace: &mut LayerTrace, workspace: &mut Workspace| {
+    let linear = |module: usize, input: &[f32], trace: &mut LayerTrace, workspace: &mut Workspace| {
         let (y, inner) = network.linear(layer, module).forward(input, workspace);
         trace.inner[module] = inner;
         y

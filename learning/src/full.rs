@@ -159,8 +159,9 @@ impl FullTrainer {
 
     fn update(&mut self, mut report: FullReport) -> Result<FullReport> {
         let options = &self.options;
-        let gradients = self.shards.reduce().tensors();
-        report.grad_norm = global_norm(&gradients);
+        self.shards.reduce();
+        let gradients = self.shards.sum().tensors();
+        report.grad_norm = self.shards.pool().install(|| global_norm(&gradients));
         let loss = report.loss + report.contrastive_loss;
         if !(loss.is_finite() && report.grad_norm.is_finite()) {
             return Err(Error::NonFinite { step: report.step, loss, grad_norm: report.grad_norm });
@@ -169,7 +170,8 @@ impl FullTrainer {
         report.learning_rate = options.learning_rate * options.scheduler.factor(self.steps, options.total_steps, warmup);
         let constants = (report.learning_rate, report.step, report.grad_norm);
         let parameters = self.base.weights.tensors_mut();
-        self.adam.update(parameters, &gradients, &self.decays, &options.adam, constants);
+        let (adam, decays) = (&mut self.adam, &self.decays);
+        self.shards.pool().install(|| adam.update(parameters, &gradients, decays, &options.adam, constants));
         self.steps = report.step;
         Ok(report)
     }

@@ -40,6 +40,7 @@ impl Shards {
         Ok(Self { pool, workspaces: Workspaces::default(), gradients: vec![zeros.clone(); count] })
     }
 
+    /// The threads, for the work between the passes.
     pub(crate) fn pool(&self) -> &rayon::ThreadPool {
         &self.pool
     }
@@ -133,7 +134,7 @@ impl Shards {
     }
 
     /// Adds up the shards' gradients, always in the same order.
-    pub(crate) fn reduce(&mut self) -> &Gradients {
+    pub(crate) fn reduce(&mut self) {
         const CHUNK: usize = 1 << 16;
         let (first, others) = self.gradients.split_at_mut(1);
         let others: Vec<Vec<&[f32]>> = others.iter().map(Gradients::tensors).collect();
@@ -147,6 +148,10 @@ impl Shards {
                 });
             });
         });
+    }
+
+    /// The sum that [`Shards::reduce`] made.
+    pub(crate) fn sum(&self) -> &Gradients {
         &self.gradients[0]
     }
 

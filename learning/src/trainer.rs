@@ -99,6 +99,7 @@ impl LoraTrainer {
             return Err(Error::argument(format!("the run is finished after {} steps", self.total_steps())));
         }
         let batch = self.next_batch();
+        let (total, per_epoch) = (self.total_steps(), self.steps_per_epoch());
         let examples: Vec<&Example> = batch.iter().map(|&index| &self.examples[index]).collect();
         let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
         let (base, config, options, steps) = (&*self.base, &self.config, &self.options, self.steps);
@@ -110,23 +111,24 @@ impl LoraTrainer {
         };
         self.shards.clear();
         let sum = self.shards.language(network, &examples)?;
-        let gradients = self.shards.reduce().tensors();
-        let norm = global_norm(&gradients);
+        self.shards.reduce();
+        let gradients = self.shards.sum().tensors();
+        let norm = self.shards.pool().install(|| global_norm(&gradients));
         let loss = (sum.loss / sum.targets as f64) as f32;
         let step = self.steps + 1;
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(Error::NonFinite { step, loss, grad_norm: norm });
         }
-        let total = self.steps_per_epoch() * options.epochs;
         let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
         let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
         let decays = vec![true; gradients.len()];
         let parameters = self.adapter.tensors_mut();
-        self.adam.update(parameters, &gradients, &decays, &options.adam, (rate, step, norm));
+        let (adam, constants) = (&mut self.adam, (rate, step, norm));
+        self.shards.pool().install(|| adam.update(parameters, &gradients, &decays, &options.adam, constants));
         self.steps = step;
         Ok(StepReport {
             step,
-            epoch: step as f32 / self.steps_per_epoch() as f32,
+            epoch: step as f32 / per_epoch as f32,
             loss,
             learning_rate: rate,
             grad_norm: norm,

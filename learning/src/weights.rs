@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyprstream_models::{Architecture, ModelConfig, Module, TensorSource};
+use hyprstream_models::{Architecture, ModelConfig, TensorSource};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -161,7 +161,7 @@ impl BaseWeights {
     pub fn from_tensors(source: &dyn TensorSource) -> Result<Arc<Self>> {
         let mut base = Self::empty(source.config())?;
         let (config, dims) = (base.config.clone(), base.dims);
-        let mut read = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
+        let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
             match source.shape(name) {
                 Some(found) if found == shape => Ok(source.read_f32(name)?),
                 Some(found) => Err(Error::argument(format!("{name} has shape {found:?}, not {shape:?}"))),
