@@ -1,0 +1,157 @@
+//! Text to statements: the Postgres dialect, with what its clients' own catalog queries need.
+
+use std::sync::LazyLock;
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_pg_catalog::sql::rules::{
+    AliasDuplicatedProjectionRewrite, CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral,
+    PrependUnqualifiedPgTableName, RewriteArrayAnyAllOperation, SqlStatementRewriteRule, StripCallableQualifier,
+    StripCollate,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::rewrite;
+use crate::statement::Statement;
+
+/// How deep expressions may nest.
+const RECURSION_LIMIT: usize = 64;
+
+/// The longest text that is parsed.
+const TEXT_LIMIT: usize = 16 * 1024 * 1024;
+
+static CATALOG_QUERIES: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
+
+/// The statements of a text; one empty statement for an empty text.
+pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
+    if text.len() > TEXT_LIMIT {
+        let message = format!("the statement has {} bytes; at most {TEXT_LIMIT} are taken", text.len());
+        return Err(Error::new(ErrorKind::InvalidParameter, message));
+    }
+    let parsed = if is_catalog_query(text) { parse_catalog_query(text) } else { parse_plain(text) }?;
+    if parsed.is_empty() {
+        return Ok(vec![Statement { ast: None, text: String::new() }]);
+    }
+    let single = parsed.len() == 1;
+    parsed
+        .into_iter()
+        .map(|ast| {
+            let text = if single { text.trim().to_owned() } else { ast.to_string() };
+            Ok(Statement { ast: Some(rewrite::rewrite(ast)?), text })
+        })
+        .collect()
+}
+
+/// Clients ask the Postgres catalog in ways that need rewriting as a whole; what users write does not.
+fn is_catalog_query(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["pg_catalog", "pg_class", "pg_type", "pg_namespace", "pg_attribute", "pg_proc", "::reg"]
+        .iter()
+        .any(|name| lower.contains(name))
+}
+
+fn parse_catalog_query(text: &str) -> Result<Vec<Ast>> {
+    match CATALOG_QUERIES.parse(text) {
+        Ok(statements) => Ok(statements.into_iter().map(|s| Ast::Statement(Box::new(s))).collect()),
+        // Statements that only DataFusion's parser knows may mention the catalog too.
+        Err(_) => parse_plain(text),
+    }
+}
+
+fn parse_plain(text: &str) -> Result<Vec<Ast>> {
+    let parsed = DFParserBuilder::new(text)
+        .with_dialect(&PostgreSqlDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .build()
+        .and_then(|mut parser| parser.parse_statements());
+    let statements = parsed.map_err(|error| syntax_error(text, &error))?;
+    Ok(statements.into_iter().map(apply_rules).collect())
+}
+
+fn apply_rules(ast: Ast) -> Ast {
+    match ast {
+        Ast::Statement(statement) => Ast::Statement(Box::new(apply_sql_rules(*statement))),
+        Ast::Explain(mut explain) => {
+            explain.statement = Box::new(apply_rules(*explain.statement));
+            Ast::Explain(explain)
+        }
+        other => other,
+    }
+}
+
+fn apply_sql_rules(statement: SqlStatement) -> SqlStatement {
+    let rules: [&dyn SqlStatementRewriteRule; 7] = [
+        &AliasDuplicatedProjectionRewrite,
+        &RewriteArrayAnyAllOperation,
+        &PrependUnqualifiedPgTableName,
+        &StripCallableQualifier,
+        &FixArrayLiteral,
+        &CurrentUserVariableToSessionUserFunctionCall,
+        &StripCollate,
+    ];
+    rules.iter().fold(statement, |statement, rule| rule.rewrite(statement))
+}
+
+fn syntax_error(text: &str, error: &DataFusionError) -> Error {
+    let message = match error.find_root() {
+        DataFusionError::SQL(parser, _) => parser.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let message = message.trim_start_matches("sql parser error: ");
+    let (message, position) = split_location(text, message);
+    let error = Error::new(ErrorKind::SyntaxError, format!("syntax error: {message}"));
+    match position {
+        Some(position) => error.with_position(position),
+        None => error,
+    }
+}
+
+/// Takes the parser's `at Line: 1, Column: 8` off a message and turns it into a character position.
+fn split_location<'a>(text: &str, message: &'a str) -> (&'a str, Option<usize>) {
+    let Some((before, location)) = message.rsplit_once("at Line: ") else { return (message, None) };
+    let Some((line, column)) = location.split_once(", Column: ") else { return (message, None) };
+    let (Ok(line), Ok(column)) = (line.trim().parse::<usize>(), column.trim().parse::<usize>()) else {
+        return (message, None);
+    };
+    let lines_before: usize =
+        text.split_inclusive('\n').take(line.saturating_sub(1)).map(|l| l.chars().count()).sum();
+    (before.trim_end(), Some(lines_before + column.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_points_at_its_character() {
+        let error = parse("SELECT 1\nFROM WHERE").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SyntaxError);
+        assert_eq!(error.position(), Some(15), "{error}");
+        assert!(!error.message().contains("Line"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_text_is_one_empty_statement() {
+        for text in ["", "  ", ";", " ; ; ", "-- nothing"] {
+            let statements = parse(text).unwrap();
+            assert_eq!(statements.len(), 1, "{text:?}");
+            assert!(statements[0].is_empty(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn several_statements_keep_their_own_texts() {
+        let statements = parse("SELECT 1; SELECT 'a;b'").unwrap();
+        assert_eq!(statements.len(), 2);
+        assert_eq!(statements[1].text(), "SELECT 'a;b'");
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let text = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
+        assert_eq!(parse(&text).unwrap_err().kind(), ErrorKind::SyntaxError);
+    }
+}
