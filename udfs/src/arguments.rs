@@ -22,12 +22,12 @@ impl<'a> Arguments<'a> {
     }
 
     /// The value of an argument; `None` when it is not given or NULL, which mean the same.
-    fn value(&self, name: &str) -> Option<&'a ScalarValue> {
+    fn value(&self, name: &'static str) -> Option<&'a ScalarValue> {
         let value = self.function.position(name).and_then(|i| self.values.get(i))?;
         (!value.is_null()).then_some(value)
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<&'a str>> {
         match self.value(name) {
             None => Ok(None),
             Some(value) => match value.try_as_str() {
@@ -37,19 +37,19 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    pub(crate) fn owned_text(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn owned_text(&self, name: &'static str) -> Result<Option<String>> {
         Ok(self.text(name)?.map(str::to_owned))
     }
 
     /// A name, where the empty string would only be a mistake.
-    pub(crate) fn name(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn name(&self, name: &'static str) -> Result<Option<String>> {
         match self.text(name)? {
             Some(text) if text.trim().is_empty() => Err(error::argument(name, "''", "it must not be empty")),
             text => Ok(text.map(str::to_owned)),
         }
     }
 
-    pub(crate) fn integer(&self, name: &str, limits: RangeInclusive<i64>) -> Result<Option<i64>> {
+    pub(crate) fn integer(&self, name: &'static str, limits: RangeInclusive<i64>) -> Result<Option<i64>> {
         let value = match self.value(name) {
             None => return Ok(None),
             Some(value) => value.cast_to(&DataType::Int64)?,
@@ -64,7 +64,7 @@ impl<'a> Arguments<'a> {
         Err(error::argument(name, number, reason))
     }
 
-    pub(crate) fn float(&self, name: &str, limits: RangeInclusive<f64>) -> Result<Option<f64>> {
+    pub(crate) fn float(&self, name: &'static str, limits: RangeInclusive<f64>) -> Result<Option<f64>> {
         let value = match self.value(name) {
             None => return Ok(None),
             Some(value) => value.cast_to(&DataType::Float64)?,
@@ -79,7 +79,7 @@ impl<'a> Arguments<'a> {
         Err(error::argument(name, number, reason))
     }
 
-    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>> {
+    pub(crate) fn boolean(&self, name: &'static str) -> Result<Option<bool>> {
         match self.value(name) {
             None => Ok(None),
             Some(ScalarValue::Boolean(value)) => Ok(*value),
@@ -88,7 +88,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// A list of texts; a single text counts as a list of one.
-    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>> {
+    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>> {
         let Some(value) = self.value(name) else { return Ok(Vec::new()) };
         if let Some(text) = value.try_as_str() {
             return Ok(text.map(str::to_owned).into_iter().collect());
@@ -98,7 +98,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// A list of whole numbers.
-    pub(crate) fn integers(&self, name: &str) -> Result<Vec<Option<i64>>> {
+    pub(crate) fn integers(&self, name: &'static str) -> Result<Vec<Option<i64>>> {
         let Some(value) = self.value(name) else { return Ok(Vec::new()) };
         let elements = elements(value, &DataType::Int64)?;
         Ok(elements.as_primitive::<Int64Type>().iter().collect())

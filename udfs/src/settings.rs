@@ -15,8 +15,8 @@ extensions_options! {
         /// The temperature of a generation when the call does not say; 0 always takes the likeliest token.
         pub temperature: f64, default = 0.0
 
-        /// Whether generations are recorded in the trajectories table.
-        pub record_trajectories: bool, default = true
+        /// Whether generations are recorded in the trajectories table; without a value the engine's setting counts.
+        pub record_trajectories: Option<bool>, default = None
     }
 }
 
