@@ -6,17 +6,31 @@
 //!
 //! The crate knows nothing of storage, SQL or sessions.
 
+mod chat_template;
 mod config;
 mod error;
+mod files;
+mod gguf;
 mod hash;
+pub mod llama;
 mod lora;
 mod memory_map;
 mod safetensors;
+mod sampling;
 mod tensors;
+mod tokenizer;
 
+pub use chat_template::{ChatMessage, ChatTemplate};
 pub use config::{Architecture, ModelConfig, RopeScaling};
 pub use error::{Error, Result};
+pub use files::ModelFiles;
+pub use gguf::{GgufModel, WeightType};
 pub use hash::ContentHash;
+pub use llama::{
+    Batch, CacheType, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions, Pooling,
+};
 pub use lora::{LoraMatrix, LoraWeights, Module};
 pub use safetensors::SafetensorsModel;
+pub use sampling::{Sampled, Sampler, SamplingOptions, log_softmax_at};
 pub use tensors::TensorSource;
+pub use tokenizer::{TokenStream, Tokenizer};

@@ -1,0 +1,277 @@
+//! The structure of a GGUF file, every number of it checked before it is used.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    path::Path,
+};
+
+use super::{
+    metadata::{Metadata, Value},
+    types::GgmlType,
+};
+use crate::{Error, Result};
+
+/// llama.cpp's limit on tensor names, its terminating NUL included.
+const MAX_NAME: usize = 64;
+/// The most entries of either table; real files have hundreds.
+const MAX_ENTRIES: u64 = 65_536;
+/// The alignment of tensors that llama.cpp's processor backend needs.
+const ALIGNMENT: u64 = 32;
+
+/// A tensor's place in the file. The shape is in Hugging Face's order: rows first.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorInfo {
+    pub(crate) kind: GgmlType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Range<usize>,
+}
+
+pub(crate) struct Contents<'a> {
+    pub(crate) metadata: Metadata<'a>,
+    pub(crate) tensors: HashMap<String, TensorInfo>,
+}
+
+/// Reads the tables of a file; afterwards every tensor lies inside it, without overlap.
+pub(crate) fn read<'a>(data: &[u8], file: &'a Path) -> Result<Contents<'a>> {
+    let mut cursor = Cursor { data, at: 0, file };
+    if cursor.take(4)? != b"GGUF" {
+        return Err(cursor.refuse("does not begin with GGUF's magic"));
+    }
+    let version = cursor.u32()?;
+    if !(2..=3).contains(&version) {
+        return Err(cursor.refuse(format!("is GGUF version {version}; 2 and 3 are read")));
+    }
+    let tensors = cursor.u64()?;
+    let pairs = cursor.u64()?;
+    if tensors > MAX_ENTRIES || pairs > MAX_ENTRIES {
+        return Err(cursor.refuse(format!("claims {tensors} tensors and {pairs} metadata entries")));
+    }
+    let metadata = read_metadata(&mut cursor, pairs, file)?;
+    let alignment = match metadata.get("general.alignment") {
+        None => ALIGNMENT,
+        Some(Value::Unsigned(n)) if n.is_power_of_two() && (ALIGNMENT..=1 << 20).contains(n) => *n,
+        Some(_) => return Err(cursor.refuse("general.alignment is not a power of two from 32 to 2^20")),
+    };
+    let tensors = read_tensors(&mut cursor, tensors, alignment)?;
+    Ok(Contents { metadata, tensors })
+}
+
+fn read_metadata<'a>(cursor: &mut Cursor<'_>, pairs: u64, file: &'a Path) -> Result<Metadata<'a>> {
+    let mut values = HashMap::new();
+    for _ in 0..pairs {
+        let key = cursor.string()?;
+        if key.is_empty() {
+            return Err(cursor.refuse("has an empty metadata key"));
+        }
+        let kind = cursor.u32()?;
+        let value = cursor.value(kind)?;
+        if values.contains_key(&key) {
+            return Err(cursor.refuse(format!("has metadata `{key}` twice")));
+        }
+        values.insert(key, value);
+    }
+    Ok(Metadata { values, file })
+}
+
+fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<HashMap<String, TensorInfo>> {
+    let mut entries = Vec::new();
+    let mut names = HashSet::new();
+    // llama.cpp requires the tensors to follow each other in the order of the table.
+    let mut expected = 0u64;
+    for _ in 0..count {
+        let name = cursor.string()?;
+        if name.is_empty() || name.len() >= MAX_NAME {
+            return Err(cursor.refuse("has a tensor name that is empty or longer than 63 bytes"));
+        }
+        if !names.insert(name.clone()) {
+            return Err(cursor.refuse(format!("has tensor `{name}` twice")));
+        }
+        let dimensions = cursor.u32()?;
+        if !(1..=4).contains(&dimensions) {
+            return Err(cursor.refuse(format!("tensor `{name}` has {dimensions} dimensions")));
+        }
+        let shape = (0..dimensions)
+            .map(|_| cursor.u64())
+            .collect::<Result<Vec<_>>>()?;
+        if shape.contains(&0) {
+            return Err(cursor.refuse(format!("tensor `{name}` has an empty dimension: {shape:?}")));
+        }
+        let id = cursor.u32()?;
+        let Some(kind) = GgmlType::from_id(id) else {
+            return Err(Error::Unsupported(format!(
+                "{}: tensor `{name}` of storage type {id}",
+                cursor.file.display()
+            )));
+        };
+        let size = kind
+            .bytes(&shape)
+            .ok_or_else(|| cursor.refuse(format!("tensor `{name}` has impossible dimensions {shape:?}")))?;
+        let offset = cursor.u64()?;
+        if offset != expected {
+            return Err(cursor.refuse(format!(
+                "tensor `{name}` lies at {offset} where {expected} was due"
+            )));
+        }
+        expected = size
+            .checked_next_multiple_of(alignment)
+            .and_then(|size| size.checked_add(expected))
+            .ok_or_else(|| cursor.refuse(format!("tensor `{name}` has impossible dimensions {shape:?}")))?;
+        entries.push((name, kind, shape, offset, size));
+    }
+    let start = (cursor.at as u64).next_multiple_of(alignment);
+    let length = cursor.data.len() as u64;
+    let mut tensors = HashMap::new();
+    for (name, kind, shape, offset, size) in entries {
+        let begin = start.checked_add(offset);
+        let end = begin.and_then(|begin| begin.checked_add(size));
+        let (Some(begin), Some(end)) = (begin, end.filter(|end| *end <= length)) else {
+            return Err(cursor.refuse(format!("tensor `{name}` ends past the end of the file")));
+        };
+        let shape = shape
+            .into_iter()
+            .rev()
+            .map(|dimension| dimension as usize)
+            .collect();
+        tensors.insert(
+            name,
+            TensorInfo {
+                kind,
+                shape,
+                bytes: begin as usize..end as usize,
+            },
+        );
+    }
+    Ok(tensors)
+}
+
+struct Cursor<'a> {
+    data: &'a [u8],
+    at: usize,
+    file: &'a Path,
+}
+
+impl<'a> Cursor<'a> {
+    fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::invalid(self.file, reason)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        let end = self.at.checked_add(length);
+        let bytes = end.and_then(|end| self.data.get(self.at..end));
+        let bytes = bytes
+            .ok_or_else(|| self.refuse(format!("ends inside its tables, at byte {}", self.data.len())))?;
+        self.at += length;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.take(N)?);
+        Ok(bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn string(&mut self) -> Result<String> {
+        let length = self.u64()?;
+        let length = usize::try_from(length).map_err(|_| self.refuse("has a string of impossible length"))?;
+        let bytes = self.take(length)?;
+        if bytes.contains(&0) {
+            return Err(self.refuse("has a string with a NUL byte"));
+        }
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.refuse("has a string that is not UTF-8"))
+    }
+
+    fn boolean(&mut self) -> Result<bool> {
+        match self.array::<1>()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [other] => Err(self.refuse(format!("has a flag of value {other}"))),
+        }
+    }
+
+    fn unsigned(&mut self, kind: u32) -> Result<Option<u64>> {
+        Ok(Some(match kind {
+            0 => u64::from(self.array::<1>()?[0]),
+            2 => u64::from(u16::from_le_bytes(self.array()?)),
+            4 => u64::from(self.u32()?),
+            10 => self.u64()?,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn signed(&mut self, kind: u32) -> Result<Option<i64>> {
+        Ok(Some(match kind {
+            1 => i64::from(i8::from_le_bytes(self.array()?)),
+            3 => i64::from(i16::from_le_bytes(self.array()?)),
+            5 => i64::from(i32::from_le_bytes(self.array()?)),
+            11 => i64::from_le_bytes(self.array()?),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn float(&mut self, kind: u32) -> Result<Option<f64>> {
+        Ok(Some(match kind {
+            6 => f64::from(f32::from_le_bytes(self.array()?)),
+            12 => f64::from_le_bytes(self.array()?),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn value(&mut self, kind: u32) -> Result<Value> {
+        if let Some(value) = self.unsigned(kind)? {
+            return Ok(Value::Unsigned(value));
+        }
+        if let Some(value) = self.signed(kind)? {
+            return Ok(Value::Signed(value));
+        }
+        if let Some(value) = self.float(kind)? {
+            return Ok(Value::Float(value));
+        }
+        match kind {
+            7 => self.boolean().map(Value::Bool),
+            8 => self.string().map(Value::String),
+            9 => self.values(),
+            _ => Err(self.refuse(format!("has metadata of unknown type {kind}"))),
+        }
+    }
+
+    /// An array. Memory grows with what was read, never with what was claimed.
+    fn values(&mut self) -> Result<Value> {
+        let kind = self.u32()?;
+        let count = self.u64()?;
+        if count > self.data.len() as u64 {
+            return Err(self.refuse(format!("claims an array of {count} values")));
+        }
+        match kind {
+            8 => (0..count)
+                .map(|_| self.string())
+                .collect::<Result<_>>()
+                .map(Value::Strings),
+            7 => (0..count)
+                .map(|_| self.boolean().map(i64::from))
+                .collect::<Result<_>>()
+                .map(Value::Integers),
+            0 | 2 | 4 | 10 => (0..count)
+                .map(|_| self.unsigned(kind).map(|value| value.unwrap_or_default() as i64))
+                .collect::<Result<_>>()
+                .map(Value::Integers),
+            1 | 3 | 5 | 11 => (0..count)
+                .map(|_| self.signed(kind).map(Option::unwrap_or_default))
+                .collect::<Result<_>>()
+                .map(Value::Integers),
+            6 | 12 => (0..count)
+                .map(|_| self.float(kind).map(|value| value.unwrap_or_default() as f32))
+                .collect::<Result<_>>()
+                .map(Value::Floats),
+            _ => Err(self.refuse(format!("has an array of unknown type {kind}"))),
+        }
+    }
+}

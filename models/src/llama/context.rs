@@ -1,0 +1,502 @@
+//! A context: the key-value cache of some sequences, and the computation over it.
+
+use std::{
+    ffi::c_void,
+    ops::{Bound, RangeBounds},
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use llama_cpp_sys_2 as sys;
+
+use super::{Batch, LlamaAdapter, LlamaModel, MAX_SEQUENCES, threads::ThreadPool};
+use crate::{Error, Result};
+
+/// What a context computes for a sequence beside logits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Nothing: the context answers with logits.
+    #[default]
+    None,
+    /// The mean of the final norm's output over the sequence's tokens.
+    Mean,
+    /// The final norm's output at the sequence's last token.
+    Last,
+}
+
+/// The type of the cached keys and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheType {
+    /// 32-bit floats: exact.
+    F32,
+    /// 16-bit floats: half the memory.
+    #[default]
+    F16,
+}
+
+/// The settings of a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextOptions {
+    /// Tokens of the whole cache; without `unified_kv` each sequence gets an equal share.
+    pub context_length: u32,
+    /// The most tokens of one [`LlamaContext::decode`].
+    pub batch: u32,
+    /// The most tokens that are computed at once.
+    pub micro_batch: u32,
+    /// Sequences are numbered below this; at most [`MAX_SEQUENCES`].
+    pub max_sequences: u32,
+    /// One cache for all sequences: they can share a prefix and use each other's free room, but every token
+    /// attends over all cells in use. Without it each sequence has its own stretch, which decodes faster.
+    pub unified_kv: bool,
+    /// Threads of the computation, the calling one included.
+    pub threads: u32,
+    /// What is computed for embeddings; with pooling there are no logits, `unified_kv` must be on and a batch must
+    /// fit `micro_batch`, so that no sequence is pooled in pieces.
+    pub pooling: Pooling,
+    /// The type of the cache.
+    pub kv_type: CacheType,
+    /// Fused attention: faster over long contexts, with rounding of its own.
+    pub flash_attention: bool,
+}
+
+impl Default for ContextOptions {
+    fn default() -> Self {
+        Self {
+            context_length: 4096,
+            batch: 512,
+            micro_batch: 512,
+            max_sequences: 1,
+            unified_kv: false,
+            threads: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+            pooling: Pooling::None,
+            kv_type: CacheType::F16,
+            flash_attention: true,
+        }
+    }
+}
+
+impl ContextOptions {
+    fn validate(&self) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Argument(reason));
+        if self.max_sequences == 0 || self.max_sequences > MAX_SEQUENCES {
+            return refuse(format!(
+                "max_sequences is {}; 1 to {MAX_SEQUENCES} fit",
+                self.max_sequences
+            ));
+        }
+        if self.context_length == 0 || self.context_length > i32::MAX as u32 / 2 {
+            return refuse(format!("context_length {} is out of range", self.context_length));
+        }
+        if self.micro_batch == 0 || self.batch < self.micro_batch || self.batch > 1 << 20 {
+            return refuse(format!(
+                "batch {} and micro_batch {} are out of range: 1 ≤ micro_batch ≤ batch ≤ {}",
+                self.batch,
+                self.micro_batch,
+                1 << 20
+            ));
+        }
+        if self.threads == 0 || self.threads > 512 {
+            return refuse(format!("threads is {}; 1 to 512 are possible", self.threads));
+        }
+        if self.pooling != Pooling::None && !self.unified_kv {
+            return refuse("a context that pools must have unified_kv".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// A context of a model. One thread at a time drives it (`Send`, not `Sync`).
+#[derive(Debug)]
+pub struct LlamaContext {
+    raw: NonNull<sys::llama_context>,
+    options: ContextOptions,
+    abort: Arc<AtomicBool>,
+    /// For every row of the last decoded batch, whether its logits exist.
+    outputs: Vec<i8>,
+    /// The sequences of the last decoded batch.
+    sequences: Vec<i32>,
+    sequence_pointers: Vec<*mut i32>,
+    /// Kept alive while llama.cpp refers to them.
+    adapters: Vec<(Arc<LlamaAdapter>, f32)>,
+    pool: Option<ThreadPool>,
+    model: Arc<LlamaModel>,
+}
+
+// SAFETY: llama.cpp does not tie a context to a thread, its pool's workers belong to the context, and every
+// pointer kept here is only followed through `&mut self` or, for finished results, `&self` of a type that is not
+// `Sync`.
+unsafe impl Send for LlamaContext {}
+
+unsafe extern "C" fn is_aborted(flag: *mut c_void) -> bool {
+    // SAFETY: `flag` is the context's `abort`, which the context keeps alive longer than llama.cpp's context.
+    unsafe { &*flag.cast::<AtomicBool>() }.load(Ordering::Relaxed)
+}
+
+impl LlamaContext {
+    /// Creates a context; contexts of one model are created one after another.
+    pub fn try_new(model: &Arc<LlamaModel>, options: &ContextOptions) -> Result<Self> {
+        options.validate()?;
+        let abort = Arc::new(AtomicBool::new(false));
+        // SAFETY: takes nothing and returns plain data.
+        let mut params = unsafe { sys::llama_context_default_params() };
+        params.n_ctx = options.context_length;
+        params.n_batch = options.batch;
+        params.n_ubatch = options.micro_batch;
+        params.n_seq_max = options.max_sequences;
+        params.n_threads = options.threads as i32;
+        params.n_threads_batch = options.threads as i32;
+        params.kv_unified = options.unified_kv;
+        params.embeddings = options.pooling != Pooling::None;
+        params.pooling_type = match options.pooling {
+            Pooling::None => sys::LLAMA_POOLING_TYPE_NONE,
+            Pooling::Mean => sys::LLAMA_POOLING_TYPE_MEAN,
+            Pooling::Last => sys::LLAMA_POOLING_TYPE_LAST,
+        };
+        let cache_type = match options.kv_type {
+            CacheType::F32 => sys::GGML_TYPE_F32,
+            CacheType::F16 => sys::GGML_TYPE_F16,
+        };
+        (params.type_k, params.type_v) = (cache_type, cache_type);
+        params.flash_attn_type = if options.flash_attention {
+            sys::LLAMA_FLASH_ATTN_TYPE_ENABLED
+        } else {
+            sys::LLAMA_FLASH_ATTN_TYPE_DISABLED
+        };
+        params.no_perf = true;
+        params.abort_callback = Some(is_aborted);
+        params.abort_callback_data = Arc::as_ptr(&abort).cast_mut().cast();
+
+        let guard = model.lock();
+        // SAFETY: the model is live and locked; the parameters are llama.cpp's defaults with validated fields.
+        let raw = unsafe { sys::llama_init_from_model(model.as_ptr(), params) };
+        drop(guard);
+        let raw = NonNull::new(raw).ok_or_else(|| {
+            Error::Resource(format!(
+                "no memory for a context of {} tokens in {} sequences",
+                options.context_length, options.max_sequences
+            ))
+        })?;
+        let pool = ThreadPool::new(options.threads);
+        if let Some(pool) = &pool {
+            // SAFETY: both are live, and `drop` frees the context before the pool.
+            unsafe { sys::llama_attach_threadpool(raw.as_ptr(), pool.as_ptr(), std::ptr::null_mut()) };
+        }
+        Ok(Self {
+            raw,
+            options: options.clone(),
+            abort,
+            outputs: Vec::new(),
+            sequences: Vec::new(),
+            sequence_pointers: Vec::new(),
+            adapters: Vec::new(),
+            pool,
+            model: Arc::clone(model),
+        })
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &Arc<LlamaModel> {
+        &self.model
+    }
+
+    /// The settings that the context was created with.
+    pub const fn options(&self) -> &ContextOptions {
+        &self.options
+    }
+
+    /// Tokens that one sequence can hold; llama.cpp rounds its share up.
+    pub fn sequence_length(&self) -> u32 {
+        // SAFETY: the pointer is a live context.
+        unsafe { sys::llama_n_ctx_seq(self.raw.as_ptr()) }
+    }
+
+    /// Setting this flag makes the decode in progress, and every later one, end with [`Error::Cancelled`] within
+    /// milliseconds. The owner of the context clears it.
+    pub fn abort_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.abort)
+    }
+
+    /// Computes a batch. Each sequence's positions must continue where its cache ends.
+    ///
+    /// After an error other than [`Error::Cancelled`] and [`Error::Internal`] the cache is as before; after those two a
+    /// part of the batch may be cached, and the caller removes what it no longer wants.
+    pub fn decode(&mut self, batch: &Batch) -> Result<()> {
+        self.outputs.clear();
+        self.sequences.clear();
+        self.check(batch)?;
+        let mut sequences = batch.sequences.clone();
+        let base = sequences.as_mut_ptr();
+        self.sequence_pointers.clear();
+        self.sequence_pointers
+            .extend((0..sequences.len()).map(|i| base.wrapping_add(i)));
+        let mut counts = vec![1; batch.len()];
+        let raw_batch = sys::llama_batch {
+            n_tokens: batch.len() as i32,
+            token: batch.tokens.as_ptr().cast_mut(),
+            embd: std::ptr::null_mut(),
+            pos: batch.positions.as_ptr().cast_mut(),
+            n_seq_id: counts.as_mut_ptr(),
+            seq_id: self.sequence_pointers.as_mut_ptr(),
+            logits: batch.outputs.as_ptr().cast_mut(),
+        };
+        // SAFETY: the context is live; every array has `n_tokens` elements that outlive the call, which copies
+        // them before it computes and writes to none; tokens and sequences are in range (`check`).
+        let code = unsafe { sys::llama_decode(self.raw.as_ptr(), raw_batch) };
+        match code {
+            0 => {}
+            1 => {
+                return Err(Error::Resource(format!(
+                    "the key-value cache of {} tokens has no room for {} more",
+                    self.options.context_length,
+                    batch.len()
+                )));
+            }
+            2 => return Err(Error::Cancelled),
+            -1 => {
+                return Err(Error::Argument(
+                    "a sequence's positions do not continue its cache".to_owned(),
+                ));
+            }
+            code => {
+                return Err(if self.abort.load(Ordering::Relaxed) {
+                    Error::Cancelled
+                } else {
+                    Error::Internal(format!("llama.cpp could not decode: code {code}"))
+                });
+            }
+        }
+        // SAFETY: the context is live. Waits for the results and puts them in the batch's order, after which
+        // reading them changes nothing.
+        unsafe {
+            sys::llama_synchronize(self.raw.as_ptr());
+            sys::llama_get_logits(self.raw.as_ptr());
+        }
+        self.outputs.extend_from_slice(&batch.outputs);
+        self.sequences = sequences;
+        Ok(())
+    }
+
+    fn check(&self, batch: &Batch) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Argument(reason));
+        if batch.is_empty() {
+            return refuse("an empty batch cannot be decoded".to_owned());
+        }
+        let limit = match self.options.pooling {
+            Pooling::None => self.options.batch,
+            Pooling::Mean | Pooling::Last => self.options.micro_batch,
+        };
+        if batch.len() > limit as usize {
+            return refuse(format!(
+                "a batch of {} tokens exceeds the context's {limit}",
+                batch.len()
+            ));
+        }
+        let vocabulary = self.model.config().vocab_size;
+        if let Some(token) = batch.tokens.iter().find(|token| **token as usize >= vocabulary) {
+            return refuse(format!("token {token} is outside the vocabulary of {vocabulary}"));
+        }
+        let sequences = self.options.max_sequences;
+        if let Some(sequence) = batch
+            .sequences
+            .iter()
+            .find(|sequence| **sequence as u32 >= sequences)
+        {
+            return refuse(format!(
+                "sequence {sequence} is outside the context's {sequences}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The logits of a row of the last decoded batch, one for each token of the vocabulary.
+    pub fn logits(&self, row: usize) -> Result<&[f32]> {
+        if self.options.pooling != Pooling::None || self.outputs.get(row).copied().unwrap_or(0) == 0 {
+            return Err(Error::Argument(format!(
+                "row {row} of the last batch has no logits"
+            )));
+        }
+        // SAFETY: the context is live and the row was decoded with its output wanted.
+        let logits = unsafe { sys::llama_get_logits_ith(self.raw.as_ptr(), row as i32) };
+        if logits.is_null() {
+            return Err(Error::Internal(format!("llama.cpp lost the logits of row {row}")));
+        }
+        // SAFETY: a row of logits has the vocabulary's length, and stays in place until the next decode, which
+        // needs `&mut self`.
+        Ok(unsafe { std::slice::from_raw_parts(logits, self.model.config().vocab_size) })
+    }
+
+    /// The pooled embedding of a sequence of the last decoded batch, not normalised.
+    pub fn sequence_embedding(&self, sequence: u32) -> Result<&[f32]> {
+        let absent = || Error::Argument(format!("sequence {sequence} was not pooled in the last batch"));
+        if self.options.pooling == Pooling::None || !self.sequences.contains(&(sequence as i32)) {
+            return Err(absent());
+        }
+        // SAFETY: the context is live; an unknown sequence is answered with null.
+        let values = unsafe { sys::llama_get_embeddings_seq(self.raw.as_ptr(), sequence as i32) };
+        if values.is_null() {
+            return Err(absent());
+        }
+        // SAFETY: a pooled embedding has the hidden size of the model, and stays in place until the next decode,
+        // which needs `&mut self`.
+        Ok(unsafe { std::slice::from_raw_parts(values, self.model.config().hidden_size) })
+    }
+
+    /// Sets the adapters of all following decodes, each with a factor on its own scale; an empty slice is the base.
+    ///
+    /// The cache is not touched: whoever owns a sequence knows which adapters computed it.
+    pub fn set_adapters(&mut self, adapters: &[(Arc<LlamaAdapter>, f32)]) -> Result<()> {
+        let mut set: Vec<(Arc<LlamaAdapter>, f32)> = Vec::with_capacity(adapters.len());
+        for (adapter, scale) in adapters {
+            if !Arc::ptr_eq(adapter.model(), &self.model) {
+                return Err(Error::Argument(
+                    "an adapter was loaded for another model".to_owned(),
+                ));
+            }
+            if !scale.is_finite() {
+                return Err(Error::Argument(format!("an adapter's scale is {scale}")));
+            }
+            // llama.cpp keeps one scale an adapter; naming one twice adds up.
+            match set.iter_mut().find(|(other, _)| Arc::ptr_eq(other, adapter)) {
+                Some((_, sum)) => *sum += scale,
+                None => set.push((Arc::clone(adapter), *scale)),
+            }
+        }
+        let mut pointers: Vec<_> = set.iter().map(|(adapter, _)| adapter.as_ptr()).collect();
+        let mut scales: Vec<f32> = set.iter().map(|(_, scale)| *scale).collect();
+        // SAFETY: the context is live, both arrays have the same length and are copied, and the adapters are of
+        // this context's model and kept alive below.
+        let code = unsafe {
+            sys::llama_set_adapters_lora(
+                self.raw.as_ptr(),
+                pointers.as_mut_ptr(),
+                pointers.len(),
+                scales.as_mut_ptr(),
+            )
+        };
+        self.adapters = set;
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(Error::Internal(format!(
+                "llama.cpp refused the adapters: code {code}"
+            )))
+        }
+    }
+
+    /// Removes the positions in `range` of a sequence from the cache.
+    pub fn remove(&mut self, sequence: u32, range: impl RangeBounds<u32>) -> Result<()> {
+        let sequence = self.sequence(sequence)?;
+        let Some((from, to)) = positions(&range) else {
+            return Ok(());
+        };
+        // SAFETY: the context is live and the sequence inside its limit.
+        let removed = unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, from, to) };
+        if removed {
+            Ok(())
+        } else {
+            Err(Error::Internal(format!("sequence {sequence} kept its cache")))
+        }
+    }
+
+    /// Makes the positions in `range` of one sequence part of another.
+    ///
+    /// With `unified_kv` the two share the cells, whatever the range; without it the whole sequence is copied and
+    /// replaces the other, so the range must be `..`.
+    pub fn copy(&mut self, source: u32, target: u32, range: impl RangeBounds<u32>) -> Result<()> {
+        let (source, target) = (self.sequence(source)?, self.sequence(target)?);
+        let whole = matches!(
+            (range.start_bound(), range.end_bound()),
+            (Bound::Unbounded, Bound::Unbounded)
+        );
+        if !self.options.unified_kv && !whole {
+            return Err(Error::Argument(
+                "a part of a sequence can be copied in a unified cache only".to_owned(),
+            ));
+        }
+        let Some((from, to)) = positions(&range) else {
+            return Ok(());
+        };
+        if source != target {
+            // SAFETY: the context is live, both sequences are inside its limit, and in a cache that is not
+            // unified, where llama.cpp aborts on a partial range, the range is whole.
+            unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, from, to) };
+        }
+        Ok(())
+    }
+
+    /// Empties the cache.
+    pub fn clear(&mut self) {
+        // SAFETY: the context is live.
+        unsafe { sys::llama_memory_clear(self.memory(), false) };
+    }
+
+    /// The last cached position of a sequence, or `None` if nothing of it is cached.
+    pub fn max_position(&self, sequence: u32) -> Option<u32> {
+        let sequence = self.sequence(sequence).ok()?;
+        // SAFETY: the context is live and the sequence inside its limit.
+        let position = unsafe { sys::llama_memory_seq_pos_max(self.memory(), sequence) };
+        u32::try_from(position).ok()
+    }
+
+    /// Changes the number of threads, up to that of the options.
+    pub fn set_threads(&mut self, threads: u32) {
+        let threads = threads.clamp(1, self.options.threads) as i32;
+        // SAFETY: the context is live; its pool has at least as many threads.
+        unsafe { sys::llama_set_n_threads(self.raw.as_ptr(), threads, threads) };
+    }
+
+    fn sequence(&self, sequence: u32) -> Result<i32> {
+        if sequence < self.options.max_sequences {
+            Ok(sequence as i32)
+        } else {
+            Err(Error::Argument(format!(
+                "sequence {sequence} is outside the context's {}",
+                self.options.max_sequences
+            )))
+        }
+    }
+
+    fn memory(&self) -> sys::llama_memory_t {
+        // SAFETY: the context is live, and its memory lives as long as it.
+        unsafe { sys::llama_get_memory(self.raw.as_ptr()) }
+    }
+}
+
+impl Drop for LlamaContext {
+    fn drop(&mut self) {
+        let guard = self.model.lock();
+        // SAFETY: the context is live and used by nobody else; its pool, its adapters and its model are dropped
+        // after it.
+        unsafe { sys::llama_free(self.raw.as_ptr()) };
+        drop(guard);
+        self.pool = None;
+    }
+}
+
+/// llama.cpp's `[from, to)`, −1 for an open end; `None` for an empty range.
+fn positions(range: &impl RangeBounds<u32>) -> Option<(i32, i32)> {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(start) => start.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(end) => end.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => {
+            return Some((
+                if start == 0 {
+                    -1
+                } else {
+                    i32::try_from(start).ok()?
+                },
+                -1,
+            ));
+        }
+    };
+    let end = end.min(i32::MAX as u32);
+    (start < end).then_some((start as i32, end as i32))
+}

@@ -1,0 +1,136 @@
+//! A loaded model.
+
+use std::{
+    ffi::CString,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    ptr::NonNull,
+    sync::Arc,
+};
+
+use llama_cpp_sys_2 as sys;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::{Error, ModelConfig, Result, TensorSource, gguf::GgufModel};
+
+/// How a model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Map the file instead of reading it: pages are shared with the cache and loaded on first use.
+    pub memory_map: bool,
+    /// Let llama.cpp rearrange quantised weights for the processor. Faster on some shapes, but the rearranged
+    /// weights are a copy in memory.
+    pub repack: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            memory_map: true,
+            repack: false,
+        }
+    }
+}
+
+/// A model in llama.cpp, shared by its contexts and adapters.
+#[derive(Debug)]
+pub struct LlamaModel {
+    raw: NonNull<sys::llama_model>,
+    /// Held while contexts and adapters are created or freed.
+    lock: Mutex<()>,
+    config: ModelConfig,
+    path: PathBuf,
+}
+
+// SAFETY: llama.cpp does not tie a model to the thread that loaded it.
+unsafe impl Send for LlamaModel {}
+// SAFETY: after loading, the weights and the vocabulary are only read; the one thing that changes, the set of
+// registered adapters, changes under `lock`.
+unsafe impl Sync for LlamaModel {}
+
+impl LlamaModel {
+    /// Validates a GGUF file and loads it.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Arc<Self>> {
+        let config = GgufModel::open(path)?.config().clone();
+        Self::load_validated(path, options, config)
+    }
+
+    fn load_validated(path: &Path, options: &LoadOptions, config: ModelConfig) -> Result<Arc<Self>> {
+        super::initialise();
+        let c_path = c_path(path)?;
+        // SAFETY: takes nothing and returns plain data.
+        let mut params = unsafe { sys::llama_model_default_params() };
+        params.load_mode = if options.memory_map {
+            sys::LLAMA_LOAD_MODE_MMAP
+        } else {
+            sys::LLAMA_LOAD_MODE_NONE
+        };
+        params.use_extra_bufts = options.repack;
+        params.n_gpu_layers = 0;
+        // SAFETY: the path is a live C string and the parameters are llama.cpp's defaults with three plain
+        // fields changed; the file was validated by the caller.
+        let raw = unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), params) };
+        let Some(raw) = NonNull::new(raw) else {
+            return Err(Error::invalid(
+                path,
+                "llama.cpp refused the file; its log says why",
+            ));
+        };
+        let model = Self {
+            raw,
+            lock: Mutex::new(()),
+            config,
+            path: path.to_path_buf(),
+        };
+        if model.loaded_vocabulary() != model.config.vocab_size {
+            return Err(Error::invalid(
+                path,
+                "llama.cpp counts another vocabulary than the file's tensors",
+            ));
+        }
+        Ok(Arc::new(model))
+    }
+
+    /// The configuration that the file states.
+    pub const fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The file that was loaded.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The size of all weights, in bytes.
+    pub fn size(&self) -> u64 {
+        // SAFETY: the pointer is a live model.
+        unsafe { sys::llama_model_size(self.raw.as_ptr()) }
+    }
+
+    fn loaded_vocabulary(&self) -> usize {
+        // SAFETY: the pointer is a live model, whose vocabulary lives as long as it.
+        let tokens = unsafe { sys::llama_vocab_n_tokens(sys::llama_model_get_vocab(self.raw.as_ptr())) };
+        tokens as usize
+    }
+
+    pub(super) const fn as_ptr(&self) -> *mut sys::llama_model {
+        self.raw.as_ptr()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock()
+    }
+}
+
+impl Drop for LlamaModel {
+    fn drop(&mut self) {
+        // SAFETY: contexts and adapters hold an `Arc` of the model, so nothing refers to it any more.
+        unsafe { sys::llama_model_free(self.raw.as_ptr()) };
+    }
+}
+
+/// The path as llama.cpp takes it.
+pub(super) fn c_path(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::Argument(format!("the path {} holds a NUL byte", path.display())))
+}
