@@ -1,0 +1,145 @@
+//! Samples, tasks and the mixture in which training sees them.
+
+use std::fmt;
+
+use crate::{
+    rng::Rng,
+    tasks::{capitals, extraction, plain_answers, sentiment, sql_questions, sums, units},
+};
+
+/// Which half of a task's phrasings and items is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// What training sees.
+    Train,
+    /// What only evaluation sees.
+    HeldOut,
+}
+
+impl Split {
+    /// The half of `train` and `held_out` that this split draws from.
+    pub fn of<T>(self, train: T, held_out: T) -> T {
+        match self {
+            Self::Train => train,
+            Self::HeldOut => held_out,
+        }
+    }
+
+    /// Whether `item` belongs to this split; one item in eight is held out.
+    pub fn owns(self, item: &str) -> bool {
+        let hash = item.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        ((hash >> 17) % 8 == 0) == (self == Self::HeldOut)
+    }
+}
+
+/// A question and the one right answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// What the user asks.
+    pub prompt: String,
+    /// What the model is to answer.
+    pub answer: String,
+}
+
+impl Sample {
+    /// A sample of `prompt` and `answer`.
+    pub fn new(prompt: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self { prompt: prompt.into(), answer: answer.into() }
+    }
+}
+
+/// What the model is taught to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Capitals of countries.
+    Capitals,
+    /// Additions, subtractions and small products.
+    Sums,
+    /// Conversions between units.
+    Units,
+    /// Whether a short review is positive or negative.
+    Sentiment,
+    /// Fields of a sentence as JSON.
+    Extraction,
+    /// A question about a small schema as SQL.
+    SqlQuestions,
+    /// Short plain answers: what things are and what commands do.
+    PlainAnswers,
+}
+
+impl Task {
+    /// Every task.
+    pub const ALL: [Self; 7] = [
+        Self::Capitals,
+        Self::Sums,
+        Self::Units,
+        Self::Sentiment,
+        Self::Extraction,
+        Self::SqlQuestions,
+        Self::PlainAnswers,
+    ];
+
+    /// The name of the task, which is also that of its generator and its file of written questions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Capitals => "capitals",
+            Self::Sums => "sums",
+            Self::Units => "units",
+            Self::Sentiment => "sentiment",
+            Self::Extraction => "extraction",
+            Self::SqlQuestions => "sql_questions",
+            Self::PlainAnswers => "plain_answers",
+        }
+    }
+
+    /// How many of a hundred training samples are of this task.
+    fn share(self) -> u32 {
+        match self {
+            Self::Capitals => 13,
+            Self::Sums => 14,
+            Self::Units => 10,
+            Self::Sentiment => 12,
+            Self::Extraction => 18,
+            Self::SqlQuestions => 18,
+            Self::PlainAnswers => 15,
+        }
+    }
+
+    /// A sample of this task.
+    pub fn sample(self, rng: &mut Rng, split: Split) -> Sample {
+        match self {
+            Self::Capitals => capitals::sample(rng, split),
+            Self::Sums => sums::sample(rng, split),
+            Self::Units => units::sample(rng, split),
+            Self::Sentiment => sentiment::sample(rng, split),
+            Self::Extraction => extraction::sample(rng, split),
+            Self::SqlQuestions => sql_questions::sample(rng, split),
+            Self::PlainAnswers => plain_answers::sample(rng, split),
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A training sample of a task drawn by its share.
+pub fn mixed(rng: &mut Rng) -> Sample {
+    let mut left = rng.between(0, 99);
+    for task in Task::ALL {
+        if left < task.share() {
+            let sample = match task {
+                // Half of a task's questions are about more than the one thing its score measures.
+                Task::Capitals if rng.chance(0.35) => capitals::other_fact(rng),
+                _ => task.sample(rng, Split::Train),
+            };
+            return sample;
+        }
+        left -= task.share();
+    }
+    unreachable!("the shares add up to a hundred")
+}

@@ -1,0 +1,11 @@
+//! The generators, one task a file.
+
+pub mod capitals;
+pub mod extraction;
+pub mod paraphrases;
+pub mod plain_answers;
+pub mod sentiment;
+pub mod sql_phrases;
+pub mod sql_questions;
+pub mod sums;
+pub mod units;

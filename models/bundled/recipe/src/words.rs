@@ -1,0 +1,131 @@
+//! Names, places and things that several generators share.
+
+use crate::{corpus::Split, rng::Rng, typing::upper_first};
+
+const FIRST_NAMES: &[&str] = &[
+    "Anna", "Maria", "John", "Peter", "Lucas", "Emma", "Olivia", "Noah", "Liam", "Mia", "Sofia", "Paul", "Laura", "David",
+    "Sarah", "James", "Robert", "Linda", "Susan", "Karen", "Mark", "Daniel", "Julia", "Elena", "Ivan", "Olga", "Yuki", "Kenji",
+    "Wei", "Li", "Chen", "Amir", "Fatima", "Omar", "Layla", "Ravi", "Priya", "Arjun", "Nina", "Marco", "Luca", "Giulia",
+    "Pierre", "Claire", "Hans", "Greta", "Lars", "Ingrid", "Pablo", "Carmen", "Diego", "Lucia", "Joao", "Ana", "Kofi", "Ama",
+    "Tom", "Ben", "Sam", "Max", "Leo", "Eva", "Ida", "Kate", "Jane", "Alice", "Bob", "Carol", "Dave", "Frank", "Grace",
+    "Henry", "Irene", "Jack", "Karl", "Lena", "Martin", "Nora", "Oscar", "Petra", "Rosa", "Simon", "Tina", "Victor", "Walter",
+];
+const SURNAMES: &[&str] = &[
+    "Smith", "Jones", "Brown", "Miller", "Davis", "Wilson", "Taylor", "Clark", "Lewis", "Walker", "Hall", "Young", "King",
+    "Wright", "Lopez", "Garcia", "Martinez", "Perez", "Sanchez", "Rossi", "Bianchi", "Ferrari", "Muller", "Schmidt", "Weber",
+    "Fischer", "Becker", "Dubois", "Martin", "Moreau", "Silva", "Santos", "Costa", "Kim", "Park", "Lee", "Wang", "Zhang",
+    "Tanaka", "Sato", "Suzuki", "Patel", "Singh", "Kumar", "Khan", "Ali", "Hassan", "Okafor", "Mensah", "Novak", "Kowalski",
+    "Petrov", "Ivanova", "Larsen", "Hansen", "Berg", "Lind", "Virtanen", "Yilmaz", "Demir",
+];
+const CITIES: &[&str] = &[
+    "Paris", "London", "Berlin", "Madrid", "Rome", "Vienna", "Oslo", "Lima", "Cairo", "Tokyo", "Seoul", "Delhi", "Boston",
+    "Chicago", "Denver", "Dallas", "Austin", "Seattle", "Toronto", "Montreal", "Sydney", "Perth", "Dublin", "Leeds",
+    "Manchester", "Lyon", "Nice", "Hamburg", "Munich", "Cologne", "Milan", "Turin", "Naples", "Porto", "Lisbon", "Seville",
+    "Valencia", "Prague", "Brno", "Warsaw", "Krakow", "Athens", "Sofia", "Zagreb", "Helsinki", "Bergen", "Malmo", "Riga",
+    "Geneva", "Zurich", "Basel", "Antwerp", "Ghent", "Utrecht", "Osaka", "Kyoto", "Mumbai", "Lagos", "Accra", "Nairobi",
+];
+/// Things that are bought and sold.
+pub const GOODS: &[&str] = &[
+    "apples", "pears", "books", "pens", "chairs", "tables", "lamps", "shirts", "shoes", "hats", "bikes", "phones", "laptops",
+    "cables", "mugs", "plates", "knives", "candles", "towels", "pillows", "tickets", "stamps", "bottles", "boxes", "bags",
+    "toys", "balls", "clocks", "mirrors", "rugs", "plants", "seeds", "tools", "screws", "bricks", "doors", "windows", "coats",
+];
+const GOODS_HELD_OUT: &[&str] =
+    &["violins", "drums", "kites", "ropes", "tents", "skates", "lanterns", "ladders", "buckets", "brushes", "scarves"];
+/// The months.
+pub const MONTHS: &[&str] = &[
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+];
+/// The days of the week.
+pub const WEEKDAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const ONSETS: &[&str] = &[
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p", "pr", "qu", "r", "s", "sh",
+    "st", "t", "th", "tr", "v", "w", "y", "z", "",
+];
+const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "a", "e", "i", "o"];
+const CODAS: &[&str] = &["", "", "", "n", "r", "l", "s", "m", "t", "nd", "ck", "x", "v", "th", "rt", "lm"];
+
+/// An invented word of two or three syllables, so that copying is learnt and not a list of names.
+pub fn invented(rng: &mut Rng) -> String {
+    loop {
+        let mut word = String::new();
+        for _ in 0..rng.between(2, 3) {
+            word += rng.pick(ONSETS);
+            word += rng.pick(VOWELS);
+            if rng.chance(0.4) {
+                word += rng.pick(CODAS);
+            }
+        }
+        if (4..=10).contains(&word.len()) {
+            return word;
+        }
+    }
+}
+
+fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
+    loop {
+        // Evaluation draws only names that training cannot have seen.
+        if split == Split::Train && rng.chance(0.5) {
+            return (*rng.pick(known)).to_owned();
+        }
+        let word = invented(rng);
+        if split.owns(&word) {
+            return upper_first(&word);
+        }
+    }
+}
+
+/// A first name, sometimes with a surname.
+pub fn person(rng: &mut Rng, split: Split) -> String {
+    let first = first_name(rng, split);
+    if rng.chance(0.4) { format!("{first} {}", name(rng, split, SURNAMES)) } else { first }
+}
+
+/// A first name.
+pub fn first_name(rng: &mut Rng, split: Split) -> String {
+    name(rng, split, FIRST_NAMES)
+}
+
+/// A city.
+pub fn city(rng: &mut Rng, split: Split) -> String {
+    name(rng, split, CITIES)
+}
+
+/// A thing that is sold, in the plural.
+pub fn goods(rng: &mut Rng, split: Split) -> &'static str {
+    rng.pick(split.of(GOODS, GOODS_HELD_OUT))
+}
+
+/// A date as it is written in a sentence.
+pub fn date(rng: &mut Rng) -> String {
+    let (day, month, year) = (rng.between(1, 28), rng.index(12), rng.between(1990, 2030));
+    match rng.index(4) {
+        0 => format!("{year}-{:02}-{day:02}", month + 1),
+        1 => format!("{} {day}", MONTHS[month]),
+        2 => format!("{day} {} {year}", MONTHS[month]),
+        _ => format!("{day} {}", MONTHS[month]),
+    }
+}
+
+/// A price with its currency sign or word.
+pub fn price(rng: &mut Rng) -> String {
+    let whole = if rng.chance(0.5) { rng.between(1, 99) } else { rng.between(100, 2000) };
+    if rng.chance(0.4) { format!("{whole}.{:02}", rng.between(0, 99)) } else { whole.to_string() }
+}
+
+/// An e-mail address.
+pub fn email(rng: &mut Rng, split: Split) -> String {
+    let first = first_name(rng, split).to_lowercase();
+    let host = match rng.index(6) {
+        0 => "mail".to_owned(),
+        1 => "example".to_owned(),
+        2 => "post".to_owned(),
+        _ => invented(rng),
+    };
+    let end = rng.pick(&["com", "org", "net", "io", "de", "fr", "co.uk"]);
+    match rng.index(4) {
+        0 => format!("{first}.{}@{host}.{end}", name(rng, split, SURNAMES).to_lowercase()),
+        1 => format!("{first}{}@{host}.{end}", rng.between(1, 99)),
+        _ => format!("{first}@{host}.{end}"),
+    }
+}
