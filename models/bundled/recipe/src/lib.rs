@@ -6,8 +6,10 @@
 
 pub mod chat;
 pub mod corpus;
+pub mod decode;
 pub mod error;
 pub mod evaluate;
+pub mod plain;
 pub mod rng;
 pub mod tasks;
 pub mod tokenizer;

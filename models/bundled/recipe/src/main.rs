@@ -4,7 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hyprstream_bundled_recipe::{Result, Split, Task, rng::Rng, tasks::paraphrases, tokenizer};
+use hyprstream_bundled_recipe::{
+    Result, Split, Task,
+    evaluate::{self, Answerer, Miss},
+    plain::Plain,
+    rng::Rng,
+    tasks::paraphrases,
+    tokenizer,
+    train::{self, TrainSettings},
+};
 
 #[derive(Parser)]
 #[command(about = "The recipe of the bundled model")]
@@ -22,6 +30,51 @@ enum Command {
         dir: PathBuf,
         /// The seed of the corpus.
         #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Train the model, or continue where its last saved state stands.
+    Train {
+        /// Where the tokenizer is and the model is written.
+        #[arg(long, default_value = "models/bundled")]
+        dir: PathBuf,
+        /// The file of the state to continue from; without it `training.state.tmp` beside the model.
+        #[arg(long)]
+        state: Option<PathBuf>,
+        /// The seed of the corpus and of the first weights.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Steps of the whole run.
+        #[arg(long, default_value_t = 5000)]
+        steps: usize,
+        /// The highest learning rate.
+        #[arg(long, default_value_t = 2e-3)]
+        learning_rate: f32,
+        /// Tokens of questions and answers a step.
+        #[arg(long, default_value_t = 2048)]
+        batch_tokens: usize,
+        /// Pairs of paraphrases in every second step.
+        #[arg(long, default_value_t = 32)]
+        pairs: usize,
+        /// Minutes between two saves.
+        #[arg(long, default_value_t = 4)]
+        save_minutes: u64,
+        /// Threads; the weights do not depend on their number.
+        #[arg(long, default_value_t = 4)]
+        threads: usize,
+    },
+    /// Measure the model: held-out samples, questions written by hand, paraphrases.
+    Evaluate {
+        /// The model's directory.
+        #[arg(long, default_value = "models/bundled")]
+        dir: PathBuf,
+        /// Held-out samples a task.
+        #[arg(long, default_value_t = 500)]
+        count: usize,
+        /// Print this many wrong answers a task.
+        #[arg(long, default_value_t = 0)]
+        misses: usize,
+        /// The seed of the held-out samples.
+        #[arg(long, default_value_t = 2)]
         seed: u64,
     },
     /// Print samples of every task.
@@ -51,7 +104,38 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<()> {
     match command {
         Command::Tokenizer { dir, seed } => tokenizer::save(&tokenizer::train(*seed)?, dir),
-        Command::Samples { count, held_out, seed } => {
+        Command::Train {
+            dir,
+            state,
+            seed,
+            steps,
+            learning_rate,
+            batch_tokens,
+            pairs,
+            save_minutes,
+            threads,
+        } => train::train(&TrainSettings {
+            state: state.clone().unwrap_or_else(|| train::default_state(dir)),
+            dir: dir.clone(),
+            seed: *seed,
+            steps: *steps,
+            learning_rate: *learning_rate,
+            batch_tokens: *batch_tokens,
+            pairs: *pairs,
+            save_minutes: *save_minutes,
+            threads: *threads,
+        }),
+        Command::Evaluate {
+            dir,
+            count,
+            misses,
+            seed,
+        } => report(&mut Plain::try_new(dir)?, *count, *misses, *seed),
+        Command::Samples {
+            count,
+            held_out,
+            seed,
+        } => {
             let split = if *held_out { Split::HeldOut } else { Split::Train };
             let mut rng = Rng::new(*seed, 0);
             for task in Task::ALL {
@@ -67,5 +151,29 @@ fn run(command: &Command) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+fn report(answerer: &mut dyn Answerer, count: usize, shown: usize, seed: u64) -> Result<()> {
+    for task in Task::ALL {
+        let (score, misses) = evaluate::score(answerer, task, &evaluate::held_out(task, count, seed))?;
+        println!("{task}: held out {score}");
+        show(&misses, shown);
+        if let Ok(written) = evaluate::written(task) {
+            let (score, misses) = evaluate::score(answerer, task, &written)?;
+            println!("{task}: written by hand {score}");
+            show(&misses, shown);
+        }
+    }
+    println!("paraphrases: {}", evaluate::paraphrases(answerer, 200, seed)?);
+    Ok(())
+}
+
+fn show(misses: &[Miss], most: usize) {
+    for miss in misses.iter().take(most) {
+        println!(
+            "  {:?}\n    wanted {}\n    got    {}",
+            miss.question, miss.wanted, miss.got
+        );
     }
 }

@@ -35,6 +35,11 @@ impl Rng {
         &items[self.index(items.len())]
     }
 
+    /// One of `texts`, all equally likely.
+    pub fn text<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.index(texts.len())]
+    }
+
     /// Puts `items` into a random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {

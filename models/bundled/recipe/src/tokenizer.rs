@@ -7,10 +7,7 @@ use serde_json::json;
 use tokenizers::{
     AddedToken, DecoderWrapper, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
     SplitDelimiterBehavior, Tokenizer, TokenizerBuilder,
-    models::{
-        TrainerWrapper,
-        bpe::{BPE, BpeTrainerBuilder},
-    },
+    models::bpe::{BPE, BpeTrainerBuilder},
     pre_tokenizers::{
         byte_level::ByteLevel,
         sequence::Sequence,
@@ -36,8 +33,8 @@ const WORDS: &str = concat!(
     r" ?[^\s\p{L}\p{N}\p{M}]+|[\r\n]+|\s",
 );
 // How often a common word is shown, against the samples of the corpus.
-const WORD_WEIGHT: usize = 12;
-const SAMPLES: usize = 40_000;
+const WORD_WEIGHT: usize = 40;
+const SAMPLES: usize = 10_000;
 
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::Tokenizer(error.to_string())
@@ -69,7 +66,7 @@ pub fn train(seed: u64) -> Result<Tokenizer> {
         .min_frequency(2)
         .show_progress(false)
         .special_tokens(special)
-        .initial_alphabet(ByteLevel::alphabet())
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
     tokenizer.train(&mut trainer, texts(seed)).map_err(failed)?;
     let tokenizer = Tokenizer::from(tokenizer);

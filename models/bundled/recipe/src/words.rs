@@ -50,10 +50,10 @@ pub fn invented(rng: &mut Rng) -> String {
     loop {
         let mut word = String::new();
         for _ in 0..rng.between(2, 3) {
-            word += rng.pick(ONSETS);
-            word += rng.pick(VOWELS);
+            word += rng.text(ONSETS);
+            word += rng.text(VOWELS);
             if rng.chance(0.4) {
-                word += rng.pick(CODAS);
+                word += rng.text(CODAS);
             }
         }
         if (4..=10).contains(&word.len()) {
@@ -93,7 +93,7 @@ pub fn city(rng: &mut Rng, split: Split) -> String {
 
 /// A thing that is sold, in the plural.
 pub fn goods(rng: &mut Rng, split: Split) -> &'static str {
-    rng.pick(split.of(GOODS, GOODS_HELD_OUT))
+    *rng.pick(split.of(GOODS, GOODS_HELD_OUT))
 }
 
 /// A date as it is written in a sentence.

@@ -212,6 +212,6 @@ pub fn other_fact(rng: &mut Rng) -> Sample {
         3 => (LANGUAGE, country.language),
         _ => (COUNTRY, country.name.strip_prefix("the ").unwrap_or(country.name)),
     };
-    let question = fill(rng.pick(templates), country);
+    let question = fill(rng.text(templates), country);
     Sample::new(as_typed(rng, &question), answer)
 }

@@ -142,11 +142,11 @@ fn saying(rng: &mut Rng, split: Split) -> (String, String) {
 
 fn capital(rng: &mut Rng, split: Split) -> (String, String) {
     let country = rng.pick(COUNTRIES.as_slice());
-    let a = capitals::fill(rng.pick(capitals::phrasings(split)), country);
+    let a = capitals::fill(rng.text(capitals::phrasings(split)), country);
     let b = if rng.chance(0.2) {
         format!("{} is the capital of {}.", country.capital, country.name)
     } else {
-        capitals::fill(rng.pick(capitals::phrasings(split)), country)
+        capitals::fill(rng.text(capitals::phrasings(split)), country)
     };
     (a, b)
 }

@@ -75,7 +75,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         15..=16 => {
             let (a, b) = *rng.pick(OPPOSITES.as_slice());
             let (x, y) = if rng.chance(0.5) { (a, b) } else { (b, a) };
-            (rng.pick(split.of(OPPOSITE, OPPOSITE_HELD_OUT)).replace("{x}", x), y.to_owned())
+            (rng.text(split.of(OPPOSITE, OPPOSITE_HELD_OUT)).replace("{x}", x), y.to_owned())
         }
         17..=18 => sequence(rng, split),
         _ if split == Split::HeldOut => definition(rng, split),
@@ -102,12 +102,12 @@ fn bare(thing: &str) -> &str {
 
 fn definition(rng: &mut Rng, split: Split) -> (String, String) {
     let (thing, meaning) = *rng.pick(DEFINITIONS.as_slice());
-    (ask_what_is(rng.pick(split.of(WHAT_IS, WHAT_IS_HELD_OUT)), thing), meaning.to_owned())
+    (ask_what_is(rng.text(split.of(WHAT_IS, WHAT_IS_HELD_OUT)), thing), meaning.to_owned())
 }
 
 fn command(rng: &mut Rng, split: Split) -> (String, String) {
     let (command, effect) = *rng.pick(COMMANDS.as_slice());
-    (rng.pick(split.of(WHAT_DOES, WHAT_DOES_HELD_OUT)).replace("{x}", command), effect.to_owned())
+    (rng.text(split.of(WHAT_DOES, WHAT_DOES_HELD_OUT)).replace("{x}", command), effect.to_owned())
 }
 
 fn sequence(rng: &mut Rng, split: Split) -> (String, String) {
@@ -115,9 +115,9 @@ fn sequence(rng: &mut Rng, split: Split) -> (String, String) {
     let at = rng.index(items.len());
     let next = (at + 1) % items.len();
     if rng.chance(0.6) {
-        (rng.pick(split.of(NEXT, NEXT_HELD_OUT)).replace("{x}", items[at]), items[next].to_owned())
+        (rng.text(split.of(NEXT, NEXT_HELD_OUT)).replace("{x}", items[at]), items[next].to_owned())
     } else {
-        (rng.pick(split.of(BEFORE, BEFORE_HELD_OUT)).replace("{x}", items[next]), items[at].to_owned())
+        (rng.text(split.of(BEFORE, BEFORE_HELD_OUT)).replace("{x}", items[next]), items[at].to_owned())
     }
 }
 
@@ -126,15 +126,15 @@ pub fn asked_twice(rng: &mut Rng, split: Split) -> (String, String) {
     if rng.chance(0.5) {
         let (thing, meaning) = *rng.pick(DEFINITIONS.as_slice());
         let templates = split.of(WHAT_IS, WHAT_IS_HELD_OUT);
-        let first = ask_what_is(rng.pick(templates), thing);
-        let second = if rng.chance(0.25) { meaning.to_owned() } else { ask_what_is(rng.pick(templates), thing) };
+        let first = ask_what_is(rng.text(templates), thing);
+        let second = if rng.chance(0.25) { meaning.to_owned() } else { ask_what_is(rng.text(templates), thing) };
         (first, second)
     } else {
         let (command, effect) = *rng.pick(COMMANDS.as_slice());
         let templates = split.of(WHAT_DOES, WHAT_DOES_HELD_OUT);
-        let first = rng.pick(templates).replace("{x}", command);
+        let first = rng.text(templates).replace("{x}", command);
         let second =
-            if rng.chance(0.25) { lower_first(effect) } else { rng.pick(templates).replace("{x}", command) };
+            if rng.chance(0.25) { lower_first(effect) } else { rng.text(templates).replace("{x}", command) };
         (first, second)
     }
 }

@@ -111,7 +111,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
 
 /// A review of one to three sentences that all lean the same way.
 pub fn review(rng: &mut Rng, split: Split, positive: bool) -> String {
-    let thing = *rng.pick(split.of(THINGS, THINGS_HELD_OUT));
+    let thing = rng.text(split.of(THINGS, THINGS_HELD_OUT));
     let mut sentences = Vec::new();
     let many = *rng.pick(&[1, 1, 1, 2, 2, 3]);
     while sentences.len() < many {
@@ -135,9 +135,9 @@ fn filled(rng: &mut Rng, frames: &[&str], split: Split, thing: &str, positive: b
     let feeling = *rng.pick(own);
     rng.pick(frames)
         .replace("{n}", thing)
-        .replace("{m}", rng.pick(split.of(THINGS, THINGS_HELD_OUT)))
-        .replace("{g2}", rng.pick(own))
+        .replace("{m}", rng.text(split.of(THINGS, THINGS_HELD_OUT)))
+        .replace("{g2}", rng.text(own))
         .replace("{g}", feeling)
         .replace("{G}", &upper_first(feeling))
-        .replace("{o}", rng.pick(other))
+        .replace("{o}", rng.text(other))
 }
