@@ -23,10 +23,20 @@ pub struct Decoder {
 struct Cache(Vec<(Vec<f32>, Vec<f32>)>);
 
 const PROJECTIONS: [&str; 7] = [
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
     "mlp.down_proj",
 ];
-const NORMS: [&str; 4] = ["input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "self_attn.k_norm"];
+const NORMS: [&str; 4] = [
+    "input_layernorm",
+    "post_attention_layernorm",
+    "self_attn.q_norm",
+    "self_attn.k_norm",
+];
 
 impl Decoder {
     /// Reads every weight of `source`.
@@ -35,7 +45,10 @@ impl Decoder {
         let mut layers = Vec::new();
         for index in 0..config.num_hidden_layers {
             let read = |name: &str| source.read_f32(&format!("model.layers.{index}.{name}.weight"));
-            let mut layer = Layer { norms: Default::default(), projections: Default::default() };
+            let mut layer = Layer {
+                norms: Default::default(),
+                projections: Default::default(),
+            };
             for (slot, name) in layer.norms.iter_mut().zip(NORMS) {
                 *slot = read(name)?;
             }
@@ -46,7 +59,12 @@ impl Decoder {
         }
         let embedding = source.read_f32("model.embed_tokens.weight")?;
         let final_norm = source.read_f32("model.norm.weight")?;
-        Ok(Self { config, embedding, final_norm, layers })
+        Ok(Self {
+            config,
+            embedding,
+            final_norm,
+            layers,
+        })
     }
 
     /// The most likely tokens after `prompt`, up to `end` or `most` tokens.
@@ -123,7 +141,10 @@ impl Decoder {
         for head in heads.chunks(size) {
             let head = self.normed(head, norm);
             let angle = |i: usize| {
-                let frequency = self.config.rope_theta.powf(-2.0 * (i % half) as f64 / size as f64);
+                let frequency = self
+                    .config
+                    .rope_theta
+                    .powf(-2.0 * (i % half) as f64 / size as f64);
                 (position as f64 * frequency) as f32
             };
             for i in 0..size {
@@ -141,13 +162,17 @@ impl Decoder {
         let mut out = vec![0.0; queries.len()];
         for (index, (query, out)) in queries.chunks(size).zip(out.chunks_mut(size)).enumerate() {
             let at = index / shared * size;
-            let mut weights: Vec<f32> =
-                keys.chunks(stride).map(|row| dot(query, &row[at..at + size]) / (size as f32).sqrt()).collect();
+            let mut weights: Vec<f32> = keys
+                .chunks(stride)
+                .map(|row| dot(query, &row[at..at + size]) / (size as f32).sqrt())
+                .collect();
             let most = weights.iter().copied().fold(f32::MIN, f32::max);
             weights.iter_mut().for_each(|w| *w = (*w - most).exp());
             let sum: f32 = weights.iter().sum();
             for (row, weight) in values.chunks(stride).zip(&weights) {
-                out.iter_mut().zip(&row[at..at + size]).for_each(|(out, v)| *out += weight / sum * v);
+                out.iter_mut()
+                    .zip(&row[at..at + size])
+                    .for_each(|(out, v)| *out += weight / sum * v);
             }
         }
         out

@@ -38,7 +38,13 @@ impl Score {
 
 impl std::fmt::Display for Score {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} % ({} of {})", 100.0 * self.ratio(), self.right, self.asked)
+        write!(
+            f,
+            "{:.1} % ({} of {})",
+            100.0 * self.ratio(),
+            self.right,
+            self.asked
+        )
     }
 }
 
@@ -57,13 +63,20 @@ pub struct Miss {
 pub fn score(answerer: &mut dyn Answerer, task: Task, samples: &[Sample]) -> Result<(Score, Vec<Miss>)> {
     let questions: Vec<String> = samples.iter().map(|sample| sample.prompt.clone()).collect();
     let answers = answerer.answer(&questions)?;
-    let mut score = Score { right: 0, asked: samples.len() };
+    let mut score = Score {
+        right: 0,
+        asked: samples.len(),
+    };
     let mut misses = Vec::new();
     for (sample, got) in samples.iter().zip(answers) {
         if right(task, &sample.answer, &got) {
             score.right += 1;
         } else {
-            misses.push(Miss { question: sample.prompt.clone(), wanted: sample.answer.clone(), got });
+            misses.push(Miss {
+                question: sample.prompt.clone(),
+                wanted: sample.answer.clone(),
+                got,
+            });
         }
     }
     Ok((score, misses))
@@ -73,7 +86,8 @@ pub fn score(answerer: &mut dyn Answerer, task: Task, samples: &[Sample]) -> Res
 fn right(task: Task, wanted: &str, got: &str) -> bool {
     if task == Task::Extraction {
         let parsed: std::result::Result<Value, _> = serde_json::from_str(got);
-        return parsed.is_ok_and(|got| serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == got));
+        return parsed
+            .is_ok_and(|got| serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == got));
     }
     got == wanted
 }
@@ -126,10 +140,12 @@ pub fn paraphrases(answerer: &mut dyn Answerer, count: usize, seed: u64) -> Resu
         }
     }
     let (queries, texts) = (answerer.embed(&queries)?, answerer.embed(&texts)?);
-    let mut score = Score { right: 0, asked: count };
+    let mut score = Score {
+        right: 0,
+        asked: count,
+    };
     for (index, query) in queries.iter().enumerate() {
-        let similarity =
-            |text: &Vec<f32>| -> f32 { query.iter().zip(text).map(|(a, b)| a * b).sum() };
+        let similarity = |text: &Vec<f32>| -> f32 { query.iter().zip(text).map(|(a, b)| a * b).sum() };
         let best = (0..count).max_by(|&a, &b| similarity(&texts[a]).total_cmp(&similarity(&texts[b])));
         score.right += usize::from(best == Some(index));
     }

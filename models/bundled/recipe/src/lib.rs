@@ -9,6 +9,7 @@ pub mod corpus;
 pub mod decode;
 pub mod error;
 pub mod evaluate;
+pub mod phrasings;
 pub mod plain;
 pub mod rng;
 pub mod tasks;

@@ -29,7 +29,10 @@ impl Plain {
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
         let config = ModelConfig::from_json(&bytes, &path)?;
         let decoder = Decoder::try_new(&SafetensorsModel::open(dir, config)?)?;
-        Ok(Self { tokenizer: tokenizer::load(dir)?, decoder })
+        Ok(Self {
+            tokenizer: tokenizer::load(dir)?,
+            decoder,
+        })
     }
 }
 
@@ -40,14 +43,21 @@ impl Answerer for Plain {
         questions
             .iter()
             .map(|question| {
-                let tokens = self.decoder.complete(&chat.question(None, question)?, end, MOST_TOKENS);
-                self.tokenizer.decode(&tokens, true).map_err(|e| Error::Tokenizer(e.to_string()))
+                let tokens = self
+                    .decoder
+                    .complete(&chat.question(None, question)?, end, MOST_TOKENS);
+                self.tokenizer
+                    .decode(&tokens, true)
+                    .map_err(|e| Error::Tokenizer(e.to_string()))
             })
             .collect()
     }
 
     fn embed(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         let chat = Chat::try_new(&self.tokenizer)?;
-        texts.iter().map(|text| Ok(self.decoder.embed(&chat.text(text)?))).collect()
+        texts
+            .iter()
+            .map(|text| Ok(self.decoder.embed(&chat.text(text)?)))
+            .collect()
     }
 }

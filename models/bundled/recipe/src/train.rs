@@ -7,7 +7,9 @@ use std::{
     time::Instant,
 };
 
-use hyprstream_learning::{AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, Scheduler};
+use hyprstream_learning::{
+    AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, Scheduler,
+};
 use hyprstream_models::{Architecture, ModelConfig};
 use tokenizers::Tokenizer;
 
@@ -45,8 +47,14 @@ pub struct TrainSettings {
 }
 
 const SYSTEMS: &[&str] = &[
-    "You are a helpful assistant.", "You are a database assistant.", "Answer briefly.", "Answer in as few words as possible.", "Be concise.",
-    "You are a careful clerk.", "You answer questions.", "Reply with the answer only.",
+    "You are a helpful assistant.",
+    "You are a database assistant.",
+    "Answer briefly.",
+    "Answer in as few words as possible.",
+    "Be concise.",
+    "You are a careful clerk.",
+    "You answer questions.",
+    "Reply with the answer only.",
 ];
 
 /// The shape of the bundled model.
@@ -95,7 +103,12 @@ fn options(settings: &TrainSettings) -> FullOptions {
         total_steps: settings.steps,
         scheduler: Scheduler::Cosine,
         warmup_ratio: 0.02,
-        adam: AdamOptions { beta2: 0.98, weight_decay: 0.05, max_grad_norm: 1.0, ..AdamOptions::default() },
+        adam: AdamOptions {
+            beta2: 0.98,
+            weight_decay: 0.05,
+            max_grad_norm: 1.0,
+            ..AdamOptions::default()
+        },
         max_seq_len: CONTEXT,
         threads: settings.threads,
         ..FullOptions::default()
@@ -111,9 +124,17 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
         let step = trainer.completed_steps();
         let mut rng = Rng::new(settings.seed, 1000 + step as u64);
         let language = language_batch(&mut rng, &chat, settings.batch_tokens)?;
-        let pairs =
-            if step % 2 == 0 { pairs_batch(&mut rng, &chat, settings.pairs)? } else { Vec::new() };
-        let batch = FullBatch { language: &language, pairs: &pairs, temperature: 0.05, contrastive_weight: 0.3 };
+        let pairs = if step % 2 == 0 {
+            pairs_batch(&mut rng, &chat, settings.pairs)?
+        } else {
+            Vec::new()
+        };
+        let batch = FullBatch {
+            language: &language,
+            pairs: &pairs,
+            temperature: 0.05,
+            contrastive_weight: 0.3,
+        };
         let report = trainer.step(&batch, &cancel)?;
         tokens += report.tokens;
         sums.add(&report);
@@ -190,7 +211,10 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Exa
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
 fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
     if rng.chance(0.04) {
-        return Ok(Example { tokens: chat.text(&sentence(rng))?, completion_start: 1 });
+        return Ok(Example {
+            tokens: chat.text(&sentence(rng))?,
+            completion_start: 1,
+        });
     }
     let mut tokens = Vec::new();
     let system = rng.chance(0.03).then(|| *rng.pick(SYSTEMS));
@@ -202,7 +226,10 @@ fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);
     }
-    Ok(Example { tokens, completion_start })
+    Ok(Example {
+        tokens,
+        completion_start,
+    })
 }
 
 /// Plain text without turns, for prompts that are sent raw.

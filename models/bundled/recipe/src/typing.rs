@@ -3,12 +3,46 @@
 use crate::rng::Rng;
 
 const OPENINGS: &[&str] = &[
-    "please", "hey,", "hi,", "hello,", "quick question:", "question:", "can you tell me", "could you tell me",
-    "tell me", "i need to know", "do you know", "just wondering,", "ok,", "so", "um,", "well,", "hi there,",
-    "pls", "i was wondering", "help me out:", "one more:", "next question:", "i forgot,", "sorry,",
+    "please",
+    "hey,",
+    "hi,",
+    "hello,",
+    "quick question:",
+    "question:",
+    "can you tell me",
+    "could you tell me",
+    "tell me",
+    "i need to know",
+    "do you know",
+    "just wondering,",
+    "ok,",
+    "so",
+    "um,",
+    "well,",
+    "hi there,",
+    "pls",
+    "i was wondering",
+    "help me out:",
+    "one more:",
+    "next question:",
+    "i forgot,",
+    "sorry,",
 ];
-const CLOSINGS: &[&str] =
-    &["please", "thanks", "pls", "thank you", "thx", "??", "?", "!", "...", "again", "really", "asap", "anyone?"];
+const CLOSINGS: &[&str] = &[
+    "please",
+    "thanks",
+    "pls",
+    "thank you",
+    "thx",
+    "??",
+    "?",
+    "!",
+    "...",
+    "again",
+    "really",
+    "asap",
+    "anyone?",
+];
 
 /// `text` as somebody might type it: sometimes lower case, without its final mark, with a slip or a greeting.
 pub fn as_typed(rng: &mut Rng, text: &str) -> String {
@@ -50,13 +84,17 @@ pub fn lower_first(text: &str) -> String {
         return text.to_owned();
     }
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 /// `text` with its first letter in upper case.
 pub fn upper_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn drop_final_mark(text: &mut String) {

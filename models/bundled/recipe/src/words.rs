@@ -3,47 +3,130 @@
 use crate::{corpus::Split, rng::Rng, typing::upper_first};
 
 const FIRST_NAMES: &[&str] = &[
-    "Anna", "Maria", "John", "Peter", "Lucas", "Emma", "Olivia", "Noah", "Liam", "Mia", "Sofia", "Paul", "Laura", "David",
-    "Sarah", "James", "Robert", "Linda", "Susan", "Karen", "Mark", "Daniel", "Julia", "Elena", "Ivan", "Olga", "Yuki", "Kenji",
-    "Wei", "Li", "Chen", "Amir", "Fatima", "Omar", "Layla", "Ravi", "Priya", "Arjun", "Nina", "Marco", "Luca", "Giulia",
-    "Pierre", "Claire", "Hans", "Greta", "Lars", "Ingrid", "Pablo", "Carmen", "Diego", "Lucia", "Joao", "Ana", "Kofi", "Ama",
-    "Tom", "Ben", "Sam", "Max", "Leo", "Eva", "Ida", "Kate", "Jane", "Alice", "Bob", "Carol", "Dave", "Frank", "Grace",
-    "Henry", "Irene", "Jack", "Karl", "Lena", "Martin", "Nora", "Oscar", "Petra", "Rosa", "Simon", "Tina", "Victor", "Walter",
+    "Anna", "Maria", "John", "Peter", "Lucas", "Emma", "Olivia", "Noah", "Liam", "Mia", "Sofia", "Paul",
+    "Laura", "David", "Sarah", "James", "Robert", "Linda", "Susan", "Karen", "Mark", "Daniel", "Julia",
+    "Elena", "Ivan", "Olga", "Yuki", "Kenji", "Wei", "Li", "Chen", "Amir", "Fatima", "Omar", "Layla", "Ravi",
+    "Priya", "Arjun", "Nina", "Marco", "Luca", "Giulia", "Pierre", "Claire", "Hans", "Greta", "Lars",
+    "Ingrid", "Pablo", "Carmen", "Diego", "Lucia", "Joao", "Ana", "Kofi", "Ama", "Tom", "Ben", "Sam", "Max",
+    "Leo", "Eva", "Ida", "Kate", "Jane", "Alice", "Bob", "Carol", "Dave", "Frank", "Grace", "Henry", "Irene",
+    "Jack", "Karl", "Lena", "Martin", "Nora", "Oscar", "Petra", "Rosa", "Simon", "Tina", "Victor", "Walter",
 ];
 const SURNAMES: &[&str] = &[
-    "Smith", "Jones", "Brown", "Miller", "Davis", "Wilson", "Taylor", "Clark", "Lewis", "Walker", "Hall", "Young", "King",
-    "Wright", "Lopez", "Garcia", "Martinez", "Perez", "Sanchez", "Rossi", "Bianchi", "Ferrari", "Muller", "Schmidt", "Weber",
-    "Fischer", "Becker", "Dubois", "Martin", "Moreau", "Silva", "Santos", "Costa", "Kim", "Park", "Lee", "Wang", "Zhang",
-    "Tanaka", "Sato", "Suzuki", "Patel", "Singh", "Kumar", "Khan", "Ali", "Hassan", "Okafor", "Mensah", "Novak", "Kowalski",
-    "Petrov", "Ivanova", "Larsen", "Hansen", "Berg", "Lind", "Virtanen", "Yilmaz", "Demir",
+    "Smith", "Jones", "Brown", "Miller", "Davis", "Wilson", "Taylor", "Clark", "Lewis", "Walker", "Hall",
+    "Young", "King", "Wright", "Lopez", "Garcia", "Martinez", "Perez", "Sanchez", "Rossi", "Bianchi",
+    "Ferrari", "Muller", "Schmidt", "Weber", "Fischer", "Becker", "Dubois", "Martin", "Moreau", "Silva",
+    "Santos", "Costa", "Kim", "Park", "Lee", "Wang", "Zhang", "Tanaka", "Sato", "Suzuki", "Patel", "Singh",
+    "Kumar", "Khan", "Ali", "Hassan", "Okafor", "Mensah", "Novak", "Kowalski", "Petrov", "Ivanova", "Larsen",
+    "Hansen", "Berg", "Lind", "Virtanen", "Yilmaz", "Demir",
 ];
 const CITIES: &[&str] = &[
-    "Paris", "London", "Berlin", "Madrid", "Rome", "Vienna", "Oslo", "Lima", "Cairo", "Tokyo", "Seoul", "Delhi", "Boston",
-    "Chicago", "Denver", "Dallas", "Austin", "Seattle", "Toronto", "Montreal", "Sydney", "Perth", "Dublin", "Leeds",
-    "Manchester", "Lyon", "Nice", "Hamburg", "Munich", "Cologne", "Milan", "Turin", "Naples", "Porto", "Lisbon", "Seville",
-    "Valencia", "Prague", "Brno", "Warsaw", "Krakow", "Athens", "Sofia", "Zagreb", "Helsinki", "Bergen", "Malmo", "Riga",
-    "Geneva", "Zurich", "Basel", "Antwerp", "Ghent", "Utrecht", "Osaka", "Kyoto", "Mumbai", "Lagos", "Accra", "Nairobi",
+    "Paris",
+    "London",
+    "Berlin",
+    "Madrid",
+    "Rome",
+    "Vienna",
+    "Oslo",
+    "Lima",
+    "Cairo",
+    "Tokyo",
+    "Seoul",
+    "Delhi",
+    "Boston",
+    "Chicago",
+    "Denver",
+    "Dallas",
+    "Austin",
+    "Seattle",
+    "Toronto",
+    "Montreal",
+    "Sydney",
+    "Perth",
+    "Dublin",
+    "Leeds",
+    "Manchester",
+    "Lyon",
+    "Nice",
+    "Hamburg",
+    "Munich",
+    "Cologne",
+    "Milan",
+    "Turin",
+    "Naples",
+    "Porto",
+    "Lisbon",
+    "Seville",
+    "Valencia",
+    "Prague",
+    "Brno",
+    "Warsaw",
+    "Krakow",
+    "Athens",
+    "Sofia",
+    "Zagreb",
+    "Helsinki",
+    "Bergen",
+    "Malmo",
+    "Riga",
+    "Geneva",
+    "Zurich",
+    "Basel",
+    "Antwerp",
+    "Ghent",
+    "Utrecht",
+    "Osaka",
+    "Kyoto",
+    "Mumbai",
+    "Lagos",
+    "Accra",
+    "Nairobi",
 ];
 /// Things that are bought and sold.
 pub const GOODS: &[&str] = &[
-    "apples", "pears", "books", "pens", "chairs", "tables", "lamps", "shirts", "shoes", "hats", "bikes", "phones", "laptops",
-    "cables", "mugs", "plates", "knives", "candles", "towels", "pillows", "tickets", "stamps", "bottles", "boxes", "bags",
-    "toys", "balls", "clocks", "mirrors", "rugs", "plants", "seeds", "tools", "screws", "bricks", "doors", "windows", "coats",
+    "apples", "pears", "books", "pens", "chairs", "tables", "lamps", "shirts", "shoes", "hats", "bikes",
+    "phones", "laptops", "cables", "mugs", "plates", "knives", "candles", "towels", "pillows", "tickets",
+    "stamps", "bottles", "boxes", "bags", "toys", "balls", "clocks", "mirrors", "rugs", "plants", "seeds",
+    "tools", "screws", "bricks", "doors", "windows", "coats",
 ];
-const GOODS_HELD_OUT: &[&str] =
-    &["violins", "drums", "kites", "ropes", "tents", "skates", "lanterns", "ladders", "buckets", "brushes", "scarves"];
+const GOODS_HELD_OUT: &[&str] = &[
+    "violins", "drums", "kites", "ropes", "tents", "skates", "lanterns", "ladders", "buckets", "brushes",
+    "scarves",
+];
 /// The months.
 pub const MONTHS: &[&str] = &[
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 /// The days of the week.
-pub const WEEKDAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const ONSETS: &[&str] = &[
-    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p", "pr", "qu", "r", "s", "sh",
-    "st", "t", "th", "tr", "v", "w", "y", "z", "",
+pub const WEEKDAYS: &[&str] = &[
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
 ];
-const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "a", "e", "i", "o"];
-const CODAS: &[&str] = &["", "", "", "n", "r", "l", "s", "m", "t", "nd", "ck", "x", "v", "th", "rt", "lm"];
+const ONSETS: &[&str] = &[
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p", "pr",
+    "qu", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "",
+];
+const VOWELS: &[&str] = &[
+    "a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "a", "e", "i", "o",
+];
+const CODAS: &[&str] = &[
+    "", "", "", "n", "r", "l", "s", "m", "t", "nd", "ck", "x", "v", "th", "rt", "lm",
+];
 
 /// An invented word of two or three syllables, so that copying is learnt and not a list of names.
 pub fn invented(rng: &mut Rng) -> String {
@@ -78,7 +161,11 @@ fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
 /// A first name, sometimes with a surname.
 pub fn person(rng: &mut Rng, split: Split) -> String {
     let first = first_name(rng, split);
-    if rng.chance(0.4) { format!("{first} {}", name(rng, split, SURNAMES)) } else { first }
+    if rng.chance(0.4) {
+        format!("{first} {}", name(rng, split, SURNAMES))
+    } else {
+        first
+    }
 }
 
 /// A first name.
@@ -109,8 +196,16 @@ pub fn date(rng: &mut Rng) -> String {
 
 /// A price with its currency sign or word.
 pub fn price(rng: &mut Rng) -> String {
-    let whole = if rng.chance(0.5) { rng.between(1, 99) } else { rng.between(100, 2000) };
-    if rng.chance(0.4) { format!("{whole}.{:02}", rng.between(0, 99)) } else { whole.to_string() }
+    let whole = if rng.chance(0.5) {
+        rng.between(1, 99)
+    } else {
+        rng.between(100, 2000)
+    };
+    if rng.chance(0.4) {
+        format!("{whole}.{:02}", rng.between(0, 99))
+    } else {
+        whole.to_string()
+    }
 }
 
 /// An e-mail address.
@@ -124,7 +219,10 @@ pub fn email(rng: &mut Rng, split: Split) -> String {
     };
     let end = rng.pick(&["com", "org", "net", "io", "de", "fr", "co.uk"]);
     match rng.index(4) {
-        0 => format!("{first}.{}@{host}.{end}", name(rng, split, SURNAMES).to_lowercase()),
+        0 => format!(
+            "{first}.{}@{host}.{end}",
+            name(rng, split, SURNAMES).to_lowercase()
+        ),
         1 => format!("{first}{}@{host}.{end}", rng.between(1, 99)),
         _ => format!("{first}@{host}.{end}"),
     }

@@ -5,7 +5,6 @@ pub mod extraction;
 pub mod paraphrases;
 pub mod plain_answers;
 pub mod sentiment;
-pub mod sql_phrases;
 pub mod sql_questions;
 pub mod sums;
 pub mod units;
