@@ -1,0 +1,8 @@
+//! The operator that asks the model: a logical node and its execution.
+
+mod exec;
+mod node;
+mod slice;
+
+pub(super) use exec::InferenceExec;
+pub(super) use node::{Call, InferenceNode};
