@@ -17,6 +17,8 @@ pub enum ErrorKind {
     UndefinedColumn,
     /// A column name fits more than one table (42702).
     AmbiguousColumn,
+    /// A column is named twice (42701).
+    DuplicateColumn,
     /// A function or procedure, or an overload for these argument types, is not there (42883).
     UndefinedFunction,
     /// A model, adapter, version, run, setting or named argument is not there (42704).
@@ -35,6 +37,10 @@ pub enum ErrorKind {
     DuplicateTable,
     /// An adapter, tag or other object exists already (42710).
     DuplicateObject,
+    /// The statement cannot be planned for another reason (42000).
+    InvalidStatement,
+    /// A value that a function or a cast cannot work with (22000).
+    DataException,
     /// A NULL for a column that takes none (23502).
     NotNullViolation,
     /// Division by zero (22012).
@@ -73,6 +79,7 @@ impl ErrorKind {
             Self::UndefinedTable => "42P01",
             Self::UndefinedColumn => "42703",
             Self::AmbiguousColumn => "42702",
+            Self::DuplicateColumn => "42701",
             Self::UndefinedFunction => "42883",
             Self::UndefinedObject => "42704",
             Self::UndefinedSchema => "3F000",
@@ -82,6 +89,8 @@ impl ErrorKind {
             Self::DatatypeMismatch => "42804",
             Self::DuplicateTable => "42P07",
             Self::DuplicateObject => "42710",
+            Self::InvalidStatement => "42000",
+            Self::DataException => "22000",
             Self::NotNullViolation => "23502",
             Self::DivisionByZero => "22012",
             Self::NumericOutOfRange => "22003",

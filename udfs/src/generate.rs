@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBufferBuilder, Int32Builder, Int64Builder, StringBuilder, StructArray,
+    ArrayRef, BooleanBufferBuilder, Int32Builder, Int64Builder, StringArray, StringBuilder, StructArray,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -116,6 +116,7 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Opt
         max_tokens: max_tokens.map_or(settings.max_tokens, |n| n as u32),
         sampling,
         stop: stop(&row)?,
+        client: settings.client,
         record: settings.record_trajectories,
     }))
 }
@@ -156,7 +157,7 @@ pub(crate) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> b
             || temperature.is_ok_and(|t| t.unwrap_or(settings.temperature) == 0.0))
 }
 
-fn texts(answers: &[Option<Completion>]) -> datafusion::arrow::array::StringArray {
+fn texts(answers: &[Option<Completion>]) -> StringArray {
     answers.iter().map(|a| a.as_ref().map(|a| a.text.as_str())).collect()
 }
 

@@ -1,5 +1,7 @@
 //! What arguments each function takes, in order: one list for signatures, named arguments and the catalog.
 
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{Signature, Volatility};
@@ -226,6 +228,12 @@ impl Function {
 }
 
 impl Parameter {
+    /// A column of arguments as the function takes it, or an error that names the argument.
+    pub fn cast(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        let target = self.coerce("in FROM", column.data_type())?;
+        Ok(cast(column, &target)?)
+    }
+
     fn coerce(&self, function: &str, given: &DataType) -> Result<DataType> {
         let target = match (self.kind, given) {
             (Kind::Vector, DataType::FixedSizeList(_, length)) => vector_type(*length),

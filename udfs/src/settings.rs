@@ -17,6 +17,9 @@ extensions_options! {
 
         /// Whether generations are recorded in the trajectories table; without a value the engine's setting counts.
         pub record_trajectories: Option<bool>, default = None
+
+        /// Which connection asks: waiting requests of different connections take turns.
+        pub client: u64, default = 0
     }
 }
 

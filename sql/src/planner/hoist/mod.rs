@@ -4,6 +4,7 @@
 //! that is taken, the side of an AND or OR that decides, the argument of COALESCE that is reached. Predicates without
 //! a call run below, so the model sees only the rows that pass them.
 
+mod below;
 mod expressions;
 mod joins;
 mod values;
@@ -50,8 +51,11 @@ impl AnalyzerRule for HoistInference {
 
 fn hoist(plan: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
     // An inference node is where a call belongs.
-    if InferenceNode::from_plan(&plan).is_some() || !has_call(&plan)? {
+    if InferenceNode::from_plan(&plan).is_some() {
         return Ok(Transformed::no(plan));
+    }
+    if !has_call(&plan)? {
+        return below::sink(plan);
     }
     let hoisted = match plan {
         LogicalPlan::Filter(_) => hoist_filter(plan, names)?,

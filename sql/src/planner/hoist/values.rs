@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Values, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Values, lit};
 
 use super::expressions::asks_model;
 use super::{Names, hoist_plain};
@@ -15,13 +15,15 @@ const ROW: &str = "__row";
 /// `VALUES (1, f('a')), (2, 'b')` becomes a CASE over the row's number, above the cells that are plain.
 pub(super) fn hoist(values: Values, names: &mut Names) -> Result<LogicalPlan> {
     let mut calls: Vec<Vec<(usize, Expr)>> = vec![Vec::new(); values.schema.fields().len()];
+    let nothing = DFSchema::empty();
     let mut rows = values.values;
     for (number, row) in rows.iter_mut().enumerate() {
         for (column, cell) in row.iter_mut().enumerate() {
             if asks_model(cell) {
                 let data_type = values.schema.field(column).data_type();
                 let empty = lit(ScalarValue::try_from(data_type)?);
-                calls[column].push((number, std::mem::replace(cell, empty)));
+                let call = std::mem::replace(cell, empty).cast_to(data_type, &nothing)?;
+                calls[column].push((number, call));
             }
         }
         row.push(lit(number as i64));

@@ -1,0 +1,242 @@
+//! The planner's and the engine's errors as a session's own, by kind, with the nearest name.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use hyprstream_engine::Error as EngineError;
+
+use crate::error::{Error, ErrorKind};
+use crate::nearest::suggestion;
+
+/// The names that a misspelt one is compared with.
+pub(crate) trait KnownNames {
+    /// Tables that can be read by this name alone.
+    fn tables(&self) -> Vec<String>;
+    /// Functions, of every kind.
+    fn functions(&self) -> Vec<String>;
+    /// Functions in FROM.
+    fn table_functions(&self) -> Vec<String>;
+}
+
+/// Tells what kind of error it is.
+pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner, names),
+        DataFusionError::Shared(inner) => classify(inner, names),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => classify(first, names),
+            None => Error::new(ErrorKind::Internal, "several errors without one"),
+        },
+        DataFusionError::External(inner) => external(inner.as_ref(), names),
+        DataFusionError::ArrowError(inner, _) => arrow(inner, names),
+        DataFusionError::SchemaError(inner, _) => schema(inner),
+        DataFusionError::Plan(message) => plan(message, names),
+        DataFusionError::Execution(message) => execution(message),
+        DataFusionError::NotImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message.trim()),
+        DataFusionError::SQL(inner, _) => Error::new(ErrorKind::SyntaxError, inner.to_string()),
+        DataFusionError::ResourcesExhausted(message) => Error::new(ErrorKind::InsufficientResources, message),
+        DataFusionError::IoError(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
+        DataFusionError::ObjectStore(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
+        DataFusionError::ParquetError(inner) => Error::new(ErrorKind::DataCorrupted, inner.to_string()),
+        DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidParameter, message),
+        DataFusionError::ExecutionJoin(inner) => {
+            Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}"))
+        }
+        other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
+    }
+}
+
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn KnownNames) -> Error {
+    if let Some(error) = error.downcast_ref::<EngineError>() {
+        return engine(error);
+    }
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return error.clone();
+    }
+    if let Some(error) = error.downcast_ref::<DataFusionError>() {
+        return classify(error, names);
+    }
+    if let Some(error) = error.downcast_ref::<ArrowError>() {
+        return arrow(error, names);
+    }
+    Error::new(ErrorKind::Internal, error.to_string())
+}
+
+/// An engine's error as a session's.
+pub(crate) fn engine(error: &EngineError) -> Error {
+    let kind = match error {
+        EngineError::UnknownModel { .. }
+        | EngineError::UnknownAdapter { .. }
+        | EngineError::UnknownObject { .. } => ErrorKind::UndefinedObject,
+        EngineError::AlreadyExists { .. } => ErrorKind::DuplicateObject,
+        EngineError::InUse { .. } | EngineError::Locked { .. } => ErrorKind::ObjectInUse,
+        EngineError::Argument { .. } | EngineError::PromptTooLong { .. } => ErrorKind::InvalidParameter,
+        EngineError::BaseMismatch { .. } | EngineError::InvalidModel { .. } => {
+            ErrorKind::ObjectNotInPrerequisiteState
+        }
+        EngineError::Cancelled => ErrorKind::QueryCanceled,
+        EngineError::Resource(_) => ErrorKind::InsufficientResources,
+        EngineError::Unsupported(_) => ErrorKind::FeatureNotSupported,
+        EngineError::Corrupt(_) => ErrorKind::DataCorrupted,
+        EngineError::Io { .. } => ErrorKind::IoError,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, error.to_string())
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        engine(&error)
+    }
+}
+
+fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
+    match error {
+        ArrowError::ExternalError(inner) => external(inner.as_ref(), names),
+        ArrowError::DivideByZero => Error::new(ErrorKind::DivisionByZero, "division by zero"),
+        ArrowError::ArithmeticOverflow(message) => Error::new(ErrorKind::NumericOutOfRange, message),
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+            Error::new(ErrorKind::InvalidText, message)
+        }
+        ArrowError::InvalidArgumentError(message) => Error::new(ErrorKind::InvalidParameter, message),
+        ArrowError::NotYetImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message),
+        ArrowError::IoError(message, _) => Error::new(ErrorKind::IoError, message),
+        ArrowError::MemoryError(message) => Error::new(ErrorKind::InsufficientResources, message),
+        ArrowError::CsvError(message) | ArrowError::JsonError(message) => {
+            Error::new(ErrorKind::DataException, message)
+        }
+        other => Error::new(ErrorKind::DataException, other.to_string()),
+    }
+}
+
+fn schema(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let known: Vec<&str> = valid_fields.iter().map(|f| f.name.as_str()).collect();
+            let near = suggestion(&field.name, known);
+            let name = match &field.relation {
+                Some(relation) => format!("{}.{}", relation.table(), field.name),
+                None => field.name.clone(),
+            };
+            Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist{near}"))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            Error::new(ErrorKind::AmbiguousColumn, format!("column reference \"{}\" is ambiguous", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::new(ErrorKind::DuplicateColumn, format!("column \"{name}\" is there twice"))
+        }
+    }
+}
+
+fn plan(message: &str, names: &dyn KnownNames) -> Error {
+    if let Some(name) = between(message, "table '", "' not found") {
+        return undefined_table(name, names);
+    }
+    if let Some(name) = between(message, "table function '", "' not found") {
+        let known = names.table_functions();
+        let near = suggestion(name, known.iter().map(String::as_str));
+        return Error::new(ErrorKind::UndefinedFunction, format!("function {name} in FROM does not exist{near}"));
+    }
+    if let Some(name) = between(message, "Invalid function '", "'") {
+        let known = names.functions();
+        let near = suggestion(name, known.iter().map(String::as_str));
+        return Error::new(ErrorKind::UndefinedFunction, format!("function {name} does not exist{near}"));
+    }
+    if let Some(name) = between(message, "No field named ", ".") {
+        let name = name.replace('"', "");
+        return Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist"));
+    }
+    if let Some(name) = between(message, "failed to resolve schema: ", "\u{0}") {
+        return Error::new(ErrorKind::UndefinedSchema, format!("schema \"{name}\" does not exist"));
+    }
+    // DataFusion wraps what a function says of its arguments into several lines of its own.
+    if let Some(own) = message.lines().find_map(|line| line.split_once("function ").filter(|(_, rest)| is_ours(rest)))
+    {
+        let message = format!("function {}", own.1.trim_end_matches('.'));
+        return Error::new(ErrorKind::UndefinedFunction, message);
+    }
+    if message.contains("Candidate functions") || message.contains("coerce arguments") {
+        return Error::new(ErrorKind::UndefinedFunction, first_line(message));
+    }
+    if message.contains("Cannot cast") || message.contains("type_coercion") || message.contains("coerce") {
+        return Error::new(ErrorKind::DatatypeMismatch, first_line(message));
+    }
+    Error::new(ErrorKind::InvalidStatement, message.trim())
+}
+
+/// Our own functions' complaints about arguments: `generate: argument "seed" must be …`.
+fn is_ours(rest: &str) -> bool {
+    [": argument \"", " needs the argument \"", " takes at most "].iter().any(|part| rest.contains(part))
+}
+
+fn undefined_table(name: &str, names: &dyn KnownNames) -> Error {
+    let table = name.rsplit('.').next().unwrap_or(name);
+    let known = names.tables();
+    let near = suggestion(table, known.iter().map(String::as_str));
+    let shown = name.strip_prefix("hyprstream.public.").unwrap_or(name);
+    let shown = shown.strip_prefix("hyprstream.").unwrap_or(shown);
+    Error::new(ErrorKind::UndefinedTable, format!("table \"{shown}\" does not exist{near}"))
+}
+
+fn execution(message: &str) -> Error {
+    let kind = if message.contains("Divide by zero") {
+        ErrorKind::DivisionByZero
+    } else if message.contains("overflow") {
+        ErrorKind::NumericOutOfRange
+    } else if message.contains("non-nullable") || message.contains("null values") {
+        ErrorKind::NotNullViolation
+    } else {
+        ErrorKind::DataException
+    };
+    Error::new(kind, message.trim())
+}
+
+fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let rest = &message[message.find(before)? + before.len()..];
+    Some(rest.find(after).map_or(rest, |end| &rest[..end]))
+}
+
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or(message).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Names;
+
+    impl KnownNames for Names {
+        fn tables(&self) -> Vec<String> {
+            vec!["adapters".into(), "questions".into()]
+        }
+
+        fn functions(&self) -> Vec<String> {
+            vec!["generate".into()]
+        }
+
+        fn table_functions(&self) -> Vec<String> {
+            vec!["adapter_weights".into()]
+        }
+    }
+
+    #[test]
+    fn an_unknown_table_gets_the_nearest_name() {
+        let error = DataFusionError::Plan("table 'hyprstream.public.adaptrs' not found".into());
+        let error = classify(&error, &Names);
+        assert_eq!(error.kind(), ErrorKind::UndefinedTable);
+        assert_eq!(error.message(), "table \"adaptrs\" does not exist; did you mean \"adapters\"?");
+    }
+
+    #[test]
+    fn an_engine_error_keeps_its_kind_through_every_wrapping() {
+        let inner = EngineError::UnknownAdapter { name: "suport".into(), nearest: Some("support".into()) };
+        let error = DataFusionError::External(Box::new(inner));
+        let error = DataFusionError::Shared(std::sync::Arc::new(error.context("while answering")));
+        let error = ArrowError::ExternalError(Box::new(error));
+        let error = classify(&DataFusionError::ArrowError(Box::new(error), None), &Names);
+        assert_eq!(error.kind(), ErrorKind::UndefinedObject);
+        assert_eq!(error.message(), "adapter \"suport\" does not exist; did you mean \"support\"?");
+    }
+}
