@@ -150,7 +150,7 @@ async fn dropping_a_flight_stream_stops_the_decoding() {
     let watcher = server.connect().await;
     let mut flight = client(&server).await;
     let sql = "SELECT g.token FROM generate_series(1, 500) s, LATERAL generate('Once', raw => true, \
-               temperature => 20.0, seed => s.value, max_tokens => 300) AS g";
+               temperature => 10.0, seed => s.value, max_tokens => 300) AS g";
     let info = flight.execute(sql.to_owned(), None).await.expect("it is planned");
     let ticket = info.endpoint[0].ticket.clone().expect("a ticket");
     let mut stream = flight.do_get(ticket).await.expect("it starts");

@@ -179,7 +179,7 @@ async fn interrupt(child: Child, watcher: &Connection, counter: &str) -> (Output
 async fn ctrl_c_in_psql_stops_a_generation() {
     let server = Server::start().await;
     let watcher = server.connect().await;
-    let sql = "SELECT count(generate('Once ' || value, raw => true, temperature => 20.0, seed => value, \
+    let sql = "SELECT count(generate('Once ' || value, raw => true, temperature => 10.0, seed => value, \
                max_tokens => 400)) FROM generate_series(1, 5000)";
     let child = psql(&server)
         .args(["-c", sql])

@@ -8,7 +8,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::harness::{Connection, Server, create_lessons, training_call};
 
 /// A generation that is long because almost every token is equally likely.
-pub const LONG: &str = "generate('Once', raw => true, temperature => 20.0, seed => 3, max_tokens => 300)";
+pub const LONG: &str = "generate('Once', raw => true, temperature => 10.0, seed => 3, max_tokens => 300)";
 
 /// When each row arrived, counted from the start of the query.
 async fn arrivals(connection: &Connection, sql: &str) -> Vec<Duration> {
@@ -56,7 +56,7 @@ async fn tokens_stream_for_every_row_of_a_lateral_join() {
     let connection = server.connect().await;
     connection.run("CREATE TABLE seeds (seed BIGINT)").await;
     connection.run("INSERT INTO seeds VALUES (1), (2)").await;
-    let sql = "SELECT s.seed, g.token FROM seeds s, LATERAL generate('Once', raw => true, temperature => 20.0, \
+    let sql = "SELECT s.seed, g.token FROM seeds s, LATERAL generate('Once', raw => true, temperature => 10.0, \
                seed => s.seed, max_tokens => 150) AS g";
     let times = arrivals(&connection, sql).await;
     assert!(times.len() > 100, "only {} tokens came", times.len());
