@@ -5,6 +5,7 @@ mod harness;
 
 mod adapters;
 mod cancel;
+mod cli;
 mod dependencies;
 mod documentation;
 mod durability;

@@ -11,7 +11,7 @@ use crate::harness::root;
 /// Where `unsafe` may stand: the llama.cpp calls, the memory maps and the SIMD kernels.
 const UNSAFE_MODULES: [&str; 5] = [
     "models/src/llama/",
-    "models/src/files/mapped.rs",
+    "models/src/memory_map.rs",
     "storage/src/map.rs",
     "learning/src/kernels.rs",
     "learning/src/kernels/",
