@@ -28,10 +28,8 @@ SELECT id, body, generate('Is this review positive or negative? ' || body, max_t
 FROM reviews ORDER BY id;
 
 \echo '== Tokens are rows, and they come as they are decoded'
-\set FETCH_COUNT 1
 SELECT index, token, round(logprob, 3) AS logprob, text, round(elapsed_ms, 1) AS elapsed_ms
 FROM generate('What is the capital of Japan?');
-\unset FETCH_COUNT
 
 \echo '== Search by meaning'
 SELECT id, body, round(similarity(embed(body), embed('a broken device')), 3) AS similarity

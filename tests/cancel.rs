@@ -43,7 +43,7 @@ async fn assert_decoding_stops(watcher: &Connection) {
     let start = Instant::now();
     let mut last = -1.0;
     while start.elapsed() < PROMPTLY * 2 {
-        let now = watcher.statistic("completion_tokens").await;
+        let now = watcher.statistic("generated_tokens").await;
         if (now - last).abs() < 0.5 {
             return;
         }
@@ -114,7 +114,7 @@ async fn a_client_that_hangs_up_stops_its_work() {
     });
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert!(
-        watcher.statistic("completion_tokens").await > 0.0,
+        watcher.statistic("generated_tokens").await > 0.0,
         "the work had not begun"
     );
     work.abort();

@@ -157,9 +157,9 @@ async fn dropping_a_flight_stream_stops_the_decoding() {
     stream.try_next().await.expect("a batch").expect("a batch");
     drop(stream);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = watcher.statistic("completion_tokens").await;
+    let before = watcher.statistic("generated_tokens").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let after = watcher.statistic("completion_tokens").await;
+    let after = watcher.statistic("generated_tokens").await;
     assert!(
         (after - before).abs() < 0.5,
         "{} tokens were decoded for nobody",

@@ -185,7 +185,7 @@ async fn ctrl_c_in_psql_stops_a_generation() {
         .args(["-c", sql])
         .spawn()
         .expect("psql can be executed");
-    let (output, took) = interrupt(child, &watcher, "completion_tokens").await;
+    let (output, took) = interrupt(child, &watcher, "generated_tokens").await;
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("cancel"), "{error}");
     assert!(took < Duration::from_millis(1500), "psql was held for {took:?}");

@@ -104,7 +104,13 @@ async fn nothing_is_dropped_at_a_normal_pace_and_the_counter_says_so() {
         .run("SELECT count(generate('Say ' || value, max_tokens => 8)) FROM generate_series(1, 50)")
         .await;
     wait_for_trajectories(&connection, 50).await;
-    assert!(connection.statistic("trajectories_dropped").await.abs() < 0.5);
+    assert!(connection.statistic("dropped_records").await.abs() < 0.5);
+    let nanoseconds =
+        connection.statistic("recording_ns").await / connection.statistic("recorded_tokens").await;
+    assert!(
+        nanoseconds < 10_000.0,
+        "recording a token took {nanoseconds} ns on the decoding thread"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
