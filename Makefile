@@ -24,9 +24,11 @@ soak: prerequisites ## the crash, corruption and fault tests at full counts
 	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill
 	HYPRSTREAM_FULL=1 $(CARGO) test --locked -p hyprstream-storage
 
-fuzz: prerequisites ## fuzz the file formats
+fuzz: prerequisites ## the property tests over hostile input, a hundred thousand cases each
+	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models -p hyprstream-storage
 
 bench: build ## measure against the peers, both sides in one run
+	@scripts/bench
 
 lint: prerequisites ## formatting, clippy without warnings, licences and advisories
 	$(CARGO) fmt --all -- --check
