@@ -4,7 +4,7 @@
 //! never computed and nothing quadratic is kept: the backward pass makes a block's probabilities again from
 //! the saved logarithms of their sums.
 
-use crate::kernels::{Mat, dot, exp, matmul, scale};
+use crate::kernels::{Mat, dot, exp, scale};
 use crate::weights::Dims;
 use crate::workspace::Workspace;
 
@@ -69,7 +69,7 @@ pub(crate) fn forward(dims: Dims, heads: Heads<'_>, starts: &[usize], workspace:
     let mut scores = workspace.take(BLOCK * longest(starts));
     for block in blocks(dims, starts) {
         let keys = block.keys();
-        block_scores(dims, heads, &block, &mut scores);
+        block_scores(dims, heads, &block, &mut scores, workspace);
         for (index, row) in scores.chunks_exact_mut(keys).take(block.size()).enumerate() {
             let (seen, hidden) = row.split_at_mut(block.seen(index));
             log_sums[(block.rows.0 + index) * dims.heads + block.query] = softmax(seen);
@@ -77,7 +77,7 @@ pub(crate) fn forward(dims: Dims, heads: Heads<'_>, starts: &[usize], workspace:
         }
         let value = Mat::rows(&heads.v[block.start * kv_width + block.key * head..], kv_width);
         let out = &mut out[block.rows.0 * q_width + block.query * head..];
-        matmul(out, q_width, (block.size(), head, keys), Mat::rows(&scores, keys), value, 1.0, false);
+        workspace.matmul(out, q_width, (block.size(), head, keys), Mat::rows(&scores, keys), value, 1.0, false);
     }
     workspace.give(scores);
     (out, log_sums)
@@ -110,7 +110,7 @@ pub(crate) fn backward(
     for block in blocks(dims, starts) {
         let (keys, size) = (block.keys(), block.size());
         let (q_at, kv_at) = (block.rows.0 * q_width + block.query * head, block.start * kv_width + block.key * head);
-        block_scores(dims, heads, &block, &mut probabilities);
+        block_scores(dims, heads, &block, &mut probabilities, workspace);
         for (index, row) in probabilities.chunks_exact_mut(keys).take(size).enumerate() {
             let log_sum = log_sums[(block.rows.0 + index) * dims.heads + block.query];
             let (seen, hidden) = row.split_at_mut(block.seen(index));
@@ -119,8 +119,8 @@ pub(crate) fn backward(
         }
         let d_rows = Mat::rows(&d_out[q_at..], q_width);
         let values = Mat::transposed(&heads.v[kv_at..], kv_width);
-        matmul(&mut d_scores, keys, (size, keys, head), d_rows, values, 1.0, false);
-        matmul(&mut dv[kv_at..], kv_width, (keys, head, size), Mat::transposed(&probabilities, keys), d_rows, 1.0, true);
+        workspace.matmul(&mut d_scores, keys, (size, keys, head), d_rows, values, 1.0, false);
+        workspace.matmul(&mut dv[kv_at..], kv_width, (keys, head, size), Mat::transposed(&probabilities, keys), d_rows, 1.0, true);
         let rows = d_scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)).take(size);
         for (index, (d_row, row)) in rows.enumerate() {
             let at = q_at + index * q_width;
@@ -128,9 +128,9 @@ pub(crate) fn backward(
             d_row.iter_mut().zip(row).for_each(|(d, p)| *d = p * (*d - mean));
         }
         let (queries, keys_rows) = (Mat::rows(&heads.q[q_at..], q_width), Mat::rows(&heads.k[kv_at..], kv_width));
-        matmul(&mut dq[q_at..], q_width, (size, head, keys), Mat::rows(&d_scores, keys), keys_rows, scale_scores, false);
+        workspace.matmul(&mut dq[q_at..], q_width, (size, head, keys), Mat::rows(&d_scores, keys), keys_rows, scale_scores, false);
         let d_transposed = Mat::transposed(&d_scores, keys);
-        matmul(&mut dk[kv_at..], kv_width, (keys, head, size), d_transposed, queries, scale_scores, true);
+        workspace.matmul(&mut dk[kv_at..], kv_width, (keys, head, size), d_transposed, queries, scale_scores, true);
     }
     workspace.give(probabilities);
     workspace.give(d_scores);
@@ -138,12 +138,12 @@ pub(crate) fn backward(
 }
 
 /// The scaled scores of a block, [size, keys]; those of keys a query does not see are there too.
-fn block_scores(dims: Dims, heads: Heads<'_>, block: &Block, scores: &mut [f32]) {
+fn block_scores(dims: Dims, heads: Heads<'_>, block: &Block, scores: &mut [f32], workspace: &mut Workspace) {
     let (q_width, kv_width, head) = (dims.q_width(), dims.kv_width(), dims.head);
     let queries = Mat::rows(&heads.q[block.rows.0 * q_width + block.query * head..], q_width);
     let keys = Mat::transposed(&heads.k[block.start * kv_width + block.key * head..], kv_width);
     let shape = (block.size(), block.keys(), head);
-    matmul(scores, block.keys(), shape, queries, keys, 1.0 / (head as f32).sqrt(), false);
+    workspace.matmul(scores, block.keys(), shape, queries, keys, 1.0 / (head as f32).sqrt(), false);
 }
 
 /// Turns scores into probabilities and answers the logarithm of the sum of their exponentials.

@@ -1,6 +1,7 @@
 //! InfoNCE (1807.03748) in both directions over pooled sequences, with the other pairs of the batch as negatives.
 
-use crate::kernels::{Mat, dot, matmul};
+use crate::kernels::{Mat, Multiplier, dot};
+use crate::options::Precision;
 use crate::loss::exponentials;
 
 /// The loss of a batch of pairs and its gradient.
@@ -17,11 +18,12 @@ pub(crate) struct Contrast {
 /// Rows of `left` and `right` with the same index belong together; both are [pairs, width], not normalised.
 pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f32) -> Contrast {
     let pairs = left.len() / width;
+    let mut multiplier = Multiplier::new(Precision::F32);
     let (left, left_norms) = unit_rows(left, width);
     let (right, right_norms) = unit_rows(right, width);
     let mut scores = vec![0.0; pairs * pairs];
     let shape = (pairs, pairs, width);
-    matmul(&mut scores, pairs, shape, Mat::rows(&left, width), Mat::transposed(&right, width), 1.0 / temperature, false);
+    multiplier.multiply(&mut scores, pairs, shape, Mat::rows(&left, width), Mat::transposed(&right, width), 1.0 / temperature, false);
     let mut turned: Vec<f32> = (0..pairs * pairs).map(|i| scores[(i % pairs) * pairs + i / pairs]).collect();
     let (rows_loss, rows_hits) = direction(&mut scores, pairs);
     let (columns_loss, columns_hits) = direction(&mut turned, pairs);
@@ -32,8 +34,8 @@ pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f
     let mut d_right = vec![0.0; right.len()];
     let (d_scores, d_turned) = (Mat::rows(&scores, pairs), Mat::transposed(&scores, pairs));
     let shape = (pairs, width, pairs);
-    matmul(&mut d_left, width, shape, d_scores, Mat::rows(&right, width), 1.0 / temperature, false);
-    matmul(&mut d_right, width, shape, d_turned, Mat::rows(&left, width), 1.0 / temperature, false);
+    multiplier.multiply(&mut d_left, width, shape, d_scores, Mat::rows(&right, width), 1.0 / temperature, false);
+    multiplier.multiply(&mut d_right, width, shape, d_turned, Mat::rows(&left, width), 1.0 / temperature, false);
     through_norm(&left, &left_norms, width, &mut d_left);
     through_norm(&right, &right_norms, width, &mut d_right);
     let loss = (rows_loss + columns_loss) / (2 * pairs) as f64;

@@ -6,7 +6,7 @@ use crate::adamw::{AdamW, global_norm};
 use crate::contrastive::unit_rows;
 use crate::error::{Error, Result};
 use crate::network::{Gradients, Network};
-use crate::options::{AdamOptions, Example, count, within};
+use crate::options::{AdamOptions, Example, Precision, count, within};
 use crate::pack::check_tokens;
 use crate::schedule::Scheduler;
 use crate::shards::{LanguageSum, Shards};
@@ -31,6 +31,8 @@ pub struct FullOptions {
     pub threads: usize,
     /// Shards a batch is split into. The result depends on it in the last bits, so it is fixed for a run.
     pub shards: usize,
+    /// The arithmetic of the matrix products.
+    pub precision: Precision,
 }
 
 impl Default for FullOptions {
@@ -44,6 +46,7 @@ impl Default for FullOptions {
             max_seq_len: 1024,
             threads: 0,
             shards: 4,
+            precision: Precision::F32,
         }
     }
 }
@@ -106,7 +109,7 @@ impl FullTrainer {
         let matrices: Vec<*const f32> = matrices.collect();
         let decays = base.weights.tensors().iter().map(|tensor| matrices.contains(&tensor.as_ptr())).collect();
         let zeros = Gradients { adapter: None, weights: Some(base.weights.zeros_like()) };
-        let shards = Shards::try_new(options.threads, options.shards, &zeros)?;
+        let shards = Shards::try_new(options.threads, options.shards, options.precision, &zeros)?;
         Ok(Self { base, adam, steps: 0, options, decays, shards })
     }
 

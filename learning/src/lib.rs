@@ -18,6 +18,8 @@ mod error;
 mod forward;
 mod full;
 mod full_state;
+#[cfg(test)]
+mod gradient_tests;
 mod kernels;
 mod linear;
 mod lora;
@@ -37,7 +39,7 @@ mod workspace;
 pub use error::{Error, Result};
 pub use full::{FullBatch, FullOptions, FullReport, FullTrainer};
 pub use lora::LoraConfig;
-pub use options::{AdamOptions, Example, StepReport, TrainOptions};
+pub use options::{AdamOptions, Example, Precision, StepReport, TrainOptions};
 pub use schedule::Scheduler;
 pub use trainer::LoraTrainer;
 pub use weights::BaseWeights;

@@ -1,6 +1,6 @@
 //! Cross-entropy over the target rows, in chunks of rows so that the whole matrix of logits never exists.
 
-use crate::kernels::{Mat, exp, matmul, scale};
+use crate::kernels::{Mat, exp, scale};
 use crate::network::{Gradients, Network};
 use crate::workspace::Workspace;
 
@@ -35,21 +35,21 @@ pub(crate) fn cross_entropy(
             row.copy_from_slice(&hidden[index * width..][..width]);
         }
         let shape = (count, vocab, width);
-        matmul(&mut logits, vocab, shape, Mat::rows(&rows, width), Mat::transposed(head, width), 1.0, false);
+        workspace.matmul(&mut logits, vocab, shape, Mat::rows(&rows, width), Mat::transposed(head, width), 1.0, false);
         let weight = gradient.as_ref().map_or(0.0, |gradient| gradient.weight);
         for (row, &(_, token)) in logits.chunks_exact_mut(vocab).zip(targets) {
             sum += f64::from(row_loss(row, token as usize, weight));
         }
         let Some(gradient) = &mut gradient else { continue };
         let d_logits = Mat::rows(&logits, vocab);
-        matmul(&mut d_rows, width, (count, width, vocab), d_logits, Mat::rows(head, width), 1.0, false);
+        workspace.matmul(&mut d_rows, width, (count, width, vocab), d_logits, Mat::rows(head, width), 1.0, false);
         for (row, &(index, _)) in d_rows.chunks_exact(width).zip(targets) {
             gradient.d_hidden[index * width..][..width].copy_from_slice(row);
         }
         if let Some(weights) = &mut gradient.gradients.weights {
             let d_head = if weights.head.is_empty() { &mut weights.embedding } else { &mut weights.head };
             let d_logits = Mat::transposed(&logits, vocab);
-            matmul(d_head, width, (vocab, width, count), d_logits, Mat::rows(&rows, width), 1.0, true);
+            workspace.matmul(d_head, width, (vocab, width, count), d_logits, Mat::rows(&rows, width), 1.0, true);
         }
     }
     [logits, rows, d_rows].into_iter().for_each(|buffer| workspace.give(buffer));

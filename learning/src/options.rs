@@ -50,6 +50,17 @@ impl AdamOptions {
     }
 }
 
+/// The arithmetic of the matrix products. Sums, norms, softmax, gradients and weights are f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout: the loss is the one that an f32 runtime answers with.
+    #[default]
+    F32,
+    /// The factors of a product are rounded to bf16 where the processor has a matrix unit for it; elsewhere
+    /// this is [`Precision::F32`].
+    Bf16,
+}
+
 /// The hyperparameters of a LoRA run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
@@ -73,6 +84,8 @@ pub struct TrainOptions {
     pub threads: usize,
     /// Shards a batch is split into. The result depends on it in the last bits, so it is fixed for a run.
     pub shards: usize,
+    /// The arithmetic of the matrix products.
+    pub precision: Precision,
 }
 
 impl Default for TrainOptions {
@@ -88,6 +101,7 @@ impl Default for TrainOptions {
             seed: 0,
             threads: 0,
             shards: 4,
+            precision: Precision::F32,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::forward::{Trace, forward};
 use crate::kernels::add;
 use crate::loss::{LossGradient, cross_entropy};
 use crate::network::{Gradients, Network};
-use crate::options::Example;
+use crate::options::{Example, Precision};
 use crate::pack::{Packed, balance};
 use crate::workspace::Workspaces;
 
@@ -31,13 +31,13 @@ pub(crate) struct LanguageSum {
 
 impl Shards {
     /// `zeros` has the shape of the gradients; `threads` 0 takes all.
-    pub(crate) fn try_new(threads: usize, count: usize, zeros: &Gradients) -> Result<Self> {
+    pub(crate) fn try_new(threads: usize, count: usize, precision: Precision, zeros: &Gradients) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("training-{index}"))
             .build()
             .map_err(|error| Error::Resource(format!("cannot start the training threads: {error}")))?;
-        Ok(Self { pool, workspaces: Workspaces::default(), gradients: vec![zeros.clone(); count] })
+        Ok(Self { pool, workspaces: Workspaces::new(precision), gradients: vec![zeros.clone(); count] })
     }
 
     /// The threads, for the work between the passes.

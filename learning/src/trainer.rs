@@ -63,7 +63,8 @@ impl LoraTrainer {
         let adapter = Adapter::fresh(&config, &base.dims, options.seed);
         let adam = AdamW::new(&adapter.tensors());
         let zeros = Gradients { adapter: Some(adapter.zeros_like()), weights: None };
-        let shards = Shards::try_new(options.threads, options.shards.min(options.batch_size), &zeros)?;
+        let count = options.shards.min(options.batch_size);
+        let shards = Shards::try_new(options.threads, count, options.precision, &zeros)?;
         let order = (0, epoch_order(examples.len(), options.seed, 0));
         Ok(Self { base, config, options, examples, skipped, adapter, adam, shards, steps: 0, order })
     }

@@ -2,13 +2,35 @@
 
 use std::sync::Mutex;
 
-/// The free buffers of one worker.
-#[derive(Default)]
+use crate::kernels::{Mat, Multiplier};
+use crate::options::Precision;
+
+/// The free buffers and the multiplier of one worker.
 pub(crate) struct Workspace {
     free: Vec<Vec<f32>>,
+    multiplier: Multiplier,
 }
 
 impl Workspace {
+    pub(crate) fn new(precision: Precision) -> Self {
+        Self { free: Vec::new(), multiplier: Multiplier::new(precision) }
+    }
+
+    /// [`Multiplier::multiply`].
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a matrix product")]
+    pub(crate) fn matmul(
+        &mut self,
+        c: &mut [f32],
+        width: usize,
+        shape: (usize, usize, usize),
+        a: Mat<'_>,
+        b: Mat<'_>,
+        alpha: f32,
+        accumulate: bool,
+    ) {
+        self.multiplier.multiply(c, width, shape, a, b, alpha, accumulate);
+    }
+
     /// A buffer of `len` numbers with unspecified contents.
     pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
         let fit = (self.free.iter().enumerate())
@@ -40,15 +62,19 @@ impl Workspace {
 }
 
 /// Workspaces for as many shards as run at the same time.
-#[derive(Default)]
 pub(crate) struct Workspaces {
     idle: Mutex<Vec<Workspace>>,
+    precision: Precision,
 }
 
 impl Workspaces {
+    pub(crate) fn new(precision: Precision) -> Self {
+        Self { idle: Mutex::default(), precision }
+    }
+
     /// Runs `work` with a workspace of its own.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let mut workspace = self.lock().pop().unwrap_or_default();
+        let mut workspace = self.lock().pop().unwrap_or_else(|| Workspace::new(self.precision));
         let result = work(&mut workspace);
         self.lock().push(workspace);
         result
