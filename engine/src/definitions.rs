@@ -1,39 +1,61 @@
 //! Definitions of the users' tables: bytes under a name, durable when a call returns.
 
+use hyprstream_storage::{Catalog, CatalogChange};
+
 use crate::engine::Engine;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
+
+const PREFIX: &[u8] = b"table/";
 
 /// The durable map of table definitions; what the bytes mean is the SQL layer's affair.
 #[derive(Debug)]
 pub struct TableDefinitions<'a> {
-    _engine: &'a Engine,
+    catalog: &'a Catalog,
 }
 
 impl TableDefinitions<'_> {
     /// Stores a definition under a name, over any earlier one.
-    pub fn put(&self, _name: &str, _definition: &[u8]) -> Result<()> {
-        Err(Error::Unsupported("the catalog".to_owned()))
+    pub fn put(&self, name: &str, definition: &[u8]) -> Result<()> {
+        Ok(self.catalog.put_durable(&key(name), definition)?)
     }
 
     /// The definition of a name.
-    pub fn get(&self, _name: &str) -> Result<Option<Vec<u8>>> {
-        Err(Error::Unsupported("the catalog".to_owned()))
+    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.catalog.get(&key(name))?)
     }
 
     /// Removes a name; says whether it was there.
-    pub fn remove(&self, _name: &str) -> Result<bool> {
-        Err(Error::Unsupported("the catalog".to_owned()))
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        let key = key(name);
+        let found = self.catalog.get(&key)?.is_some();
+        if found {
+            self.catalog.apply(&[CatalogChange::Remove(key)])?;
+        }
+        Ok(found)
     }
 
     /// All names that begin so, with their definitions, by name.
-    pub fn scan(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        Err(Error::Unsupported("the catalog".to_owned()))
+    pub fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let entries = self.catalog.scan_prefix(&key(prefix))?;
+        let named = |(key, value): (Vec<u8>, Vec<u8>)| {
+            (
+                String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
+                value,
+            )
+        };
+        Ok(entries.into_iter().map(named).collect())
     }
+}
+
+fn key(name: &str) -> Vec<u8> {
+    [PREFIX, name.as_bytes()].concat()
 }
 
 impl Engine {
     /// The durable map of table definitions.
     pub fn definitions(&self) -> TableDefinitions<'_> {
-        TableDefinitions { _engine: self }
+        TableDefinitions {
+            catalog: &self.catalog,
+        }
     }
 }

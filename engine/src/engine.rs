@@ -1,14 +1,27 @@
-//! The engine itself: opening, closing, and the calls that answer.
+//! The engine itself: opening and closing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::embed::{EmbedRequest, Embedding};
+use hyprstream_storage::{
+    Catalog, DirectoryLock, GridOptions, GridStore, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
+};
+use parking_lot::Mutex;
+
+use crate::adapter_store::AdapterStore;
+use crate::bundled_model;
 use crate::errors::{Error, Result};
-use crate::generation::{Completion, GenerateRequest, Generation};
 use crate::options::EngineOptions;
-use crate::rows::{ModelRow, SessionRow, TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow};
-use crate::score::{Score, ScoreRequest};
+use crate::recording::Recorder;
+use crate::registry::{BUNDLED, Registry};
+use crate::sessions::Sessions;
+use crate::settings::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES};
+use crate::statistics::Statistics;
+use crate::training::Training;
+
+const LOCK_FILE: &str = "hyprstream.lock";
 
 /// The process that holds a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,29 +35,100 @@ pub struct Holder {
 /// A data directory opened for answering and training.
 #[derive(Debug)]
 pub struct Engine {
-    options: EngineOptions,
+    pub(crate) options: EngineOptions,
+    pub(crate) catalog: Catalog,
+    pub(crate) settings: Settings,
+    pub(crate) statistics: Arc<Statistics>,
+    pub(crate) adapter_store: AdapterStore,
+    pub(crate) sessions: Sessions,
+    pub(crate) training: Training,
+    pub(crate) registry: Registry,
+    pub(crate) recorder: Recorder,
+    closed: AtomicBool,
+    /// Released last.
+    lock: Mutex<DirectoryLock>,
 }
 
 impl Engine {
     /// Opens the data directory, making it when it is not there, and takes its lock.
+    ///
+    /// The lock is held until the engine is dropped.
     pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { options }))
+        let data_dir = options.data_dir.clone();
+        for directory in [
+            "",
+            "models",
+            "cache",
+            "grid",
+            "catalog",
+            "trajectories",
+            "tables",
+            "files",
+        ] {
+            let path = data_dir.join(directory);
+            std::fs::create_dir_all(&path).map_err(Error::io("make the directory", &path))?;
+        }
+        let lock = DirectoryLock::acquire(&data_dir, LOCK_FILE, "")?;
+        bundled_model::materialise(&data_dir.join("models").join(BUNDLED))?;
+        let catalog = Catalog::open(&data_dir.join("catalog"))?;
+        let settings = Settings::try_new(catalog.clone(), options.default_model.clone())?;
+        let grid = GridStore::open(&data_dir.join("grid"), &GridOptions::default())?;
+        let adapter_store = AdapterStore::new(Arc::new(grid));
+        let log = TrajectoryLog::open(&data_dir.join("trajectories"), &TrajectoryLogOptions::default())?;
+        retain(&log, &settings)?;
+        let statistics = Arc::new(Statistics::default());
+        let recorder = Recorder::try_new(
+            log,
+            catalog.clone(),
+            options.recording_capacity,
+            Arc::clone(&statistics),
+        )?;
+        let training = Training::open(adapter_store.clone(), catalog.clone(), Arc::clone(&statistics))?;
+        let registry = Registry::new(&options, Arc::clone(&statistics));
+        Ok(Arc::new(Self {
+            options,
+            settings,
+            statistics,
+            adapter_store,
+            sessions: Sessions::new(catalog.clone()),
+            catalog,
+            training,
+            registry,
+            recorder,
+            closed: AtomicBool::new(false),
+            lock: Mutex::new(lock),
+        }))
     }
 
     /// Writes a line (the server's address) into the lock file, for whoever finds the directory locked.
-    pub fn announce(&self, _line: &str) -> Result<()> {
-        Err(Error::Unsupported("announce".to_owned()))
-    }
-
-    /// Cancels what runs, writes what is pending and stops every thread. Further calls fail with [`Error::Cancelled`].
-    pub fn close(&self) -> Result<()> {
-        Ok(())
+    pub fn announce(&self, line: &str) -> Result<()> {
+        Ok(self.lock.lock().set_note(line)?)
     }
 
     /// Who holds a data directory now; `None` when nobody does.
     pub fn holder(data_dir: &Path) -> Result<Option<Holder>> {
-        let _ = data_dir;
-        Err(Error::Unsupported("holder".to_owned()))
+        let holder = DirectoryLock::holder(data_dir, LOCK_FILE)?;
+        Ok(holder.map(|holder| Holder {
+            pid: holder.pid,
+            address: holder.note,
+        }))
+    }
+
+    /// Cancels what runs, writes what is pending and stops every thread. Further requests fail with
+    /// [`Error::Cancelled`]. Closing twice does nothing.
+    pub fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.training.close();
+        self.registry.close();
+        self.recorder.close()?;
+        self.catalog.flush()?;
+        self.adapter_store.sync()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Where the files of users' tables are kept.
@@ -57,64 +141,41 @@ impl Engine {
         self.options.data_dir.join("files")
     }
 
-    /// Name of the model that answers when a request names none.
-    pub fn default_model(&self) -> Result<String> {
-        Err(Error::Unsupported("default_model".to_owned()))
-    }
-
     /// The directory that was opened.
     pub fn data_dir(&self) -> &Path {
         &self.options.data_dir
     }
+}
 
-    /// Starts an answer; waits while the model loads and while its queue is full.
-    pub async fn generate(&self, _request: GenerateRequest) -> Result<Generation> {
-        Err(Error::Unsupported("generate".to_owned()))
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the engine did not close cleanly");
+        }
     }
+}
 
-    /// A whole answer at once; dropping the future cancels it.
-    pub async fn complete(&self, _request: GenerateRequest) -> Result<Completion> {
-        Err(Error::Unsupported("generate".to_owned()))
+/// Removes the recorded answers that the settings no longer keep.
+fn retain(log: &TrajectoryLog, settings: &Settings) -> Result<()> {
+    let number = |name| settings.get(name).map(|value| value.parse::<u64>().unwrap_or(0));
+    let (days, megabytes) = (number(TRAJECTORY_DAYS)?, number(TRAJECTORY_MEGABYTES)?);
+    if days == 0 && megabytes == 0 {
+        return Ok(());
     }
-
-    /// The vectors of texts, in their order.
-    pub async fn embed(&self, _request: EmbedRequest) -> Result<Vec<Embedding>> {
-        Err(Error::Unsupported("embed".to_owned()))
+    let policy = RetentionPolicy {
+        max_age_ms: (days > 0).then_some(days * 86_400_000),
+        max_bytes: (megabytes > 0).then_some(megabytes << 20),
+    };
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64);
+    let removed = log.retain(&policy, now_ms)?;
+    if removed.records > 0 {
+        tracing::info!(
+            records = removed.records,
+            bytes = removed.bytes,
+            "removed old recorded answers"
+        );
     }
-
-    /// Length of a model's embeddings, for planning; `None` is the default model.
-    pub fn embedding_length(&self, _model: Option<&str>) -> Result<usize> {
-        Err(Error::Unsupported("embed".to_owned()))
-    }
-
-    /// Log-probability of a completion after a prompt.
-    pub async fn score(&self, _request: ScoreRequest) -> Result<Score> {
-        Err(Error::Unsupported("score".to_owned()))
-    }
-
-    /// The models that can answer, by name.
-    pub fn models(&self) -> Result<Vec<ModelRow>> {
-        Err(Error::Unsupported("models".to_owned()))
-    }
-
-    /// Recorded answers. Rows are read as the iterator is driven.
-    pub fn trajectories(
-        &self,
-        _filter: &TrajectoryFilter,
-    ) -> Result<Box<dyn Iterator<Item = Result<TrajectoryRow>> + Send>> {
-        Err(Error::Unsupported("trajectories".to_owned()))
-    }
-
-    /// Tokens of recorded answers. Rows are read as the iterator is driven.
-    pub fn trajectory_tokens(
-        &self,
-        _filter: &TrajectoryFilter,
-    ) -> Result<Box<dyn Iterator<Item = Result<TrajectoryTokenRow>> + Send>> {
-        Err(Error::Unsupported("trajectory_tokens".to_owned()))
-    }
-
-    /// The conversations, by name.
-    pub fn sessions(&self) -> Result<Vec<SessionRow>> {
-        Err(Error::Unsupported("sessions".to_owned()))
-    }
+    Ok(())
 }

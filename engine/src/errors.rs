@@ -1,6 +1,6 @@
 //! What can go wrong, sorted by whose fault it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of every engine call.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -118,15 +118,16 @@ pub enum Error {
     #[error("{0} is not available in this version")]
     Unsupported(String),
     /// A model's file is malformed or incomplete.
-    #[error("model \"{model}\" cannot be used: {}: {reason}", .file.display())]
+    #[error("the model cannot be used: {}: {reason}", .file.display())]
     InvalidModel {
-        /// The model's name.
-        model: String,
         /// The file at fault.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
+    /// The caller asked for something that cannot be done; the text says what and why.
+    #[error("{0}")]
+    Refused(String),
     /// Stored data does not match its checksum or its format.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
@@ -157,11 +158,18 @@ impl Error {
             | Self::PromptTooLong { .. }
             | Self::BaseMismatch { .. }
             | Self::Unsupported(_)
+            | Self::Refused(_)
             | Self::Cancelled => Fault::Caller,
             Self::InUse { .. } | Self::Locked { .. } | Self::Resource(_) | Self::Io { .. } => Fault::Resource,
             Self::InvalidModel { .. } | Self::Corrupt(_) => Fault::Data,
             Self::Internal(_) => Fault::Internal,
         }
+    }
+
+    /// An [`Error::Io`], for `map_err`.
+    pub(crate) fn io(action: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let (action, path) = (action.to_owned(), path.to_owned());
+        move |source| Self::Io { action, path, source }
     }
 
     /// An [`Error::Argument`] for a value that can be displayed.
@@ -170,6 +178,70 @@ impl Error {
             name,
             value: value.to_string(),
             reason: reason.into(),
+        }
+    }
+}
+
+impl From<hyprstream_models::Error> for Error {
+    fn from(error: hyprstream_models::Error) -> Self {
+        use hyprstream_models::Error as Models;
+        match error {
+            Models::Invalid { file, reason } => Self::InvalidModel { file, reason },
+            Models::Unsupported(what) => Self::Unsupported(what),
+            Models::Argument(reason) => Self::Refused(reason),
+            Models::Io { action, path, source } => Self::Io { action, path, source },
+            Models::Resource(reason) => Self::Resource(reason),
+            Models::Cancelled => Self::Cancelled,
+            Models::Internal(reason) => Self::Internal(reason),
+        }
+    }
+}
+
+impl From<hyprstream_learning::Error> for Error {
+    fn from(error: hyprstream_learning::Error) -> Self {
+        use hyprstream_learning::Error as Learning;
+        match error {
+            Learning::Model(error) => error.into(),
+            Learning::Cancelled => Self::Cancelled,
+            Learning::Io { action, path, source } => Self::Io {
+                action: action.to_owned(),
+                path,
+                source,
+            },
+            Learning::Resource(reason) => Self::Resource(reason),
+            Learning::State(reason) => Self::Corrupt(format!("saved training state: {reason}")),
+            refused => Self::Refused(refused.to_string()),
+        }
+    }
+}
+
+impl From<hyprstream_storage::Error> for Error {
+    fn from(error: hyprstream_storage::Error) -> Self {
+        use hyprstream_storage::Error as Storage;
+        if error.is_storage_full() {
+            return Self::Resource(format!("{error}; free some space and try again"));
+        }
+        match error {
+            Storage::Argument { name, reason } => Self::Refused(format!("invalid {name}: {reason}")),
+            Storage::NotFound { kind, name } => Self::UnknownObject {
+                kind,
+                name,
+                nearest: None,
+            },
+            Storage::AlreadyExists { kind, name } => Self::AlreadyExists { kind, name },
+            Storage::Locked { directory, holder } => Self::Locked {
+                data_dir: directory.0,
+                holder: holder.to_string(),
+                address: (!holder.note.is_empty()).then_some(holder.note),
+            },
+            Storage::Io { action, path, source } => Self::Io {
+                action: action.to_owned(),
+                path: path.0,
+                source,
+            },
+            Storage::Corrupt { .. } | Storage::UnsupportedVersion { .. } => Self::Corrupt(error.to_string()),
+            Storage::Internal(reason) => Self::Internal(reason),
+            other => Self::Refused(other.to_string()),
         }
     }
 }

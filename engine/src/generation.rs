@@ -2,38 +2,17 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
+use hyprstream_models::SamplingOptions;
+use tokio::sync::mpsc;
 
 use crate::errors::{Error, Result};
-
-/// How the next token is chosen.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct SamplingOptions {
-    /// 0 always takes the most likely token.
-    pub temperature: f32,
-    /// Keep the most likely tokens whose probabilities sum to this; 1 keeps all.
-    pub top_p: f32,
-    /// Keep this many of the most likely tokens; 0 keeps all.
-    pub top_k: u32,
-    /// Drop tokens less likely than this share of the most likely one; 0 keeps all.
-    pub min_p: f32,
-    /// The seed of the random choice; `None` draws one.
-    pub seed: Option<u64>,
-}
-
-impl Default for SamplingOptions {
-    fn default() -> Self {
-        Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: 0,
-            min_p: 0.0,
-            seed: None,
-        }
-    }
-}
+use crate::runtime::Runtime;
+use crate::scheduler::{Event, Finished};
+use crate::sessions::SessionTurn;
 
 /// A request for text.
 #[derive(Debug, Clone)]
@@ -150,20 +129,119 @@ pub struct Completion {
 /// An answer in progress: a stream of tokens. Dropping it cancels the request within one decode.
 #[derive(Debug)]
 pub struct Generation {
+    events: mpsc::UnboundedReceiver<Event>,
+    text: String,
+    tokens: u32,
+    trajectory_id: Option<u64>,
+    provenance: String,
+    turn: Option<PendingTurn>,
     completion: Option<Completion>,
+    ended: bool,
+    /// A model that is dropped while it answers finishes its streams.
+    _runtime: Arc<Runtime>,
+}
+
+/// What is added to the conversation once the answer is whole.
+#[derive(Debug)]
+pub(crate) struct PendingTurn {
+    pub(crate) session: SessionTurn,
+    pub(crate) system: Option<String>,
+    pub(crate) prompt: String,
 }
 
 impl Generation {
+    pub(crate) fn new(
+        events: mpsc::UnboundedReceiver<Event>,
+        runtime: Arc<Runtime>,
+        provenance: String,
+        trajectory_id: Option<u64>,
+        turn: Option<PendingTurn>,
+    ) -> Self {
+        Self {
+            events,
+            text: String::new(),
+            tokens: 0,
+            trajectory_id,
+            provenance,
+            turn,
+            completion: None,
+            ended: false,
+            _runtime: runtime,
+        }
+    }
+
     /// The finished answer, once the stream has ended without an error.
     pub fn completion(&self) -> Option<&Completion> {
         self.completion.as_ref()
+    }
+
+    /// Takes the finished answer.
+    pub(crate) fn into_completion(self) -> Result<Completion> {
+        self.completion.ok_or(Error::Cancelled)
+    }
+
+    fn end(&mut self, finished: Finished) -> Result<()> {
+        if let Some(PendingTurn {
+            session,
+            system,
+            prompt,
+        }) = self.turn.take()
+        {
+            session.commit(system.as_deref(), &prompt, &finished)?;
+        }
+        self.completion = Some(Completion {
+            text: finished.text,
+            finish_reason: finished.finish_reason,
+            trajectory_id: self.trajectory_id,
+            provenance: self.provenance.clone(),
+            prompt_tokens: finished.prompt_tokens,
+            completion_tokens: finished.completion_tokens,
+            time_to_first_token_ms: finished.time_to_first_token_ms,
+            total_ms: finished.total_ms,
+        });
+        Ok(())
     }
 }
 
 impl Stream for Generation {
     type Item = Result<GeneratedToken>;
 
-    fn poll_next(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(Some(Err(Error::Unsupported("generation".to_owned()))))
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let event = match self.events.poll_recv(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(event) => event,
+        };
+        if let Some(Event::Token {
+            token_id,
+            text: token,
+            logprob,
+            elapsed_ms,
+        }) = event
+        {
+            self.text.push_str(&token);
+            let index = self.tokens;
+            self.tokens += 1;
+            let text = self.text.clone();
+            return Poll::Ready(Some(Ok(GeneratedToken {
+                index,
+                token_id,
+                token,
+                logprob,
+                text,
+                elapsed_ms,
+            })));
+        }
+        self.ended = true;
+        self.events.close();
+        let result = match event {
+            Some(Event::Finished(finished)) => self.end(finished),
+            Some(Event::Failed(error)) => Err(error),
+            // The decode thread is gone.
+            _ => Err(Error::Cancelled),
+        };
+        Poll::Ready(result.err().map(Err))
     }
 }

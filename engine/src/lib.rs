@@ -9,28 +9,44 @@
 //! - An adapter answers only from the base it was trained on; any other base is refused with both hashes.
 //! - A published version never changes; restoring or branching publishes another one.
 
+mod adapter_cache;
+mod adapter_name;
+mod adapter_store;
 mod adapters;
+mod answering;
+mod bundled_model;
+mod checkpoints;
+mod clock;
 mod definitions;
 mod embed;
 mod engine;
 mod errors;
 mod generation;
+mod nearest;
 mod options;
+mod places;
+mod prompt;
+mod recording;
+mod registry;
 mod rows;
+mod runtime;
+mod scheduler;
 mod score;
+mod sessions;
 mod settings;
 mod statistics;
 mod tokens;
 mod training;
+mod weights_scan;
 
 pub use adapters::RestoreSource;
+pub use hyprstream_models::SamplingOptions;
+
 pub use definitions::TableDefinitions;
 pub use embed::{EmbedRequest, Embedding};
 pub use engine::{Engine, Holder};
 pub use errors::{Error, Fault, Result};
-pub use generation::{
-    Completion, FinishReason, GenerateRequest, GeneratedToken, Generation, SamplingOptions,
-};
+pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
     AdapterRow, CheckpointRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,

@@ -1,7 +1,12 @@
-//! Settings that survive a restart.
+//! Settings that survive a restart. Each is declared once, with its default, its check and its description.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyprstream_storage::Catalog;
 
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
+use crate::nearest::nearest;
 
 /// A setting as the table shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +21,174 @@ pub struct SettingRow {
     pub description: &'static str,
 }
 
+pub(crate) const DEFAULT_MODEL: &str = "hyprstream.default_model";
+pub(crate) const RECORD_TRAJECTORIES: &str = "hyprstream.record_trajectories";
+pub(crate) const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
+pub(crate) const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
+
+/// Gives a value its one spelling, or the reason against it.
+type Normalise = fn(&str) -> std::result::Result<String, String>;
+
+struct Declaration {
+    name: &'static str,
+    default: &'static str,
+    description: &'static str,
+    normalise: Normalise,
+}
+
+static DECLARATIONS: [Declaration; 4] = [
+    Declaration {
+        name: DEFAULT_MODEL,
+        default: crate::registry::BUNDLED,
+        description: "The model that answers when a request names none.",
+        normalise: |value| {
+            let value = value.trim();
+            if value.is_empty() {
+                Err("a model has a name".to_owned())
+            } else {
+                Ok(value.to_owned())
+            }
+        },
+    },
+    Declaration {
+        name: RECORD_TRAJECTORIES,
+        default: "on",
+        description: "Whether answers are recorded in the table trajectories.",
+        normalise: switch,
+    },
+    Declaration {
+        name: TRAJECTORY_DAYS,
+        default: "0",
+        description: "Recorded answers older than this many days are removed when the data directory is opened; 0 keeps all.",
+        normalise: whole_number,
+    },
+    Declaration {
+        name: TRAJECTORY_MEGABYTES,
+        default: "0",
+        description: "The oldest recorded answers are removed until the rest fits in this when the data directory is opened; 0 keeps all.",
+        normalise: whole_number,
+    },
+];
+
+fn switch(value: &str) -> std::result::Result<String, String> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
+        "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),
+        _ => Err("it is on or off".to_owned()),
+    }
+}
+
+fn whole_number(value: &str) -> std::result::Result<String, String> {
+    match value.trim().parse::<u32>() {
+        Ok(number) => Ok(number.to_string()),
+        Err(_) => Err(format!("it is a whole number from 0 to {}", u32::MAX)),
+    }
+}
+
+/// The persisted settings, with the one that every request asks for kept at hand.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    catalog: Catalog,
+    default_model: Option<String>,
+    record: AtomicBool,
+}
+
+impl Settings {
+    /// Over a catalog; `default_model` stands in for the declared default while nobody set another.
+    pub(crate) fn try_new(catalog: Catalog, default_model: Option<String>) -> Result<Self> {
+        let settings = Self {
+            catalog,
+            default_model,
+            record: AtomicBool::new(true),
+        };
+        settings
+            .record
+            .store(settings.get(RECORD_TRAJECTORIES)? == "on", Ordering::Relaxed);
+        Ok(settings)
+    }
+
+    pub(crate) fn record_trajectories(&self) -> bool {
+        self.record.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<String> {
+        self.value(find(name)?)
+    }
+
+    fn default_of(&self, declaration: &Declaration) -> String {
+        match &self.default_model {
+            Some(model) if declaration.name == DEFAULT_MODEL => model.clone(),
+            _ => declaration.default.to_owned(),
+        }
+    }
+
+    fn value(&self, declaration: &Declaration) -> Result<String> {
+        let stored = self.catalog.get(&key(declaration.name))?;
+        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
+    }
+
+    fn rows(&self) -> Result<Vec<SettingRow>> {
+        let row = |declaration: &Declaration| {
+            Ok(SettingRow {
+                name: declaration.name,
+                value: self.value(declaration)?,
+                default: self.default_of(declaration),
+                description: declaration.description,
+            })
+        };
+        DECLARATIONS.iter().map(row).collect()
+    }
+
+    fn changed(&self) -> Result<()> {
+        self.catalog.flush()?;
+        self.record
+            .store(self.get(RECORD_TRAJECTORIES)? == "on", Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn key(name: &str) -> Vec<u8> {
+    [b"setting/", name.as_bytes()].concat()
+}
+
+fn find(name: &str) -> Result<&'static Declaration> {
+    DECLARATIONS
+        .iter()
+        .find(|declaration| declaration.name == name)
+        .ok_or_else(|| Error::UnknownObject {
+            kind: "setting",
+            name: name.to_owned(),
+            nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)),
+        })
+}
+
 impl Engine {
     /// All settings, by name.
     pub fn settings(&self) -> Result<Vec<SettingRow>> {
-        Err(Error::Unsupported("settings".to_owned()))
+        self.settings.rows()
     }
 
     /// The value of one setting.
-    pub fn setting(&self, _name: &str) -> Result<String> {
-        Err(Error::Unsupported("settings".to_owned()))
+    pub fn setting(&self, name: &str) -> Result<String> {
+        self.settings.get(name)
     }
 
     /// Sets and persists a setting; the value is checked and normalised (`off`, `false` and `0` are `off`).
-    pub fn set_setting(&self, _name: &str, _value: &str) -> Result<()> {
-        Err(Error::Unsupported("settings".to_owned()))
+    pub fn set_setting(&self, name: &str, value: &str) -> Result<()> {
+        let declaration = find(name)?;
+        let value = (declaration.normalise)(value)
+            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
+        if declaration.name == DEFAULT_MODEL {
+            self.registry.slot(&value)?;
+        }
+        self.catalog.put(&key(declaration.name), value.as_bytes())?;
+        self.settings.changed()
     }
 
     /// Gives a setting its default back.
-    pub fn reset_setting(&self, _name: &str) -> Result<()> {
-        Err(Error::Unsupported("settings".to_owned()))
+    pub fn reset_setting(&self, name: &str) -> Result<()> {
+        self.catalog.remove(&key(find(name)?.name))?;
+        self.settings.changed()
     }
 }

@@ -1,7 +1,9 @@
 //! Counters since the engine was opened.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::engine::Engine;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
 
 /// One counter or measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,14 +14,101 @@ pub struct StatisticRow {
     pub value: f64,
 }
 
+/// A number that only its owner's threads change; reading it may lag behind.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract(&self, amount: u64) {
+        self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Everything that is counted.
+        #[derive(Debug, Default)]
+        pub(crate) struct Statistics {
+            $($(#[doc = $doc])* pub(crate) $name: Counter,)*
+        }
+
+        impl Statistics {
+            fn rows(&self) -> Vec<StatisticRow> {
+                vec![$(StatisticRow { name: stringify!($name).to_owned(), value: self.$name.get() as f64 },)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Generations asked for.
+    requests,
+    /// Generations that ended by themselves.
+    completed_requests,
+    /// Generations whose caller went away.
+    cancelled_requests,
+    /// Generations that ended with an error.
+    failed_requests,
+    /// Generations waiting for a sequence now.
+    waiting_requests,
+    /// Sequences in the batch now.
+    active_sequences,
+    /// Prompt tokens decoded.
+    prompt_tokens,
+    /// Tokens sampled.
+    generated_tokens,
+    /// Calls of the runtime's decode.
+    decodes,
+    /// Decodes that had to change the adapters first.
+    adapter_switches,
+    /// Times a key-value cache was made anew in another shape.
+    cache_reshapes,
+    /// Completions scored.
+    scored_completions,
+    /// Texts embedded.
+    embedded_texts,
+    /// Tokens embedded.
+    embedded_tokens,
+    /// Trajectories handed to the recorder.
+    recorded_trajectories,
+    /// Tokens in them.
+    recorded_tokens,
+    /// Nanoseconds that recording took on decode threads.
+    recording_ns,
+    /// Trajectories lost because the ring was full.
+    dropped_records,
+    /// Tokens in them.
+    dropped_tokens,
+    /// Trajectories that could not be written to the disk.
+    unwritten_trajectories,
+    /// Training runs begun.
+    training_runs,
+    /// Training steps made.
+    training_steps,
+    /// Tokens trained on.
+    trained_tokens,
+    /// Adapters loaded beside a model.
+    adapter_loads,
+}
+
 impl Engine {
     /// Counters of requests, tokens, records, cancellations and of what waits now.
     pub fn statistics(&self) -> Vec<StatisticRow> {
-        Vec::new()
+        let mut rows = self.statistics.rows();
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        rows
     }
 
     /// Counters of the weight store.
     pub fn grid_statistics(&self) -> Result<Vec<StatisticRow>> {
-        Err(Error::Unsupported("grid_statistics".to_owned()))
+        self.adapter_store.statistics()
     }
 }

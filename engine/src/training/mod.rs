@@ -1,13 +1,27 @@
 //! Training runs: from prompt and completion pairs to a published version.
+//!
+//! A run is recorded before its first step and again at its end, in the store that holds the weights: the version
+//! and the run's result appear in one commit. A run that is recorded as running when the directory is opened was
+//! interrupted.
+
+mod dataset;
+mod hyperparameters;
+mod records;
+mod run;
+mod runs;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::Stream;
+use tokio::sync::mpsc;
 
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
-use crate::rows::{TrainingRunRow, TrainingStepRow};
+use crate::errors::Result;
+use crate::rows::TrainingStepRow;
+
+pub(crate) use runs::Training;
 
 /// A request to train an adapter; every `None` takes the default for the base model. Names are PEFT's.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +101,8 @@ pub enum TrainingEvent {
 #[derive(Debug)]
 pub struct TrainingRun {
     run_id: u64,
+    events: mpsc::UnboundedReceiver<Result<TrainingEvent>>,
+    cancel: Arc<AtomicBool>,
 }
 
 impl TrainingRun {
@@ -99,29 +115,13 @@ impl TrainingRun {
 impl Stream for TrainingRun {
     type Item = Result<TrainingEvent>;
 
-    fn poll_next(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(Some(Err(Error::Unsupported("training".to_owned()))))
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(context)
     }
 }
 
-impl Engine {
-    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
-    pub async fn train(&self, _request: TrainRequest) -> Result<TrainingRun> {
-        Err(Error::Unsupported("training".to_owned()))
-    }
-
-    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
-    pub fn cancel_training(&self, _run_id: u64) -> Result<()> {
-        Err(Error::Unsupported("training".to_owned()))
-    }
-
-    /// All training runs, by number.
-    pub fn training_runs(&self) -> Result<Vec<TrainingRunRow>> {
-        Err(Error::Unsupported("training".to_owned()))
-    }
-
-    /// The steps of one run, or of all runs, in order.
-    pub fn training_steps(&self, _run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
-        Err(Error::Unsupported("training".to_owned()))
+impl Drop for TrainingRun {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Release);
     }
 }

@@ -1,0 +1,492 @@
+//! The decode thread: admit, feed, sample, answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use hyprstream_models::{Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, Pooling, Tokenizer};
+use parking_lot::Mutex;
+
+use super::cache_shape::{CacheLimits, CacheShape};
+use super::embedder::Embedder;
+use super::job::{ActiveStack, GenerateJob, Job, ScoreJob};
+use super::queue::FairQueue;
+use super::sequence::{Ending, Sequence};
+use crate::errors::{Error, Result};
+use crate::statistics::Statistics;
+
+/// A cache that served a burst is given back after this long without work.
+const IDLE: Duration = Duration::from_secs(10);
+/// Logits of one decode take at most this much memory.
+const LOGIT_BYTES: usize = 64 << 20;
+/// Requests of scoring and embedding, which name no client.
+const NO_CLIENT: u64 = u64::MAX;
+
+/// How a model's decode thread works.
+#[derive(Debug, Clone)]
+pub(crate) struct DecodeOptions {
+    pub(crate) name: String,
+    pub(crate) limits: CacheLimits,
+    pub(crate) threads: u32,
+    /// Tokens of one decode.
+    pub(crate) chunk: u32,
+    pub(crate) cache_type: CacheType,
+    pub(crate) flash_attention: bool,
+}
+
+/// How the thread is told to end: a flag for its loop, and where it publishes the flag of its present context.
+#[derive(Clone, Copy)]
+pub(super) struct Signals<'a> {
+    pub(super) closing: &'a AtomicBool,
+    pub(super) abort: &'a Mutex<Option<Arc<AtomicBool>>>,
+}
+
+pub(super) fn run(
+    model: &Arc<LlamaModel>,
+    tokenizer: &Tokenizer,
+    options: DecodeOptions,
+    jobs: &Receiver<Job>,
+    signals: Signals<'_>,
+    statistics: &Statistics,
+) {
+    let embedder = Embedder::new(Arc::clone(model), &options);
+    let batch = Batch::new(options.chunk as usize);
+    let logit_rows = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
+    let mut decoder = Decoder {
+        model,
+        tokenizer,
+        options,
+        signals,
+        statistics,
+        context: None,
+        shape: CacheShape {
+            sequences: 0,
+            stretch: 0,
+        },
+        current_stack: Vec::new(),
+        waiting: FairQueue::default(),
+        active: Vec::new(),
+        embedder,
+        batch,
+        logit_rows,
+    };
+    decoder.serve(jobs);
+    decoder.refuse_all(jobs);
+}
+
+/// What waits for a sequence.
+enum Waiting {
+    Generate(Box<GenerateJob>),
+    Score(ScoreJob),
+}
+
+impl Waiting {
+    fn need(&self, limits: &CacheLimits) -> usize {
+        match self {
+            Self::Generate(job) => (job.prompt.len() + job.max_tokens).min(limits.sequence_tokens as usize),
+            Self::Score(job) => job.tokens.len(),
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Generate(job) => job.events.is_closed(),
+            Self::Score(job) => job.answer.is_closed(),
+        }
+    }
+
+    fn into_sequence(self, slot: u32, need: usize, tokenizer: &Tokenizer) -> Sequence<'_> {
+        match self {
+            Self::Generate(mut job) => {
+                job.place = None;
+                Sequence::generate(slot, need, *job, tokenizer)
+            }
+            Self::Score(job) => Sequence::score(slot, job),
+        }
+    }
+}
+
+struct Decoder<'a> {
+    model: &'a Arc<LlamaModel>,
+    tokenizer: &'a Tokenizer,
+    options: DecodeOptions,
+    signals: Signals<'a>,
+    statistics: &'a Statistics,
+    context: Option<LlamaContext>,
+    shape: CacheShape,
+    /// The adapters that the context has set.
+    current_stack: Vec<(String, u32)>,
+    waiting: FairQueue<Waiting>,
+    /// In order of slot.
+    active: Vec<Sequence<'a>>,
+    embedder: Embedder,
+    batch: Batch,
+    logit_rows: usize,
+}
+
+impl Decoder<'_> {
+    fn serve(&mut self, jobs: &Receiver<Job>) {
+        while !self.signals.closing.load(Ordering::Acquire) {
+            if !self.receive(jobs) {
+                return;
+            }
+            self.drop_abandoned();
+            if let Err(error) = self.admit() {
+                self.fail_waiting(&error);
+            }
+            self.decode_groups();
+            self.embedder.work(self.statistics);
+        }
+    }
+
+    /// Takes what has arrived, waiting when there is nothing to do. Returns whether to go on.
+    fn receive(&mut self, jobs: &Receiver<Job>) -> bool {
+        if self.active.is_empty() && self.waiting.is_empty() && self.embedder.is_idle() {
+            let first = match jobs.recv_timeout(IDLE) {
+                Ok(job) => Ok(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.give_back_memory();
+                    jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                }
+                Err(disconnected) => Err(disconnected),
+            };
+            let Ok(job) = first else { return false };
+            if !self.take(job) {
+                return false;
+            }
+        }
+        loop {
+            match jobs.try_recv() {
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+                Ok(job) => {
+                    if !self.take(job) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Queues a job. Returns whether to go on.
+    fn take(&mut self, job: Job) -> bool {
+        match job {
+            Job::Generate(job) => {
+                self.statistics.waiting_requests.add(1);
+                self.waiting.push(job.client, Waiting::Generate(job));
+            }
+            Job::Score(job) => {
+                self.statistics.waiting_requests.add(1);
+                self.waiting.push(NO_CLIENT, Waiting::Score(job));
+            }
+            Job::Embed(job) => self.embedder.push(job),
+            Job::Close => return false,
+        }
+        true
+    }
+
+    fn drop_abandoned(&mut self) {
+        for waiting in self.waiting.remove_if(Waiting::is_abandoned) {
+            self.statistics.waiting_requests.subtract(1);
+            let need = waiting.need(&self.options.limits);
+            waiting
+                .into_sequence(0, need, self.tokenizer)
+                .finish(Ending::Abandoned, self.statistics);
+        }
+        let mut index = 0;
+        while index < self.active.len() {
+            if self.active[index].is_abandoned() {
+                self.retire(index, Ending::Abandoned);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Gives waiting requests the free stretches of the cache, changing its shape where that helps.
+    fn admit(&mut self) -> Result<()> {
+        while let Some(next) = self.waiting.peek() {
+            let need = next.need(&self.options.limits);
+            if self.context.is_none() || need > self.shape.stretch as usize || self.free_slot().is_none() {
+                let Some(shape) = self.better_shape(need) else {
+                    return Ok(());
+                };
+                self.reshape(shape)?;
+            }
+            let Some(slot) = self.free_slot() else {
+                return Ok(());
+            };
+            let Some(next) = self.waiting.pop() else {
+                return Ok(());
+            };
+            self.statistics.waiting_requests.subtract(1);
+            self.statistics.active_sequences.add(1);
+            let sequence = next.into_sequence(slot, need, self.tokenizer);
+            let position = self.active.partition_point(|other| other.slot < slot);
+            self.active.insert(position, sequence);
+        }
+        Ok(())
+    }
+
+    fn free_slot(&self) -> Option<u32> {
+        let taken = self.active.iter().map(|sequence| sequence.slot);
+        let first_gap = taken
+            .zip(0..)
+            .find(|(slot, index)| slot != index)
+            .map(|(_, index)| index);
+        let slot = first_gap.unwrap_or(self.active.len() as u32);
+        (slot < self.shape.sequences).then_some(slot)
+    }
+
+    /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.
+    fn better_shape(&self, need: usize) -> Option<CacheShape> {
+        let longest = self
+            .active
+            .iter()
+            .map(|sequence| sequence.need)
+            .fold(need, usize::max);
+        let shape = self
+            .options
+            .limits
+            .shape_for(self.active.len() + self.waiting.len(), longest);
+        let has_room = shape.sequences as usize > self.active.len();
+        let gains = shape.stretch > self.shape.stretch && need > self.shape.stretch as usize
+            || shape.sequences > self.shape.sequences;
+        (has_room && (gains || self.context.is_none())).then_some(shape)
+    }
+
+    /// Makes the cache anew. Active sequences move to the first slots and are fed again.
+    fn reshape(&mut self, shape: CacheShape) -> Result<()> {
+        self.release_context();
+        let options = ContextOptions {
+            context_length: shape.sequences * shape.stretch,
+            batch: self.options.chunk,
+            micro_batch: self.options.chunk,
+            max_sequences: shape.sequences,
+            unified_kv: false,
+            threads: self.options.threads,
+            pooling: Pooling::None,
+            kv_type: self.options.cache_type,
+            flash_attention: self.options.flash_attention,
+        };
+        let context = LlamaContext::try_new(self.model, &options)?;
+        *self.signals.abort.lock() = Some(context.abort_flag());
+        self.context = Some(context);
+        self.shape = shape;
+        self.statistics.cache_reshapes.add(1);
+        for (slot, sequence) in (0..).zip(&mut self.active) {
+            sequence.slot = slot;
+            sequence.cached = 0;
+        }
+        Ok(())
+    }
+
+    fn release_context(&mut self) {
+        *self.signals.abort.lock() = None;
+        self.context = None;
+        self.shape = CacheShape {
+            sequences: 0,
+            stretch: 0,
+        };
+        self.current_stack.clear();
+    }
+
+    fn give_back_memory(&mut self) {
+        self.embedder.give_back_memory();
+        let small = self.options.limits.shape_for(1, 1);
+        if self.context.is_some() && self.shape != small {
+            self.release_context();
+            if let Err(error) = self.reshape(small) {
+                tracing::warn!(%error, model = self.options.name, "the cache could not be made small");
+            }
+        }
+    }
+
+    /// One decode for each adapter stack in the batch.
+    fn decode_groups(&mut self) {
+        let mut stacks: Vec<Arc<ActiveStack>> = Vec::new();
+        for sequence in &self.active {
+            if !stacks.iter().any(|stack| stack.key == sequence.stack.key) {
+                stacks.push(Arc::clone(&sequence.stack));
+            }
+        }
+        // The stack that is set already goes first, which saves a switch.
+        stacks.sort_by_key(|stack| stack.key != self.current_stack);
+        for stack in stacks {
+            if self.signals.closing.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(error) = self.decode_group(&stack) {
+                self.fail_group(&stack, &error);
+            }
+        }
+    }
+
+    fn decode_group(&mut self, stack: &ActiveStack) -> Result<()> {
+        let fed = self.fill_batch(stack)?;
+        let Some(context) = &mut self.context else {
+            return Err(Error::Internal("sequences are active without a cache".to_owned()));
+        };
+        if self.current_stack != stack.key {
+            context.set_adapters(&stack.adapters)?;
+            self.current_stack.clone_from(&stack.key);
+            self.statistics.adapter_switches.add(1);
+        }
+        context.decode(&self.batch)?;
+        self.statistics.decodes.add(1);
+        let mut finished = Vec::new();
+        for Fed { index, row, count } in fed {
+            let sequence = &mut self.active[index];
+            let first = sequence.cached;
+            let mut outcome = Ok(false);
+            for offset in 0..count {
+                if sequence.wants_logits(first + offset) {
+                    let logits = context.logits(row + offset)?;
+                    outcome = sequence.take_logits(first + offset, logits, self.statistics);
+                }
+            }
+            sequence.cached = first + count;
+            match outcome {
+                Ok(false) => {}
+                Ok(true) => finished.push((index, Ending::Done)),
+                Err(error) => finished.push((index, Ending::Failed(error))),
+            }
+        }
+        // From the back, so that the earlier indices stay what they are.
+        for (index, ending) in finished.into_iter().rev() {
+            self.retire(index, ending);
+        }
+        Ok(())
+    }
+
+    /// Puts the group's next tokens into the batch: first one of every sequence that streams, then prompts.
+    fn fill_batch(&mut self, stack: &ActiveStack) -> Result<Vec<Fed>> {
+        self.batch.clear();
+        let members = || (0..self.active.len()).filter(|&index| self.active[index].stack.key == stack.key);
+        let streaming = members()
+            .filter(|&index| self.active[index].pending() == 1)
+            .count();
+        let mut room = self.batch.capacity().saturating_sub(streaming);
+        let mut logit_room = self.logit_rows.saturating_sub(streaming).max(1);
+        let mut fed = Vec::new();
+        for index in members() {
+            let sequence = &self.active[index];
+            let mut count = sequence.pending();
+            if count > 1 {
+                count = count.min(room);
+                let first = sequence.cached;
+                let wanted = (first..first + count).filter(|&position| sequence.wants_logits(position));
+                if let Some(beyond) = wanted.clone().nth(logit_room) {
+                    count = beyond - first;
+                }
+                logit_room -= (first..first + count)
+                    .filter(|&position| sequence.wants_logits(position))
+                    .count();
+                room -= count;
+            }
+            if count == 0 || self.batch.len() + count > self.batch.capacity() {
+                continue;
+            }
+            let row = self.batch.len();
+            for position in sequence.cached..sequence.cached + count {
+                let token = sequence.tokens[position];
+                self.batch.add(
+                    token,
+                    position as u32,
+                    sequence.slot,
+                    sequence.wants_logits(position),
+                )?;
+            }
+            fed.push(Fed { index, row, count });
+        }
+        let prompt_tokens = fed
+            .iter()
+            .filter(|fed| fed.count > 1)
+            .map(|fed| fed.count as u64)
+            .sum();
+        self.statistics.prompt_tokens.add(prompt_tokens);
+        Ok(fed)
+    }
+
+    /// Takes a sequence out of the batch and answers it.
+    fn retire(&mut self, index: usize, ending: Ending) {
+        let sequence = self.active.remove(index);
+        self.statistics.active_sequences.subtract(1);
+        if let Some(context) = &mut self.context
+            && let Err(error) = context.remove(sequence.slot, ..)
+        {
+            tracing::error!(%error, "a sequence could not be removed; the cache is made anew");
+            self.release_context();
+        }
+        sequence.finish(ending, self.statistics);
+    }
+
+    fn fail_group(&mut self, stack: &ActiveStack, error: &Error) {
+        tracing::error!(%error, model = self.options.name, "a decode failed");
+        for index in (0..self.active.len()).rev() {
+            if self.active[index].stack.key == stack.key {
+                self.retire(index, Ending::Failed(again(error)));
+            }
+        }
+        // What the failed decode left in the cache is unknown.
+        for sequence in &mut self.active {
+            sequence.cached = 0;
+        }
+        self.release_context();
+        if !self.active.is_empty() {
+            let longest = self
+                .active
+                .iter()
+                .map(|sequence| sequence.need)
+                .max()
+                .unwrap_or(1);
+            let shape = self.options.limits.shape_for(self.active.len(), longest);
+            if let Err(error) = self.reshape(shape) {
+                for index in (0..self.active.len()).rev() {
+                    self.retire(index, Ending::Failed(again(&error)));
+                }
+            }
+        }
+    }
+
+    fn fail_waiting(&mut self, error: &Error) {
+        while let Some(waiting) = self.waiting.pop() {
+            self.statistics.waiting_requests.subtract(1);
+            let need = waiting.need(&self.options.limits);
+            waiting
+                .into_sequence(0, need, self.tokenizer)
+                .finish(Ending::Failed(again(error)), self.statistics);
+        }
+        for index in (0..self.active.len()).rev() {
+            self.retire(index, Ending::Failed(again(error)));
+        }
+    }
+
+    /// The thread ends: nobody may wait for ever.
+    fn refuse_all(&mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.try_recv() {
+            self.take(job);
+        }
+        self.fail_waiting(&Error::Cancelled);
+        self.embedder.refuse_all();
+        self.release_context();
+    }
+}
+
+/// A stretch of the batch: `count` tokens of a sequence from `row` on.
+struct Fed {
+    index: usize,
+    row: usize,
+    count: usize,
+}
+
+/// The same error for another request that it ended.
+pub(super) fn again(error: &Error) -> Error {
+    match error {
+        Error::Cancelled => Error::Cancelled,
+        Error::Resource(reason) => Error::Resource(reason.clone()),
+        Error::Internal(reason) => Error::Internal(reason.clone()),
+        other => Error::Refused(other.to_string()),
+    }
+}

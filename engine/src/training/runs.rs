@@ -1,0 +1,292 @@
+//! The runs of a data directory: starting, cancelling, listing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use hyprstream_learning::{BaseWeights, Example, LoraTrainer};
+use hyprstream_storage::Catalog;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::dataset::{dataset_hash, examples};
+use super::hyperparameters::Hyperparameters;
+use super::records::{RunRecord, all_runs, last_step, put_run, read_steps, unknown_run};
+use super::run::{CheckpointRequest, Run};
+use super::{TrainRequest, TrainingRun};
+use crate::adapter_name::check_name;
+use crate::adapter_store::{AdapterStore, next_number, to_json};
+use crate::clock::now_micros;
+use crate::engine::Engine;
+use crate::errors::{Error, Result};
+use crate::registry::ModelSlot;
+use crate::rows::{CheckpointRow, RunStatus, TrainingRunRow, TrainingStepRow};
+use crate::runtime::blocking;
+use crate::statistics::Statistics;
+
+/// The runs in progress, and the records of all.
+#[derive(Debug)]
+pub(crate) struct Training {
+    store: AdapterStore,
+    catalog: Catalog,
+    statistics: Arc<Statistics>,
+    active: Arc<Mutex<BTreeMap<u64, ActiveRun>>>,
+}
+
+#[derive(Debug)]
+struct ActiveRun {
+    adapter: String,
+    cancel: Arc<AtomicBool>,
+    steps_done: Arc<AtomicU64>,
+    checkpoint_requests: Sender<CheckpointRequest>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Training {
+    /// Marks the runs that the last process left running as interrupted.
+    pub(crate) fn open(store: AdapterStore, catalog: Catalog, statistics: Arc<Statistics>) -> Result<Self> {
+        let mut left: Vec<RunRecord> = all_runs(&store.snapshot())?;
+        left.retain(|run| run.status == RunStatus::Running);
+        if !left.is_empty() {
+            for run in &mut left {
+                run.status = RunStatus::Interrupted;
+                run.steps = last_step(&catalog, run.run_id)?.map_or(run.steps, |step| step.step);
+            }
+            store.write(|transaction| left.iter().try_for_each(|run| put_run(transaction, run)))?;
+        }
+        Ok(Self {
+            store,
+            catalog,
+            statistics,
+            active: Arc::default(),
+        })
+    }
+
+    /// The run that is training an adapter now.
+    pub(crate) fn run_of(&self, adapter: &str) -> Option<u64> {
+        self.active
+            .lock()
+            .iter()
+            .find(|(_, run)| run.adapter == adapter)
+            .map(|(run_id, _)| *run_id)
+    }
+
+    /// Asks the run that is training an adapter for a checkpoint; `None` when none does.
+    pub(crate) fn request_checkpoint(
+        &self,
+        adapter: &str,
+    ) -> Option<oneshot::Receiver<Result<CheckpointRow>>> {
+        let active = self.active.lock();
+        let run = active.values().find(|run| run.adapter == adapter)?;
+        let (request, answer) = oneshot::channel();
+        run.checkpoint_requests.send(request).ok()?;
+        Some(answer)
+    }
+
+    /// Cancels every run and waits for their threads.
+    pub(crate) fn close(&self) {
+        let threads: Vec<JoinHandle<()>> = {
+            let mut active = self.active.lock();
+            active
+                .values()
+                .for_each(|run| run.cancel.store(true, Ordering::Release));
+            active.values_mut().filter_map(|run| run.thread.take()).collect()
+        };
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a training thread panicked");
+            }
+        }
+    }
+
+    fn start(&self, prepared: Prepared, checkpoint_interval: std::time::Duration) -> Result<TrainingRun> {
+        let Prepared {
+            mut record,
+            trainer,
+            validation,
+        } = prepared;
+        // Held until the run is listed, so that one adapter never has two runs.
+        let mut active = self.active.lock();
+        if let Some((run_id, _)) = active.iter().find(|(_, run)| run.adapter == record.adapter) {
+            let reason =
+                format!("training run {run_id} is making its next version; wait for it or cancel it");
+            return Err(Error::InUse {
+                kind: "adapter",
+                name: record.adapter,
+                reason,
+            });
+        }
+        self.store.write(|transaction| {
+            record.run_id = next_number(transaction, "run")?;
+            put_run(transaction, &record)
+        })?;
+        let run_id = record.run_id;
+        let (events, receiver) = mpsc::unbounded_channel();
+        let (checkpoint_requests, requests) = channel();
+        let cancel = Arc::new(AtomicBool::new(false));
+        let steps_done = Arc::new(AtomicU64::new(0));
+        let run = Run {
+            record,
+            trainer,
+            validation,
+            store: self.store.clone(),
+            catalog: self.catalog.clone(),
+            statistics: Arc::clone(&self.statistics),
+            events,
+            cancel: Arc::clone(&cancel),
+            steps_done: Arc::clone(&steps_done),
+            checkpoint_requests: requests,
+            checkpoint_interval,
+        };
+        let adapter = run.record.adapter.clone();
+        let listed = Arc::clone(&self.active);
+        let thread = thread::Builder::new()
+            .name(format!("train-{run_id}"))
+            .spawn(move || {
+                let finished = run.work();
+                listed.lock().remove(&run_id);
+                drop(finished);
+            })
+            .map_err(|error| Error::Resource(format!("cannot start a training thread: {error}")))?;
+        let entry = ActiveRun {
+            adapter,
+            cancel: Arc::clone(&cancel),
+            steps_done,
+            checkpoint_requests,
+            thread: Some(thread),
+        };
+        active.insert(run_id, entry);
+        self.statistics.training_runs.add(1);
+        Ok(TrainingRun {
+            run_id,
+            events: receiver,
+            cancel,
+        })
+    }
+
+    fn rows(&self) -> Result<Vec<TrainingRunRow>> {
+        let mut runs = all_runs(&self.store.snapshot())?;
+        let active = self.active.lock();
+        for run in &mut runs {
+            if let Some(active) = active
+                .get(&run.run_id)
+                .filter(|_| run.status == RunStatus::Running)
+            {
+                run.steps = active.steps_done.load(Ordering::Relaxed);
+            }
+        }
+        Ok(runs.into_iter().map(RunRecord::into_row).collect())
+    }
+}
+
+/// A run whose data and parameters were accepted.
+struct Prepared {
+    record: RunRecord,
+    trainer: LoraTrainer,
+    validation: Vec<Example>,
+}
+
+fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Prepared> {
+    let files = slot.files()?;
+    let config = files.config();
+    let hyperparameters = Hyperparameters::of(&request, config.parameters(), slot.context_length()?)?;
+    let options = hyperparameters.options(threads)?;
+    options.validate()?;
+    let TrainRequest {
+        name,
+        pairs,
+        validation,
+        skipped,
+        data_query,
+        ..
+    } = request;
+    if pairs.is_empty() {
+        let reason = match skipped {
+            0 => "it returned no rows".to_owned(),
+            skipped => format!("all of its {skipped} rows have NULL for prompt or completion"),
+        };
+        return Err(Error::argument("training_data_query", "result", reason));
+    }
+    let training = examples(&files, &pairs, hyperparameters.max_seq_len, "training_data_query")?;
+    let validation = examples(
+        &files,
+        &validation,
+        hyperparameters.max_seq_len,
+        "validation_data_query",
+    )?;
+    let count = training.len() as u64;
+    let base = BaseWeights::from_tensors(files.tensors())?;
+    let trainer = LoraTrainer::try_new(base, hyperparameters.lora(), options, training)?;
+    let record = RunRecord {
+        run_id: 0,
+        adapter: name,
+        base_model: slot.name.clone(),
+        base_hash: files.content_hash(),
+        status: RunStatus::Running,
+        started_at: now_micros(),
+        finished_at: None,
+        data_query,
+        dataset_hash: dataset_hash(&pairs),
+        hyperparameters: String::from_utf8_lossy(&to_json(&hyperparameters)?).into_owned(),
+        examples: count,
+        skipped,
+        steps: 0,
+        total_steps: trainer.total_steps() as u64,
+        train_loss: None,
+        val_loss: None,
+        version: None,
+        error: None,
+    };
+    Ok(Prepared {
+        record,
+        trainer,
+        validation,
+    })
+}
+
+impl Engine {
+    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
+    pub async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
+        if self.is_closed() {
+            return Err(Error::Cancelled);
+        }
+        check_name(&request.name)
+            .map_err(|reason| Error::argument("name", format!("\"{}\"", request.name), reason))?;
+        let slot = self.slot(request.base_model.as_deref())?;
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = self.options.training_threads.unwrap_or(cores);
+        let prepared = blocking(move || prepare(&slot, request, threads)).await?;
+        if self.is_closed() {
+            return Err(Error::Cancelled);
+        }
+        self.training.start(prepared, self.options.checkpoint_interval)
+    }
+
+    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
+    pub fn cancel_training(&self, run_id: u64) -> Result<()> {
+        if let Some(run) = self.training.active.lock().get(&run_id) {
+            run.cancel.store(true, Ordering::Release);
+            return Ok(());
+        }
+        let runs = all_runs(&self.adapter_store.snapshot())?;
+        match runs.into_iter().find(|run| run.run_id == run_id) {
+            Some(run) => {
+                let reason = format!("it is {} already", run.status);
+                Err(Error::argument("run_id", run_id, reason))
+            }
+            None => Err(unknown_run(run_id)),
+        }
+    }
+
+    /// All training runs, by number.
+    pub fn training_runs(&self) -> Result<Vec<TrainingRunRow>> {
+        self.training.rows()
+    }
+
+    /// The steps of one run, or of all runs, in order. Steps of the last second may still be missing.
+    pub fn training_steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
+        read_steps(&self.catalog, run_id)
+    }
+}
