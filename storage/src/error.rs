@@ -110,6 +110,14 @@ impl Error {
         Self::Corrupt { path: DisplayPath(path.to_owned()), offset, what: what.into(), reason: reason.into() }
     }
 
+    /// Says more precisely what a damaged object held.
+    pub(crate) fn about(mut self, held: impl FnOnce() -> String) -> Self {
+        if let Self::Corrupt { what, .. } = &mut self {
+            *what = held();
+        }
+        self
+    }
+
     /// Whether the disk was full: the store stays usable and the call can be made again once space returns.
     pub fn is_storage_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)

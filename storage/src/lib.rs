@@ -11,6 +11,7 @@
 //! was; nothing that an acknowledged durable commit can reach is ever written again; `unsafe` is in `backend::map`
 //! alone.
 
+pub mod backend;
 mod catalog;
 mod error;
 mod grid;
@@ -20,8 +21,8 @@ mod trajectory;
 pub use catalog::{Catalog, CatalogChange};
 pub use error::{DisplayPath, Error, Holder, Result};
 pub use grid::{
-    DataType, Durability, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
-    VersionInfo, WriteTransaction,
+    Damage, DataType, Durability, FORMAT_VERSION, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
+    VerifyReport, VersionInfo, WriteTransaction,
 };
 pub use lock::DirectoryLock;
 pub use trajectory::{

@@ -1,7 +1,33 @@
 //! The sparse grid store.
 
-mod api;
+mod apply;
+mod chunk;
+mod core;
+mod editor;
+mod format;
+mod matrix;
+mod metadata;
 mod path;
+mod recovery;
+mod snapshot;
+mod source;
+mod space;
+mod space_table;
+mod state;
+mod store;
+mod sync;
+mod transaction;
+mod tree;
+mod update;
+mod verify;
+mod wal;
+mod writer;
 
-pub use api::*;
+pub use format::FORMAT_VERSION;
+pub use matrix::{Matrix, MatrixInfo};
 pub use path::{DataType, MatrixPath, Shape};
+pub use snapshot::{Snapshot, VersionInfo};
+pub use store::{Durability, GridOptions, GridStore};
+pub use transaction::WriteTransaction;
+pub use update::UpdateBatch;
+pub use verify::{Damage, VerifyReport};

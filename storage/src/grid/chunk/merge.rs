@@ -1,0 +1,87 @@
+//! Sparse changes of a chunk.
+
+use super::encode::{Built, ChunkBuilder};
+use super::geometry::{Geometry, Place};
+use super::numbers::Numbers;
+use super::view::ChunkView;
+use crate::grid::format::Decoded;
+
+/// What happens to an element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Edit {
+    /// It becomes this.
+    Set(f32),
+    /// This is added to it, in f32.
+    Add(f32),
+    /// It becomes +0.0.
+    Clear,
+}
+
+/// A change of one element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) place: Place,
+    pub(crate) edit: Edit,
+}
+
+/// The chunk after `changes`, which are of this chunk and sorted by place, those of one place in the order in which
+/// they apply.
+pub(crate) fn merge_chunk(
+    old: Option<&ChunkView<'_>>,
+    geometry: &Geometry,
+    chunk: u64,
+    numbers: Numbers,
+    changes: &[Change],
+) -> Decoded<Built> {
+    let leaves = geometry.leaves_of(chunk);
+    if old.is_some_and(|old| old.leaves() != leaves) {
+        return Err("a chunk has not as many leaves as its matrix");
+    }
+    let mut builder = ChunkBuilder::new(numbers, leaves, 4096);
+    let mut before: Vec<(u16, u32)> = Vec::new();
+    let mut after: Vec<(u16, u32)> = Vec::new();
+    let mut rest = changes;
+    for (index, number) in (0..leaves).zip(0u16..) {
+        let split = rest.partition_point(|change| change.place.leaf <= number);
+        let (mine, others) = rest.split_at_checked(split).unwrap_or((rest, &[]));
+        rest = others;
+        let leaf = geometry.leaf(chunk, index);
+        let view = old.map(|old| old.leaf(index, &leaf, numbers)).transpose()?;
+        if mine.is_empty() {
+            match view {
+                Some(view) => builder.push_encoded(view.form, view.active, view.body),
+                None => builder.push(&leaf, &[]),
+            }
+            continue;
+        }
+        before.clear();
+        if let Some(view) = view {
+            view.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
+        }
+        merge(&before, mine, numbers, &mut after);
+        builder.push(&leaf, &after);
+    }
+    Ok(builder.finish())
+}
+
+fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
+    after.clear();
+    let mut old = before.iter().copied().peekable();
+    for same_place in changes.chunk_by(|a, b| a.place == b.place) {
+        let Some(first) = same_place.first() else { continue };
+        let position = first.place.position;
+        while let Some(kept) = old.next_if(|(at, _)| *at < position) {
+            after.push(kept);
+        }
+        let stored = old.next_if(|(at, _)| *at == position).map_or(0, |(_, bits)| bits);
+        let bits = same_place.iter().fold(stored, |bits, change| match change.edit {
+            Edit::Set(value) => numbers.bits(value),
+            Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
+            Edit::Clear => 0,
+        });
+        if bits != 0 {
+            after.push((position, bits));
+        }
+    }
+    after.extend(old);
+}

@@ -1,0 +1,224 @@
+//! The writer's half of a store: what the one writer knows, and how a commit becomes visible and durable.
+//!
+//! A superblock is written to the slot that does not hold the newest durable one, so that one survives whatever
+//! happens. One sync makes a commit durable: if the superblock reaches the disk and an object does not, recovery
+//! finds the object's checksum wrong and takes the other superblock.
+
+use std::sync::Arc;
+
+use super::Durability;
+use super::format::{Ref, SUPERBLOCK_SLOTS, Superblock};
+use super::space::Space;
+use super::space_table::{SpaceTable, StoredSpace};
+use super::state::{Current, Published, State};
+use super::wal::Wal;
+use super::writer::Writer;
+use crate::error::{Error, Result};
+
+/// Past this many bytes that only an `Eventual` history holds, the next such commit syncs.
+const MAX_HELD_BYTES: u64 = 256 << 20;
+
+/// What the writer knows. Guarded by the store's writer lock.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) writer: Writer,
+    pub(crate) table: SpaceTable,
+    pub(crate) published: Published,
+    pub(crate) wal: Wal,
+    /// The newest committed root.
+    pub(crate) root: Ref,
+    /// The newest committed number.
+    pub(crate) commit: u64,
+    /// The next version's sequence number.
+    pub(crate) next_sequence: u64,
+    pub(crate) store_id: u64,
+    /// The newest superblock known durable, and its slot.
+    pub(crate) durable: Superblock,
+    pub(crate) durable_slot: usize,
+    /// Whether the newest state is the durable superblock plus the log, so that the log alone can take it further.
+    pub(crate) log_continues: bool,
+    /// Rises with every record of the log that somebody may wait for.
+    pub(crate) ticket: u64,
+    /// Why no write is possible any more.
+    pub(crate) broken: Option<String>,
+    /// The highest number that any attempt at a commit had.
+    pub(crate) last_attempt: u64,
+}
+
+impl Core {
+    /// Begins an attempt at a commit.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        if let Some(reason) = &self.broken {
+            return Err(Error::internal(format!(
+                "the store takes no more writes until it is opened again: {reason}"
+            )));
+        }
+        let oldest = self.published.oldest_read();
+        self.writer.space.reclaim(oldest, self.durable.commit);
+        self.writer.space.begin();
+        self.last_attempt += 1;
+        self.writer.commit = self.last_attempt;
+        Ok(())
+    }
+
+    /// Takes an attempt back.
+    pub(crate) fn abort(&mut self) {
+        self.writer.objects.discard();
+        self.writer.space.roll_back();
+    }
+
+    /// Commits the attempt with this root. On an error nothing of it is visible.
+    pub(crate) fn finish(
+        &mut self,
+        root: Ref,
+        next_sequence: u64,
+        durability: Durability,
+        current: &Current,
+    ) -> Result<()> {
+        if durability == Durability::None {
+            self.writer.objects.write_out().inspect_err(|_| self.abort())?;
+            self.log_continues = false;
+            self.adopt(root, next_sequence, current);
+            return Ok(());
+        }
+        let stored = match self.store_everything() {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.abort();
+                return Err(error);
+            }
+        };
+        let superblock = self.superblock(root, next_sequence, &stored);
+        let slot = 1 - self.durable_slot;
+        // From here on a superblock of this attempt may be on disk, whose log records begin anew.
+        self.log_continues = false;
+        if let Err(error) = self.write_superblock(slot, &superblock) {
+            self.abort();
+            return Err(error);
+        }
+        let sync = durability == Durability::Immediate
+            || self.writer.space.bytes_held_by_recovery() > MAX_HELD_BYTES;
+        if sync && let Err(error) = self.sync_data() {
+            self.abort();
+            self.return_to_durable(current, u64::MAX);
+            return Err(error);
+        }
+        stored.adopt(&mut self.writer.space, &mut self.table);
+        self.writer.space.superblock_written();
+        if sync {
+            self.became_durable(superblock, slot);
+        }
+        self.adopt(root, next_sequence, current);
+        Ok(())
+    }
+
+    fn store_everything(&mut self) -> Result<StoredSpace> {
+        let stored = self.writer.store_space(&self.table)?;
+        self.writer.objects.write_out()?;
+        Ok(stored)
+    }
+
+    fn superblock(&self, root: Ref, next_sequence: u64, stored: &StoredSpace) -> Superblock {
+        let (space, space_depth) = stored.root();
+        Superblock {
+            store_id: self.store_id,
+            commit: self.writer.commit,
+            durable_commit: self.durable.commit,
+            root,
+            regions: stored.regions,
+            space_depth,
+            space,
+            next_sequence,
+        }
+    }
+
+    fn write_superblock(&self, slot: usize, superblock: &Superblock) -> Result<()> {
+        let objects = &self.writer.objects;
+        let offset = SUPERBLOCK_SLOTS.get(slot).copied().unwrap_or_default();
+        objects
+            .backend
+            .write(offset, &superblock.encode())
+            .map_err(|e| Error::io("write the superblock of", &objects.path, e))
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        let objects = &self.writer.objects;
+        objects.backend.sync().map_err(|e| Error::io("sync", &objects.path, e))
+    }
+
+    fn became_durable(&mut self, superblock: Superblock, slot: usize) {
+        self.durable = superblock;
+        self.durable_slot = slot;
+        self.wal.reset(superblock.commit);
+        self.log_continues = true;
+    }
+
+    /// Makes the attempt the newest state and shows it to readers.
+    pub(crate) fn adopt(&mut self, root: Ref, next_sequence: u64, current: &Current) {
+        self.root = root;
+        self.next_sequence = next_sequence;
+        self.commit = self.writer.commit;
+        self.writer.space.commit(self.commit);
+        let state = State { commit: self.commit, root, source: self.writer.objects.committed() };
+        current.publish(Arc::new(state), &mut self.published);
+    }
+
+    /// Commits the newest state once more, durably, whatever it was before.
+    pub(crate) fn checkpoint(&mut self, current: &Current) -> Result<()> {
+        self.begin()?;
+        self.finish(self.root, self.next_sequence, Durability::Immediate, current)
+    }
+
+    /// Whether everything committed is durable and in the superblock.
+    pub(crate) fn is_checkpointed(&self) -> bool {
+        self.log_continues && self.wal.last() == 0 && self.durable.commit == self.commit
+    }
+
+    /// After a failed sync nobody knows what of the unsynced bytes is on disk, and the kernel will not say again.
+    /// So the newest state becomes the durable one, with the log's durable records up to `log_records`.
+    pub(crate) fn return_to_durable(&mut self, current: &Current, log_records: u64) {
+        if let Err(error) = self.try_return_to_durable(current, log_records) {
+            self.broken = Some(format!("a sync failed, and so did going back to what is durable: {error}"));
+        }
+    }
+
+    fn try_return_to_durable(&mut self, current: &Current, log_records: u64) -> Result<()> {
+        let durable = self.durable;
+        let objects = &self.writer.objects;
+        let (table, mut space) = super::recovery::read_space(objects, &durable)?;
+        space.block_like(&self.writer.space, objects)?;
+        let records = self.wal.recover(durable.commit)?;
+        self.writer.space = space;
+        self.table = table;
+        self.writer.objects.discard();
+        self.log_continues = false;
+        self.last_attempt += 1;
+        self.writer.commit = self.last_attempt;
+        self.writer.space.begin();
+        self.adopt(durable.root, durable.next_sequence, current);
+        let durable_records = usize::try_from(log_records).unwrap_or(usize::MAX);
+        for payload in records.into_iter().take(durable_records) {
+            self.begin()?;
+            let root = super::apply::apply_record(&mut self.writer, self.root, &payload)?;
+            self.finish(root, self.next_sequence, Durability::None, current)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable and says so in the file, so that the next opening need not look.
+    pub(crate) fn seal(&mut self, current: &Current) -> Result<()> {
+        if self.broken.is_some() || (self.is_checkpointed() && self.durable.durable_commit == self.commit) {
+            return Ok(());
+        }
+        if !self.is_checkpointed() {
+            self.checkpoint(current)?;
+        }
+        let slot = 1 - self.durable_slot;
+        let sealed = Superblock { durable_commit: self.durable.commit, ..self.durable };
+        self.write_superblock(slot, &sealed)?;
+        self.sync_data()?;
+        self.durable = sealed;
+        self.durable_slot = slot;
+        Ok(())
+    }
+}

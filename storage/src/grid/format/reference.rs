@@ -1,0 +1,62 @@
+//! A reference: where an object is, how long, its checksum and when it was written.
+
+use super::{Cursor, Decoded, Encoder, MAX_OBJECT_BYTES, UNIT_BYTES};
+
+const UNIT_BITS: u32 = 40;
+const UNIT_MASK: u64 = (1 << UNIT_BITS) - 1;
+
+/// 24 bytes in the file. A null reference has length 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ref {
+    /// The object's first unit of 64 bytes.
+    pub(crate) unit: u64,
+    /// Its length in bytes.
+    pub(crate) len: u32,
+    /// CRC-32C of those bytes.
+    pub(crate) crc: u32,
+    /// The commit that wrote it.
+    pub(crate) birth: u64,
+    /// A number about the object for its parent: active elements of a chunk, free units of a region.
+    pub(crate) aux: u32,
+}
+
+impl Ref {
+    pub(crate) const BYTES: usize = 24;
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        self.unit.saturating_mul(UNIT_BYTES)
+    }
+
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Active elements of a chunk.
+    pub(crate) fn active(&self) -> u32 {
+        self.aux
+    }
+
+    pub(crate) fn units(&self) -> u64 {
+        u64::from(self.len).div_ceil(UNIT_BYTES)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.u64((self.unit & UNIT_MASK) | (u64::from(self.len) << UNIT_BITS));
+        out.u64(self.birth).u32(self.crc).u32(self.aux);
+    }
+
+    pub(crate) fn decode(input: &mut Cursor<'_>) -> Decoded<Self> {
+        let place = input.u64()?;
+        let len = u32::try_from(place >> UNIT_BITS).map_err(|_| "a reference has an impossible length")?;
+        let reference =
+            Self { unit: place & UNIT_MASK, len, birth: input.u64()?, crc: input.u32()?, aux: input.u32()? };
+        if reference.len_bytes() > MAX_OBJECT_BYTES {
+            return Err("a reference is longer than any object");
+        }
+        Ok(reference)
+    }
+}

@@ -1,0 +1,87 @@
+//! The two superblocks: the only commit point.
+
+use super::{Cursor, Encoder, FORMAT_VERSION, Ref};
+
+/// Both begin at these offsets.
+pub(crate) const SUPERBLOCK_SLOTS: [u64; 2] = [0, 4096];
+/// What is written of one: a sector, so that a torn write is an old or a new one on most disks.
+pub(crate) const SUPERBLOCK_BYTES: usize = 512;
+const MAGIC: &[u8; 8] = b"HSGRID\r\n";
+const CRC_AT: usize = SUPERBLOCK_BYTES - 4;
+
+/// A committed state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    /// Made up when the store is created; the write-ahead log carries it too.
+    pub(crate) store_id: u64,
+    /// The commit's number; the highest valid one wins.
+    pub(crate) commit: u64,
+    /// The newest commit known durable when this one was written: objects up to it need no check.
+    pub(crate) durable_commit: u64,
+    /// The main tree's root; null when the store is empty.
+    pub(crate) root: Ref,
+    /// Number of regions.
+    pub(crate) regions: u64,
+    /// Depth of the table of regions.
+    pub(crate) space_depth: u8,
+    /// The top of the table of regions; null in a fresh store.
+    pub(crate) space: Ref,
+    /// The next version's sequence number.
+    pub(crate) next_sequence: u64,
+}
+
+/// Why a slot holds no superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SuperblockError {
+    /// Not one of ours, or damaged.
+    Invalid(&'static str),
+    /// Ours, of another format version.
+    Version(u32),
+}
+
+impl Superblock {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::with_capacity(SUPERBLOCK_BYTES);
+        out.raw(MAGIC).u32(FORMAT_VERSION).u32(0);
+        out.u64(self.store_id).u64(self.commit).u64(self.durable_commit);
+        self.root.encode(&mut out);
+        out.u64(self.regions).u64(u64::from(self.space_depth));
+        self.space.encode(&mut out);
+        out.u64(self.next_sequence);
+        out.bytes.resize(CRC_AT, 0);
+        let crc = crc32c::crc32c(&out.bytes);
+        out.u32(crc);
+        out.bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, SuperblockError> {
+        let invalid = SuperblockError::Invalid;
+        let (body, crc) = bytes.split_at_checked(CRC_AT).ok_or(invalid("it is too short"))?;
+        let mut input = Cursor::new(body);
+        if input.take(MAGIC.len()).map_err(invalid)? != MAGIC {
+            return Err(invalid("it does not begin as one"));
+        }
+        let version = input.u32().map_err(invalid)?;
+        if Cursor::new(crc).u32().map_err(invalid)? != crc32c::crc32c(body) {
+            return Err(invalid("its checksum does not match"));
+        }
+        if version != FORMAT_VERSION {
+            return Err(SuperblockError::Version(version));
+        }
+        Self::decode_body(&mut input).map_err(invalid)
+    }
+
+    fn decode_body(input: &mut Cursor<'_>) -> super::Decoded<Self> {
+        input.u32()?;
+        Ok(Self {
+            store_id: input.u64()?,
+            commit: input.u64()?,
+            durable_commit: input.u64()?,
+            root: Ref::decode(input)?,
+            regions: input.u64()?,
+            space_depth: u8::try_from(input.u64()?).map_err(|_| "its table of regions is too deep")?,
+            space: Ref::decode(input)?,
+            next_sequence: input.u64()?,
+        })
+    }
+}

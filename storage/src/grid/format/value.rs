@@ -1,0 +1,150 @@
+//! What the leaves of the trees hold.
+
+use super::{Cursor, Decoded, Encoder, Ref, Table};
+use crate::grid::path::{DataType, MAX_ELEMENTS};
+
+/// Longest metadata value that stands in the leaf itself.
+pub(crate) const INLINE_BYTES: usize = 512;
+/// Bytes of one piece of a longer value.
+pub(crate) const BLOB_PIECE_BYTES: u64 = 256 << 10;
+/// Elements of a chunk.
+pub(crate) const CHUNK_ELEMENTS: u64 = 1 << 16;
+
+const INLINE: u8 = 1;
+const BLOB: u8 = 2;
+const ADAPTER: u8 = 3;
+const TAG: u8 = 4;
+const VERSION: u8 = 5;
+const MATRIX: u8 = 6;
+
+const PUBLISHED: u8 = 1;
+
+/// A leaf's value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    /// Metadata, as it is.
+    Inline(Vec<u8>),
+    /// Metadata in pieces.
+    Blob { len: u64, pieces: Table },
+    /// An adapter.
+    Adapter(AdapterRecord),
+    /// A tag: the version it points at.
+    Tag(String),
+    /// A version.
+    Version(VersionRecord),
+    /// A matrix.
+    Matrix(MatrixRecord),
+}
+
+/// What is kept of an adapter apart from its versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AdapterRecord {
+    /// The highest version number it ever had.
+    pub(crate) highest: u64,
+}
+
+/// A version of an adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VersionRecord {
+    pub(crate) sequence: u64,
+    pub(crate) published: bool,
+    /// The root of its tree of matrices; null when it has none.
+    pub(crate) root: Ref,
+}
+
+/// A matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MatrixRecord {
+    pub(crate) dtype: DataType,
+    pub(crate) rows: u32,
+    pub(crate) cols: u32,
+    /// What int8 values are multiplied by; 1 otherwise.
+    pub(crate) scale: f32,
+    pub(crate) active: u64,
+    pub(crate) chunks: Table,
+}
+
+pub(crate) fn dtype_code(dtype: DataType) -> u8 {
+    match dtype {
+        DataType::F32 => 1,
+        DataType::F16 => 2,
+        DataType::Bf16 => 3,
+        DataType::Int8 => 4,
+    }
+}
+
+pub(crate) fn dtype_from_code(code: u8) -> Decoded<DataType> {
+    match code {
+        1 => Ok(DataType::F32),
+        2 => Ok(DataType::F16),
+        3 => Ok(DataType::Bf16),
+        4 => Ok(DataType::Int8),
+        _ => Err("a matrix has an unknown type of numbers"),
+    }
+}
+
+impl Value {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Inline(bytes) => {
+                out.u8(INLINE).raw(bytes);
+            }
+            Self::Blob { len, pieces } => {
+                out.u8(BLOB).u64(*len);
+                pieces.encode(out);
+            }
+            Self::Adapter(record) => {
+                out.u8(ADAPTER).u64(record.highest);
+            }
+            Self::Tag(version) => {
+                out.u8(TAG).raw(version.as_bytes());
+            }
+            Self::Version(record) => {
+                out.u8(VERSION).u8(if record.published { PUBLISHED } else { 0 }).u64(record.sequence);
+                record.root.encode(out);
+            }
+            Self::Matrix(record) => {
+                out.u8(MATRIX).u8(dtype_code(record.dtype)).u32(record.rows).u32(record.cols);
+                out.u32(record.scale.to_bits()).u64(record.active);
+                record.chunks.encode(out);
+            }
+        }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut input = Cursor::new(bytes);
+        let value = match input.u8()? {
+            INLINE => return Ok(Self::Inline(input.rest().to_vec())),
+            BLOB => {
+                let len = input.u64()?;
+                let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES))?;
+                Self::Blob { len, pieces }
+            }
+            ADAPTER => Self::Adapter(AdapterRecord { highest: input.u64()? }),
+            TAG => {
+                let name = String::from_utf8(input.rest().to_vec());
+                return name.map(Self::Tag).map_err(|_| "a tag is not UTF-8");
+            }
+            VERSION => {
+                let published = input.u8()? & PUBLISHED != 0;
+                Self::Version(VersionRecord { published, sequence: input.u64()?, root: Ref::decode(&mut input)? })
+            }
+            MATRIX => Self::Matrix(decode_matrix(&mut input)?),
+            _ => return Err("a leaf's value is of an unknown kind"),
+        };
+        if input.is_empty() { Ok(value) } else { Err("a leaf's value is longer than its kind") }
+    }
+}
+
+fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
+    let dtype = dtype_from_code(input.u8()?)?;
+    let (rows, cols) = (input.u32()?, input.u32()?);
+    let scale = f32::from_bits(input.u32()?);
+    let active = input.u64()?;
+    let elements = u64::from(rows) * u64::from(cols);
+    if elements == 0 || elements > MAX_ELEMENTS {
+        return Err("a matrix has an impossible shape");
+    }
+    let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
+    Ok(MatrixRecord { dtype, rows, cols, scale, active, chunks: Table::decode(input, chunks)? })
+}

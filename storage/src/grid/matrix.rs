@@ -1,0 +1,202 @@
+//! Reading a matrix.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use super::apply::chunk_view;
+use super::chunk::{ChunkView, Geometry, Leaf, LeafView, Numbers};
+use super::format::{MatrixRecord, Ref};
+use super::path::{DataType, MatrixPath, Shape};
+use super::source::Source;
+use super::state::State;
+use super::writer::read_table;
+use crate::error::{Error, Result};
+
+/// A matrix, as listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixInfo {
+    /// Where it lives.
+    pub path: MatrixPath,
+    /// Its shape.
+    pub shape: Shape,
+    /// How its numbers are stored.
+    pub dtype: DataType,
+    /// What int8 values are multiplied by; 1 for the other types.
+    pub scale: f32,
+    /// Elements whose bits are not those of +0.0.
+    pub active: u64,
+}
+
+impl MatrixInfo {
+    pub(crate) fn new(path: MatrixPath, record: &MatrixRecord) -> Self {
+        Self {
+            path,
+            shape: Shape::new(record.rows as usize, record.cols as usize),
+            dtype: record.dtype,
+            scale: record.scale,
+            active: record.active,
+        }
+    }
+}
+
+/// A matrix of a snapshot. Each chunk's checksum is verified when it is first touched through this handle.
+#[derive(Debug)]
+pub struct Matrix<'snapshot> {
+    state: &'snapshot State,
+    path: MatrixPath,
+    record: MatrixRecord,
+    geometry: Geometry,
+    numbers: Numbers,
+    chunks: Vec<Ref>,
+    seen: Vec<OnceLock<ChunkView<'snapshot>>>,
+}
+
+impl<'snapshot> Matrix<'snapshot> {
+    pub(crate) fn new(state: &'snapshot State, path: MatrixPath, record: MatrixRecord) -> Result<Self> {
+        let chunks = read_table(&state.source, &record.chunks)?;
+        Ok(Self {
+            state,
+            path,
+            geometry: Geometry::new(record.rows, record.cols),
+            numbers: Numbers { dtype: record.dtype, scale: record.scale },
+            seen: chunks.iter().map(|_| OnceLock::new()).collect(),
+            chunks,
+            record,
+        })
+    }
+
+    /// What it is.
+    pub fn info(&self) -> MatrixInfo {
+        MatrixInfo::new(self.path.clone(), &self.record)
+    }
+
+    /// One element; +0.0 where nothing is stored.
+    pub fn get(&self, row: usize, col: usize) -> Result<f32> {
+        let (Ok(row32), Ok(col32)) = (u32::try_from(row), u32::try_from(col)) else {
+            return Err(self.outside(row, col));
+        };
+        if row32 >= self.record.rows || col32 >= self.record.cols {
+            return Err(self.outside(row, col));
+        }
+        let place = self.geometry.place(row32, col32);
+        let Some(view) = self.chunk(place.chunk)? else { return Ok(0.0) };
+        let index = usize::from(place.leaf);
+        let leaf = self.geometry.leaf(place.chunk, index);
+        let leaf_view = self.leaf(view, place.chunk, index, &leaf)?;
+        Ok(self.numbers.value(leaf_view.bits(&leaf, place.position, self.numbers)))
+    }
+
+    /// Decodes all of it into `values`, row-major; the length must be its number of elements.
+    pub fn read_into(&self, values: &mut [f32]) -> Result<()> {
+        let cols = self.record.cols as usize;
+        let elements = self.record.rows as usize * cols;
+        if values.len() != elements {
+            let reason = format!("{} has {elements} elements, and the slice has {}", self.path, values.len());
+            return Err(Error::argument("values", reason));
+        }
+        self.for_each_leaf(0..self.geometry.chunks(), &mut |leaf, view| {
+            match view {
+                Some(view) => self.decode(leaf, view, values, cols),
+                None => self.rows_of(leaf, values, cols, |line, _| line.fill(0.0)),
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `visit(row, col, value)` for each active element in the ranges, leaf by leaf, row-major in a leaf;
+    /// leaves outside the ranges are not touched. An error of `visit` ends the walk.
+    pub fn for_each_active(
+        &self,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        visit: &mut dyn FnMut(usize, usize, f32) -> Result<()>,
+    ) -> Result<()> {
+        let chunks = self.geometry.chunks_of_rows(&rows);
+        self.for_each_leaf(chunks, &mut |leaf, view| {
+            let Some(view) = view.filter(|_| leaf.overlaps(&rows, &cols)) else { return Ok(()) };
+            let mut outcome = Ok(());
+            view.for_each(leaf, self.numbers, |position, bits| {
+                let (row, col) = leaf.element(position);
+                let (row, col) = (row as usize, col as usize);
+                if outcome.is_ok() && rows.contains(&row) && cols.contains(&col) {
+                    outcome = visit(row, col, self.numbers.value(bits));
+                }
+            });
+            outcome
+        })
+    }
+
+    fn for_each_leaf(
+        &self,
+        chunks: Range<u64>,
+        visit: &mut dyn FnMut(&Leaf, Option<LeafView<'_>>) -> Result<()>,
+    ) -> Result<()> {
+        for chunk in chunks {
+            let view = self.chunk(chunk)?;
+            for index in 0..self.geometry.leaves_of(chunk) {
+                let leaf = self.geometry.leaf(chunk, index);
+                let leaf_view = view.map(|view| self.leaf(view, chunk, index, &leaf)).transpose()?;
+                visit(&leaf, leaf_view)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
+        if let Some(packed) = view.dense_values() {
+            let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
+            self.rows_of(leaf, values, cols, |line, row| {
+                let packed = packed.get(row * line_bytes..(row + 1) * line_bytes).unwrap_or_default();
+                self.numbers.decode(packed, line);
+            });
+            return;
+        }
+        self.rows_of(leaf, values, cols, |line, _| line.fill(0.0));
+        view.for_each(leaf, self.numbers, |position, bits| {
+            let (row, col) = leaf.element(position);
+            if let Some(value) = values.get_mut(row as usize * cols + col as usize) {
+                *value = self.numbers.value(bits);
+            }
+        });
+    }
+
+    fn rows_of(&self, leaf: &Leaf, values: &mut [f32], cols: usize, mut visit: impl FnMut(&mut [f32], usize)) {
+        for row in 0..leaf.height as usize {
+            let start = (leaf.row as usize + row) * cols + leaf.col as usize;
+            if let Some(line) = values.get_mut(start..start + leaf.width as usize) {
+                visit(line, row);
+            }
+        }
+    }
+
+    fn chunk(&self, chunk: u64) -> Result<Option<&ChunkView<'snapshot>>> {
+        let index = usize::try_from(chunk).unwrap_or(usize::MAX);
+        let (Some(reference), Some(seen)) = (self.chunks.get(index), self.seen.get(index)) else {
+            return Ok(None);
+        };
+        if reference.is_null() {
+            return Ok(None);
+        }
+        if let Some(view) = seen.get() {
+            return Ok(Some(view));
+        }
+        let view = chunk_view(&self.state.source, reference, self.numbers)
+            .map_err(|error| error.about(|| format!("chunk {chunk} of {}", self.path)))?;
+        Ok(Some(seen.get_or_init(|| view)))
+    }
+
+    fn leaf<'v>(&self, view: &'v ChunkView<'_>, chunk: u64, index: usize, leaf: &Leaf) -> Result<LeafView<'v>> {
+        view.leaf(index, leaf, self.numbers).map_err(|reason| {
+            let at = usize::try_from(chunk).ok().and_then(|chunk| self.chunks.get(chunk)).copied();
+            self.state
+                .source
+                .malformed(&at.unwrap_or_default(), "a leaf", reason)
+                .about(|| format!("leaf {index} of chunk {chunk} of {}", self.path))
+        })
+    }
+
+    fn outside(&self, row: usize, col: usize) -> Error {
+        let shape = format!("{} x {}", self.record.rows, self.record.cols);
+        Error::argument("element", format!("({row}, {col}) is outside {}, which is {shape}", self.path))
+    }
+}

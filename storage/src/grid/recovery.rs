@@ -1,0 +1,187 @@
+//! Opening: which superblock counts, and whether what it refers to reached the disk.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use super::core::Core;
+use super::format::{
+    Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value,
+};
+use super::source::Source;
+use super::space::Space;
+use super::space_table::SpaceTable;
+use super::state::{Current, Published, State};
+use super::tree::{Node, ROOT, read_node};
+use super::wal::Wal;
+use super::writer::{Objects, Writer, read_table_node};
+use crate::backend::StorageBackend;
+use crate::error::{DisplayPath, Error, Result};
+
+/// Writes an empty store into an empty file and syncs it.
+pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
+    let store_id = RandomState::new().build_hasher().finish();
+    let first = Superblock { store_id, commit: 1, durable_commit: 1, next_sequence: 1, ..Superblock::default() };
+    let write = || {
+        data.set_len(SUPERBLOCK_SLOTS.last().copied().unwrap_or_default() + 4096)?;
+        for slot in SUPERBLOCK_SLOTS {
+            data.write(slot, &first.encode())?;
+        }
+        data.sync()
+    };
+    write().map_err(|e| Error::io("create", data.path(), e))
+}
+
+/// Opens what is in these files: the writer's half, and the newest state for the readers.
+pub(crate) fn open(data: Arc<dyn StorageBackend>, wal: Arc<dyn StorageBackend>) -> Result<(Core, Current)> {
+    let objects = Objects::new(data)?;
+    let found = read_superblocks(&objects)?;
+    let (slot, superblock) = choose(&objects, &found)?;
+    let (table, space) = read_space(&objects, &superblock)?;
+    let newest_seen = found.iter().map(|(_, superblock)| superblock.commit).max().unwrap_or_default();
+    let clean = superblock.durable_commit == superblock.commit && newest_seen == superblock.commit;
+    let state = Arc::new(State {
+        commit: superblock.commit,
+        root: superblock.root,
+        source: objects.committed(),
+    });
+    let current = Current::new(Arc::clone(&state));
+    let mut core = Core {
+        writer: Writer { objects, space, commit: newest_seen },
+        table,
+        published: Published::new(state),
+        wal: Wal::new(wal, superblock.store_id),
+        root: superblock.root,
+        commit: superblock.commit,
+        next_sequence: superblock.next_sequence,
+        store_id: superblock.store_id,
+        durable: superblock,
+        durable_slot: slot,
+        log_continues: true,
+        ticket: 0,
+        broken: None,
+        last_attempt: newest_seen,
+    };
+    replay(&mut core, &current, clean)?;
+    Ok((core, current))
+}
+
+fn replay(core: &mut Core, current: &Current, clean: bool) -> Result<()> {
+    let payloads = core.wal.recover(core.durable.commit)?;
+    if clean && payloads.is_empty() {
+        return Ok(());
+    }
+    for payload in payloads {
+        core.begin()?;
+        let root = super::apply::apply_record(&mut core.writer, core.root, &payload)?;
+        core.finish(root, core.next_sequence, super::Durability::None, current)?;
+    }
+    // Whatever the last process had only handed to the operating system is made durable before it is built on.
+    core.checkpoint(current)
+}
+
+type Found = Vec<(usize, Superblock)>;
+
+fn read_superblocks(objects: &Objects) -> Result<Found> {
+    let path = objects.path();
+    let len = objects.backend.len().map_err(|e| Error::io("measure", path, e))?;
+    let view = objects.backend.view(len).map_err(|e| Error::io("map", path, e))?;
+    let mut found = Found::new();
+    let mut refused = None;
+    for (slot, offset) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
+        let decoded = match view.bytes(offset, SUPERBLOCK_BYTES) {
+            Ok(bytes) => Superblock::decode(&bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(SuperblockError::Invalid("the file ends before it"))
+            }
+            Err(e) => return Err(Error::io("read", path, e)),
+        };
+        match decoded {
+            Ok(superblock) => found.push((slot, superblock)),
+            Err(error) => refused = refused.or(Some((offset, error))),
+        }
+    }
+    found.sort_by_key(|(_, superblock)| std::cmp::Reverse((superblock.commit, superblock.durable_commit)));
+    match refused {
+        _ if !found.is_empty() => Ok(found),
+        Some((_, SuperblockError::Version(found))) => Err(Error::UnsupportedVersion {
+            path: DisplayPath(path.to_owned()),
+            found,
+            supported: super::format::FORMAT_VERSION,
+        }),
+        Some((offset, SuperblockError::Invalid(reason))) => {
+            Err(Error::corrupt(path, offset, "both superblocks", reason))
+        }
+        None => Err(Error::internal("there are no superblocks")),
+    }
+}
+
+/// The newest superblock all of whose unsynced objects are there.
+fn choose(objects: &Objects, found: &Found) -> Result<(usize, Superblock)> {
+    let mut first_error = None;
+    for (slot, superblock) in found {
+        match check_new_objects(objects, superblock) {
+            Ok(()) => return Ok((*slot, *superblock)),
+            Err(error @ Error::Corrupt { .. }) => first_error = first_error.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| Error::internal("there are no superblocks")))
+}
+
+/// The allocator of a superblock.
+pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(SpaceTable, Space)> {
+    if superblock.space.is_null() {
+        return Ok((SpaceTable::default(), Space::new()));
+    }
+    let (table, maps) =
+        SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
+    Ok((table, Space::from_regions(&maps)))
+}
+
+fn check_new_objects(objects: &Objects, superblock: &Superblock) -> Result<()> {
+    let durable = superblock.durable_commit;
+    check_tree(objects, &superblock.root, ROOT, durable)?;
+    if superblock.space.is_null() {
+        return Ok(());
+    }
+    let (_, maps) = SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
+    for map in maps.iter().filter(|map| !map.is_null() && map.birth > durable) {
+        objects.object(map, Kind::Region)?;
+    }
+    Ok(())
+}
+
+/// Reads every object of a tree that was written after `durable`; what refers to it was written later still.
+fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<()> {
+    if node.is_null() || node.birth <= durable {
+        return Ok(());
+    }
+    match read_node(objects, node, below)? {
+        Node::Branch(height, children) => {
+            children.iter().try_for_each(|(_, child)| check_tree(objects, child, height, durable))
+        }
+        Node::Leaf(entries) => entries.iter().try_for_each(|(_, value)| match value {
+            Value::Version(record) => check_tree(objects, &record.root, ROOT, durable),
+            Value::Matrix(record) => {
+                check_table(objects, &record.chunks.children, record.chunks.depth, Kind::Chunk, durable)
+            }
+            Value::Blob { pieces, .. } => {
+                check_table(objects, &pieces.children, pieces.depth, Kind::Blob, durable)
+            }
+            Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
+        }),
+    }
+}
+
+fn check_table(objects: &Objects, children: &[Ref], depth: u8, kind: Kind, durable: u64) -> Result<()> {
+    for child in children.iter().filter(|child| !child.is_null() && child.birth > durable) {
+        if depth > 0 {
+            let entries = read_table_node(objects, child, depth)?;
+            check_table(objects, &entries, depth - 1, kind, durable)?;
+        } else {
+            objects.object(child, kind)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Where objects are read from, and the check that each one passes before anybody looks into it.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{Kind, Malformed, Ref};
+use crate::backend::View;
+use crate::error::{Error, Result};
+
+/// Reads objects.
+pub(crate) trait Source {
+    /// The file, for messages.
+    fn path(&self) -> &Path;
+
+    /// The bytes of an object, whose checksum is right. `what` names it in errors.
+    fn bytes(&self, reference: &Ref, what: &'static str) -> Result<Cow<'_, [u8]>>;
+
+    /// The bytes of an object, whose checksum and kind are right.
+    fn object(&self, reference: &Ref, kind: Kind) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.bytes(reference, describe(kind))?;
+        if bytes.first() == Some(&kind.code()) {
+            return Ok(bytes);
+        }
+        Err(self.malformed(reference, describe(kind), "it is an object of another kind"))
+    }
+
+    /// An error about an object that its checksum passed and its decoding refused.
+    fn malformed(&self, reference: &Ref, what: &str, reason: Malformed) -> Error {
+        Error::corrupt(self.path(), reference.offset(), what, reason)
+    }
+}
+
+/// Objects of committed states.
+#[derive(Clone, Debug)]
+pub(crate) struct CommittedSource {
+    pub(crate) path: Arc<PathBuf>,
+    pub(crate) view: Arc<dyn View>,
+}
+
+impl Source for CommittedSource {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn bytes(&self, reference: &Ref, what: &'static str) -> Result<Cow<'_, [u8]>> {
+        read_object(self.view.as_ref(), &self.path, reference, what)
+    }
+}
+
+/// Reads an object through a view and checks it.
+pub(crate) fn read_object<'a>(
+    view: &'a dyn View,
+    path: &Path,
+    reference: &Ref,
+    what: &'static str,
+) -> Result<Cow<'a, [u8]>> {
+    let bytes = view.bytes(reference.offset(), reference.len_bytes()).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::UnexpectedEof {
+            Error::corrupt(path, reference.offset(), what, "the file ends before it")
+        } else {
+            Error::io("read", path, e)
+        }
+    })?;
+    check_object(path, reference, what, &bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses bytes whose checksum is not the reference's.
+pub(crate) fn check_object(path: &Path, reference: &Ref, what: &'static str, bytes: &[u8]) -> Result<()> {
+    if crc32c::crc32c(bytes) == reference.crc {
+        return Ok(());
+    }
+    Err(Error::corrupt(path, reference.offset(), what, "its checksum does not match"))
+}
+
+fn describe(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Leaf => "a leaf of the tree",
+        Kind::Branch => "a branch of the tree",
+        Kind::Table => "a table of chunks",
+        Kind::Chunk => "a chunk of a matrix",
+        Kind::Blob => "a piece of a metadata value",
+        Kind::Region => "the map of a region",
+    }
+}

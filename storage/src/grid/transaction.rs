@@ -1,0 +1,245 @@
+//! One write.
+
+use parking_lot::MutexGuard;
+
+use super::apply::chunk_view;
+use super::chunk::{Geometry, Numbers, Scratch, encode_chunk};
+use super::core::Core;
+use super::editor::Editor;
+use super::format::{Kind, MatrixRecord, Ref, Value};
+use super::path::{DataType, MatrixPath, Shape, check_name};
+use super::source::Source;
+use super::store::{Durability, GridStore};
+use super::tree::{matrix_key, release_value};
+use super::update::UpdateBatch;
+use super::writer::{Writer, read_table};
+use crate::error::{Error, Result};
+
+/// One write: sees its own changes, shows them to others at [`WriteTransaction::commit`].
+///
+/// A call that is refused for its arguments (an unknown version, a wrong shape) changes nothing and the write can
+/// go on. After a failure of the file the write can only be dropped.
+#[derive(Debug)]
+pub struct WriteTransaction<'store> {
+    store: &'store GridStore,
+    core: MutexGuard<'store, Core>,
+    editor: Editor,
+    failed: bool,
+    open: bool,
+}
+
+impl<'store> WriteTransaction<'store> {
+    pub(crate) fn new(store: &'store GridStore, core: MutexGuard<'store, Core>, editor: Editor) -> Self {
+        Self { store, core, editor, failed: false, open: true }
+    }
+
+    fn edit<T>(&mut self, edit: impl FnOnce(&mut Editor, &mut Writer) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(Error::internal("an earlier call of this write failed; drop it and begin anew"));
+        }
+        edit(&mut self.editor, &mut self.core.writer).inspect_err(|error| {
+            self.failed |= matches!(error, Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_));
+        })
+    }
+
+    /// Stores a matrix (row-major `values`), replacing what was there. Creates the adapter and the version, as a
+    /// draft, when they are missing. Chunks that hold the same bits as before are shared with what was there, so
+    /// a checkpoint that branches the last one first costs what changed.
+    pub fn put_matrix(&mut self, path: &MatrixPath, shape: Shape, dtype: DataType, values: &[f32]) -> Result<()> {
+        let elements = shape.elements()?;
+        if values.len() != elements {
+            return Err(Error::argument(
+                "values",
+                format!("{path} of {} x {} has {elements} elements, not {}", shape.rows, shape.cols, values.len()),
+            ));
+        }
+        let numbers = Numbers { dtype, scale: scale_of(dtype, values)? };
+        let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+        check_name("adapter", &path.adapter)?;
+        check_name("version", &path.version)?;
+        self.edit(|editor, writer| {
+            editor.draft(writer, &path.adapter, &path.version, true)?;
+            let draft = editor.draft(writer, &path.adapter, &path.version, false)?;
+            let old = match draft.tree.get(writer, &key)? {
+                Some(Value::Matrix(old)) => Some(old),
+                _ => None,
+            };
+            let record = encode_matrix(writer, Geometry::of(shape), numbers, values, old.as_ref())?;
+            match draft.tree.insert(writer, &key, Value::Matrix(record))? {
+                Some(old) => release_value(writer, &old),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Removes a matrix of a draft and says whether it was there.
+    pub fn remove_matrix(&mut self, path: &MatrixPath) -> Result<bool> {
+        let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+        self.edit(|editor, writer| {
+            let draft = editor.draft(writer, &path.adapter, &path.version, false)?;
+            match draft.tree.remove(writer, &key)? {
+                Some(old) => release_value(writer, &old).map(|()| true),
+                None => Ok(false),
+            }
+        })
+    }
+
+    /// Applies sparse updates to matrices of drafts. After an error the write can only be dropped, because a part
+    /// of the batch may be applied.
+    pub fn apply(&mut self, batch: &UpdateBatch) -> Result<()> {
+        let applied = self.edit(|editor, writer| editor.apply(writer, batch));
+        self.failed |= applied.is_err();
+        applied
+    }
+
+    /// Sets a metadata key of 1 to 1024 bytes.
+    pub fn put_metadata(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.edit(|editor, writer| editor.put_metadata(writer, key, value))
+    }
+
+    /// Removes a metadata key and says whether it was there.
+    pub fn remove_metadata(&mut self, key: &[u8]) -> Result<bool> {
+        self.edit(|editor, writer| editor.remove_metadata(writer, key))
+    }
+
+    /// A metadata value as this write sees it.
+    pub fn metadata(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.editor.metadata(&self.core.writer, key)
+    }
+
+    /// Whether a version exists, as this write sees it.
+    pub fn has_version(&self, adapter: &str, version: &str) -> Result<bool> {
+        Ok(self.editor.version(&self.core.writer, adapter, version)?.is_some())
+    }
+
+    /// Makes a version immutable.
+    pub fn publish_version(&mut self, adapter: &str, version: &str) -> Result<()> {
+        self.edit(|editor, writer| editor.publish(writer, adapter, version))
+    }
+
+    /// The number after the highest that a version of this adapter ever had, dropped ones included (until the
+    /// adapter itself is dropped); 1 at first.
+    pub fn next_version_number(&mut self, adapter: &str) -> Result<u64> {
+        self.edit(|editor, writer| editor.next_number(writer, adapter))
+    }
+
+    /// Makes `to` a draft that shares every page with `from`, in constant time; the adapters may differ.
+    /// Also how a version is restored: branch it to the next number and publish that.
+    pub fn branch_version(&mut self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+        check_name("adapter", to.0)?;
+        check_name("version", to.1)?;
+        self.edit(|editor, writer| editor.branch(writer, from, to))
+    }
+
+    /// Publishes the content of an earlier version as a new one, the next number, and returns that.
+    pub fn restore_version(&mut self, adapter: &str, version: &str) -> Result<u64> {
+        let number = self.next_version_number(adapter)?;
+        let name = number.to_string();
+        self.branch_version((adapter, version), (adapter, &name))?;
+        self.publish_version(adapter, &name)?;
+        Ok(number)
+    }
+
+    /// Points a tag of the adapter at one of its versions, moving it when it pointed elsewhere.
+    pub fn tag_version(&mut self, adapter: &str, version: &str, tag: &str) -> Result<()> {
+        self.edit(|editor, writer| editor.tag(writer, adapter, version, tag))
+    }
+
+    /// Removes a tag and says whether it was there.
+    pub fn remove_tag(&mut self, adapter: &str, tag: &str) -> Result<bool> {
+        self.edit(|editor, writer| editor.remove_tag(writer, adapter, tag))
+    }
+
+    /// Drops a version, its matrices and its tags; pages that no other version shares become free. Says whether it
+    /// was there.
+    pub fn drop_version(&mut self, adapter: &str, version: &str) -> Result<bool> {
+        self.edit(|editor, writer| editor.drop_version(writer, adapter, version))
+    }
+
+    /// Drops an adapter with all its versions and says how many there were.
+    pub fn drop_adapter(&mut self, adapter: &str) -> Result<usize> {
+        self.edit(|editor, writer| editor.drop_adapter(writer, adapter))
+    }
+
+    /// Drops the published versions of an adapter but the newest `keep_last` and, if `keep_tagged`, those with a
+    /// tag. Returns what was dropped. Drafts are kept.
+    pub fn rotate_versions(&mut self, adapter: &str, keep_last: usize, keep_tagged: bool) -> Result<Vec<String>> {
+        self.edit(|editor, writer| editor.rotate(writer, adapter, keep_last, keep_tagged))
+    }
+
+    /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible.
+    pub fn commit(mut self, durability: Durability) -> Result<()> {
+        let root = self.edit(|editor, writer| editor.flush(writer))?;
+        self.open = false;
+        self.store.finish(&mut self.core, root, self.editor.next_sequence, durability)
+    }
+}
+
+impl Drop for WriteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.core.abort();
+        }
+    }
+}
+
+fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
+    if dtype != DataType::Int8 {
+        return Ok(1.0);
+    }
+    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+        return Err(Error::argument("values", format!("{value} cannot be stored as a scaled byte")));
+    }
+    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    Ok(if largest > 0.0 { largest / 127.0 } else { 1.0 })
+}
+
+/// Writes the chunks of a matrix that differ from the old one's.
+fn encode_matrix(
+    writer: &mut Writer,
+    geometry: Geometry,
+    numbers: Numbers,
+    values: &[f32],
+    old: Option<&MatrixRecord>,
+) -> Result<MatrixRecord> {
+    let comparable = old.filter(|old| {
+        (old.rows, old.cols, old.dtype, old.scale.to_bits())
+            == (geometry.rows, geometry.cols, numbers.dtype, numbers.scale.to_bits())
+    });
+    let old_chunks = comparable.map(|old| read_table(&writer.objects, &old.chunks)).transpose()?.unwrap_or_default();
+    let mut chunks = Vec::new();
+    let mut active = 0;
+    let mut scratch = Scratch::default();
+    for chunk in 0..geometry.chunks() {
+        let built = encode_chunk(&geometry, chunk, numbers, values, &mut scratch);
+        active += u64::from(built.active);
+        let before = usize::try_from(chunk).ok().and_then(|chunk| old_chunks.get(chunk)).copied();
+        let before = before.filter(|before| !before.is_null() && before.aux == built.active);
+        chunks.push(match before {
+            _ if built.active == 0 => Ref::default(),
+            Some(before) if is_same(writer, &before, numbers, &built.bytes)? => {
+                writer.share(&before)?;
+                before
+            }
+            _ => writer.put(&built.bytes, built.active)?,
+        });
+    }
+    Ok(MatrixRecord {
+        dtype: numbers.dtype,
+        rows: geometry.rows,
+        cols: geometry.cols,
+        scale: numbers.scale,
+        active,
+        chunks: writer.put_table(&chunks)?,
+    })
+}
+
+fn is_same(writer: &Writer, before: &Ref, numbers: Numbers, bytes: &[u8]) -> Result<bool> {
+    let objects = &writer.objects;
+    // What is damaged is not the same as anything: writing the matrix again repairs it.
+    match objects.object(before, Kind::Chunk).and_then(|_| chunk_view(objects, before, numbers)) {
+        Ok(view) => Ok(view.bytes() == bytes),
+        Err(Error::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading trees.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+use crate::grid::format::{Branch, Kind, Leaf, MAX_HEIGHT, Ref, Value, decode_branch, decode_leaf, find_in_leaf};
+use crate::grid::source::Source;
+
+/// A node, decoded.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// Keys and values.
+    Leaf(Leaf),
+    /// A height above the leaves, and children.
+    Branch(u8, Branch),
+}
+
+/// Reads a node that must be one level lower than `below`; [`ROOT`] lets any node be a root.
+pub(crate) fn read_node(source: &dyn Source, node: &Ref, below: u8) -> Result<Node> {
+    let what = "a node of the tree";
+    let bytes = source.bytes(node, what)?;
+    let refuse = |reason| source.malformed(node, what, reason);
+    if bytes.first() == Some(&Kind::Leaf.code()) {
+        if below != ROOT && below != 1 {
+            return Err(refuse("a leaf is too high"));
+        }
+        return decode_leaf(&bytes).map(Node::Leaf).map_err(refuse);
+    }
+    let (height, children) = decode_branch(&bytes).map_err(refuse)?;
+    if below != ROOT && height.checked_add(1) != Some(below) {
+        return Err(refuse("a branch is on the wrong level"));
+    }
+    Ok(Node::Branch(height, children))
+}
+
+/// The limit of a root's height.
+pub(crate) const ROOT: u8 = MAX_HEIGHT + 1;
+
+/// The value of a key.
+pub(crate) fn get(source: &dyn Source, root: &Ref, key: &[u8]) -> Result<Option<Value>> {
+    let mut node = *root;
+    let mut below = ROOT;
+    if node.is_null() {
+        return Ok(None);
+    }
+    loop {
+        if below == 1 {
+            let bytes = source.object(&node, Kind::Leaf)?;
+            return find_in_leaf(&bytes, key)
+                .map_err(|reason| source.malformed(&node, "a leaf of the tree", reason));
+        }
+        match read_node(source, &node, below)? {
+            Node::Leaf(entries) => {
+                let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key)).ok();
+                return Ok(found.and_then(|index| entries.into_iter().nth(index)).map(|(_, value)| value));
+            }
+            Node::Branch(height, children) => {
+                let after = children.partition_point(|(first, _)| first.as_slice() <= key);
+                let Some((_, child)) = children.get(after.saturating_sub(1)) else { return Ok(None) };
+                node = *child;
+                below = height;
+            }
+        }
+    }
+}
+
+/// Visits keys at or after `from` in order until told to stop.
+pub(crate) fn scan(
+    source: &dyn Source,
+    root: &Ref,
+    from: &[u8],
+    visit: &mut dyn FnMut(Vec<u8>, Value) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    if root.is_null() {
+        return Ok(());
+    }
+    scan_below(source, root, ROOT, from, visit).map(drop)
+}
+
+fn scan_below(
+    source: &dyn Source,
+    node: &Ref,
+    below: u8,
+    from: &[u8],
+    visit: &mut dyn FnMut(Vec<u8>, Value) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    match read_node(source, node, below)? {
+        Node::Leaf(entries) => {
+            let skipped = entries.partition_point(|(key, _)| key.as_slice() < from);
+            for (key, value) in entries.into_iter().skip(skipped) {
+                if visit(key, value)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Node::Branch(height, children) => {
+            let after = children.partition_point(|(first, _)| first.as_slice() <= from);
+            for (_, child) in children.iter().skip(after.saturating_sub(1)) {
+                if scan_below(source, child, height, from, visit)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The objects that a value owns.
+pub(crate) fn value_children(value: &Value) -> &[Ref] {
+    match value {
+        Value::Blob { pieces, .. } => &pieces.children,
+        Value::Matrix(record) => &record.chunks.children,
+        Value::Version(record) => std::slice::from_ref(&record.root),
+        Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => &[],
+    }
+}

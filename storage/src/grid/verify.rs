@@ -1,0 +1,250 @@
+//! Looking at every byte: what is damaged, and what it held.
+
+use std::collections::HashMap;
+
+use super::apply::chunk_view;
+use super::chunk::{Geometry, Numbers};
+use super::core::Core;
+use super::format::{Kind, MatrixRecord, REGION_UNITS, Ref, UNIT_BYTES, Value, set_bits};
+use super::source::Source;
+use super::space::RESERVED_UNITS;
+use super::store::GridStore;
+use super::tree::{Node, ROOT, read_node, split_matrix_key, split_pair_key};
+use super::writer::read_table_node;
+use crate::error::{Error, Result};
+
+/// What [`GridStore::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Objects looked at.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is damaged, in the order it was found. Empty means that everything can be read.
+    pub damages: Vec<Damage>,
+    /// Bytes that are marked as used and that nothing refers to.
+    pub leaked_bytes: u64,
+}
+
+/// A damaged object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where it begins in `grid.data`.
+    pub offset: u64,
+    /// Its length.
+    pub bytes: u32,
+    /// What it held: `chunk 3 of support@2/0/q_proj/A`.
+    pub what: String,
+    /// How it is known to be damaged.
+    pub reason: String,
+}
+
+impl GridStore {
+    /// Reads everything that the newest state refers to, checks every checksum and every encoding, and compares the
+    /// allocator with what is in use. Damage is reported, not returned as an error. Writers wait meanwhile.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        self.with_core(|core| {
+            let mut walk = Walk { core, report: VerifyReport::default(), owners: HashMap::new() };
+            walk.main_tree()?;
+            walk.space()?;
+            Ok(walk.report)
+        })
+    }
+}
+
+struct Walk<'a> {
+    core: &'a mut Core,
+    report: VerifyReport,
+    /// Units and number of owners by first unit.
+    owners: HashMap<u64, (u64, u32)>,
+}
+
+impl Walk<'_> {
+    fn main_tree(&mut self) -> Result<()> {
+        let root = self.core.root;
+        self.tree(&root, ROOT, "the main tree", &mut |walk, key, value| match value {
+            Value::Version(record) => {
+                let name = split_pair_key(key).map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
+                let root = record.root;
+                walk.tree(&root, ROOT, &format!("the matrices of {name}"), &mut |walk, key, value| {
+                    if let Value::Matrix(record) = value {
+                        let path = split_matrix_key(key)
+                            .map_or_else(|_| "?".to_owned(), |(l, module, matrix)| format!("{l}/{module}/{matrix}"));
+                        walk.matrix(record, &format!("{name}/{path}"))?;
+                    }
+                    Ok(())
+                })
+            }
+            Value::Blob { pieces, .. } => {
+                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                walk.table(&pieces.children, pieces.depth, Kind::Blob, 0, &mut |walk, index, piece| {
+                    let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
+                    walk.note(piece, read, || format!("piece {index} of the metadata {name:?}")).map(drop)
+                })
+            }
+            Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
+        })
+    }
+
+    /// Counts an owner and says whether the object was not looked at before.
+    fn own(&mut self, reference: &Ref) -> bool {
+        let entry = self.owners.entry(reference.unit).or_insert((reference.units(), 0));
+        entry.1 += 1;
+        if entry.1 > 1 {
+            return false;
+        }
+        self.report.objects += 1;
+        self.report.bytes += u64::from(reference.len);
+        true
+    }
+
+    /// Turns damage into a report and leaves other errors; `None` when there was damage.
+    fn note<T>(&mut self, object: &Ref, read: Result<T>, what: impl FnOnce() -> String) -> Result<Option<T>> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Corrupt { reason, .. }) => {
+                let damage = Damage { offset: object.offset(), bytes: object.len, what: what(), reason };
+                self.report.damages.push(damage);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tree(
+        &mut self,
+        node: &Ref,
+        below: u8,
+        what: &str,
+        visit: &mut dyn FnMut(&mut Self, &[u8], &Value) -> Result<()>,
+    ) -> Result<()> {
+        if node.is_null() || !self.own(node) {
+            return Ok(());
+        }
+        let read = read_node(&self.core.writer.objects, node, below);
+        match self.note(node, read, || format!("a node of {what}"))? {
+            Some(Node::Leaf(entries)) => entries.iter().try_for_each(|(key, value)| visit(self, key, value)),
+            Some(Node::Branch(height, children)) => {
+                children.iter().try_for_each(|(_, child)| self.tree(child, height, what, visit))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn table(
+        &mut self,
+        children: &[Ref],
+        depth: u8,
+        kind: Kind,
+        first: u64,
+        visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
+    ) -> Result<()> {
+        let span = 1u64 << (8 * u32::from(depth));
+        for (child, index) in children.iter().zip((first..).step_by(usize::try_from(span).unwrap_or(1))) {
+            if child.is_null() || !self.own(child) {
+                continue;
+            }
+            if depth == 0 {
+                visit(self, index, child)?;
+                continue;
+            }
+            let read = read_table_node(&self.core.writer.objects, child, depth);
+            if let Some(entries) = self.note(child, read, || format!("a table of chunks from {index} on"))? {
+                self.table(&entries, depth - 1, kind, index, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn matrix(&mut self, record: &MatrixRecord, name: &str) -> Result<()> {
+        let geometry = Geometry::new(record.rows, record.cols);
+        let numbers = Numbers { dtype: record.dtype, scale: record.scale };
+        let chunks = &record.chunks;
+        self.table(&chunks.children, chunks.depth, Kind::Chunk, 0, &mut |walk, index, chunk| {
+            let checked = walk.chunk(chunk, &geometry, numbers, index);
+            walk.note(chunk, checked, || format!("chunk {index} of {name}")).map(drop)
+        })
+    }
+
+    fn chunk(&mut self, chunk: &Ref, geometry: &Geometry, numbers: Numbers, index: u64) -> Result<()> {
+        let objects = &self.core.writer.objects;
+        let view = chunk_view(objects, chunk, numbers)?;
+        let check = || {
+            if view.leaves() != geometry.leaves_of(index) {
+                return Err("it has not as many leaves as its matrix");
+            }
+            let mut active = 0;
+            for leaf_index in 0..view.leaves() {
+                let leaf = geometry.leaf(index, leaf_index);
+                let leaf_view = view.leaf(leaf_index, &leaf, numbers)?;
+                leaf_view.check(&leaf, numbers)?;
+                active += leaf_view.active;
+            }
+            if active == chunk.active() as usize { Ok(()) } else { Err("its count of active elements is wrong") }
+        };
+        check().map_err(|reason| objects.malformed(chunk, "a chunk of a matrix", reason))
+    }
+
+    /// Compares the allocator with the owners that were counted.
+    fn space(&mut self) -> Result<()> {
+        let nodes: Vec<Ref> = self.core.table.nodes().copied().collect();
+        let maps: Vec<Ref> = self.core.writer.space.regions.iter().map(|slot| slot.stored).collect();
+        for own in nodes.iter().chain(&maps).filter(|own| !own.is_null()) {
+            self.own(own);
+        }
+        let regions = self.core.writer.space.regions.len();
+        let mut expected = vec![0u64; regions * (REGION_UNITS / 64)];
+        set_bits(&mut expected, 0, RESERVED_UNITS);
+        let owners = std::mem::take(&mut self.owners);
+        for (unit, (units, count)) in owners {
+            let (Ok(start), Ok(length)) = (usize::try_from(unit), usize::try_from(units)) else { continue };
+            set_bits(&mut expected, start, length);
+            let writer = &mut self.core.writer;
+            let extra = match writer.space.extra_owners(&writer.objects, unit) {
+                Ok(extra) => extra,
+                Err(error @ Error::Internal(_)) => {
+                    self.space_damage(unit, &error.to_string());
+                    continue;
+                }
+                Err(error) => {
+                    self.note(&Ref::default(), Err::<(), _>(error), || "the map of a region".to_owned())?;
+                    continue;
+                }
+            };
+            if extra + 1 != count {
+                self.space_damage(unit, &format!("{count} owners refer to it and {} are noted", extra + 1));
+            }
+        }
+        for index in 0..regions {
+            self.compare_region(index, &expected)?;
+        }
+        Ok(())
+    }
+
+    fn compare_region(&mut self, index: usize, expected: &[u64]) -> Result<()> {
+        let words = REGION_UNITS / 64;
+        let writer = &mut self.core.writer;
+        let read = writer.space.load_image(&writer.objects, index);
+        let stored = writer.space.regions.get(index).map(|slot| slot.stored).unwrap_or_default();
+        let Some(image) = self.note(&stored, read, || format!("the map of region {index}"))? else { return Ok(()) };
+        let mut missing = 0u64;
+        for (allocated, expected) in image.allocated.iter().zip(expected.iter().skip(index * words)) {
+            missing += u64::from((expected & !allocated).count_ones());
+            self.report.leaked_bytes += u64::from((allocated & !expected).count_ones()) * UNIT_BYTES;
+        }
+        if missing > 0 {
+            let first = (index * REGION_UNITS) as u64;
+            self.space_damage(first, &format!("{missing} of its units are in use and marked as free"));
+        }
+        Ok(())
+    }
+
+    fn space_damage(&mut self, unit: u64, reason: &str) {
+        self.report.damages.push(Damage {
+            offset: unit * UNIT_BYTES,
+            bytes: 0,
+            what: "the allocator".to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+}

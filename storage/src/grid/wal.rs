@@ -1,0 +1,109 @@
+//! The write-ahead log of sparse updates.
+//!
+//! A record is 32 bytes of header and a payload. Records of one base (the number of the durable superblock that
+//! they follow) begin at the start of the file and are numbered from 1; the first that is torn, of another base
+//! or out of order ends them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::format::{Cursor, Encoder};
+use crate::backend::StorageBackend;
+use crate::error::{Error, Result};
+
+const HEADER_BYTES: usize = 32;
+const MAGIC: u32 = 0x5741_4c31;
+/// Largest payload; larger batches go by a checkpoint.
+pub(crate) const MAX_PAYLOAD: usize = 256 << 20;
+
+/// The log's file and where its next record goes.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    pub(crate) backend: Arc<dyn StorageBackend>,
+    path: PathBuf,
+    store_id: u64,
+    base: u64,
+    end: u64,
+    last: u64,
+}
+
+impl Wal {
+    pub(crate) fn new(backend: Arc<dyn StorageBackend>, store_id: u64) -> Self {
+        let path = backend.path().to_owned();
+        Self { backend, path, store_id, base: 0, end: 0, last: 0 }
+    }
+
+    /// Begins anew after a durable superblock: earlier records are no more.
+    pub(crate) fn reset(&mut self, base: u64) {
+        self.base = base;
+        self.end = 0;
+        self.last = 0;
+    }
+
+    /// The number of the last record.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.end
+    }
+
+    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before.
+    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<()> {
+        let record = self.encode(self.last + 1, payload)?;
+        self.backend.write(self.end, &record).map_err(|e| Error::io("write", &self.path, e))?;
+        self.end += record.len() as u64;
+        self.last += 1;
+        Ok(())
+    }
+
+    /// The payloads of the records of `base`, in order; afterwards the log continues behind them.
+    pub(crate) fn recover(&mut self, base: u64) -> Result<Vec<Vec<u8>>> {
+        self.reset(base);
+        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
+        let view = self.backend.view(len).map_err(|e| Error::io("map", &self.path, e))?;
+        let mut payloads = Vec::new();
+        while let Some((payload_len, crc)) = view
+            .bytes(self.end, HEADER_BYTES)
+            .ok()
+            .and_then(|header| decode_header(&header, self.base, self.last + 1))
+        {
+            let start = self.end + HEADER_BYTES as u64;
+            let Ok(payload) = view.bytes(start, payload_len) else { break };
+            if self.crc(self.last + 1, &payload) != crc {
+                break;
+            }
+            self.end = start + payload_len as u64;
+            self.last += 1;
+            payloads.push(payload.into_owned());
+        }
+        Ok(payloads)
+    }
+
+    fn encode(&self, number: u64, payload: &[u8]) -> Result<Vec<u8>> {
+        let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD);
+        let len = len.ok_or_else(|| Error::internal("a record of the write-ahead log is too long"))?;
+        let mut out = Encoder::with_capacity(HEADER_BYTES + payload.len());
+        out.u32(MAGIC).u32(len).u64(self.base).u64(number).u32(self.crc(number, payload)).u32(0);
+        out.raw(payload);
+        Ok(out.bytes)
+    }
+
+    /// Covers the store, the base and the number too, so that nobody else's record passes.
+    fn crc(&self, number: u64, payload: &[u8]) -> u32 {
+        let mut seed = Encoder::with_capacity(24);
+        seed.u64(self.store_id).u64(self.base).u64(number);
+        crc32c::crc32c_append(crc32c::crc32c(&seed.bytes), payload)
+    }
+}
+
+fn decode_header(header: &[u8], base: u64, number: u64) -> Option<(usize, u32)> {
+    let mut input = Cursor::new(header);
+    let magic = input.u32().ok()?;
+    let len = input.u32().ok()? as usize;
+    let fits = magic == MAGIC && len <= MAX_PAYLOAD;
+    let ours = input.u64().ok()? == base && input.u64().ok()? == number;
+    let crc = input.u32().ok()?;
+    (fits && ours).then_some((len, crc))
+}

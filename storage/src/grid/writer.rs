@@ -1,0 +1,295 @@
+//! Objects on their way to the file.
+//!
+//! Adjacent objects are collected in a run and written with one call. Nothing that is written here is reachable
+//! before a superblock or a published state says so.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{FANOUT, Kind, MAX_OBJECT_BYTES, Ref, Table, UNIT_BYTES, decode_table_node};
+use super::source::{CommittedSource, Source, check_object, read_object};
+use super::space::Space;
+use crate::backend::{StorageBackend, View};
+use crate::error::{Error, Result};
+
+/// A run is written out when it is this long.
+const RUN_BYTES: usize = 4 << 20;
+/// The file grows by at least this much at a time, and by at most [`MAX_GROWTH`] more than it needs.
+const MIN_GROWTH: u64 = 64 << 10;
+const MAX_GROWTH: u64 = 16 << 20;
+
+/// Reads and writes the objects of the file.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    pub(crate) backend: Arc<dyn StorageBackend>,
+    pub(crate) path: Arc<PathBuf>,
+    view: Arc<dyn View>,
+    run_offset: u64,
+    run: Vec<u8>,
+}
+
+impl Objects {
+    pub(crate) fn new(backend: Arc<dyn StorageBackend>) -> Result<Self> {
+        let path = Arc::new(backend.path().to_owned());
+        let len = backend.len().map_err(|e| Error::io("measure", &path, e))?;
+        let view = backend.view(len).map_err(|e| Error::io("map", &path, e))?;
+        Ok(Self { backend, path, view, run_offset: 0, run: Vec::new() })
+    }
+
+    /// What committed states are read through.
+    pub(crate) fn committed(&self) -> CommittedSource {
+        CommittedSource { path: Arc::clone(&self.path), view: Arc::clone(&self.view) }
+    }
+
+    /// Forgets what was not written out.
+    pub(crate) fn discard(&mut self) {
+        self.run.clear();
+    }
+
+    fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let end = self.run_offset + self.run.len() as u64;
+        let padded = bytes.len().next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
+        if !self.run.is_empty() && (end != offset || self.run.len() + padded > RUN_BYTES) {
+            self.write_out()?;
+        }
+        if self.run.is_empty() {
+            self.run_offset = offset;
+        }
+        self.run.extend_from_slice(bytes);
+        self.run.resize(self.run.len() + padded - bytes.len(), 0);
+        Ok(())
+    }
+
+    /// Hands the collected run to the operating system.
+    pub(crate) fn write_out(&mut self) -> Result<()> {
+        if self.run.is_empty() {
+            return Ok(());
+        }
+        let end = self.run_offset + self.run.len() as u64;
+        self.grow(end)?;
+        self.backend.write(self.run_offset, &self.run).map_err(|e| Error::io("write", &self.path, e))?;
+        self.run.clear();
+        self.view = self.backend.view(end).map_err(|e| Error::io("map", &self.path, e))?;
+        Ok(())
+    }
+
+    fn grow(&mut self, end: u64) -> Result<()> {
+        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
+        if end <= len {
+            return Ok(());
+        }
+        let step = (len / 4).clamp(MIN_GROWTH, MAX_GROWTH);
+        let target = end.next_multiple_of(step);
+        // Growing further than needed is a convenience; a disk without room for it may have room for less.
+        self.backend
+            .set_len(target)
+            .or_else(|_| self.backend.set_len(end))
+            .map_err(|e| Error::io("extend", &self.path, e))
+    }
+}
+
+impl Source for Objects {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn bytes(&self, reference: &Ref, what: &'static str) -> Result<Cow<'_, [u8]>> {
+        let in_run = reference.offset().checked_sub(self.run_offset).and_then(|start| {
+            let start = usize::try_from(start).ok()?;
+            self.run.get(start..start.checked_add(reference.len_bytes())?)
+        });
+        match in_run {
+            Some(bytes) => {
+                check_object(&self.path, reference, what, bytes)?;
+                Ok(Cow::Borrowed(bytes))
+            }
+            None => read_object(self.view.as_ref(), &self.path, reference, what),
+        }
+    }
+}
+
+/// Everything that a write needs: objects, space and the number of the commit it will be.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) objects: Objects,
+    pub(crate) space: Space,
+    pub(crate) commit: u64,
+}
+
+impl Writer {
+    /// Places an object.
+    pub(crate) fn put(&mut self, bytes: &[u8], aux: u32) -> Result<Ref> {
+        if bytes.is_empty() || bytes.len() > MAX_OBJECT_BYTES {
+            return Err(Error::internal(format!("an object of {} bytes cannot be stored", bytes.len())));
+        }
+        let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
+        let mut reference =
+            Ref { unit: 0, len, crc: crc32c::crc32c(bytes), birth: self.commit, aux };
+        reference.unit = self.space.allocate(&self.objects, reference.units())?;
+        self.objects.append(reference.offset(), bytes)?;
+        Ok(reference)
+    }
+
+    /// Reserves space for an object of at most this many bytes, to be filled by [`Self::fill`].
+    pub(crate) fn reserve(&mut self, max_bytes: usize) -> Result<Reserved> {
+        let units = (max_bytes as u64).div_ceil(UNIT_BYTES).max(1);
+        Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
+    }
+
+    /// Places an object in reserved space, whose tail stays reserved with it: `len` covers the bytes alone, so
+    /// the caller frees with [`Reserved::units`].
+    pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
+        let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
+        let reference =
+            Ref { unit: reserved.unit, len, crc: crc32c::crc32c(bytes), birth: self.commit, aux };
+        if reference.units() != reserved.units {
+            return Err(Error::internal("an object does not have the length that was reserved for it"));
+        }
+        self.objects.append(reference.offset(), bytes)?;
+        Ok(reference)
+    }
+
+    /// One more owner of an object.
+    pub(crate) fn share(&mut self, reference: &Ref) -> Result<()> {
+        if reference.is_null() { Ok(()) } else { self.space.share(&self.objects, reference.unit) }
+    }
+
+    /// One owner less; `true` when others remain, `false` when the caller was the last and must free it.
+    pub(crate) fn unshare(&mut self, reference: &Ref) -> Result<bool> {
+        self.space.unshare(&self.objects, reference.unit)
+    }
+
+    /// Gives the space of an object back.
+    pub(crate) fn free(&mut self, reference: &Ref) -> Result<()> {
+        self.space.free(&self.objects, reference.unit, reference.units())
+    }
+
+    /// One owner less of a table's children and what is under them.
+    pub(crate) fn release_table(&mut self, children: &[Ref], depth: u8, kind: Kind) -> Result<()> {
+        for child in children.iter().filter(|child| !child.is_null()) {
+            if self.unshare(child)? {
+                continue;
+            }
+            if depth > 0 {
+                let entries = read_table_node(&self.objects, child, depth)?;
+                self.release_table(&entries, depth - 1, kind)?;
+            } else if kind == Kind::Chunk {
+                self.release_chunk_base(child)?;
+            }
+            self.free(child)?;
+        }
+        Ok(())
+    }
+
+    fn release_chunk_base(&mut self, chunk: &Ref) -> Result<()> {
+        let _ = (self.commit, chunk);
+        Ok(())
+    }
+
+    /// Places a table of these entries, which the caller owns.
+    pub(crate) fn put_table(&mut self, entries: &[Ref]) -> Result<Table> {
+        let len = entries.len() as u64;
+        let depth = Table::depth_of(len).ok_or_else(|| Error::internal("a table is too long"))?;
+        let mut children = entries.to_vec();
+        for level in 1..=depth {
+            children = children
+                .chunks(FANOUT)
+                .map(|group| {
+                    if group.iter().all(Ref::is_null) {
+                        return Ok(Ref::default());
+                    }
+                    let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.aux));
+                    self.put(&super::format::encode_table_node(level, group), active)
+                })
+                .collect::<Result<_>>()?;
+        }
+        Ok(Table { len, depth, children })
+    }
+
+    /// Replaces entries of a table. The caller hands over the new ones; the old ones are released.
+    pub(crate) fn replace_entries(&mut self, table: &mut Table, changes: &[(u64, Ref)], kind: Kind) -> Result<()> {
+        let mut children = std::mem::take(&mut table.children);
+        let done = self.replace_in(&mut children, table.depth, 0, changes, kind);
+        table.children = children;
+        done
+    }
+
+    fn replace_in(
+        &mut self,
+        children: &mut [Ref],
+        depth: u8,
+        first: u64,
+        changes: &[(u64, Ref)],
+        kind: Kind,
+    ) -> Result<()> {
+        let span = 1u64 << (8 * u32::from(depth));
+        for group in changes.chunk_by(|(a, _), (b, _)| (a - first) / span == (b - first) / span) {
+            let Some((index, new)) = group.first() else { continue };
+            let slot = (index - first) / span;
+            let child = usize::try_from(slot).ok().and_then(|slot| children.get_mut(slot));
+            let Some(child) = child else {
+                return Err(Error::internal("an entry lies past the end of its table"));
+            };
+            if depth == 0 {
+                let old = std::mem::replace(child, *new);
+                self.release_table(&[old], 0, kind)?;
+                continue;
+            }
+            let start = first + slot * span;
+            let mut entries = if child.is_null() {
+                vec![Ref::default(); FANOUT]
+            } else {
+                self.own_table_node(child, depth)?
+            };
+            entries.resize(FANOUT, Ref::default());
+            self.replace_in(&mut entries, depth - 1, start, group, kind)?;
+            let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.aux));
+            *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a node that will be rewritten: its entries are the caller's alone afterwards.
+    fn own_table_node(&mut self, node: &Ref, depth: u8) -> Result<Vec<Ref>> {
+        let entries = read_table_node(&self.objects, node, depth)?;
+        if self.unshare(node)? {
+            for entry in &entries {
+                self.share(entry)?;
+            }
+        } else {
+            self.free(node)?;
+        }
+        Ok(entries)
+    }
+}
+
+/// Space that waits for its object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reserved {
+    pub(crate) unit: u64,
+    pub(crate) units: u64,
+}
+
+pub(crate) fn read_table_node(source: &dyn Source, node: &Ref, depth: u8) -> Result<Vec<Ref>> {
+    let bytes = source.object(node, Kind::Table)?;
+    decode_table_node(&bytes, depth).map_err(|reason| source.malformed(node, "a table of chunks", reason))
+}
+
+/// All entries of a table, in order.
+pub(crate) fn read_table(source: &dyn Source, table: &Table) -> Result<Vec<Ref>> {
+    let mut entries = table.children.clone();
+    for level in (1..=table.depth).rev() {
+        let mut below = Vec::with_capacity(entries.len() * FANOUT);
+        for node in &entries {
+            let start = below.len();
+            if !node.is_null() {
+                below.extend(read_table_node(source, node, level)?);
+            }
+            below.resize(start + FANOUT, Ref::default());
+        }
+        entries = below;
+    }
+    entries.resize(usize::try_from(table.len).unwrap_or(usize::MAX).min(entries.len()), Ref::default());
+    Ok(entries)
+}
