@@ -44,21 +44,21 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path, e)),
         }
-        let mut lock = Self { file, path };
+        let lock = Self { file, path };
         lock.set_note(note)?;
         Ok(lock)
     }
 
     /// Replaces the note, for instance once the server knows its address. Line breaks become spaces.
-    pub fn set_note(&mut self, note: &str) -> Result<()> {
+    pub fn set_note(&self, note: &str) -> Result<()> {
         let note = note.replace(['\n', '\r'], " ");
         let text = format!("{}\n{note}\n", std::process::id());
-        let write = |file: &mut File| {
+        let write = |mut file: &File| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(text.as_bytes())?;
             file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
         };
-        write(&mut self.file).map_err(|e| Error::io("write the lock file", &self.path, e))
+        write(&self.file).map_err(|e| Error::io("write the lock file", &self.path, e))
     }
 
     /// Who holds `directory/file_name` right now; `None` when nobody does.

@@ -72,6 +72,7 @@ proptest! {
                 Step::TakeSnapshot => snapshots.push((store.snapshot(), model.clone())),
                 Step::DropSnapshots => snapshots.clear(),
                 Step::Reopen => {
+                    snapshots.clear();
                     store.close().unwrap();
                     store = GridStore::open(directory.path(), &options()).unwrap();
                 }

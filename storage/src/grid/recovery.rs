@@ -17,6 +17,7 @@ use super::wal::Wal;
 use super::writer::{Objects, Writer, read_table_node};
 use crate::backend::StorageBackend;
 use crate::error::{DisplayPath, Error, Result};
+use crate::lock::DirectoryLock;
 
 /// Writes an empty store into an empty file and syncs it.
 pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
@@ -33,8 +34,12 @@ pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
 }
 
 /// Opens what is in these files: the writer's half, and the newest state for the readers.
-pub(crate) fn open(data: Arc<dyn StorageBackend>, wal: Arc<dyn StorageBackend>) -> Result<(Core, Current)> {
-    let objects = Objects::new(data)?;
+pub(crate) fn open(
+    data: Arc<dyn StorageBackend>,
+    wal: Arc<dyn StorageBackend>,
+    lock: Option<Arc<DirectoryLock>>,
+) -> Result<(Core, Current)> {
+    let objects = Objects::new(data, lock)?;
     let found = read_superblocks(&objects)?;
     let (slot, superblock) = choose(&objects, &found)?;
     let (table, space) = read_space(&objects, &superblock)?;

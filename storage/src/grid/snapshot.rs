@@ -30,7 +30,8 @@ pub struct VersionInfo {
     pub tags: Vec<String>,
 }
 
-/// One committed state, readable from any thread without a lock. Cheap to clone.
+/// One committed state, readable from any thread without a lock. Cheap to clone. It may outlive the store, whose
+/// directory stays locked until it is dropped.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     state: Arc<State>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::format::{Kind, Malformed, Ref};
 use crate::backend::View;
 use crate::error::{Error, Result};
+use crate::lock::DirectoryLock;
 
 /// Reads objects.
 pub(crate) trait Source {
@@ -36,6 +37,8 @@ pub(crate) trait Source {
 pub(crate) struct CommittedSource {
     pub(crate) path: Arc<PathBuf>,
     pub(crate) view: Arc<dyn View>,
+    /// Held by every reader too: as long as a snapshot lives, nobody else may open the file and write where it reads.
+    pub(crate) lock: Option<Arc<DirectoryLock>>,
 }
 
 impl Source for CommittedSource {

@@ -64,7 +64,7 @@ pub struct GridStore {
     sync: GroupSync,
     wal: Arc<dyn StorageBackend>,
     checkpoint_wal_bytes: u64,
-    lock: Mutex<Option<DirectoryLock>>,
+    lock: Option<Arc<DirectoryLock>>,
 }
 
 impl GridStore {
@@ -72,7 +72,7 @@ impl GridStore {
     /// missing and recovering it when it was not closed. Refused with [`Error::Locked`] when it is open already.
     pub fn open(directory: &Path, options: &GridOptions) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
-        let lock = DirectoryLock::acquire(directory, LOCK_FILE, &options.note)?;
+        let lock = Arc::new(DirectoryLock::acquire(directory, LOCK_FILE, &options.note)?);
         let data_path = directory.join(DATA_FILE);
         if !data_path.exists() {
             create_file(directory)?;
@@ -81,9 +81,7 @@ impl GridStore {
             let path = directory.join(name);
             FileBackend::open(&path).map(Arc::new).map_err(|e| Error::io("open", &path, e))
         };
-        let store = Self::open_backends(open(DATA_FILE)?, open(WAL_FILE)?, options)?;
-        *store.lock.lock() = Some(lock);
-        Ok(store)
+        Self::open_locked(open(DATA_FILE)?, open(WAL_FILE)?, options, Some(lock))
     }
 
     /// Writes an empty store into an empty backend, to be opened by [`Self::open_backends`].
@@ -97,20 +95,29 @@ impl GridStore {
         wal: Arc<dyn StorageBackend>,
         options: &GridOptions,
     ) -> Result<Self> {
-        let (core, current) = recovery::open(data, Arc::clone(&wal))?;
+        Self::open_locked(data, wal, options, None)
+    }
+
+    fn open_locked(
+        data: Arc<dyn StorageBackend>,
+        wal: Arc<dyn StorageBackend>,
+        options: &GridOptions,
+        lock: Option<Arc<DirectoryLock>>,
+    ) -> Result<Self> {
+        let (core, current) = recovery::open(data, Arc::clone(&wal), lock.clone())?;
         Ok(Self {
             core: Mutex::new(core),
             current,
             sync: GroupSync::default(),
             wal,
             checkpoint_wal_bytes: options.checkpoint_wal_bytes,
-            lock: Mutex::new(None),
+            lock,
         })
     }
 
     /// Changes the line that a second process is shown, for instance once the server knows its address.
     pub fn set_note(&self, note: &str) -> Result<()> {
-        self.lock.lock().as_mut().map_or(Ok(()), |lock| lock.set_note(note))
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.set_note(note))
     }
 
     /// Begins a write; waits while another one is open. Dropping it without a commit leaves no trace.
@@ -213,7 +220,7 @@ impl GridStore {
         work(&mut self.core.lock())
     }
 
-    /// Makes everything durable and gives the directory back. Dropping the store does the same and ignores errors.
+    /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the store does the same and ignores errors.
     pub fn close(self) -> Result<()> {
         self.core.lock().seal(&self.current)
     }

@@ -12,6 +12,7 @@ use super::source::{CommittedSource, Source, check_object, read_object};
 use super::space::Space;
 use crate::backend::{StorageBackend, View};
 use crate::error::{Error, Result};
+use crate::lock::DirectoryLock;
 
 /// A run is written out when it is this long.
 const RUN_BYTES: usize = 4 << 20;
@@ -25,21 +26,22 @@ pub(crate) struct Objects {
     pub(crate) backend: Arc<dyn StorageBackend>,
     pub(crate) path: Arc<PathBuf>,
     view: Arc<dyn View>,
+    lock: Option<Arc<DirectoryLock>>,
     run_offset: u64,
     run: Vec<u8>,
 }
 
 impl Objects {
-    pub(crate) fn new(backend: Arc<dyn StorageBackend>) -> Result<Self> {
+    pub(crate) fn new(backend: Arc<dyn StorageBackend>, lock: Option<Arc<DirectoryLock>>) -> Result<Self> {
         let path = Arc::new(backend.path().to_owned());
         let len = backend.len().map_err(|e| Error::io("measure", &path, e))?;
         let view = backend.view(len).map_err(|e| Error::io("map", &path, e))?;
-        Ok(Self { backend, path, view, run_offset: 0, run: Vec::new() })
+        Ok(Self { backend, path, view, lock, run_offset: 0, run: Vec::new() })
     }
 
     /// What committed states are read through.
     pub(crate) fn committed(&self) -> CommittedSource {
-        CommittedSource { path: Arc::clone(&self.path), view: Arc::clone(&self.view) }
+        CommittedSource { path: Arc::clone(&self.path), view: Arc::clone(&self.view), lock: self.lock.clone() }
     }
 
     /// Forgets what was not written out.
