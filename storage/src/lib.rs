@@ -27,4 +27,5 @@ pub use grid::{
 pub use lock::DirectoryLock;
 pub use trajectory::{
     Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan,
+    TrajectoryStatistics,
 };

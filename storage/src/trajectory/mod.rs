@@ -1,0 +1,280 @@
+//! Trajectories in append-only segments.
+//!
+//! A segment is a file `NNNNNNNNNNNNNNNNNNNN.log`, the number rising: a header, then records, each with its own
+//! checksum. Only the newest is written. A record counts from the moment it is whole; on opening, what follows the
+//! last whole record of the newest segment is a torn tail and is cut off. Damage before that is an error of the
+//! scan that meets it, which names the file and the byte, and the records of other segments stay readable.
+
+mod scan;
+mod segment;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use scan::TrajectoryScan;
+use segment::{Segment, SegmentSummary};
+
+use crate::error::{Error, Result};
+use crate::lock::DirectoryLock;
+
+const LOCK_FILE: &str = "trajectories.lock";
+
+/// How to open a log.
+#[derive(Clone, Debug)]
+pub struct TrajectoryLogOptions {
+    /// A new segment is begun once the newest is longer than this.
+    pub segment_bytes: u64,
+}
+
+impl Default for TrajectoryLogOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20 }
+    }
+}
+
+/// One record. Its id is the caller's; ids need not come in order, and of two with the same id the later counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrajectoryRecord {
+    /// What it is found by.
+    pub id: u64,
+    /// When it happened, in milliseconds since 1970; retention goes by it.
+    pub time_ms: u64,
+    /// What was recorded.
+    pub payload: Vec<u8>,
+}
+
+/// In which order a scan yields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By rising id.
+    #[default]
+    Ascending,
+    /// By falling id.
+    NewestFirst,
+}
+
+/// What to keep; whole segments are removed, oldest first, and never the newest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// Segments whose youngest record is older than this go.
+    pub max_age_ms: Option<u64>,
+    /// The oldest segments go until the rest is no longer than this.
+    pub max_bytes: Option<u64>,
+}
+
+/// What a retention step removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Segments removed.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What is in a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrajectoryStatistics {
+    /// Segments.
+    pub segments: u64,
+    /// Records, those that a later one with the same id replaces included.
+    pub records: u64,
+    /// Bytes of all segments.
+    pub bytes: u64,
+}
+
+/// An append-only log of trajectories, readable while it is written. Share it by `Arc`.
+#[derive(Debug)]
+pub struct TrajectoryLog {
+    directory: PathBuf,
+    segment_bytes: u64,
+    segments: Mutex<Segments>,
+    _lock: DirectoryLock,
+}
+
+#[derive(Debug)]
+struct Segments {
+    /// All segments by number; the last is the one that is written.
+    all: BTreeMap<u64, SegmentSummary>,
+    newest: Arc<Segment>,
+    /// Segments that were closed and are not synced yet.
+    unsynced: Vec<Arc<Segment>>,
+    /// Whether files were made or removed since the directory was synced.
+    directory_changed: bool,
+}
+
+impl TrajectoryLog {
+    /// Opens the log in `directory`, creating it when it is missing; a torn tail is cut off. Refused with
+    /// [`Error::Locked`] when it is open already.
+    pub fn open(directory: &Path, options: &TrajectoryLogOptions) -> Result<Self> {
+        fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
+        let lock = DirectoryLock::acquire(directory, LOCK_FILE, "")?;
+        let numbers = list_segments(directory)?;
+        let mut all = BTreeMap::new();
+        let newest_number = numbers.last().copied();
+        for number in &numbers {
+            let path = segment_path(directory, *number);
+            let summary = Segment::summarise(&path, Some(*number) == newest_number)?;
+            all.insert(*number, summary);
+        }
+        let newest = match newest_number {
+            Some(number) => {
+                let end = all.get(&number).map_or(0, |summary| summary.bytes);
+                Segment::reopen(&segment_path(directory, number), end)?
+            }
+            None => {
+                all.insert(1, SegmentSummary::empty());
+                Segment::create(&segment_path(directory, 1))?
+            }
+        };
+        let directory_changed = newest_number.is_none();
+        let segments = Segments { all, newest: Arc::new(newest), unsynced: Vec::new(), directory_changed };
+        Ok(Self {
+            directory: directory.to_owned(),
+            segment_bytes: options.segment_bytes,
+            segments: Mutex::new(segments),
+            _lock: lock,
+        })
+    }
+
+    /// Appends records, all or none: visible to scans at once, durable after [`Self::flush`].
+    pub fn append(&self, records: &[TrajectoryRecord]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let bytes = segment::encode_records(records)?;
+        let mut segments = self.segments.lock();
+        if segments.newest_summary().is_some_and(|newest| newest.records > 0 && newest.bytes >= self.segment_bytes) {
+            let number = segments.all.last_key_value().map_or(1, |(number, _)| number.saturating_add(1));
+            let next = Arc::new(Segment::create(&segment_path(&self.directory, number))?);
+            let full = std::mem::replace(&mut segments.newest, next);
+            segments.unsynced.push(full);
+            segments.all.insert(number, SegmentSummary::empty());
+            segments.directory_changed = true;
+        }
+        let newest = Arc::clone(&segments.newest);
+        if let Some(mut entry) = segments.all.last_entry() {
+            let summary = entry.get_mut();
+            newest.write(summary.bytes, &bytes)?;
+            summary.add(records, bytes.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Returns once everything appended before the call is on disk.
+    pub fn flush(&self) -> Result<()> {
+        let (newest, unsynced, directory_changed) = {
+            let segments = self.segments.lock();
+            (Arc::clone(&segments.newest), segments.unsynced.clone(), segments.directory_changed)
+        };
+        for segment in unsynced.iter().chain([&newest]) {
+            segment.sync()?;
+        }
+        if directory_changed {
+            self.sync_directory()?;
+        }
+        let mut segments = self.segments.lock();
+        segments.unsynced.retain(|segment| !unsynced.iter().any(|synced| Arc::ptr_eq(synced, segment)));
+        if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
+            segments.directory_changed = false;
+        }
+        Ok(())
+    }
+
+    /// The highest id in the log.
+    pub fn last_id(&self) -> Option<u64> {
+        let segments = self.segments.lock();
+        segments.all.values().filter(|summary| summary.records > 0).map(|summary| summary.max_id).max()
+    }
+
+    /// The record with this id.
+    pub fn get(&self, id: u64) -> Result<Option<TrajectoryRecord>> {
+        self.scan(id..=id, Order::Ascending, Some(1))?.next().transpose()
+    }
+
+    /// The records with these ids as of now, at most `limit`.
+    pub fn scan(&self, ids: RangeInclusive<u64>, order: Order, limit: Option<usize>) -> Result<TrajectoryScan> {
+        let segments = self.segments.lock();
+        let wanted = segments.all.iter().filter(|(_, summary)| summary.overlaps(&ids));
+        let files: Vec<_> = wanted
+            .map(|(number, summary)| {
+                let path = segment_path(&self.directory, *number);
+                // Opened now, so that retention may remove the name while the scan goes on.
+                let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+                Ok((path, file, *summary))
+            })
+            .collect::<Result<_>>()?;
+        drop(segments);
+        Ok(TrajectoryScan::new(files, ids, order, limit))
+    }
+
+    /// Removes what the policy does not keep, seen from `now_ms`.
+    pub fn retain(&self, policy: &RetentionPolicy, now_ms: u64) -> Result<Retained> {
+        let mut removed = Retained::default();
+        let mut segments = self.segments.lock();
+        let mut total: u64 = segments.all.values().map(|summary| summary.bytes).sum();
+        while segments.all.len() > 1 {
+            let Some((number, summary)) = segments.all.first_key_value().map(|(n, s)| (*n, *s)) else { break };
+            let too_old = policy.max_age_ms.is_some_and(|age| now_ms.saturating_sub(summary.max_time_ms) > age);
+            let too_much = policy.max_bytes.is_some_and(|bytes| total > bytes);
+            if !too_old && !too_much {
+                break;
+            }
+            let path = segment_path(&self.directory, number);
+            fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+            segments.all.remove(&number);
+            segments.directory_changed = true;
+            total -= summary.bytes;
+            removed.segments += 1;
+            removed.records += summary.records;
+            removed.bytes += summary.bytes;
+        }
+        Ok(removed)
+    }
+
+    /// What is in the log.
+    pub fn statistics(&self) -> TrajectoryStatistics {
+        let segments = self.segments.lock();
+        segments.all.values().fold(TrajectoryStatistics::default(), |sum, summary| TrajectoryStatistics {
+            segments: sum.segments + 1,
+            records: sum.records + summary.records,
+            bytes: sum.bytes + summary.bytes,
+        })
+    }
+
+    fn sync_directory(&self) -> Result<()> {
+        let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|e| Error::io("sync the directory", &self.directory, e))
+    }
+}
+
+impl Segments {
+    fn newest_summary(&self) -> Option<&SegmentSummary> {
+        self.all.last_key_value().map(|(_, summary)| summary)
+    }
+}
+
+fn segment_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:020}.log"))
+}
+
+/// Numbers of the segments in a directory, in order. Files of other names are not ours.
+fn list_segments(directory: &Path) -> Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|e| Error::io("list", directory, e))? {
+        let entry = entry.map_err(|e| Error::io("list", directory, e))?;
+        let name = entry.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
+        if let Some(number) = stem.filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok()) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
