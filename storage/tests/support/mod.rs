@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
+pub mod disk;
+
 use std::collections::BTreeMap;
 
 use hyprstream_storage::{DataType, GridStore, MatrixPath, Shape, Snapshot, UpdateBatch, WriteTransaction};
