@@ -46,7 +46,7 @@ impl Default for FullOptions {
             max_seq_len: 1024,
             threads: 0,
             shards: 4,
-            precision: Precision::F32,
+            precision: Precision::Bf16,
         }
     }
 }

@@ -104,16 +104,23 @@ fn multiply(
 ) {
     let steps = depth.div_ceil(DEPTH);
     let panel = 2 * steps * TILE_VALUES;
-    let mut result = [0.0f32; BLOCK * BLOCK];
+    let mut apart = [0.0f32; BLOCK * BLOCK];
     for (j, b) in (0..columns).step_by(BLOCK).zip(packs.b.chunks_exact(panel)) {
         let wide = BLOCK.min(columns - j);
         for (i, a) in (0..rows).step_by(BLOCK).zip(packs.a.chunks_exact(panel)) {
-            let (a, b) = (a.split_at(panel / 2), b.split_at(panel / 2));
-            // SAFETY: the tiles are configured by the caller; each of the four pointers is good for `steps`
-            // tiles, and `result` for 32 × 32 numbers.
-            unsafe { kernel([a.0.as_ptr(), a.1.as_ptr()], [b.0.as_ptr(), b.1.as_ptr()], steps, result.as_mut_ptr()) };
             let tall = BLOCK.min(rows - i);
-            for (row, sums) in result.chunks_exact(BLOCK).take(tall).enumerate() {
+            let (a, b) = (a.split_at(panel / 2), b.split_at(panel / 2));
+            let operands = Operands { a: [a.0.as_ptr(), a.1.as_ptr()], b: [b.0.as_ptr(), b.1.as_ptr()], steps };
+            if tall == BLOCK && wide == BLOCK && alpha == 1.0 {
+                let target = &mut c[i * width + j..][..(BLOCK - 1) * width + BLOCK];
+                // SAFETY: the tiles are configured by the caller; each of the four pointers is good for
+                // `steps` tiles, and `target` for 32 rows of 32 numbers, `width` apart.
+                unsafe { kernel(operands, target.as_mut_ptr(), width, accumulate) };
+                continue;
+            }
+            // SAFETY: as above, and `apart` is 32 rows of 32 numbers.
+            unsafe { kernel(operands, apart.as_mut_ptr(), BLOCK, false) };
+            for (row, sums) in apart.chunks_exact(BLOCK).take(tall).enumerate() {
                 let target = &mut c[(i + row) * width + j..][..wide];
                 if accumulate {
                     target.iter_mut().zip(sums).for_each(|(c, sum)| *c = sum.mul_add(alpha, *c));
@@ -123,6 +130,13 @@ fn multiply(
             }
         }
     }
+}
+
+/// Two packed tiles' rows of A and two of B, and how many tiles they are long.
+struct Operands {
+    a: [*const u16; 2],
+    b: [*const u16; 2],
+    steps: usize,
 }
 
 #[repr(C, align(64))]
@@ -153,19 +167,28 @@ fn release() {
 }
 
 /// Writes the 32 × 32 product of two tiles of A below each other and two tiles of B side by side, summed over
-/// `steps` tiles along k.
+/// `steps` tiles along k, to rows that are `width` apart; adds it to them when `accumulate`.
 ///
 /// # Safety
-/// The tiles are configured; each pointer of `a` and `b` is good for `steps` tiles, `steps` is not 0, and `c`
-/// is good for 32 × 32 numbers.
-unsafe fn kernel(a: [*const u16; 2], b: [*const u16; 2], steps: usize, c: *mut f32) {
+/// The tiles are configured; each operand is good for `steps` tiles, of which there is at least one, and `c`
+/// for 32 rows of 32 numbers, `width` apart.
+unsafe fn kernel(operands: Operands, c: *mut f32, width: usize, accumulate: bool) {
+    let Operands { a, b, steps } = operands;
     // SAFETY: reads and writes only what the caller vouches for.
     unsafe {
         asm!(
+            "test {accumulate}, {accumulate}",
+            "jnz 3f",
             "tilezero tmm0",
             "tilezero tmm1",
             "tilezero tmm2",
             "tilezero tmm3",
+            "jmp 2f",
+            "3:",
+            "tileloadd tmm0, [{top} + {width}*1]",
+            "tileloadd tmm1, [{top} + {width}*1 + 64]",
+            "tileloadd tmm2, [{bottom} + {width}*1]",
+            "tileloadd tmm3, [{bottom} + {width}*1 + 64]",
             "2:",
             "tileloadd tmm4, [{a0} + {stride}*1]",
             "tileloadd tmm6, [{b0} + {stride}*1]",
@@ -181,18 +204,20 @@ unsafe fn kernel(a: [*const u16; 2], b: [*const u16; 2], steps: usize, c: *mut f
             "add {b1}, 1024",
             "dec {steps}",
             "jnz 2b",
-            "add {stride}, 64",
-            "tilestored [{c} + {stride}*1], tmm0",
-            "tilestored [{c} + {stride}*1 + 64], tmm1",
-            "tilestored [{c} + {stride}*1 + 2048], tmm2",
-            "tilestored [{c} + {stride}*1 + 2112], tmm3",
+            "tilestored [{top} + {width}*1], tmm0",
+            "tilestored [{top} + {width}*1 + 64], tmm1",
+            "tilestored [{bottom} + {width}*1], tmm2",
+            "tilestored [{bottom} + {width}*1 + 64], tmm3",
             a0 = inout(reg) a[0] => _,
             a1 = inout(reg) a[1] => _,
             b0 = inout(reg) b[0] => _,
             b1 = inout(reg) b[1] => _,
             steps = inout(reg) steps => _,
-            stride = inout(reg) 64usize => _,
-            c = in(reg) c,
+            stride = in(reg) 64usize,
+            top = in(reg) c,
+            bottom = in(reg) c.wrapping_add(TILE * width),
+            width = in(reg) width * size_of::<f32>(),
+            accumulate = in(reg) usize::from(accumulate),
             options(nostack),
         );
     }
@@ -345,13 +370,14 @@ mod tests {
                 let left = if layout & 1 == 0 { Mat::rows(&a, k) } else { Mat::transposed(&a, m) };
                 let right = if layout & 2 == 0 { Mat::rows(&b, n) } else { Mat::transposed(&b, k) };
                 let mut c = vec![1.0; m * n];
-                matmul(&mut c, n, (m, n, k), left, right, (0.5, true), &mut packs);
+                let alpha = if layout == 3 { 1.0 } else { 0.5 };
+                matmul(&mut c, n, (m, n, k), left, right, (alpha, true), &mut packs);
                 for i in (0..m).step_by(7) {
                     for j in 0..n {
                         let a_at = |z: usize| if layout & 1 == 0 { a[i * k + z] } else { a[z * m + i] };
                         let b_at = |z: usize| if layout & 2 == 0 { b[z * n + j] } else { b[j * k + z] };
                         let sum: f64 = (0..k).map(|z| f64::from(rounded(a_at(z)) * rounded(b_at(z)))).sum();
-                        let expected = 1.0 + 0.5 * sum;
+                        let expected = 1.0 + f64::from(alpha) * sum;
                         let found = f64::from(c[i * n + j]);
                         assert!((found - expected).abs() < 1e-4, "{m}×{n}×{k} {layout} ({i}, {j}): {found} {expected}");
                     }
