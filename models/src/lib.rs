@@ -15,6 +15,8 @@ mod hash;
 pub mod llama;
 mod lora;
 mod memory_map;
+pub mod random;
+pub mod reference;
 mod safetensors;
 mod sampling;
 mod tensors;

@@ -131,6 +131,46 @@ impl TensorSource for GgufModel {
     }
 }
 
+/// The keys of a family that are understood; llama.cpp takes others for granted in ways that can end the process.
+const KEYS: [&str; 22] = [
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "block_count",
+    "vocab_size",
+    "expert_count",
+    "expert_used_count",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.layer_norm_epsilon",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scale_linear",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+    "use_parallel_residual",
+    "tensor_data_layout",
+];
+
+fn check_keys(metadata: &Metadata<'_>, architecture: Architecture) -> Result<()> {
+    let prefix = format!("{architecture}.");
+    let family = metadata.values.keys().filter_map(|key| key.strip_prefix(&prefix));
+    if let Some(key) = family.filter(|key| !KEYS.contains(key)).min() {
+        return Err(Error::Unsupported(format!("{}: metadata `{prefix}{key}`", metadata.file.display())));
+    }
+    for key in ["expert_count", "expert_used_count"] {
+        if metadata.optional_size(&format!("{prefix}{key}"))?.is_some_and(|count| count > 0) {
+            return Err(Error::Unsupported(format!("{}: mixtures of experts", metadata.file.display())));
+        }
+    }
+    Ok(())
+}
+
 fn read_config(
     metadata: &Metadata<'_>,
     tensors: &HashMap<String, TensorInfo>,

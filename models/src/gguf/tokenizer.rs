@@ -15,6 +15,9 @@ const USER_DEFINED: i64 = 4;
 const UNUSED: i64 = 5;
 const BYTE: i64 = 6;
 
+/// The smallest vocabulary that is taken for one.
+const MIN_TOKENS: usize = 16;
+
 /// The splitting rules of byte-level vocabularies that these families use.
 const PRE_TOKENIZERS: [&str; 14] = [
     "default",
@@ -47,6 +50,10 @@ pub(super) fn validate(metadata: &Metadata<'_>, config: &ModelConfig) -> Result<
             tokens.len(),
             config.vocab_size
         ));
+    }
+    // llama.cpp's default ids of special tokens must exist, or it gives up when it tokenises.
+    if tokens.len() < MIN_TOKENS {
+        return refuse(format!("its vocabulary has {} tokens; {MIN_TOKENS} are the least", tokens.len()));
     }
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
