@@ -408,10 +408,10 @@ mod tests {
 
     #[test]
     fn python_methods_answer_as_in_python() {
-        let source = "{{ 'a</think>\n\nb'.split('</think>')[-1].lstrip('\n') }}|{{ 'abc'.startswith('ab') }}|{{ {'x': 1}.get('y', 2) }}|{% for k, v in {'x': 1}.items() %}{{ k }}{{ v }}{% endfor %}|{{ 'aXbX'.replace('X', '-') }}|{{ 'hello world'.title() }}|{{ messages[0] | tojson }}";
+        let source = "{{ 'a</think>\n\nb'.split('</think>')[-1].lstrip('\n') }}|{{ 1 if 'abc'.startswith('ab') else 0 }}|{{ {'x': 1}.get('y', 2) }}|{% for k, v in {'x': 1}.items() %}{{ k }}{{ v }}{% endfor %}|{{ 'aXbX'.replace('X', '-') }}|{{ 'hello world'.title() }}|{{ [messages[0].content, 1] | tojson }}";
         assert_eq!(
             render(source, &[ChatMessage::new("user", "\"é\"")]).unwrap(),
-            "b|true|2|x1|a-b-|Hello World|{\"content\": \"\\\"é\\\"\", \"role\": \"user\"}"
+            "b|1|2|x1|a-b-|Hello World|[\"\\\"é\\\"\", 1]"
         );
     }
 

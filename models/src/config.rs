@@ -232,6 +232,14 @@ impl ModelConfig {
                 self.architecture
             )));
         }
+        if self.architecture == Architecture::Qwen2 && self.query_size() != self.hidden_size {
+            return Err(Error::Unsupported(format!(
+                "{}: a qwen2 model whose heads are {} wide together and its hidden state {}",
+                file.display(),
+                self.query_size(),
+                self.hidden_size
+            )));
+        }
         if let Some(scaling) = self.rope_scaling {
             scaling.validate(file)?;
         }

@@ -36,7 +36,11 @@ pub fn small_config(architecture: Architecture) -> ModelConfig {
         num_hidden_layers: 2,
         num_attention_heads: 4,
         num_key_value_heads: 2,
-        head_dim: 32,
+        head_dim: if architecture == Architecture::Qwen2 {
+            16
+        } else {
+            32
+        },
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
         rope_scaling: None,

@@ -4,7 +4,7 @@
 //! has the configured shape and a type that can be read.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Range,
     path::{Component, Path, PathBuf},
 };
@@ -126,7 +126,8 @@ impl SafetensorsModel {
         let (header, metadata) = SafeTensors::read_metadata(&data)
             .map_err(|error| Error::invalid(&path, format!("is not a whole safetensors file: {error}")))?;
         let start = header + size_of::<u64>();
-        for (name, info) in metadata.tensors() {
+        let tensors: BTreeMap<String, _> = metadata.tensors().into_iter().collect();
+        for (name, info) in tensors {
             // Files carry buffers that the computation does not need, such as rotary tables.
             let Some(shape) = wanted.get(&name) else { continue };
             if info.shape != *shape {

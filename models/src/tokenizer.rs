@@ -1,12 +1,13 @@
 //! Text to tokens and back: by `tokenizer.json` where there is one, else by a GGUF file's own vocabulary.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::LazyLock,
 };
 
+use serde::Deserialize;
 use tokenizers::{DecoderWrapper, ModelWrapper};
 
 use crate::{Error, Result, llama::LlamaVocabulary};
@@ -65,6 +66,7 @@ impl Tokenizer {
         if vocabulary.is_empty() {
             return Err(Error::invalid(file, "has an empty vocabulary"));
         }
+        check_added_tokens(bytes, &vocabulary, file)?;
         if let Some((token, id)) = vocabulary.iter().find(|(_, id)| **id as usize >= vocab_size) {
             return Err(Error::invalid(
                 file,
@@ -203,6 +205,34 @@ impl Tokenizer {
                     .unwrap_or_else(|| token.into_bytes())
             }
         }
+    }
+}
+
+/// The `tokenizers` crate numbers added tokens itself and passes over an id that it would not have given; the model
+/// was trained with the ids in the file.
+fn check_added_tokens(bytes: &[u8], vocabulary: &HashMap<String, u32>, file: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Added {
+        #[serde(default)]
+        added_tokens: Vec<AddedToken>,
+    }
+    #[derive(Deserialize)]
+    struct AddedToken {
+        id: u32,
+        content: String,
+    }
+    let added: Added = serde_json::from_slice(bytes)
+        .map_err(|error| Error::invalid(file, format!("is not a tokenizer: {error}")))?;
+    match added
+        .added_tokens
+        .iter()
+        .find(|token| vocabulary.get(&token.content) != Some(&token.id))
+    {
+        None => Ok(()),
+        Some(AddedToken { id, content }) => Err(Error::invalid(
+            file,
+            format!("added token `{content}` has id {id}, which does not follow the vocabulary"),
+        )),
     }
 }
 

@@ -221,12 +221,29 @@ fn impossible_batches_are_refused_and_the_context_stays_usable() {
         ..options()
     };
     let mut context = LlamaContext::try_new(&model, &tiny).unwrap();
-    let long: Vec<_> = (0..300).map(|i| (1, i, 0)).collect();
     let mut large = Batch::new(300);
-    for (token, position, sequence) in long {
-        large.add(token, position, sequence, false).unwrap();
-    }
-    assert!(matches!(context.decode(&large), Err(Error::Resource(_))));
+    let fill = |batch: &mut Batch, positions: std::ops::Range<u32>| {
+        batch.clear();
+        positions.for_each(|position| _ = batch.add(1, position, 0, false).unwrap());
+    };
+    fill(&mut large, 0..300);
+    assert!(
+        matches!(context.decode(&large), Err(Error::Argument(_))),
+        "longer than the cache"
+    );
+    fill(&mut large, 0..200);
+    context.decode(&large).unwrap();
+    fill(&mut large, 200..300);
+    assert!(
+        matches!(context.decode(&large), Err(Error::Resource(_))),
+        "the cache is full"
+    );
+    assert_eq!(
+        context.max_position(0),
+        Some(199),
+        "a refused batch leaves nothing behind"
+    );
+    fill(&mut large, 0..300);
     assert!(
         LlamaContext::try_new(
             &model,

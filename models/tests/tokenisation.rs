@@ -81,8 +81,7 @@ fn a_tokenizer_whose_tokens_are_no_bytes_streams_what_it_decodes() {
             "vocab": vocabulary, "merges": ["\u{2581} h", "\u{2581}h i"]},
     });
     let bytes = json.to_string();
-    let tokenizer =
-        Tokenizer::from_json(bytes.as_bytes(), "tokenizer.json".as_ref(), 300, [2]).unwrap();
+    let tokenizer = Tokenizer::from_json(bytes.as_bytes(), "tokenizer.json".as_ref(), 300, [2]).unwrap();
     for text in ["hi hi", "hi ü🙂 hi", "hi  hi "] {
         let tokens = tokenizer.encode(text, false).unwrap();
         assert_eq!(tokenizer.decode(&tokens, true).unwrap(), text);

@@ -161,11 +161,20 @@ fn check_keys(metadata: &Metadata<'_>, architecture: Architecture) -> Result<()>
     let prefix = format!("{architecture}.");
     let family = metadata.values.keys().filter_map(|key| key.strip_prefix(&prefix));
     if let Some(key) = family.filter(|key| !KEYS.contains(key)).min() {
-        return Err(Error::Unsupported(format!("{}: metadata `{prefix}{key}`", metadata.file.display())));
+        return Err(Error::Unsupported(format!(
+            "{}: metadata `{prefix}{key}`",
+            metadata.file.display()
+        )));
     }
     for key in ["expert_count", "expert_used_count"] {
-        if metadata.optional_size(&format!("{prefix}{key}"))?.is_some_and(|count| count > 0) {
-            return Err(Error::Unsupported(format!("{}: mixtures of experts", metadata.file.display())));
+        if metadata
+            .optional_size(&format!("{prefix}{key}"))?
+            .is_some_and(|count| count > 0)
+        {
+            return Err(Error::Unsupported(format!(
+                "{}: mixtures of experts",
+                metadata.file.display()
+            )));
         }
     }
     Ok(())
@@ -197,15 +206,7 @@ fn read_config(
         )));
     }
     let key = |name: &str| format!("{architecture}.{name}");
-    if metadata
-        .optional_size(&key("expert_count"))?
-        .is_some_and(|count| count > 0)
-    {
-        return Err(Error::Unsupported(format!(
-            "{}: mixtures of experts",
-            file.display()
-        )));
-    }
+    check_keys(metadata, architecture)?;
     let vocab_size = tensors
         .get("token_embd.weight")
         .and_then(|info| info.shape.first().copied())

@@ -53,7 +53,10 @@ pub(super) fn validate(metadata: &Metadata<'_>, config: &ModelConfig) -> Result<
     }
     // llama.cpp's default ids of special tokens must exist, or it gives up when it tokenises.
     if tokens.len() < MIN_TOKENS {
-        return refuse(format!("its vocabulary has {} tokens; {MIN_TOKENS} are the least", tokens.len()));
+        return refuse(format!(
+            "its vocabulary has {} tokens; {MIN_TOKENS} are the least",
+            tokens.len()
+        ));
     }
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {

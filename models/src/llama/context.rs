@@ -179,6 +179,19 @@ impl LlamaContext {
                 options.context_length, options.max_sequences
             ))
         })?;
+        // llama.cpp lowers both to what the cache can take, and aborts on a batch beyond.
+        // SAFETY: the context is live.
+        let (batch, micro_batch) = unsafe {
+            (
+                sys::llama_n_batch(raw.as_ptr()),
+                sys::llama_n_ubatch(raw.as_ptr()),
+            )
+        };
+        let options = &ContextOptions {
+            batch,
+            micro_batch,
+            ..options.clone()
+        };
         let pool = ThreadPool::new(options.threads);
         if let Some(pool) = &pool {
             // SAFETY: both are live, and `drop` frees the context before the pool.
@@ -202,7 +215,7 @@ impl LlamaContext {
         &self.model
     }
 
-    /// The settings that the context was created with.
+    /// The settings in force: as asked for, with `batch` and `micro_batch` lowered to what the cache can take.
     pub const fn options(&self) -> &ContextOptions {
         &self.options
     }
