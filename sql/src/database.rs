@@ -1,12 +1,26 @@
 //! The database: what all sessions share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use datafusion::config::{ConfigOptions, Dialect};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_pg_catalog::setup_pg_catalog;
 use hyprstream_engine::Engine;
+use hyprstream_udfs::{Settings, scalar_functions, streaming_functions};
 
-use crate::error::Result;
+use crate::catalog::{self, DATABASE, USER_SCHEMA};
+use crate::classify::KnownNames;
+use crate::error::{Error, ErrorKind, Result};
+use crate::functions;
+use crate::planner::{HoistInference, LateralRule, QueryPlanning, RelationPlanning};
 use crate::session::{Session, SessionOptions};
+use crate::tables::SystemTables;
+use crate::user_tables::{FilePaths, UserTables};
 
 /// How a database is opened.
 #[derive(Debug, Clone, Default)]
@@ -19,13 +33,23 @@ pub struct DatabaseOptions {
 #[derive(Debug)]
 pub struct Database {
     engine: Arc<Engine>,
-    options: DatabaseOptions,
+    pub(crate) tables: Arc<UserTables>,
+    pub(crate) system: Arc<SystemTables>,
+    pub(crate) files: FilePaths,
+    state: SessionState,
+    sessions: AtomicU64,
 }
 
 impl Database {
     /// Opens the tables of the engine's data directory, and removes what an interrupted statement left behind.
     pub fn try_new(engine: Arc<Engine>, options: DatabaseOptions) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { engine, options }))
+        let files = FilePaths::try_new(&engine.files_dir(), &options.file_directories)?;
+        let tables = Arc::new(UserTables::open(Arc::clone(&engine))?);
+        let system = Arc::new(SystemTables::new(&engine));
+        let planner = Arc::new(OnceLock::new());
+        let state = state(&engine, &tables, &system, &planner, &files).map_err(|e| internal(&e))?;
+        let _ = planner.set(state.clone());
+        Ok(Arc::new(Self { engine, tables, system, files, state, sessions: AtomicU64::new(0) }))
     }
 
     /// The engine under this database.
@@ -35,10 +59,79 @@ impl Database {
 
     /// A new session, with settings of its own.
     pub fn session(self: &Arc<Self>, options: SessionOptions) -> Result<Session> {
-        Session::try_new(Arc::clone(self), options)
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
+        Session::try_new(Arc::clone(self), options, number)
     }
 
-    pub(crate) fn options(&self) -> &DatabaseOptions {
-        &self.options
+    /// What a statement is planned with, before its session changes it.
+    pub(crate) fn state(&self) -> &SessionState {
+        &self.state
     }
+}
+
+impl KnownNames for Database {
+    fn tables(&self) -> Vec<String> {
+        self.tables.names().into_iter().chain(self.system.names()).collect()
+    }
+
+    fn functions(&self) -> Vec<String> {
+        let scalar = self.state.scalar_functions().keys();
+        let aggregate = self.state.aggregate_functions().keys();
+        scalar.chain(aggregate).chain(self.state.window_functions().keys()).cloned().collect()
+    }
+
+    fn table_functions(&self) -> Vec<String> {
+        let ours = hyprstream_udfs::TABLE_FUNCTIONS.iter().map(|f| f.name.to_owned());
+        self.state.table_functions().keys().cloned().chain(ours).collect()
+    }
+}
+
+fn state(
+    engine: &Arc<Engine>,
+    tables: &Arc<UserTables>,
+    system: &Arc<SystemTables>,
+    planner: &Arc<OnceLock<SessionState>>,
+    files: &FilePaths,
+) -> datafusion::common::Result<SessionState> {
+    let state = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config())
+        .with_query_planner(Arc::new(QueryPlanning))
+        .with_analyzer_rule(Arc::new(LateralRule))
+        .with_analyzer_rule(Arc::new(HoistInference))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    context.register_catalog(DATABASE, catalog::catalog(tables, system, planner, files)?);
+    setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|e| *e)?;
+    context.register_relation_planner(Arc::new(RelationPlanning::new(streaming_functions(engine))))?;
+    for function in scalar_functions(engine, &Settings::default()) {
+        context.register_udf(function);
+    }
+    for function in functions::shared() {
+        context.register_udf(function);
+    }
+    context.register_udtf(
+        hyprstream_udfs::ADAPTER_WEIGHTS.name,
+        Arc::new(hyprstream_udfs::AdapterWeights::new(Arc::clone(engine))),
+    );
+    Ok(context.state())
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(DATABASE, USER_SCHEMA)
+        .with_create_default_catalog_and_schema(false);
+    let options: &mut ConfigOptions = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    // Clients of both protocols know plain strings; many fail on views.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.extensions.insert(Settings::default());
+    config
+}
+
+fn internal(error: &datafusion::error::DataFusionError) -> Error {
+    Error::new(ErrorKind::Internal, error.strip_backtrace())
 }

@@ -49,6 +49,8 @@ pub enum ErrorKind {
     NumericOutOfRange,
     /// Not there, and the message says so (0A000).
     FeatureNotSupported,
+    /// Another statement changed the same table first (40001).
+    SerializationFailure,
     /// The transaction block failed before and takes only ROLLBACK (25P02).
     InFailedTransaction,
     /// A statement that may not run inside a transaction block (25001).
@@ -95,6 +97,7 @@ impl ErrorKind {
             Self::DivisionByZero => "22012",
             Self::NumericOutOfRange => "22003",
             Self::FeatureNotSupported => "0A000",
+            Self::SerializationFailure => "40001",
             Self::InFailedTransaction => "25P02",
             Self::ActiveTransaction => "25001",
             Self::InsufficientPrivilege => "42501",

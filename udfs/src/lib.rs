@@ -3,6 +3,7 @@
 //! This crate owns the functions and the one mapping of the engine's errors to DataFusion's. It knows nothing of
 //! sessions, statements or plans: where a call runs is decided in the planner above it.
 
+mod adapter_weights;
 mod arguments;
 mod count_tokens;
 mod detokenize;
@@ -26,6 +27,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::async_udf::AsyncScalarUDF;
 use hyprstream_engine::Engine;
 
+pub use adapter_weights::AdapterWeights;
 pub use count_tokens::CountTokens;
 pub use detokenize::Detokenize;
 pub use embed::Embed;

@@ -1,9 +1,9 @@
 //! `FROM t, generate(t.c)` means `FROM t, LATERAL generate(t.c)`, as in Postgres.
 
-use datafusion::sql::sqlparser::ast::TableFactor;
-use hyprstream_udfs::TABLE_FUNCTIONS;
+use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
+use hyprstream_udfs::{ADAPTER_WEIGHTS, TABLE_FUNCTIONS};
 
-use super::named_arguments::find;
+use super::named_arguments::{bind, find};
 use crate::error::Result;
 
 /// Marks a call of one of our functions in FROM as lateral.
@@ -11,8 +11,11 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else {
         return Ok(());
     };
-    if find(name, TABLE_FUNCTIONS).is_none() {
-        return Ok(());
+    let Some(function) = find(name, TABLE_FUNCTIONS) else { return Ok(()) };
+    // Functions with named arguments are bound where they are planned; this one's are put in order here.
+    if function.name == ADAPTER_WEIGHTS.name {
+        let bound = bind(function, std::mem::take(&mut args.args))?;
+        args.args = bound.into_iter().flatten().map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v))).collect();
     }
     *factor = TableFactor::Function {
         lateral: true,

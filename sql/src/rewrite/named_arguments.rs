@@ -1,12 +1,13 @@
 //! `f(a, name => b)` becomes `f(a, NULL, b)`: arguments in the function's own order, gaps filled with NULL.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function as SqlFunction, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Value,
+    ArrayElemTypeDef, DataType as SqlType, Expr, Function as SqlFunction, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Value,
 };
-use hyprstream_udfs::{Function, SCALAR_FUNCTIONS};
+use hyprstream_udfs::{Function, Kind, SCALAR_FUNCTIONS};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
+use crate::session::{cast, placeholder};
 
 /// One argument as it was written: with a name or without.
 #[derive(Debug, Clone)]
@@ -80,7 +81,8 @@ pub(crate) fn bind(function: &Function, arguments: Vec<FunctionArg>) -> Result<V
             }
         };
         named = argument.name.is_some();
-        if bound[position].replace(argument.value).is_some() {
+        let value = typed(argument.value, function.parameters[position].kind);
+        if bound[position].replace(value).is_some() {
             let name = function.parameters[position].name;
             let message = format!("argument \"{name}\" of {} is given twice", function.name);
             return Err(Error::new(ErrorKind::SyntaxError, message));
@@ -108,6 +110,24 @@ fn position(function: &Function, name: &str) -> Result<usize> {
     let message = format!("function {} has no argument \"{name}\"{near}", function.name);
     let names: Vec<&str> = function.parameters.iter().map(|p| p.name).collect();
     Err(Error::new(ErrorKind::UndefinedObject, message).with_hint(format!("It takes {}.", names.join(", "))))
+}
+
+/// A parameter of the statement has the type of the argument that it stands for.
+fn typed(value: Expr, kind: Kind) -> Expr {
+    if placeholder(&value).is_none() {
+        return value;
+    }
+    let list = |element| SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));
+    let target = match kind {
+        Kind::Text => SqlType::Text,
+        Kind::Integer => SqlType::BigInt(None),
+        Kind::Float => SqlType::DoublePrecision,
+        Kind::Boolean => SqlType::Boolean,
+        Kind::Texts => list(SqlType::Text),
+        Kind::Integers => list(SqlType::BigInt(None)),
+        Kind::Vector => list(SqlType::Real),
+    };
+    cast(value, target)
 }
 
 fn null() -> Expr {

@@ -52,7 +52,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
             .collect::<Result<Vec<_>>>()?;
         let input = LogicalPlan::clone(&projection.input);
         return match sink_sort(keys, fetch, input)? {
-            Some(sunk) => over_input(plan, |_| Ok(sunk)).map(Some),
+            Some(sunk) => over_input(plan, |_| Ok(sunk.clone())).map(Some),
             None => Ok(None),
         };
     }
@@ -66,7 +66,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
         }
         let input = node.input.clone();
         return match sink_sort(keys, fetch, input)? {
-            Some(sunk) => over_input(plan, |_| Ok(sunk)).map(Some),
+            Some(sunk) => over_input(plan, |_| Ok(sunk.clone())).map(Some),
             None => Ok(None),
         };
     }

@@ -133,7 +133,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         let input = self.input.schema();
         let width = input.fields().len();
         let mut needed: BTreeSet<usize> = output_columns.iter().copied().filter(|i| *i < width).collect();
-        for expr in self.expressions() {
+        for expr in UserDefinedLogicalNodeCore::expressions(self) {
             needed.extend(expr.column_refs().into_iter().filter_map(|column| input.maybe_index_of_column(column)));
         }
         Some(vec![needed.into_iter().collect()])

@@ -1,0 +1,27 @@
+//! `grid_statistics`: counters of the weight store.
+
+use hyprstream_engine::{StatisticRow, Result};
+
+use super::columns::{Column, double, text};
+use super::source::{Context, Rows, Source};
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct GridStatistics;
+
+impl Source for GridStatistics {
+    type Row = StatisticRow;
+
+    const NAME: &'static str = "grid_statistics";
+
+    fn columns() -> Vec<Column<StatisticRow>> {
+        vec![
+            text("name", |r: &StatisticRow| Some(&r.name)),
+            double("value", |r: &StatisticRow| Some(r.value)),
+        ]
+    }
+
+    fn rows(context: &Context) -> Result<Rows<StatisticRow>> {
+        Ok(Box::new(context.engine.grid_statistics()?.into_iter().map(Ok)))
+    }
+}

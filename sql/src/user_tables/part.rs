@@ -1,0 +1,58 @@
+//! Files of a table, kept as long as someone reads them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One file of a table. When the table no longer has it, it goes with its last reader.
+#[derive(Debug)]
+pub(crate) struct Part {
+    path: PathBuf,
+    is_obsolete: AtomicBool,
+}
+
+impl Part {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, is_obsolete: AtomicBool::new(false) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The table has it.
+    pub(super) fn keep(&self) {
+        self.is_obsolete.store(false, Ordering::Release);
+    }
+
+    /// The table no longer has it.
+    pub(super) fn retire(&self) {
+        self.is_obsolete.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.is_obsolete.load(Ordering::Acquire)
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a part that no table has could not be removed");
+        }
+    }
+}
+
+/// What one statement reads: held until its rows are done.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    parts: Mutex<Vec<Arc<Part>>>,
+}
+
+impl Pins {
+    pub(super) fn hold(&self, parts: &[Arc<Part>]) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(parts.iter().cloned());
+    }
+}
