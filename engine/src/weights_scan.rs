@@ -89,6 +89,7 @@ impl WeightScan {
                 batch.rows.push(row as u32);
                 batch.cols.push(col as u32);
                 batch.values.push(value);
+                Ok(())
             })?;
         }
         self.next_row = end;
