@@ -1,2 +1,7 @@
 //! The hyprstream program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hyprstream::run()
+}

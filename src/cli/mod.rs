@@ -1,0 +1,298 @@
+//! The command line.
+
+mod adapter;
+mod chat;
+mod completions;
+mod config;
+mod model;
+mod serve;
+mod sql;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use hyprstream_engine::EngineOptions;
+
+use crate::client::{Client, ClientError, Receiver};
+use crate::config::{Config, ConfigError, Environment, Loaded};
+use crate::output;
+
+/// A database for language models that learn: generate, embed and train in SQL.
+#[derive(Debug, Parser)]
+#[command(name = "hyprstream", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Where models, tables, adapters and trajectories are kept
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets any option of `hyprstream config show`
+    #[arg(long = "set", global = true, value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve Postgres and FlightSQL clients
+    Serve(serve::ServeArguments),
+    /// Run SQL: interactively, from the command line or from a file
+    Sql(sql::SqlArguments),
+    /// Talk to a model
+    Chat(chat::ChatArguments),
+    /// Look after models
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Look after adapters
+    #[command(subcommand)]
+    Adapter(adapter::AdapterCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArguments),
+}
+
+/// How the program ends, with psql's exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Success = 0,
+    /// A mistake in the call, or an error that nothing can follow.
+    Fatal = 1,
+    /// The data directory or its server could not be reached.
+    Connection = 2,
+    /// A statement of a script failed.
+    Script = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    run_with(std::env::args_os()).into()
+}
+
+fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed output is all that could go wrong, and then there is nowhere to say it.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Fatal
+            } else {
+                Exit::Success
+            };
+        }
+    };
+    if let Command::Completions(arguments) = &cli.command {
+        return completions::run(arguments);
+    }
+    match load(&cli) {
+        Ok(loaded) => dispatch(cli.command, &loaded),
+        Err(error) => fail(&error),
+    }
+}
+
+fn load(cli: &Cli) -> Result<Loaded, ConfigError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut flags = Vec::new();
+    for setting in &cli.global.settings {
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| ConfigError(format!("--set {setting} is not of the form NAME=VALUE")))?;
+        flags.push((name.to_string(), value.to_string()));
+    }
+    if let Some(directory) = &cli.global.data_dir {
+        flags.push(("data_dir".into(), directory.display().to_string()));
+    }
+    if let Command::Serve(arguments) = &cli.command {
+        flags.extend(arguments.flags());
+    }
+    let file = read_file(cli.global.config.clone(), &environment)?;
+    Loaded::try_new(&flags, &environment, file)
+}
+
+fn read_file(
+    given: Option<PathBuf>,
+    environment: &dyn Environment,
+) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let Some(path) = crate::config::file_path(given, environment) else {
+        return Ok(None);
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) => Err(ConfigError(format!(
+            "cannot read the configuration file {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn dispatch(command: Command, loaded: &Loaded) -> Exit {
+    start_logging(&loaded.config);
+    // Planning and encoding run on these threads, so one long statement must not hold up all others.
+    let threads = std::thread::available_parallelism().map_or(4, |count| count.get().max(4));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&ConfigError(format!("cannot start threads: {error}"))),
+    };
+    let config = &loaded.config;
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Serve(_) => serve::run(config).await,
+            Command::Sql(arguments) => sql::run(config, arguments).await,
+            Command::Chat(arguments) => chat::run(config, arguments).await,
+            Command::Model(command) => model::run(config, command).await,
+            Command::Adapter(command) => adapter::run(config, command).await,
+            Command::Config(command) => config::run(loaded, &command),
+            Command::Completions(arguments) => completions::run(&arguments),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    exit
+}
+
+fn start_logging(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log).unwrap_or_else(|error| {
+        eprintln!("WARNING:  option log is not understood ({error}); logging warnings only");
+        tracing_subscriber::EnvFilter::new("warn")
+    });
+    // A second call within one process is a test; the first subscriber stays.
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .try_init(),
+    );
+}
+
+/// Prints what went wrong before anything ran.
+fn fail(error: &dyn std::fmt::Display) -> Exit {
+    eprintln!("hyprstream: {error}");
+    Exit::Fatal
+}
+
+/// How the engine is opened under this configuration.
+pub(crate) fn engine_options(config: &Config) -> EngineOptions {
+    EngineOptions {
+        default_model: config.default_model.clone(),
+        threads: config.threads,
+        training_threads: config.threads,
+        ..EngineOptions::new(&config.data_dir)
+    }
+}
+
+/// The password in the configured file, checked to be one that every client encodes alike.
+pub(crate) fn password(config: &Config) -> Result<Option<String>, ClientError> {
+    let Some(path) = &config.password_file else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ClientError::Connection(format!(
+            "cannot read the password file {}: {error}",
+            path.display()
+        ))
+    })?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty()
+        || !password
+            .chars()
+            .all(|letter| letter.is_ascii_graphic() || letter == ' ')
+    {
+        return Err(ClientError::Connection(format!(
+            "the password file {} must hold one line of printable ASCII characters",
+            path.display()
+        )));
+    }
+    Ok(Some(password.to_owned()))
+}
+
+/// Runs `text` in a fresh session, prints what comes of it and says how the program ends.
+async fn run_statements(config: &Config, text: &str, receiver: &mut dyn Receiver) -> Exit {
+    let mut client = match Client::open(config).await {
+        Ok(client) => client,
+        Err(error) => return report(&error, text),
+    };
+    let result = client.run(text, receiver, &mut interrupt()).await;
+    let closed = client.close().await;
+    match result.and(closed) {
+        Ok(()) => Exit::Success,
+        Err(error) => report(&error, text),
+    }
+}
+
+/// Completes at Ctrl-C.
+pub(crate) fn interrupt() -> impl Future<Output = ()> + Unpin + Send {
+    Box::pin(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// Prints an error and says how the program ends with it.
+pub(crate) fn report(error: &ClientError, text: &str) -> Exit {
+    match error {
+        ClientError::Statement(error) => {
+            output::print_error(error, text);
+            Exit::Fatal
+        }
+        ClientError::Connection(message) => {
+            eprintln!("hyprstream: {message}");
+            Exit::Connection
+        }
+        // Whoever read the output has seen enough, as in `hyprstream sql … | head`.
+        ClientError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
+        ClientError::Output(_) => fail(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_data_directory_is_taken_before_and_after_the_command() {
+        for line in ["hyprstream --data-dir /d sql", "hyprstream sql --data-dir /d"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(load(&cli).unwrap().config.data_dir, PathBuf::from("/d"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_call_is_fatal_and_help_is_not() {
+        let arguments = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(run_with(arguments("hyprstream serv")), Exit::Fatal);
+        assert_eq!(
+            run_with(arguments("hyprstream --set pg=x config show")),
+            Exit::Fatal
+        );
+        assert_eq!(run_with(arguments("hyprstream sql --help")), Exit::Success);
+    }
+}

@@ -1,0 +1,189 @@
+//! `hyprstream serve`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use hyprstream_engine::{EmbedRequest, Engine};
+use hyprstream_sql::{Database, DatabaseOptions};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, engine_options, fail, password};
+use crate::client::announcement;
+use crate::config::{Config, Door};
+use crate::flight::{FlightListener, FlightOptions};
+use crate::pg::{PgListener, PgOptions};
+use crate::stopping::StopSwitch;
+
+/// How long connections may take to close once their statements are cancelled.
+const CLOSING_LIMIT: Duration = Duration::from_secs(3);
+
+/// Where to listen.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The address for Postgres clients [default: 127.0.0.1:5433]; `off` closes this door
+    #[arg(long, value_name = "ADDR")]
+    pg: Option<String>,
+    /// The address for FlightSQL clients [default: 127.0.0.1:50051]; `off` closes this door
+    #[arg(long, value_name = "ADDR")]
+    flight: Option<String>,
+    /// A file with the password that clients need beyond loopback
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<String>,
+}
+
+impl ServeArguments {
+    pub(super) fn flags(&self) -> Vec<(String, String)> {
+        let given = [
+            ("pg", &self.pg),
+            ("flight", &self.flight),
+            ("password_file", &self.password_file),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.clone()?)))
+            .collect()
+    }
+}
+
+pub(super) async fn run(config: &Config) -> Exit {
+    match serve(config).await {
+        Ok(exit) => exit,
+        Err(message) => fail(&message),
+    }
+}
+
+async fn serve(config: &Config) -> Result<Exit, String> {
+    let password = password(config).map_err(|error| error.to_string())?;
+    let pg = bind(&config.pg, "Postgres", password.is_some()).await?;
+    let flight = bind(&config.flight, "FlightSQL", false).await?;
+    let engine = Engine::open(engine_options(config)).map_err(|error| error.to_string())?;
+    let database =
+        Database::try_new(engine.clone(), DatabaseOptions::default()).map_err(|error| error.to_string())?;
+    let (pg_address, flight_address) = (address(pg.as_ref())?, address(flight.as_ref())?);
+    engine
+        .announce(&announcement(pg_address, flight_address))
+        .map_err(|error| error.to_string())?;
+    announce("Postgres", pg_address)?;
+    announce("FlightSQL", flight_address)?;
+
+    let (switch, stopping) = StopSwitch::new();
+    let mut doors = tokio::task::JoinSet::new();
+    if let Some((listener, loopback)) = pg {
+        let options = PgOptions {
+            password: if loopback { None } else { password },
+            max_connections: config.max_connections,
+            max_message_bytes: config.max_message_bytes,
+        };
+        doors.spawn(PgListener::new(listener, options).serve(database.clone(), stopping.clone()));
+    }
+    if let Some((listener, _)) = flight {
+        let options = FlightOptions {
+            max_connections: config.max_connections,
+            max_message_bytes: config.max_message_bytes,
+        };
+        doors.spawn(FlightListener::new(listener, options).serve(database.clone(), stopping.clone()));
+    }
+    warm_up(&engine);
+    drop(database);
+
+    wait_for_signal().await?;
+    tracing::info!(
+        "stopping: running statements have {} s to finish",
+        config.stop_timeout_seconds
+    );
+    switch.drain();
+    let mut closed = async || while doors.join_next().await.is_some() {};
+    let grace = Duration::from_secs(config.stop_timeout_seconds);
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(grace, closed()) => drained.is_ok(),
+        // Whoever asks a second time does not want to wait.
+        again = wait_for_signal() => {
+            again?;
+            false
+        }
+    };
+    if !drained {
+        switch.force();
+        if tokio::time::timeout(CLOSING_LIMIT, closed()).await.is_err() {
+            tracing::warn!("some clients did not take their last message");
+        }
+    }
+    engine.close().map_err(|error| error.to_string())?;
+    Ok(Exit::Success)
+}
+
+/// Binds a door; the flag says whether only this machine can reach it.
+async fn bind(
+    door: &Door,
+    clients: &str,
+    authenticated: bool,
+) -> Result<Option<(TcpListener, bool)>, String> {
+    let Door::On(address) = door else {
+        return Ok(None);
+    };
+    let cannot = |error: std::io::Error| format!("cannot listen for {clients} clients on {address}: {error}");
+    let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(cannot)?.collect();
+    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
+    if !loopback && !authenticated {
+        return Err(match clients {
+            "Postgres" => format!(
+                "refusing to listen on {address}, which other machines can reach, without authentication; \
+                 name a file with a password in --password-file, or listen on 127.0.0.1"
+            ),
+            _ => format!(
+                "refusing to listen for {clients} clients on {address}, which other machines can reach: this \
+                 door has neither authentication nor TLS in this version; listen on 127.0.0.1, or turn it off"
+            ),
+        });
+    }
+    let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot)?;
+    Ok(Some((listener, loopback)))
+}
+
+fn address(door: Option<&(TcpListener, bool)>) -> Result<Option<SocketAddr>, String> {
+    door.map(|(listener, _)| listener.local_addr())
+        .transpose()
+        .map_err(|error| error.to_string())
+}
+
+/// Says on stdout where a door is, for people and for scripts that start a server on port 0.
+fn announce(clients: &str, address: Option<SocketAddr>) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    let written = match address {
+        Some(address) => writeln!(out, "listening for {clients} clients on {address}"),
+        None => writeln!(out, "not listening for {clients} clients"),
+    };
+    written
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("cannot write to stdout: {error}"))
+}
+
+/// Loads the default model in the background, so that the first statement need not wait for it.
+fn warm_up(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        let request = EmbedRequest {
+            texts: vec!["hyprstream".into()],
+            model: None,
+            dimensions: None,
+        };
+        if let Err(error) = engine.embed(request).await {
+            tracing::warn!("the default model is not ready: {error}");
+        }
+    });
+}
+
+async fn wait_for_signal() -> Result<(), String> {
+    let cannot = |error: std::io::Error| format!("cannot wait for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Configuration: every option is one field below, with its documentation and its default.
+//!
+//! A value comes from the first of: a flag, the environment (`HYPRSTREAM_` and the option's name), the TOML
+//! file, the default.
+
+mod layers;
+mod values;
+
+use std::path::PathBuf;
+
+pub use self::layers::{Environment, Loaded, Source};
+pub(crate) use self::layers::{file_path, xdg_directory};
+pub use self::values::Door;
+use self::values::Value;
+
+/// What the documentation of an option is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionInfo {
+    /// The option's name in the file; the flag has dashes, the variable capitals.
+    pub name: &'static str,
+    /// Its documentation.
+    pub doc: &'static str,
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)+) => {
+        /// The program's configuration.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Config { $($(#[doc = $doc])+ pub $name: $type,)+ }
+
+        /// Every option, in the order in which it is documented.
+        pub const OPTIONS: &[OptionInfo] =
+            &[$(OptionInfo { name: stringify!($name), doc: concat!($($doc),+) }),+];
+
+        impl Config {
+            fn defaults(environment: &dyn Environment) -> Self {
+                Self { $($name: $default(environment),)+ }
+            }
+
+            fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+                match name {
+                    $(stringify!($name) => self.$name = Value::parse(text)?,)+
+                    _ => return Err("no such option".into()),
+                }
+                Ok(())
+            }
+
+            /// The value of the option `name`, as it would be written in the environment.
+            pub fn show(&self, name: &str) -> String {
+                match name {
+                    $(stringify!($name) => self.$name.show(),)+
+                    _ => String::new(),
+                }
+            }
+        }
+    };
+}
+
+options! {
+    /// Where models, tables, adapters and trajectories are kept.
+    data_dir: PathBuf = layers::default_data_dir;
+    /// The address that Postgres clients connect to; `off` closes this door, port 0 picks a free port.
+    pg: Door = |_: &dyn Environment| Door::On("127.0.0.1:5433".into());
+    /// The address that Arrow FlightSQL clients connect to; `off` closes this door, port 0 picks a free port.
+    flight: Door = |_: &dyn Environment| Door::On("127.0.0.1:50051".into());
+    /// A file with the password of the user `hyprstream`. Needed to listen beyond loopback, where clients
+    /// then authenticate by SCRAM-SHA-256; on loopback no password is asked for.
+    password_file: Option<PathBuf> = |_: &dyn Environment| None;
+    /// The model that answers when a statement names none.
+    default_model: Option<String> = |_: &dyn Environment| None;
+    /// How many threads decode and train; by default one a core.
+    threads: Option<usize> = |_: &dyn Environment| None;
+    /// How many clients each door serves at once.
+    max_connections: usize = |_: &dyn Environment| 1000;
+    /// The longest message accepted from a client.
+    max_message_bytes: usize = |_: &dyn Environment| 64 << 20;
+    /// How long running statements may go on after a request to stop, before they are cancelled.
+    stop_timeout_seconds: u64 = |_: &dyn Environment| 5;
+    /// What is logged to stderr, in the syntax of `RUST_LOG`.
+    log: String = |_: &dyn Environment| "warn,hyprstream=info".into();
+}
+
+/// A configuration that cannot be used, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);

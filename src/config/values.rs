@@ -1,0 +1,107 @@
+//! How option values are written and read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Whether and where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// The server does not listen.
+    Off,
+    /// The server listens at this `HOST:PORT`.
+    On(String),
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::On(address) => address,
+        })
+    }
+}
+
+/// A type that an option can have.
+pub(super) trait Value: Sized {
+    /// Reads the value, or says what it should look like.
+    fn parse(text: &str) -> Result<Self, String>;
+    /// The value as it would be read again.
+    fn show(&self) -> String;
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.into())
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Value for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            Err("a path is expected".into())
+        } else {
+            Ok(text.into())
+        }
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Value for Door {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let port = text
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty())
+            .map(|(_, port)| port.parse::<u16>());
+        match port {
+            Some(Ok(_)) => Ok(Self::On(text.into())),
+            _ => Err("`off` or HOST:PORT is expected, such as 127.0.0.1:5433".into()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+macro_rules! positive_number {
+    ($($type:ty),+) => {$(
+        impl Value for $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                match text.parse() {
+                    Ok(0) | Err(_) => Err("a whole number above 0 is expected".into()),
+                    Ok(number) => Ok(number),
+                }
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
+}
+
+positive_number!(usize, u64);
+
+impl<T: Value> Value for Option<T> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            T::parse(text).map(Some)
+        }
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map(T::show).unwrap_or_default()
+    }
+}

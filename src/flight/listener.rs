@@ -1,0 +1,75 @@
+//! Accepting FlightSQL clients.
+
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::StreamExt;
+use hyprstream_sql::Database;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::wrappers::TcpListenerStream;
+
+use super::counted::CountedStream;
+use super::service::HyprstreamFlight;
+use crate::stopping::Stopping;
+
+/// How the door is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct FlightOptions {
+    pub max_connections: usize,
+    pub max_message_bytes: usize,
+}
+
+/// A bound socket that clients can already reach.
+#[derive(Debug)]
+pub(crate) struct FlightListener {
+    listener: TcpListener,
+    options: FlightOptions,
+}
+
+impl FlightListener {
+    pub(crate) fn new(listener: TcpListener, options: FlightOptions) -> Self {
+        Self { listener, options }
+    }
+
+    /// Serves clients until the server stops and their calls have ended.
+    pub(crate) async fn serve(self, database: Arc<Database>, mut stopping: Stopping) {
+        let service = FlightServiceServer::new(HyprstreamFlight::new(database, stopping.clone()))
+            .max_decoding_message_size(self.options.max_message_bytes)
+            .max_encoding_message_size(usize::MAX);
+        let places = Arc::new(Semaphore::new(self.options.max_connections));
+        let incoming = TcpListenerStream::new(self.listener).filter_map(move |accepted| {
+            let place = places.clone().try_acquire_owned();
+            async move { admit(accepted, place.ok()).await.map(Ok::<_, std::io::Error>) }
+        });
+        let served = tonic::transport::Server::builder()
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, async move { stopping.requested().await })
+            .await;
+        if let Err(error) = served {
+            tracing::error!("the FlightSQL door closed: {error}");
+        }
+    }
+}
+
+/// Takes a client in. A client that cannot be taken is its own trouble and not the door's.
+async fn admit(
+    accepted: std::io::Result<TcpStream>,
+    place: Option<OwnedSemaphorePermit>,
+) -> Option<CountedStream> {
+    match (accepted, place) {
+        (Ok(stream), Some(place)) => {
+            drop(stream.set_nodelay(true));
+            Some(CountedStream::new(stream, place))
+        }
+        (Ok(_), None) => {
+            tracing::warn!("turned a FlightSQL client away: the limit is the option max_connections");
+            None
+        }
+        (Err(error), _) => {
+            tracing::warn!("cannot accept a FlightSQL client: {error}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The FlightSQL door.
+//!
+//! GetFlightInfo plans a statement and keeps it under a random handle; DoGet runs it, once, and streams its
+//! batches as they come. Closing the stream drops the work.
+
+mod counted;
+mod errors;
+mod handles;
+mod listener;
+mod metadata;
+mod parameters;
+mod service;
+mod sql_info;
+mod statements;
+
+pub(crate) use self::listener::{FlightListener, FlightOptions};

@@ -1,0 +1,145 @@
+//! A JSON array of objects for each statement that returns rows.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::print_notice;
+use crate::client::{Column, Receiver};
+use crate::pg::errors::Report;
+use crate::pg::parameters::array_items;
+use crate::pg::types::{element_of, oid};
+
+/// Writes each row as it comes.
+pub(crate) struct JsonOutput<W: Write> {
+    out: W,
+    columns: Option<Vec<Column>>,
+    rows: u64,
+}
+
+impl<W: Write> JsonOutput<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self {
+            out,
+            columns: None,
+            rows: 0,
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.columns.take().is_some() {
+            self.out
+                .write_all(if self.rows == 0 { b"]\n" } else { b"\n]\n" })?;
+        }
+        self.out.flush()
+    }
+}
+
+/// What a result's error leaves open is closed, so that the output stays an array.
+impl<W: Write> Drop for JsonOutput<W> {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure here.
+        drop(self.end());
+    }
+}
+
+impl<W: Write> Receiver for JsonOutput<W> {
+    fn columns(&mut self, columns: &[Column]) -> io::Result<()> {
+        self.end()?;
+        self.columns = Some(columns.to_vec());
+        self.rows = 0;
+        self.out.write_all(b"[")
+    }
+
+    fn row(&mut self, values: Vec<Option<String>>) -> io::Result<()> {
+        self.out
+            .write_all(if self.rows == 0 { b"\n{" } else { b",\n{" })?;
+        self.rows += 1;
+        let columns = self.columns.as_deref().unwrap_or_default();
+        for (index, (column, text)) in columns.iter().zip(values).enumerate() {
+            if index > 0 {
+                self.out.write_all(b",")?;
+            }
+            let value = text.map_or(Value::Null, |text| value(text, column.oid));
+            write!(self.out, "{}:{value}", Value::from(column.name.as_str()))?;
+        }
+        self.out.write_all(b"}")
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn complete(&mut self, _tag: &str) -> io::Result<()> {
+        self.end()
+    }
+
+    fn notice(&mut self, notice: &Report) -> io::Result<()> {
+        print_notice(notice)
+    }
+}
+
+/// A value from its text; what JSON has no notation for (NaN, dates) stays a string.
+fn value(text: String, type_oid: u32) -> Value {
+    match type_oid {
+        oid::BOOL => Value::from(text == "t"),
+        oid::INT2
+        | oid::INT4
+        | oid::INT8
+        | oid::OID
+        | oid::FLOAT4
+        | oid::FLOAT8
+        | oid::NUMERIC
+        | oid::JSON => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        array => match element_of(array).zip(array_items(&text)) {
+            Some((element, items)) => items
+                .into_iter()
+                .map(|item| item.map_or(Value::Null, |item| value(item, element)))
+                .collect(),
+            None => Value::String(text),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_types() {
+        let column = |name: &str, oid| Column {
+            name: name.into(),
+            oid,
+        };
+        let mut json = JsonOutput::new(Vec::new());
+        json.columns(&[
+            column("n", oid::INT4),
+            column("t", oid::TEXT),
+            column("e", 1021),
+            column("j", oid::JSON),
+        ])
+        .unwrap();
+        json.row(vec![
+            Some("7".into()),
+            Some("7".into()),
+            Some("{0.5,NULL}".into()),
+            Some("{\"a\":1}".into()),
+        ])
+        .unwrap();
+        json.row(vec![None; 4]).unwrap();
+        json.complete("SELECT 2").unwrap();
+        let text = String::from_utf8(std::mem::take(&mut json.out)).unwrap();
+        assert_eq!(
+            text,
+            "[\n{\"n\":7,\"t\":\"7\",\"e\":[0.5,null],\"j\":{\"a\":1}},\n{\"n\":null,\"t\":null,\"e\":null,\"j\":null}\n]\n"
+        );
+    }
+
+    #[test]
+    fn no_rows_are_an_empty_array() {
+        let mut json = JsonOutput::new(Vec::new());
+        json.columns(&[]).unwrap();
+        json.complete("SELECT 0").unwrap();
+        assert_eq!(json.out, b"[]\n");
+    }
+}

@@ -1,0 +1,142 @@
+//! Cancel requests: who may stop which connection's statement.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
+
+/// The switch that stops a connection's running statement.
+#[derive(Debug, Default)]
+pub(crate) struct CancelSwitch {
+    running: AtomicBool,
+    cancelled: AtomicBool,
+    changed: Notify,
+}
+
+impl CancelSwitch {
+    /// Arms the switch for a statement; a request that came earlier concerned an earlier one.
+    pub(crate) fn arm(&self) {
+        self.cancelled.store(false, Ordering::SeqCst);
+        self.running.store(true, Ordering::SeqCst);
+    }
+
+    /// The statement is over.
+    pub(crate) fn disarm(&self) {
+        self.running.store(false, Ordering::SeqCst);
+    }
+
+    /// Stops the running statement; without one nothing happens, as in Postgres.
+    pub(crate) fn cancel(&self) {
+        if self.running.load(Ordering::SeqCst) {
+            self.cancelled.store(true, Ordering::SeqCst);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Completes once the running statement is cancelled.
+    pub(crate) async fn cancelled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.cancelled.load(Ordering::SeqCst) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// All open connections, by the process id that each was given.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    next_process: AtomicU32,
+    open: Mutex<HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>>,
+}
+
+/// A connection's entry, removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    connections: Arc<Connections>,
+    pub process: u32,
+    pub secret: [u8; 4],
+    pub switch: Arc<CancelSwitch>,
+}
+
+impl Connections {
+    /// Enters a new connection.
+    pub(crate) fn register(self: &Arc<Self>) -> Registration {
+        let process = self.next_process.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let secret: [u8; 4] = rand::random();
+        let switch = Arc::new(CancelSwitch::default());
+        self.lock().insert(process, (secret, Arc::downgrade(&switch)));
+        Registration {
+            connections: self.clone(),
+            process,
+            secret,
+            switch,
+        }
+    }
+
+    /// Serves a cancel request; a wrong secret is ignored without a word, as the protocol asks.
+    pub(crate) fn cancel(&self, process: u32, secret: &[u8]) {
+        let switch = match self.lock().get(&process) {
+            Some((expected, switch)) if bool::from(expected[..].ct_eq(secret)) => switch.upgrade(),
+            _ => None,
+        };
+        if let Some(switch) = switch {
+            switch.cancel();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.connections.lock().remove(&self.process);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_cancelled(switch: &CancelSwitch) -> bool {
+        switch.cancelled.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn only_the_right_secret_stops_a_running_statement() {
+        let connections = Arc::new(Connections::default());
+        let registration = connections.register();
+        registration.switch.arm();
+        let mut wrong = registration.secret;
+        wrong[0] ^= 1;
+        connections.cancel(registration.process, &wrong);
+        connections.cancel(registration.process, &registration.secret[..3]);
+        assert!(!is_cancelled(&registration.switch));
+        connections.cancel(registration.process, &registration.secret);
+        assert!(is_cancelled(&registration.switch));
+    }
+
+    #[test]
+    fn a_request_between_statements_does_not_stop_the_next_one() {
+        let connections = Arc::new(Connections::default());
+        let registration = connections.register();
+        registration.switch.arm();
+        registration.switch.disarm();
+        connections.cancel(registration.process, &registration.secret);
+        registration.switch.arm();
+        assert!(!is_cancelled(&registration.switch));
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_no_entry() {
+        let connections = Arc::new(Connections::default());
+        drop(connections.register());
+        assert!(connections.lock().is_empty());
+    }
+}

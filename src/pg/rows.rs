@@ -1,0 +1,178 @@
+//! Rows on their way to a client, sent as they come.
+
+use bytes::{BufMut, BytesMut};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use hyprstream_sql::{Outcome, Statement};
+
+use super::connection::Connection;
+use super::encode::{self, Column};
+use super::errors::{Failure, Report};
+use super::messages::Format;
+use super::replies;
+use super::types::{self, ColumnType};
+
+/// A result's columns and the stream that its rows come from. Dropping it cancels the work.
+pub(crate) struct Rows {
+    tag: String,
+    columns: Vec<(String, ColumnType, Format)>,
+    stream: SendableRecordBatchStream,
+    batch: Batch,
+    sent: u64,
+}
+
+/// What is left to send of the last batch.
+#[derive(Default)]
+struct Batch {
+    columns: Vec<Column>,
+    next: usize,
+    end: usize,
+}
+
+/// Whether a result has more rows than were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Complete,
+    Suspended,
+}
+
+impl Rows {
+    /// A result whose column `n` is sent in `format(n)`.
+    pub(crate) fn new(
+        tag: String,
+        schema: &Schema,
+        stream: SendableRecordBatchStream,
+        format: impl Fn(usize) -> Format,
+    ) -> Self {
+        Self {
+            tag,
+            columns: describe(schema, format),
+            stream,
+            batch: Batch::default(),
+            sent: 0,
+        }
+    }
+
+    /// Writes the RowDescription.
+    pub(crate) fn describe(&self, out: &mut BytesMut) {
+        write_description(&self.columns, out);
+    }
+
+    /// The command tag with the rows sent since the last call.
+    pub(crate) fn tag(&mut self) -> String {
+        command_tag(&self.tag, Some(std::mem::take(&mut self.sent)))
+    }
+
+    fn write_row(&mut self, out: &mut BytesMut) {
+        let Self { columns, batch, .. } = self;
+        replies::frame(out, b'D', |out| {
+            out.put_u16(columns.len() as u16);
+            for (column, (_, _, format)) in batch.columns.iter().zip(columns) {
+                column.write(batch.next, *format, out);
+            }
+        });
+        self.batch.next += 1;
+        self.sent += 1;
+    }
+}
+
+impl Connection {
+    /// Starts a statement; what it does until its first row is part of it.
+    pub(super) async fn start(
+        &mut self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+    ) -> Result<Outcome, Failure> {
+        let session = self.session.clone();
+        match self.attend(session.execute(statement, parameters)).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(failure) => {
+                self.session.statement_failed();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends rows until there are no more, or `max_rows` of them where that is not 0.
+    pub(super) async fn send_rows(&mut self, rows: &mut Rows, max_rows: usize) -> Result<Progress, Failure> {
+        let result = self.stream_rows(rows, max_rows).await;
+        if result.is_err() {
+            self.session.statement_failed();
+        }
+        result
+    }
+
+    async fn stream_rows(&mut self, rows: &mut Rows, max_rows: usize) -> Result<Progress, Failure> {
+        let mut left = if max_rows == 0 { usize::MAX } else { max_rows };
+        loop {
+            while rows.batch.next < rows.batch.end {
+                if left == 0 {
+                    return Ok(Progress::Suspended);
+                }
+                rows.write_row(&mut self.output.buffer);
+                left -= 1;
+                self.flush_if_full().await?;
+            }
+            match self.attend(rows.stream.next()).await? {
+                Some(batch) => {
+                    let batch = batch.map_err(|error| self.session.error(&error))?;
+                    let columns =
+                        encode::columns(&batch).map_err(|error| Report::error("0A000", error.to_string()))?;
+                    rows.batch = Batch {
+                        columns,
+                        next: 0,
+                        end: batch.num_rows(),
+                    };
+                }
+                None => {
+                    self.pending_notices();
+                    return Ok(Progress::Complete);
+                }
+            }
+        }
+    }
+}
+
+/// Names, types and formats of a schema's columns.
+pub(crate) fn describe(
+    schema: &Schema,
+    format: impl Fn(usize) -> Format,
+) -> Vec<(String, ColumnType, Format)> {
+    let fields = schema.fields().iter().enumerate();
+    fields
+        .map(|(index, field)| (field.name().clone(), types::column_type(field), format(index)))
+        .collect()
+}
+
+/// Writes a RowDescription.
+pub(crate) fn write_description(columns: &[(String, ColumnType, Format)], out: &mut BytesMut) {
+    replies::row_description(
+        out,
+        columns
+            .iter()
+            .map(|(name, column_type, format)| (name.as_str(), *column_type, *format)),
+    );
+}
+
+/// A command tag as psql prints it: only these carry a count.
+pub(crate) fn command_tag(tag: &str, rows: Option<u64>) -> String {
+    match (tag, rows) {
+        ("SHOW" | "EXPLAIN" | "CALL", _) | (_, None) => tag.to_string(),
+        (tag, Some(rows)) => format!("{tag} {rows}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_count_rows_as_postgres_does() {
+        assert_eq!(command_tag("SELECT", Some(3)), "SELECT 3");
+        assert_eq!(command_tag("INSERT 0", Some(2)), "INSERT 0 2");
+        assert_eq!(command_tag("CALL", Some(9)), "CALL");
+        assert_eq!(command_tag("CREATE TABLE", None), "CREATE TABLE");
+    }
+}

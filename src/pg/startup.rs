@@ -1,0 +1,323 @@
+//! How a connection begins: encryption refused, the user checked, the session opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyprstream_sql::{Database, ErrorKind, Session, SessionOptions};
+
+use super::cancel::Connections;
+use super::connection::Connection;
+use super::errors::Report;
+use super::messages::{Message, Opening, text};
+use super::replies;
+use super::scram::{self, Verifier};
+use super::transport::{Input, Output, ReadError};
+use crate::stopping::Stopping;
+
+/// How long a client may take to authenticate.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The one user and the one database.
+const NAME: &str = "hyprstream";
+
+/// What every connection of a door shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub database: Arc<Database>,
+    pub connections: Arc<Connections>,
+    /// Set where clients must authenticate.
+    pub verifier: Option<Verifier>,
+}
+
+/// Why a connection did not begin.
+enum Refusal {
+    /// The client left, or only wanted something cancelled.
+    Over,
+    /// What to tell the client.
+    Told(Report),
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(_) => Self::Over,
+            ReadError::Malformed(malformed) => Self::Told(Report::fatal("08P01", malformed.to_string())),
+        }
+    }
+}
+
+impl From<std::io::Error> for Refusal {
+    fn from(_: std::io::Error) -> Self {
+        Self::Over
+    }
+}
+
+impl From<Report> for Refusal {
+    fn from(report: Report) -> Self {
+        Self::Told(report)
+    }
+}
+
+/// Begins a connection, or answers why not. A client that is not `admitted` may only cancel statements.
+pub(super) async fn begin(
+    shared: &Shared,
+    mut input: Input,
+    mut output: Output,
+    mut stopping: Stopping,
+    admitted: bool,
+) -> Option<Connection> {
+    let begun = tokio::select! {
+        biased;
+        begun = open(shared, &mut input, &mut output, admitted) => begun,
+        () = tokio::time::sleep(LIMIT) => {
+            Err(Refusal::Told(Report::fatal("57014", "canceling authentication due to timeout")))
+        }
+        () = stopping.requested() => {
+            Err(Refusal::Told(Report::fatal("57P03", "the database system is shutting down")))
+        }
+    };
+    match begun {
+        Ok(session) => {
+            let registration = shared.connections.register();
+            announce(&mut output, &session);
+            replies::backend_key_data(&mut output.buffer, registration.process, registration.secret);
+            Some(Connection::new(input, output, session, registration, stopping))
+        }
+        Err(Refusal::Told(report)) => {
+            replies::error(&mut output.buffer, &report);
+            output.close().await;
+            None
+        }
+        Err(Refusal::Over) => None,
+    }
+}
+
+async fn open(
+    shared: &Shared,
+    input: &mut Input,
+    output: &mut Output,
+    admitted: bool,
+) -> Result<Session, Refusal> {
+    let mut encryption_requests = 0;
+    let (minor_version, parameters) = loop {
+        match input.opening().await?.ok_or(Refusal::Over)? {
+            Opening::Ssl | Opening::Gss if encryption_requests < 2 => {
+                encryption_requests += 1;
+                output.send(b"N").await?;
+            }
+            Opening::Ssl | Opening::Gss => return Err(Refusal::Over),
+            Opening::Cancel { process, secret } => {
+                shared.connections.cancel(process, &secret);
+                return Err(Refusal::Over);
+            }
+            Opening::Startup {
+                minor_version,
+                parameters,
+            } => break (minor_version, parameters),
+        }
+    };
+    if !admitted {
+        let report = Report::fatal("53300", "sorry, too many clients already")
+            .with_hint("the limit is the option max_connections");
+        return Err(report.into());
+    }
+    let unknown: Vec<&str> = parameters
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| name.starts_with("_pq_."))
+        .collect();
+    if minor_version > 0 || !unknown.is_empty() {
+        replies::negotiate_protocol_version(&mut output.buffer, &unknown);
+    }
+    check_names(&parameters)?;
+    if let Some(verifier) = &shared.verifier {
+        authenticate(verifier, input, output).await?;
+    }
+    replies::authentication_ok(&mut output.buffer);
+    session(shared, &parameters)
+}
+
+fn parameter<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
+}
+
+fn check_names(parameters: &[(String, String)]) -> Result<(), Report> {
+    let user = parameter(parameters, "user").unwrap_or_default();
+    let database = parameter(parameters, "database")
+        .filter(|name| !name.is_empty())
+        .unwrap_or(user);
+    let hint = "connect with psql -h HOST -p PORT -U hyprstream hyprstream";
+    if user != NAME {
+        return Err(Report::fatal("28000", format!("role \"{user}\" does not exist")).with_hint(hint));
+    }
+    if database != NAME {
+        let message = format!("database \"{database}\" does not exist");
+        return Err(Report::fatal("3D000", message).with_hint(hint));
+    }
+    if parameter(parameters, "replication")
+        .is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0"))
+    {
+        return Err(Report::fatal(
+            "0A000",
+            "replication connections are not supported",
+        ));
+    }
+    Ok(())
+}
+
+async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Output) -> Result<(), Refusal> {
+    let malformed = || Report::fatal("08P01", "malformed SCRAM message");
+    replies::authentication_sasl(&mut output.buffer, scram::MECHANISM);
+    output.flush().await?;
+    let mut first = password_message(input).await?;
+    if text(&mut first).map_err(|_| malformed())? != scram::MECHANISM {
+        return Err(Report::fatal(
+            "08P01",
+            "client selected an invalid SASL authentication mechanism",
+        )
+        .into());
+    }
+    // The length before the data says nothing that the message's own length does not.
+    let data = first.get(4..).unwrap_or_default();
+    let data = std::str::from_utf8(data).map_err(|_| malformed())?;
+    let (exchange, reply) = scram::first(verifier, data).map_err(|reason| Report::fatal("08P01", reason))?;
+    replies::authentication_sasl_continue(&mut output.buffer, &reply);
+    output.flush().await?;
+    let last = password_message(input).await?;
+    let last = std::str::from_utf8(&last).map_err(|_| malformed())?;
+    let signature = exchange.finish(verifier, last).ok_or_else(|| {
+        Report::fatal(
+            "28P01",
+            format!("password authentication failed for user \"{NAME}\""),
+        )
+    })?;
+    replies::authentication_sasl_final(&mut output.buffer, &signature);
+    Ok(())
+}
+
+async fn password_message(input: &mut Input) -> Result<bytes::Bytes, Refusal> {
+    match input.short_message().await?.ok_or(Refusal::Over)? {
+        Message::Password(data) => Ok(data),
+        _ => Err(Report::fatal("08P01", "expected SASL response").into()),
+    }
+}
+
+/// Opens the session with the settings that the client asks for.
+fn session(shared: &Shared, parameters: &[(String, String)]) -> Result<Session, Refusal> {
+    let options = SessionOptions {
+        user: NAME.into(),
+        application_name: parameter(parameters, "application_name")
+            .unwrap_or_default()
+            .into(),
+    };
+    let session = shared.database.session(options).map_err(fatal)?;
+    let named = parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    let listed = command_line_settings(parameter(parameters, "options").unwrap_or_default());
+    let settings = named.chain(listed).filter(|(name, _)| {
+        !matches!(
+            name.as_str(),
+            "user" | "database" | "options" | "replication" | "application_name"
+        ) && !name.starts_with("_pq_.")
+    });
+    for (name, value) in settings {
+        match session.set(&name, &value) {
+            // Drivers set what their own Postgres knows; only a value that is wrong for us is a mistake.
+            Err(error) if error.kind() != ErrorKind::UndefinedObject => return Err(fatal(error)),
+            _ => {}
+        }
+    }
+    Ok(session)
+}
+
+fn fatal(error: hyprstream_sql::Error) -> Refusal {
+    Refusal::Told(Report {
+        severity: "FATAL",
+        ..Report::from(error)
+    })
+}
+
+/// The settings in a libpq `options` string: `-c name=value` and `--name=value`.
+fn command_line_settings(options: &str) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    let mut words = options.split_whitespace();
+    while let Some(word) = words.next() {
+        let assignment = match word.strip_prefix("--") {
+            Some(assignment) => Some(assignment),
+            None => match word.strip_prefix("-c") {
+                Some("") => words.next(),
+                assignment => assignment,
+            },
+        };
+        if let Some((name, value)) = assignment.and_then(|assignment| assignment.split_once('=')) {
+            settings.push((name.replace('-', "_"), value.to_string()));
+        }
+    }
+    settings
+}
+
+/// Writes the parameters that drivers read without asking.
+fn announce(output: &mut Output, session: &Session) {
+    let fixed = [
+        ("server_version", "15.0"),
+        ("server_encoding", "UTF8"),
+        ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"),
+        ("IntervalStyle", "postgres"),
+        ("TimeZone", "UTC"),
+        ("integer_datetimes", "on"),
+        ("standard_conforming_strings", "on"),
+        ("is_superuser", "on"),
+        ("session_authorization", NAME),
+        ("default_transaction_read_only", "off"),
+        ("in_hot_standby", "off"),
+    ];
+    for (name, value) in fixed {
+        replies::parameter_status(&mut output.buffer, name, value);
+    }
+    if let Ok(name) = session.setting("application_name") {
+        replies::parameter_status(&mut output.buffer, "application_name", &name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(user: &str, database: Option<&str>) -> Result<(), Report> {
+        let mut parameters = vec![("user".to_string(), user.to_string())];
+        parameters.extend(database.map(|name| ("database".to_string(), name.to_string())));
+        check_names(&parameters)
+    }
+
+    #[test]
+    fn an_unknown_user_or_database_is_told_how_to_connect() {
+        assert!(names("hyprstream", None).is_ok());
+        assert!(names("hyprstream", Some("hyprstream")).is_ok());
+        let role = names("root", Some("hyprstream")).unwrap_err();
+        assert_eq!((role.severity, role.sqlstate), ("FATAL", "28000"));
+        assert!(role.hint.unwrap().contains("-U hyprstream"));
+        assert_eq!(
+            names("hyprstream", Some("postgres")).unwrap_err().sqlstate,
+            "3D000"
+        );
+    }
+
+    #[test]
+    fn settings_are_read_from_the_options_of_libpq() {
+        let settings = command_line_settings("-c statement_timeout=5s  --search-path=public -cwork_mem=1 -x");
+        let expected = [
+            ("statement_timeout", "5s"),
+            ("search_path", "public"),
+            ("work_mem", "1"),
+        ];
+        assert_eq!(
+            settings,
+            expected.map(|(name, value)| (name.to_string(), value.to_string()))
+        );
+    }
+}
