@@ -44,7 +44,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve Postgres and FlightSQL clients
+    /// Serve Postgres and Flight SQL clients
     Serve(serve::ServeArguments),
     /// Run SQL: interactively, from the command line or from a file
     Sql(sql::SqlArguments),

@@ -27,7 +27,7 @@ pub(super) struct ServeArguments {
     /// The address for Postgres clients [default: 127.0.0.1:5433]; `off` closes this door
     #[arg(long, value_name = "ADDR")]
     pg: Option<String>,
-    /// The address for FlightSQL clients [default: 127.0.0.1:50051]; `off` closes this door
+    /// The address for Flight SQL clients [default: 127.0.0.1:50051]; `off` closes this door
     #[arg(long, value_name = "ADDR")]
     flight: Option<String>,
     /// A file with the password that clients need beyond loopback

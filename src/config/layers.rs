@@ -152,8 +152,8 @@ mod tests {
         }
     }
 
-    fn file(text: &str) -> Option<(PathBuf, String)> {
-        Some(("/etc/h.toml".into(), text.into()))
+    fn with_file(text: &str) -> Result<Loaded, ConfigError> {
+        Loaded::try_new(&[], &environment(&[]), Some(("/etc/h.toml".into(), text.into())))
     }
 
     fn source(loaded: &Loaded, name: &str) -> Source {
@@ -166,7 +166,7 @@ mod tests {
         let variables = environment(&[("HYPRSTREAM_PG", "127.0.0.1:2"), ("HYPRSTREAM_THREADS", "2")]);
         let text = "pg = '127.0.0.1:1'\nthreads = 1\nmax_connections = 7";
         let flags = [("pg".to_string(), "127.0.0.1:3".to_string())];
-        let loaded = Loaded::try_new(&flags, &variables, file(text)).unwrap();
+        let loaded = Loaded::try_new(&flags, &variables, Some(("/etc/h.toml".into(), text.into()))).unwrap();
         assert_eq!(loaded.config.pg, Door::On("127.0.0.1:3".into()));
         assert_eq!(source(&loaded, "pg"), Source::Flag);
         assert_eq!(loaded.config.threads, Some(2));
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_mistake_names_the_option_the_source_and_what_is_expected() {
         let none = environment(&[]);
-        let unknown = Loaded::try_new(&[], &none, file("prot = 'off'")).unwrap_err();
+        let unknown = with_file("prot = 'off'").unwrap_err();
         assert!(unknown.0.contains("`prot` from /etc/h.toml"), "{unknown}");
         let invalid = environment(&[("HYPRSTREAM_THREADS", "0")]);
         let error = Loaded::try_new(&[], &invalid, None).unwrap_err();
@@ -207,12 +207,7 @@ mod tests {
         );
         let no_port = Loaded::try_new(&[("pg".into(), "localhost".into())], &none, None).unwrap_err();
         assert!(no_port.0.contains("HOST:PORT"), "{no_port}");
-        assert!(
-            Loaded::try_new(&[], &none, file("threads = [1]"))
-                .unwrap_err()
-                .0
-                .contains("array")
-        );
+        assert!(with_file("threads = [1]").unwrap_err().0.contains("array"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ options! {
     data_dir: PathBuf = layers::default_data_dir;
     /// The address that Postgres clients connect to; `off` closes this door, port 0 picks a free port.
     pg: Door = |_: &dyn Environment| Door::On("127.0.0.1:5433".into());
-    /// The address that Arrow FlightSQL clients connect to; `off` closes this door, port 0 picks a free port.
+    /// The address that Arrow Flight SQL clients connect to; `off` closes this door, port 0 picks a free port.
     flight: Door = |_: &dyn Environment| Door::On("127.0.0.1:50051".into());
     /// A file with the password of the user `hyprstream`. Needed to listen beyond loopback, where clients
     /// then authenticate by SCRAM-SHA-256; on loopback no password is asked for.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tonic::Status;
 
 /// How long a handle lives without being used.
-const LIFETIME: Duration = Duration::from_secs(600);
+const LIFETIME: Duration = Duration::from_mins(10);
 
 /// How many are kept; further ones are refused until some expire.
 const LIMIT: usize = 100_000;

@@ -1,4 +1,4 @@
-//! Accepting FlightSQL clients.
+//! Accepting Flight SQL clients.
 
 use std::sync::Arc;
 

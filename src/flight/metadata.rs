@@ -1,4 +1,4 @@
-//! Catalogs, schemas, tables and keys, as FlightSQL asks for them.
+//! Catalogs, schemas, tables and keys, as Flight SQL asks for them.
 
 use std::sync::Arc;
 
@@ -27,18 +27,22 @@ struct Table {
 async fn all_tables(session: &Session) -> Result<Vec<Table>, Status> {
     let mut tables = Vec::new();
     for batch in query(session, TABLES).await? {
-        let columns = (0..4)
-            .map(|index| strings(&batch, index))
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let text = |column: usize| columns[column][row].clone();
-            tables.push(Table {
-                catalog: text(0),
-                schema: text(1),
-                name: text(2),
-                kind: if text(3).contains("VIEW") { "VIEW" } else { "TABLE" },
-            });
-        }
+        let [catalogs, schemas, names, kinds] = [
+            strings(&batch, 0)?,
+            strings(&batch, 1)?,
+            strings(&batch, 2)?,
+            strings(&batch, 3)?,
+        ];
+        let rows = catalogs
+            .into_iter()
+            .zip(schemas)
+            .zip(names.into_iter().zip(kinds));
+        tables.extend(rows.map(|((catalog, schema), (name, kind))| Table {
+            catalog,
+            schema,
+            name,
+            kind: if kind.contains("VIEW") { "VIEW" } else { "TABLE" },
+        }));
     }
     Ok(tables)
 }
@@ -55,7 +59,7 @@ fn strings(batch: &RecordBatch, index: usize) -> Result<Vec<String>, Status> {
         .collect())
 }
 
-/// Answers GetCatalogs.
+/// Answers `GetCatalogs`.
 pub(super) async fn catalogs(session: &Session, command: CommandGetCatalogs) -> Answer {
     let mut builder = command.into_builder();
     let mut names: Vec<_> = all_tables(session)
@@ -64,12 +68,14 @@ pub(super) async fn catalogs(session: &Session, command: CommandGetCatalogs) -> 
         .map(|table| table.catalog)
         .collect();
     names.dedup();
-    names.into_iter().for_each(|name| builder.append(name));
+    for name in names {
+        builder.append(name);
+    }
     let schema = builder.schema();
     Ok(batches(schema, vec![builder.build()?]))
 }
 
-/// Answers GetDbSchemas.
+/// Answers `GetDbSchemas`.
 pub(super) async fn schemas(session: &Session, command: CommandGetDbSchemas) -> Answer {
     let mut builder = command.into_builder();
     let tables = all_tables(session).await?;
@@ -78,14 +84,14 @@ pub(super) async fn schemas(session: &Session, command: CommandGetDbSchemas) -> 
         .map(|table| (&table.catalog, &table.schema))
         .collect();
     names.dedup();
-    names
-        .into_iter()
-        .for_each(|(catalog, schema)| builder.append(catalog, schema));
+    for (catalog, schema) in names {
+        builder.append(catalog, schema);
+    }
     let schema = builder.schema();
     Ok(batches(schema, vec![builder.build()?]))
 }
 
-/// Answers GetTables; the tables' columns are looked up only where they are asked for.
+/// Answers `GetTables`; the tables' columns are looked up only where they are asked for.
 pub(super) async fn tables(session: &Session, command: CommandGetTables) -> Answer {
     let mut builder = command.into_builder();
     for table in all_tables(session).await? {
@@ -115,12 +121,12 @@ async fn columns(session: &Session, table: &Table) -> Result<Schema, Status> {
     Ok(prepared.schema.as_ref().clone())
 }
 
-/// Answers GetTableTypes.
+/// Answers `GetTableTypes`.
 pub(super) fn table_types(command: CommandGetTableTypes) -> Answer {
     let mut builder = command.into_builder();
-    ["TABLE", "VIEW"]
-        .into_iter()
-        .for_each(|kind| builder.append(kind));
+    for kind in ["TABLE", "VIEW"] {
+        builder.append(kind);
+    }
     let schema = builder.schema();
     Ok(batches(schema, vec![builder.build()?]))
 }
@@ -130,7 +136,7 @@ pub(super) fn no_rows(schema: SchemaRef) -> Response<FlightStream> {
     batches(schema, Vec::new())
 }
 
-/// The columns of GetPrimaryKeys. Tables have no keys here, so it never has rows.
+/// The columns of `GetPrimaryKeys`. Tables have no keys here, so it never has rows.
 pub(super) fn primary_key_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("catalog_name", DataType::Utf8, true),
@@ -142,7 +148,7 @@ pub(super) fn primary_key_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of GetExportedKeys, GetImportedKeys and GetCrossReference.
+/// The columns of `GetExportedKeys`, `GetImportedKeys` and `GetCrossReference`.
 pub(super) fn foreign_key_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("pk_catalog_name", DataType::Utf8, true),

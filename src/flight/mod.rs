@@ -1,6 +1,6 @@
-//! The FlightSQL door.
+//! The Flight SQL door.
 //!
-//! GetFlightInfo plans a statement and keeps it under a random handle; DoGet runs it, once, and streams its
+//! `GetFlightInfo` plans a statement and keeps it under a random handle; `DoGet` runs it, once, and streams its
 //! batches as they come. Closing the stream drops the work.
 
 mod counted;

@@ -1,4 +1,4 @@
-//! The FlightSQL calls.
+//! The Flight SQL calls.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use crate::stopping::Stopping;
 /// The user that every client is.
 const USER: &str = "hyprstream";
 
-/// What all FlightSQL clients share.
+/// What all Flight SQL clients share.
 pub(super) struct HyprstreamFlight {
     database: Arc<Database>,
     stopping: Stopping,

@@ -13,7 +13,7 @@ use tonic::{Response, Status};
 
 use super::statements::{FlightStream, batches};
 
-/// The facts that GetSqlInfo answers with.
+/// The facts that `GetSqlInfo` answers with.
 pub(super) fn sql_info() -> Result<&'static SqlInfoData, Status> {
     static DATA: OnceLock<Result<SqlInfoData, String>> = OnceLock::new();
     let data = DATA.get_or_init(|| {
@@ -54,7 +54,7 @@ pub(super) fn sql_info() -> Result<&'static SqlInfoData, Status> {
     data.as_ref().map_err(|error| Status::internal(error.clone()))
 }
 
-/// Answers GetSqlInfo.
+/// Answers `GetSqlInfo`.
 pub(super) fn answer(command: CommandGetSqlInfo) -> Result<Response<FlightStream>, Status> {
     let builder = command.into_builder(sql_info()?);
     let schema = builder.schema();
@@ -121,7 +121,7 @@ fn type_info(name: &str, data_type: XdbcDataType) -> XdbcTypeInfo {
     }
 }
 
-/// Answers GetXdbcTypeInfo.
+/// Answers `GetXdbcTypeInfo`.
 pub(super) fn answer_types(command: CommandGetXdbcTypeInfo) -> Result<Response<FlightStream>, Status> {
     let builder = command.into_builder(xdbc_types()?);
     let schema = builder.schema();

@@ -1,4 +1,4 @@
-//! Statements on their way through the FlightSQL door: planned, kept, run, streamed.
+//! Statements on their way through the Flight SQL door: planned, kept, run, streamed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tonic::{Response, Status};
 use super::errors::status;
 use crate::stopping::Stopping;
 
-/// What DoGet answers with.
+/// What `DoGet` answers with.
 pub(super) type FlightStream = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
 /// A planned statement in its session, with the parameters that were bound last.

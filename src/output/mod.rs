@@ -47,20 +47,15 @@ pub(crate) fn print_error(report: &Report, text: &str) {
 }
 
 fn describe_error(report: &Report, text: &str) -> String {
-    let mut shown = format!("{}:  {}\n", report.severity, report.message);
+    let mut shown = vec![format!("{}:  {}\n", report.severity, report.message)];
     let position = report.position.and_then(|position| position.checked_sub(1));
     if let Some((line, number, column)) = position.and_then(|position| locate(text, position)) {
         let label = format!("LINE {number}: ");
-        shown += &format!(
-            "{label}{line}\n{:>width$}\n",
-            "^",
-            width = label.len() + column + 1
-        );
+        let width = label.len() + column + 1;
+        shown.push(format!("{label}{line}\n{:>width$}\n", "^"));
     }
-    if let Some(hint) = &report.hint {
-        shown += &format!("HINT:  {hint}\n");
-    }
-    shown
+    shown.extend(report.hint.as_ref().map(|hint| format!("HINT:  {hint}\n")));
+    shown.concat()
 }
 
 /// The line, its number from 1 and the column from 0 of a character of the text.

@@ -186,17 +186,19 @@ fn write_row(
     let cells: Vec<Vec<&str>> = texts.iter().map(|text| text.split('\n').collect()).collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(1);
     for line in 0..height {
-        let mut written = String::new();
+        let (mut written, empty) = (String::new(), String::new());
         for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
             let text = cell.get(line).copied().unwrap_or_default();
             let space = " ".repeat(width.saturating_sub(text.width()));
             let separator = if index == 0 { "" } else { "|" };
             let end = if line + 1 < cell.len() { '+' } else { ' ' };
-            if is_number(&columns[index]) {
-                written += &format!("{separator} {space}{text}{end}");
+            let (left, right) = if is_number(&columns[index]) {
+                (&space, "")
             } else {
-                written += &format!("{separator} {text}{space}{end}");
-            }
+                (&empty, &*space)
+            };
+            written.extend([separator, " ", left, text, right]);
+            written.push(end);
         }
         writeln!(out, "{}", written.trim_end_matches(' '))?;
     }

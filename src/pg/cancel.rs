@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
@@ -47,11 +47,14 @@ impl CancelSwitch {
     }
 }
 
+/// The secret and the switch of each process id.
+type OpenConnections = HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>;
+
 /// All open connections, by the process id that each was given.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     next_process: AtomicU32,
-    open: Mutex<HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>>,
+    open: Mutex<OpenConnections>,
 }
 
 /// A connection's entry, removed when it is dropped.
@@ -89,7 +92,7 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Ends a query cycle: the error if there was one, then ReadyForQuery.
+    /// Ends a query cycle: the error if there was one, then `ReadyForQuery`.
     async fn finish(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
         match result {
             Ok(()) => {}

@@ -2,7 +2,7 @@
 
 use hyprstream_sql::{Notice, Severity};
 
-/// An ErrorResponse or NoticeResponse before it is encoded.
+/// An `ErrorResponse` or `NoticeResponse` before it is encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub severity: &'static str,

@@ -104,7 +104,7 @@ impl Message {
             b'P' => Self::Parse {
                 name: text(body)?,
                 query: text(body)?,
-                parameter_types: list(body, |body| integer32(body))?,
+                parameter_types: list(body, integer32)?,
             },
             b'B' => Self::Bind(Bind {
                 portal: text(body)?,

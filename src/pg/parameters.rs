@@ -130,10 +130,10 @@ fn read_binary(mut bytes: Bytes, type_oid: u32) -> Result<ScalarValue, String> {
         oid::JSONB => {
             // A version byte stands before the text.
             body.try_get_u8().map_err(short)?;
-            read_utf8(std::mem::take(body))?
+            read_utf8(&std::mem::take(body))?
         }
         array if types::element_of(array).is_some() => read_array(body, array)?,
-        _ => read_utf8(std::mem::take(body))?,
+        _ => read_utf8(&std::mem::take(body))?,
     };
     if body.has_remaining() {
         Err("too many bytes".into())
@@ -142,7 +142,7 @@ fn read_binary(mut bytes: Bytes, type_oid: u32) -> Result<ScalarValue, String> {
     }
 }
 
-fn read_utf8(bytes: Bytes) -> Result<ScalarValue, String> {
+fn read_utf8(bytes: &Bytes) -> Result<ScalarValue, String> {
     String::from_utf8(bytes.to_vec())
         .map(|text| ScalarValue::Utf8(Some(text)))
         .map_err(|_| "invalid byte sequence for encoding \"UTF8\"".into())

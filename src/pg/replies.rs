@@ -6,7 +6,7 @@ use super::errors::Report;
 use super::types::ColumnType;
 use crate::pg::messages::Format;
 
-/// Whether a transaction block is open, as ReadyForQuery says it.
+/// Whether a transaction block is open, as `ReadyForQuery` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TransactionStatus {
     Idle,
@@ -145,12 +145,12 @@ pub(crate) fn row_description<'a>(
     });
 }
 
-/// An ErrorResponse.
+/// An `ErrorResponse`.
 pub(crate) fn error(out: &mut BytesMut, report: &Report) {
     frame(out, b'E', |out| report_fields(out, report));
 }
 
-/// A NoticeResponse.
+/// A `NoticeResponse`.
 pub(crate) fn notice(out: &mut BytesMut, report: &Report) {
     frame(out, b'N', |out| report_fields(out, report));
 }

@@ -55,7 +55,7 @@ impl Rows {
         }
     }
 
-    /// Writes the RowDescription.
+    /// Writes the `RowDescription`.
     pub(crate) fn describe(&self, out: &mut BytesMut) {
         write_description(&self.columns, out);
     }
@@ -115,22 +115,18 @@ impl Connection {
                 left -= 1;
                 self.flush_if_full().await?;
             }
-            match self.attend(rows.stream.next()).await? {
-                Some(batch) => {
-                    let batch = batch.map_err(|error| self.session.error(&error))?;
-                    let columns =
-                        encode::columns(&batch).map_err(|error| Report::error("0A000", error.to_string()))?;
-                    rows.batch = Batch {
-                        columns,
-                        next: 0,
-                        end: batch.num_rows(),
-                    };
-                }
-                None => {
-                    self.pending_notices();
-                    return Ok(Progress::Complete);
-                }
-            }
+            let Some(batch) = self.attend(rows.stream.next()).await? else {
+                self.pending_notices();
+                return Ok(Progress::Complete);
+            };
+            let batch = batch.map_err(|error| self.session.error(&error))?;
+            let columns =
+                encode::columns(&batch).map_err(|error| Report::error("0A000", error.to_string()))?;
+            rows.batch = Batch {
+                columns,
+                next: 0,
+                end: batch.num_rows(),
+            };
         }
     }
 }
@@ -146,7 +142,7 @@ pub(crate) fn describe(
         .collect()
 }
 
-/// Writes a RowDescription.
+/// Writes a `RowDescription`.
 pub(crate) fn write_description(columns: &[(String, ColumnType, Format)], out: &mut BytesMut) {
     replies::row_description(
         out,

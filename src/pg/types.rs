@@ -64,7 +64,7 @@ const ARRAYS: [(u32, u32); 17] = [
     (oid::NUMERIC, 1231),
 ];
 
-/// A column's type as RowDescription gives it.
+/// A column's type as `RowDescription` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ColumnType {
     pub oid: u32,

@@ -57,26 +57,26 @@ impl Lines {
 
     /// The next line, or `None` at the end of the input. Holds the thread but not the runtime.
     pub(crate) fn read(&mut self, prompt: &str) -> Option<Line> {
-        tokio::task::block_in_place(|| match &mut self.editor {
-            Some(editor) => match editor.readline(prompt) {
-                Ok(text) => Some(Line {
-                    text,
-                    interrupted: false,
-                }),
-                Err(ReadlineError::Interrupted) => Some(Line {
-                    text: String::new(),
-                    interrupted: true,
-                }),
-                Err(_) => None,
-            },
-            None => {
-                let mut text = String::new();
-                let read = std::io::stdin().lock().read_line(&mut text).ok()?;
-                (read > 0).then_some(Line {
-                    text,
-                    interrupted: false,
-                })
+        tokio::task::block_in_place(|| {
+            if let Some(editor) = &mut self.editor {
+                return match editor.readline(prompt) {
+                    Ok(text) => Some(Line {
+                        text,
+                        interrupted: false,
+                    }),
+                    Err(ReadlineError::Interrupted) => Some(Line {
+                        text: String::new(),
+                        interrupted: true,
+                    }),
+                    Err(_) => None,
+                };
             }
+            let mut text = String::new();
+            let read = std::io::stdin().lock().read_line(&mut text).ok()?;
+            (read > 0).then_some(Line {
+                text,
+                interrupted: false,
+            })
         })
     }
 

@@ -85,7 +85,7 @@ impl Column {
         matches!(self.values, Values::Null) || self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
-    /// Appends the value of `row` with the length before it, as DataRow and arrays carry it.
+    /// Appends the value of `row` with the length before it, as `DataRow` and arrays carry it.
     pub(crate) fn write(&self, row: usize, format: Format, out: &mut BytesMut) {
         if self.is_null(row) {
             out.put_i32(-1);

@@ -1,5 +1,7 @@
 //! `numeric` in binary: digits of base 10 000, a weight, a sign and the number of decimals.
 
+use std::fmt::Write;
+
 use bytes::{BufMut, BytesMut};
 
 /// Writes the number that `text` spells in plain decimal notation, such as `-12.50`.
@@ -66,14 +68,14 @@ pub(crate) fn read_binary(bytes: &[u8]) -> Option<String> {
     let mut text = String::from(if sign == 0x4000 { "-" } else { "" });
     let mut whole = String::new();
     for position in (0..=i32::from(weight.clamp(0, 100))).rev() {
-        whole.push_str(&format!("{:04}", group(position)?));
+        write!(whole, "{:04}", group(position)?).ok()?;
     }
     let whole = whole.trim_start_matches('0');
     text.push_str(if whole.is_empty() { "0" } else { whole });
     if scale > 0 {
         let mut fraction = String::new();
         for position in 1..=i32::from(scale.div_ceil(4)) {
-            fraction.push_str(&format!("{:04}", group(-position)?));
+            write!(fraction, "{:04}", group(-position)?).ok()?;
         }
         text.push('.');
         text.push_str(fraction.get(..usize::from(scale))?);

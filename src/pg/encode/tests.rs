@@ -8,7 +8,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Float32Type, Int32Type};
 
 use super::*;
 
-fn texts(array: ArrayRef) -> Vec<Option<String>> {
+fn texts(array: impl Array + 'static) -> Vec<Option<String>> {
+    let array: ArrayRef = Arc::new(array);
     let column = Column::new(&array).unwrap();
     (0..array.len()).map(|row| column.text(row)).collect()
 }
@@ -38,7 +39,7 @@ fn an_embedding_is_readable_and_binary_as_real_array() {
     );
     let sliced: ArrayRef = Arc::new(values.slice(1, 2));
     assert_eq!(
-        texts(Arc::new(values)),
+        texts(values),
         [Some("{0.5,-1}".into()), None, Some("{2,0.25}".into())]
     );
     assert_eq!(texts(sliced.clone()), [None, Some("{2,0.25}".into())]);
@@ -68,7 +69,7 @@ fn text_arrays_quote_what_would_be_read_as_syntax() {
         None,
     );
     assert_eq!(
-        texts(Arc::new(list)),
+        texts(list),
         [
             Some(r#"{plain,"two words","a\"b\\","null",NULL,""}"#.into()),
             Some("{}".into())
@@ -85,7 +86,7 @@ fn a_struct_is_json_with_its_own_names() {
         (Arc::new(Field::new("name", DataType::Utf8, true)), names),
     ]);
     assert_eq!(
-        texts(Arc::new(rows)),
+        texts(rows),
         [
             Some("{\"score\":1.5,\"name\":\"Zo\u{eb}\\n\"}".into()),
             Some(r#"{"score":null,"name":null}"#.into())
@@ -101,16 +102,13 @@ fn a_map_is_a_json_object() {
     map.keys().append_value("b");
     map.values().append_null();
     map.append(true).unwrap();
-    assert_eq!(
-        texts(Arc::new(map.finish())),
-        [Some(r#"{"a":1,"b":null}"#.into())]
-    );
+    assert_eq!(texts(map.finish()), [Some(r#"{"a":1,"b":null}"#.into())]);
 }
 
 #[test]
 fn dictionaries_and_unsigned_numbers_read_as_their_values() {
     let words: DictionaryArray<Int32Type> = vec![Some("x"), None, Some("x")].into_iter().collect();
-    assert_eq!(texts(Arc::new(words)), [Some("x".into()), None, Some("x".into())]);
+    assert_eq!(texts(words), [Some("x".into()), None, Some("x".into())]);
     let large: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX]));
     assert_eq!(texts(large), [Some("18446744073709551615".into())]);
 }
@@ -118,10 +116,7 @@ fn dictionaries_and_unsigned_numbers_read_as_their_values() {
 #[test]
 fn timestamps_and_decimals_keep_their_precision() {
     let time = TimestampNanosecondArray::from(vec![1_763_703_130_250_000_999]).with_timezone("UTC");
-    assert_eq!(
-        texts(Arc::new(time.clone())),
-        [Some("2025-11-21 05:32:10.25+00".into())]
-    );
+    assert_eq!(texts(time.clone()), [Some("2025-11-21 05:32:10.25+00".into())]);
     let micros: [u8; 8] = binary(&(Arc::new(time) as ArrayRef), 0)[4..].try_into().unwrap();
     assert_eq!(
         i64::from_be_bytes(micros),
@@ -130,5 +125,5 @@ fn timestamps_and_decimals_keep_their_precision() {
     let money = Decimal128Array::from(vec![-1250])
         .with_precision_and_scale(10, 2)
         .unwrap();
-    assert_eq!(texts(Arc::new(money)), [Some("-12.50".into())]);
+    assert_eq!(texts(money), [Some("-12.50".into())]);
 }
