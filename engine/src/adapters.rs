@@ -3,9 +3,7 @@
 use hyprstream_storage::{Snapshot, VersionInfo, WriteTransaction};
 
 use crate::adapter_name::{check_name, parse_one};
-use crate::adapter_store::{
-    ResolvedAdapter, VersionRecord, published_adapters, resolve, to_json, version_key, version_record,
-};
+use crate::adapter_store::{ResolvedAdapter, VersionRecord, resolve, to_json, version_key, version_record};
 use crate::checkpoints::{CheckpointRecord, checkpoint, checkpoints_of, forget_checkpoint};
 use crate::clock::now_micros;
 use crate::engine::Engine;
@@ -170,11 +168,6 @@ impl Engine {
             transaction.drop_adapter(&adapter.name)?;
             Ok(versions.iter().filter(|version| version.published).count() as u64)
         })
-    }
-
-    /// Names of all adapters, for messages.
-    pub(crate) fn adapter_names(&self) -> Result<Vec<String>> {
-        published_adapters(&self.adapter_store.snapshot())
     }
 }
 

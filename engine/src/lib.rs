@@ -35,6 +35,8 @@ mod score;
 mod sessions;
 mod settings;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod training;
 mod weights_scan;

@@ -108,6 +108,12 @@ impl Recorder {
         Ok(&self.shared.log)
     }
 
+    /// Keeps the ring from being drained until the guard is dropped.
+    #[cfg(test)]
+    pub(crate) fn stall(&self) -> impl Drop + '_ {
+        self.shared.ring.lock()
+    }
+
     /// Writes and syncs what is pending and ends the thread.
     pub(crate) fn close(&self) -> Result<()> {
         self.shared.closing.store(true, Ordering::Release);

@@ -13,6 +13,7 @@ use super::embedder::Embedder;
 use super::job::{ActiveStack, GenerateJob, Job, ScoreJob};
 use super::queue::FairQueue;
 use super::sequence::{Ending, Sequence};
+use super::slots;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
 
@@ -86,6 +87,13 @@ impl Waiting {
         match self {
             Self::Generate(job) => (job.prompt.len() + job.max_tokens).min(limits.sequence_tokens as usize),
             Self::Score(job) => job.tokens.len(),
+        }
+    }
+
+    fn stack(&self) -> &Arc<ActiveStack> {
+        match self {
+            Self::Generate(job) => &job.stack,
+            Self::Score(job) => &job.stack,
         }
     }
 
@@ -208,14 +216,20 @@ impl Decoder<'_> {
     fn admit(&mut self) -> Result<()> {
         while let Some(next) = self.waiting.peek() {
             let need = next.need(&self.options.limits);
-            if self.context.is_none() || need > self.shape.stretch as usize || self.free_slot().is_none() {
-                let Some(shape) = self.better_shape(need) else {
-                    return Ok(());
-                };
-                self.reshape(shape)?;
-            }
-            let Some(slot) = self.free_slot() else {
-                return Ok(());
+            let stack = Arc::clone(next.stack());
+            let fits = self.context.is_some() && need <= self.shape.stretch as usize;
+            let slot = match self.free_slot(&stack).filter(|_| fits) {
+                Some(slot) => slot,
+                None => {
+                    let Some(shape) = self.better_shape(need) else {
+                        return Ok(());
+                    };
+                    self.reshape(shape)?;
+                    let Some(slot) = self.free_slot(&stack) else {
+                        return Ok(());
+                    };
+                    slot
+                }
             };
             let Some(next) = self.waiting.pop() else {
                 return Ok(());
@@ -229,14 +243,12 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn free_slot(&self) -> Option<u32> {
-        let taken = self.active.iter().map(|sequence| sequence.slot);
-        let first_gap = taken
-            .zip(0..)
-            .find(|(slot, index)| slot != index)
-            .map(|(_, index)| index);
-        let slot = first_gap.unwrap_or(self.active.len() as u32);
-        (slot < self.shape.sequences).then_some(slot)
+    fn free_slot(&self, stack: &ActiveStack) -> Option<u32> {
+        let mut owners = vec![None; self.shape.sequences as usize];
+        for sequence in &self.active {
+            owners[sequence.slot as usize] = Some(&sequence.stack.key);
+        }
+        slots::choose(&owners, &&stack.key).map(|slot| slot as u32)
     }
 
     /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.
@@ -275,6 +287,7 @@ impl Decoder<'_> {
         self.context = Some(context);
         self.shape = shape;
         self.statistics.cache_reshapes.add(1);
+        self.active.sort_by(|a, b| a.stack.key.cmp(&b.stack.key));
         for (slot, sequence) in (0..).zip(&mut self.active) {
             sequence.slot = slot;
             sequence.cached = 0;

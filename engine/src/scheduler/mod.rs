@@ -10,6 +10,7 @@ mod embedder;
 mod job;
 mod queue;
 mod sequence;
+mod slots;
 mod stop_text;
 
 use std::sync::Arc;

@@ -44,26 +44,27 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Trains to the end, and records how it ended.
-    pub(super) fn work(mut self) {
+    /// Trains to the end and records how it ended. What it returns is the run's last event, to be sent once the
+    /// run is no longer listed: whoever reads it may start the next run of the same adapter.
+    pub(super) fn work(mut self) -> LastEvent {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.train()))
             .unwrap_or_else(|_| Err(Error::Internal("training panicked".to_owned())));
-        let outcome = outcome.and_then(|()| self.publish());
-        let event = match outcome {
-            Ok(published) => Ok(published),
-            Err(error) => {
-                self.record.status = if matches!(error, Error::Cancelled) {
-                    RunStatus::Cancelled
-                } else {
-                    RunStatus::Failed
-                };
-                self.record.error = (!matches!(error, Error::Cancelled)).then(|| error.to_string());
-                self.record.finished_at = Some(now_micros());
-                self.record_end();
-                Err(error)
-            }
-        };
-        self.send(event);
+        let event = outcome.and_then(|()| self.publish());
+        if let Err(error) = &event {
+            let is_cancelled = matches!(error, Error::Cancelled);
+            self.record.status = if is_cancelled {
+                RunStatus::Cancelled
+            } else {
+                RunStatus::Failed
+            };
+            self.record.error = (!is_cancelled).then(|| error.to_string());
+            self.record.finished_at = Some(now_micros());
+            self.record_end();
+        }
+        LastEvent {
+            events: self.events,
+            event,
+        }
     }
 
     fn record_end(&self) {
@@ -225,6 +226,19 @@ impl Run {
     fn send(&self, event: Result<TrainingEvent>) {
         // Whoever listened cancelled the run by leaving.
         let _ = self.events.send(event);
+    }
+}
+
+/// What a run's stream ends with.
+pub(super) struct LastEvent {
+    events: mpsc::UnboundedSender<Result<TrainingEvent>>,
+    event: Result<TrainingEvent>,
+}
+
+impl LastEvent {
+    pub(super) fn send(self) {
+        // Whoever listened may have left.
+        let _ = self.events.send(self.event);
     }
 }
 

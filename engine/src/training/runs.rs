@@ -145,9 +145,9 @@ impl Training {
         let thread = thread::Builder::new()
             .name(format!("train-{run_id}"))
             .spawn(move || {
-                let finished = run.work();
+                let last = run.work();
                 listed.lock().remove(&run_id);
-                drop(finished);
+                last.send();
             })
             .map_err(|error| Error::Resource(format!("cannot start a training thread: {error}")))?;
         let entry = ActiveRun {
