@@ -1,6 +1,6 @@
 //! Tokens a second of the runtime, by the settings of its context: what the engine's defaults rest on.
 //!
-//! `cargo bench -p hyprstream-models --bench decode [-- 0.6b]`, on an idle machine.
+//! `cargo bench -p hyprstream-models --bench decode [-- 0.6b] [threads=N]`, on an idle machine.
 
 use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 
@@ -21,7 +21,9 @@ fn main() {
     };
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     let path = prepare(directory.path(), &config, weights);
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let threads = std::env::args().find_map(|argument| argument.strip_prefix("threads=")?.parse().ok());
+    let threads =
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     println!(
         "| repack | unified | flash | cache | threads | sequences | prompt tok/s | decode tok/s | sampling µs |"
     );

@@ -89,10 +89,6 @@ impl ChatTemplate {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that the environment calls"
-)]
 fn raise_exception(message: String) -> std::result::Result<Value, JinjaError> {
     Err(JinjaError::new(ErrorKind::InvalidOperation, message))
 }
@@ -211,9 +207,8 @@ fn strftime(format: &str, seconds: u64) -> String {
             Some('H') => format!("{hour:02}"),
             Some('M') => format!("{minute:02}"),
             Some('S') => format!("{second:02}"),
-            Some('%') => "%".to_owned(),
+            Some('%') | None => "%".to_owned(),
             Some(other) => format!("%{other}"),
-            None => "%".to_owned(),
         };
         text.push_str(&part);
     }

@@ -274,7 +274,7 @@ impl ModelConfig {
         )];
         for layer in 0..self.num_hidden_layers {
             let mut push = |name: &str, shape: &[usize]| {
-                tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()))
+                tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
             };
             push("input_layernorm.weight", &[hidden]);
             push("self_attn.q_proj.weight", &[q, hidden]);

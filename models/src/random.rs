@@ -147,9 +147,9 @@ fn write_weights(path: &Path, config: &ModelConfig, seed: u64) -> std::io::Resul
             shape.last().copied().unwrap_or(1),
         );
         for _ in 0..values {
-            let value = if name.ends_with("norm.weight") {
+            let value = if name.contains("norm") {
                 0.5 + random.random::<f32>()
-            } else if name.ends_with(".bias") {
+            } else if name.contains("bias") {
                 gaussian(&mut random) * 0.1
             } else if name.contains("embed") {
                 gaussian(&mut random) * 3.0 / (width as f32).sqrt()

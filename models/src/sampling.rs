@@ -238,6 +238,10 @@ pub fn log_softmax_at(logits: &[f32], token_id: u32) -> Result<f32> {
     Ok(logit - max - sum_exp(logits, max, 1.0).ln())
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that sorting calls"
+)]
 fn likelier(left: &(f32, u32), right: &(f32, u32)) -> std::cmp::Ordering {
     right.0.total_cmp(&left.0).then(left.1.cmp(&right.1))
 }
@@ -275,7 +279,7 @@ fn argmax(logits: &[f32]) -> Option<(u32, f32)> {
     }
     logits
         .iter()
-        .position(|logit| *logit == max)
+        .position(|logit| *logit >= max)
         .map(|id| (id as u32, max))
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    string::FromUtf8Error,
     sync::LazyLock,
 };
 
@@ -118,22 +119,21 @@ impl Tokenizer {
 
     /// The text of some tokens; bytes that are no UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        match &self.kind {
-            Kind::HuggingFace {
-                tokenizer,
-                byte_level: false,
-            } => catch_unwind(AssertUnwindSafe(|| tokenizer.decode(ids, skip_special)))
+        if let Kind::HuggingFace {
+            tokenizer,
+            byte_level: false,
+        } = &self.kind
+        {
+            return catch_unwind(AssertUnwindSafe(|| tokenizer.decode(ids, skip_special)))
                 .map_err(|_| Error::Internal("the tokenizer panicked on tokens".to_owned()))?
-                .map_err(|error| Error::Argument(format!("could not decode: {error}"))),
-            _ => {
-                let mut bytes: Vec<u8> = ids.iter().flat_map(|id| self.piece(*id, skip_special)).collect();
-                if self.strips_first_space() && bytes.first() == Some(&b' ') {
-                    bytes.remove(0);
-                }
-                Ok(String::from_utf8(bytes)
-                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-            }
+                .map_err(|error| Error::Argument(format!("could not decode: {error}")));
         }
+        let mut bytes: Vec<u8> = ids.iter().flat_map(|id| self.piece(*id, skip_special)).collect();
+        if self.strips_first_space() && bytes.first() == Some(&b' ') {
+            bytes.remove(0);
+        }
+        let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Ok(String::from_utf8(bytes).unwrap_or_else(lossy))
     }
 
     /// Decodes tokens one after another; special tokens are left out.

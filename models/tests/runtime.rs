@@ -361,3 +361,28 @@ fn a_conversation_is_rendered_tokenised_answered_and_decoded() {
     streamed += &stream.finish().unwrap();
     assert_eq!(streamed, tokenizer.decode(&answer, true).unwrap());
 }
+
+#[test]
+fn the_number_of_threads_does_not_change_an_answer() {
+    let directory = TempDir::new().unwrap();
+    let (_, model) = load(directory.path(), Architecture::Qwen3);
+    let tokens: Vec<u32> = (0..200).map(|i| i * 13 % 500).collect();
+    for (flash_attention, kv_type) in [(false, CacheType::F32), (true, CacheType::F16)] {
+        let settings = ContextOptions {
+            flash_attention,
+            kv_type,
+            ..options()
+        };
+        let mut context = LlamaContext::try_new(&model, &settings).unwrap();
+        let mut answer = |threads| {
+            context.clear();
+            context.set_threads(threads);
+            sequence(&mut context, 0, &tokens[..199]);
+            let mut batch = Batch::new(1);
+            batch.add(tokens[199], 199, 0, true).unwrap();
+            context.decode(&batch).unwrap();
+            context.logits(0).unwrap().to_vec()
+        };
+        assert_eq!(answer(1), answer(2), "flash attention {flash_attention}");
+    }
+}

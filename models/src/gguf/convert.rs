@@ -209,7 +209,7 @@ fn encode(kind: GgmlType, values: &[f32], out: &mut Vec<u8>) {
     }
 }
 
-/// A block of Q8_0: the scale, then the values over it, rounded; ggml's reference does the same.
+/// A block of `Q8_0`: the scale, then the values over it, rounded; ggml's reference does the same.
 fn encode_q8_0(block: &[f32; 32], out: &mut Vec<u8>) {
     let largest = block
         .iter()

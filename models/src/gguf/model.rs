@@ -287,7 +287,7 @@ fn read_rope_scaling(
     };
     let Some(info) = tensors.get("rope_freqs.weight") else {
         return Ok(linear
-            .filter(|factor| *factor != 1.0)
+            .filter(|factor| (*factor - 1.0).abs() > f64::EPSILON)
             .map(|factor| RopeScaling::Linear { factor }));
     };
     let bytes = data.get(info.bytes.clone()).unwrap_or_default();

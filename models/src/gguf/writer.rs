@@ -100,23 +100,21 @@ fn push_value(out: &mut Vec<u8>, value: &Value) {
             tag(9);
             tag(8);
             out.extend_from_slice(&(texts.len() as u64).to_le_bytes());
-            texts.iter().for_each(|text| push_string(out, text));
+            for text in texts {
+                push_string(out, text);
+            }
         }
         Value::Integers(values) => {
             tag(9);
             tag(5);
             out.extend_from_slice(&(values.len() as u64).to_le_bytes());
-            values
-                .iter()
-                .for_each(|value| out.extend_from_slice(&(*value as i32).to_le_bytes()));
+            out.extend(values.iter().flat_map(|value| (*value as i32).to_le_bytes()));
         }
         Value::Floats(values) => {
             tag(9);
             tag(6);
             out.extend_from_slice(&(values.len() as u64).to_le_bytes());
-            values
-                .iter()
-                .for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+            out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         }
     }
 }

@@ -12,7 +12,10 @@ use std::{
 
 use llama_cpp_sys_2 as sys;
 
-use super::{Batch, LlamaAdapter, LlamaModel, MAX_SEQUENCES, threads::ThreadPool};
+use super::{
+    Batch, LlamaAdapter, LlamaModel, MAX_SEQUENCES,
+    threads::{ThreadPool, paced},
+};
 use crate::{Error, Result};
 
 /// What a context computes for a sequence beside logits.
@@ -51,7 +54,8 @@ pub struct ContextOptions {
     /// One cache for all sequences: they can share a prefix and use each other's free room, but every token
     /// attends over all cells in use. Without it each sequence has its own stretch, which decodes faster.
     pub unified_kv: bool,
-    /// Threads of the computation, the calling one included.
+    /// Threads of the computation, the calling one included; while other work contends for the processor, decodes
+    /// run on one.
     pub threads: u32,
     /// What is computed for embeddings; with pooling there are no logits, `unified_kv` must be on and a batch must
     /// fit `micro_batch`, so that no sequence is pooled in pieces.
@@ -122,6 +126,8 @@ pub struct LlamaContext {
     /// Kept alive while llama.cpp refers to them.
     adapters: Vec<(Arc<LlamaAdapter>, f32)>,
     pool: Option<ThreadPool>,
+    /// The threads that the next decode may use.
+    threads: u32,
     model: Arc<LlamaModel>,
 }
 
@@ -206,6 +212,7 @@ impl LlamaContext {
             sequence_pointers: Vec::new(),
             adapters: Vec::new(),
             pool,
+            threads: options.threads,
             model: Arc::clone(model),
         })
     }
@@ -255,9 +262,7 @@ impl LlamaContext {
             seq_id: self.sequence_pointers.as_mut_ptr(),
             logits: batch.outputs.as_ptr().cast_mut(),
         };
-        // SAFETY: the context is live; every array has `n_tokens` elements that outlive the call, which copies
-        // them before it computes and writes to none; tokens and sequences are in range (`check`).
-        let code = unsafe { sys::llama_decode(self.raw.as_ptr(), raw_batch) };
+        let code = self.run(raw_batch);
         match code {
             0 => {}
             1 => {
@@ -290,6 +295,20 @@ impl LlamaContext {
         self.outputs.extend_from_slice(&batch.outputs);
         self.sequences = sequences;
         Ok(())
+    }
+
+    /// Decodes on all threads, or on one while the processor is contended. The number does not change the result:
+    /// every value is computed by one thread, whichever it is.
+    fn run(&self, batch: sys::llama_batch) -> i32 {
+        paced(self.threads, |threads| {
+            // SAFETY: the context is live and its pool has at least as many threads; `decode` built the batch: every
+            // array has `n_tokens` elements that outlive the call, which copies them before it computes and writes
+            // to none; tokens and sequences are in range (`check`).
+            unsafe {
+                sys::llama_set_n_threads(self.raw.as_ptr(), threads as i32, threads as i32);
+                sys::llama_decode(self.raw.as_ptr(), batch)
+            }
+        })
     }
 
     fn check(&self, batch: &Batch) -> Result<()> {
@@ -456,9 +475,7 @@ impl LlamaContext {
 
     /// Changes the number of threads, up to that of the options.
     pub fn set_threads(&mut self, threads: u32) {
-        let threads = threads.clamp(1, self.options.threads) as i32;
-        // SAFETY: the context is live; its pool has at least as many threads.
-        unsafe { sys::llama_set_n_threads(self.raw.as_ptr(), threads, threads) };
+        self.threads = threads.clamp(1, self.options.threads);
     }
 
     fn sequence(&self, sequence: u32) -> Result<i32> {

@@ -29,6 +29,7 @@ pub use adapter::LlamaAdapter;
 pub use batch::Batch;
 pub use context::{CacheType, ContextOptions, LlamaContext, Pooling};
 pub use model::{LlamaModel, LoadOptions};
+pub use threads::run_in_background;
 pub(crate) use vocabulary::LlamaVocabulary;
 
 use std::sync::OnceLock;

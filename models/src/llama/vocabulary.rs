@@ -38,13 +38,12 @@ impl LlamaVocabulary {
         let model = NonNull::new(model).ok_or_else(refuse)?;
         // SAFETY: the model is live; its vocabulary lives as long as it.
         let vocabulary = unsafe { sys::llama_model_get_vocab(model.as_ptr()) };
-        match NonNull::new(vocabulary.cast_mut()) {
-            Some(vocabulary) => Ok(Self { model, vocabulary }),
-            None => {
-                // SAFETY: the model is live and nobody else's.
-                unsafe { sys::llama_model_free(model.as_ptr()) };
-                Err(refuse())
-            }
+        if let Some(vocabulary) = NonNull::new(vocabulary.cast_mut()) {
+            Ok(Self { model, vocabulary })
+        } else {
+            // SAFETY: the model is live and nobody else's.
+            unsafe { sys::llama_model_free(model.as_ptr()) };
+            Err(refuse())
         }
     }
 
