@@ -318,7 +318,10 @@ fn the_bundled_model_is_a_directory_like_any_other_and_agrees_closely() {
     let files = ModelFiles::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("bundled")).unwrap();
     let gguf = files.gguf(directory.path(), WeightType::F32).unwrap();
     let model = LlamaModel::load(&gguf, &LoadOptions::default()).unwrap();
-    let messages = [hyprstream_models::ChatMessage::new("user", "What is the capital of France?")];
+    let messages = [hyprstream_models::ChatMessage::new(
+        "user",
+        "What is the capital of France?",
+    )];
     let text = files.chat_template().unwrap().render(&messages, true).unwrap();
     let tokens = files.tokenizer().encode(&text, false).unwrap();
     let expected = reference::logits(files.tensors(), None, &tokens).unwrap();

@@ -22,13 +22,15 @@ mod adapter;
 mod batch;
 mod context;
 mod model;
+mod options;
 mod threads;
 mod vocabulary;
 
 pub use adapter::LlamaAdapter;
 pub use batch::Batch;
-pub use context::{CacheType, ContextOptions, LlamaContext, Pooling};
+pub use context::LlamaContext;
 pub use model::{LlamaModel, LoadOptions};
+pub use options::{CacheType, ContextOptions, Pooling};
 pub use threads::run_in_background;
 pub(crate) use vocabulary::LlamaVocabulary;
 
