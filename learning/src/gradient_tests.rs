@@ -50,7 +50,7 @@ pub(crate) fn lively(config: &ModelConfig, seed: u64) -> BaseWeights {
     base
 }
 
-fn examples() -> Vec<Example> {
+pub(crate) fn examples() -> Vec<Example> {
     let sequence = |len: u32, seed: u32, completion_start: usize| Example {
         tokens: (0..len).map(|i| (i * i * 7 + seed * 13 + i) % 61).collect(),
         completion_start,
@@ -65,7 +65,7 @@ fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
 }
 
 /// A drawn adapter, B included.
-fn drawn_adapter(config: &LoraConfig, base: &BaseWeights) -> Adapter {
+pub(crate) fn drawn_adapter(config: &LoraConfig, base: &BaseWeights) -> Adapter {
     let mut adapter = Adapter::fresh(config, &base.dims, 5);
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     adapter.tensors_mut().into_iter().flatten().for_each(|value| *value = 0.2 * gaussian(&mut rng));

@@ -11,6 +11,8 @@
 
 mod adamw;
 mod attention;
+#[cfg(test)]
+mod autograd_tests;
 mod backward;
 mod contrastive;
 mod dropout;

@@ -52,8 +52,7 @@ pub(crate) fn available() -> bool {
         let has_avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512bf16");
-        // SAFETY: every x86-64 processor has CPUID, and leaf 7 is read only where it exists.
-        let has_tiles = unsafe { __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & TILES == TILES };
+        let has_tiles = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & TILES == TILES;
         has_avx512 && has_tiles && request_tile_state()
     })
 }
