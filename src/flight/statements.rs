@@ -179,6 +179,7 @@ fn encode(
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::Int32Array;
     use datafusion::arrow::datatypes::{DataType, Field};
     use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
@@ -187,7 +188,8 @@ mod tests {
 
     fn endless() -> SendableRecordBatchStream {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, true)]));
-        let batch = RecordBatch::new_empty(schema.clone());
+        let numbers = Arc::new(Int32Array::from(vec![1]));
+        let batch = RecordBatch::try_new(schema.clone(), vec![numbers]).unwrap();
         let batches = stream::iter([Ok(batch)]).chain(stream::pending());
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
