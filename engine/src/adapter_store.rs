@@ -85,7 +85,7 @@ impl ResolvedAdapter {
 /// The label of a stack as tables show it: every version named, every scale but 1.
 pub(crate) fn stack_label(stack: &[ResolvedAdapter]) -> Option<String> {
     let part = |adapter: &ResolvedAdapter| {
-        if adapter.scale == 1.0 {
+        if adapter.scale.to_bits() == 1.0_f32.to_bits() {
             adapter.label()
         } else {
             format!("{}:{}", adapter.label(), adapter.scale)

@@ -173,6 +173,10 @@ impl Error {
     }
 
     /// An [`Error::Argument`] for a value that can be displayed.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers pass numbers and texts as they have them"
+    )]
     pub(crate) fn argument(name: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
         Self::Argument {
             name,

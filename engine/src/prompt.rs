@@ -41,18 +41,15 @@ pub(crate) fn prompt_tokens(files: &ModelFiles, parts: &PromptParts<'_>) -> Resu
     }
     let tokenizer = files.tokenizer();
     let template = if parts.raw { None } else { files.chat_template() };
-    let tokens = match template {
-        Some(template) => {
-            let messages: Vec<ChatMessage> = conversation(parts)
-                .into_iter()
-                .map(|turn| ChatMessage::new(turn.role, turn.content))
-                .collect();
-            tokenizer.encode(&template.render(&messages, true)?, false)?
-        }
-        None => {
-            let text: Vec<String> = conversation(parts).into_iter().map(|turn| turn.content).collect();
-            tokenizer.encode(&text.join(if parts.raw { "" } else { "\n" }), true)?
-        }
+    let tokens = if let Some(template) = template {
+        let messages: Vec<ChatMessage> = conversation(parts)
+            .into_iter()
+            .map(|turn| ChatMessage::new(turn.role, turn.content))
+            .collect();
+        tokenizer.encode(&template.render(&messages, true)?, false)?
+    } else {
+        let text: Vec<String> = conversation(parts).into_iter().map(|turn| turn.content).collect();
+        tokenizer.encode(&text.join(if parts.raw { "" } else { "\n" }), true)?
     };
     if tokens.is_empty() {
         return Err(Error::argument(

@@ -55,9 +55,9 @@ pub struct AdapterRow {
     pub base_hash: String,
     /// Content hash of the adapter's own weights.
     pub hash: String,
-    /// LoRA rank.
+    /// Rank.
     pub rank: u32,
-    /// LoRA alpha; the weights are scaled by alpha / rank.
+    /// Alpha; the weights are scaled by alpha / rank.
     pub alpha: f32,
     /// PEFT names of the modules it changes.
     pub target_modules: Vec<String>,
@@ -287,7 +287,7 @@ pub struct SessionRow {
     pub completion_tokens: u64,
 }
 
-/// Which of the two LoRA matrices.
+/// Which of the two matrices of a low-rank pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MatrixKind {
     /// A: rank × in.

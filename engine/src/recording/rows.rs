@@ -32,7 +32,7 @@ impl Engine {
             .flat_map(move |row| match row {
                 Ok(row) => {
                     let tokenizer = tokenizers.get(&row.model_hash).map(Arc::clone);
-                    tokens(row, tokenizer.as_deref())
+                    tokens(&row, tokenizer.as_deref())
                 }
                 Err(error) => vec![Err(error)],
             });
@@ -65,7 +65,7 @@ impl Engine {
     }
 }
 
-fn tokens(row: TrajectoryRow, tokenizer: Option<&Tokenizer>) -> Vec<Result<TrajectoryTokenRow>> {
+fn tokens(row: &TrajectoryRow, tokenizer: Option<&Tokenizer>) -> Vec<Result<TrajectoryTokenRow>> {
     let pairs = row.token_ids.iter().zip(&row.logprobs).enumerate();
     pairs
         .map(|(index, (&token_id, &logprob))| {

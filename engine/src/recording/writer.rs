@@ -136,7 +136,7 @@ impl Shared {
                 pause(GATHER, &self.closing);
                 match self
                     .drain()
-                    .and_then(|_| self.sync())
+                    .and_then(|()| self.sync())
                     .and_then(|()| self.reserve())
                 {
                     Ok(()) => {}

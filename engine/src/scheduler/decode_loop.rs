@@ -218,18 +218,17 @@ impl Decoder<'_> {
             let need = next.need(&self.options.limits);
             let stack = Arc::clone(next.stack());
             let fits = self.context.is_some() && need <= self.shape.stretch as usize;
-            let slot = match self.free_slot(&stack).filter(|_| fits) {
-                Some(slot) => slot,
-                None => {
-                    let Some(shape) = self.better_shape(need) else {
-                        return Ok(());
-                    };
-                    self.reshape(shape)?;
-                    let Some(slot) = self.free_slot(&stack) else {
-                        return Ok(());
-                    };
-                    slot
-                }
+            let slot = if let Some(slot) = self.free_slot(&stack).filter(|_| fits) {
+                slot
+            } else {
+                let Some(shape) = self.better_shape(need) else {
+                    return Ok(());
+                };
+                self.reshape(shape)?;
+                let Some(slot) = self.free_slot(&stack) else {
+                    return Ok(());
+                };
+                slot
             };
             let Some(next) = self.waiting.pop() else {
                 return Ok(());

@@ -164,8 +164,8 @@ pub(crate) fn normalise(values: &mut [f32]) {
         .sum::<f64>()
         .sqrt();
     if norm > 0.0 {
-        values
-            .iter_mut()
-            .for_each(|value| *value = (f64::from(*value) / norm) as f32);
+        for value in values {
+            *value = (f64::from(*value) / norm) as f32;
+        }
     }
 }

@@ -201,7 +201,7 @@ async fn leaving_a_run_cancels_it_and_publishes_nothing() {
     ));
     while !matches!(run.next().await.unwrap().unwrap(), TrainingEvent::Step(_)) {}
     bench.engine.cancel_training(run.run_id()).unwrap();
-    let ending = tokio::time::timeout(Duration::from_secs(5), async {
+    let ending = tokio::time::timeout(Duration::from_secs(30), async {
         run.by_ref()
             .filter_map(|event| std::future::ready(event.err()))
             .next()

@@ -60,7 +60,7 @@ pub struct TrainRequest {
     pub warmup_ratio: Option<f32>,
     /// Gradients are scaled down to this norm.
     pub max_grad_norm: Option<f32>,
-    /// AdamW's decay.
+    /// Decoupled weight decay.
     pub weight_decay: Option<f32>,
     /// Share of the weights held at zero; only 0 is available.
     pub sparsity: Option<f32>,
