@@ -265,8 +265,8 @@ fn pick(weights: &[f32], target: f32) -> usize {
 mod tests {
     use super::*;
 
-    fn sampler(options: SamplingOptions) -> Sampler {
-        Sampler::try_new(&options).unwrap()
+    fn sampler(options: &SamplingOptions) -> Sampler {
+        Sampler::try_new(options).unwrap()
     }
 
     /// How often each token is drawn.
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn greedy_takes_the_likeliest_and_reports_its_softmax() {
         let logits = [1.0f32, 3.0, 2.0, f32::NAN, 3.0];
-        let sampled = sampler(SamplingOptions::default()).sample(&logits).unwrap();
+        let sampled = sampler(&SamplingOptions::default()).sample(&logits).unwrap();
         let expected = 3.0f32 - [1.0f32, 3.0, 2.0, 3.0].iter().map(|l| l.exp()).sum::<f32>().ln();
         assert_eq!(sampled.token_id, 1);
         assert!(
@@ -302,7 +302,7 @@ mod tests {
             &[f32::INFINITY, 0.0],
         ] {
             assert!(matches!(
-                sampler(SamplingOptions::default()).sample(logits),
+                sampler(&SamplingOptions::default()).sample(logits),
                 Err(Error::Internal(_))
             ));
         }
@@ -398,7 +398,7 @@ mod tests {
             ..Default::default()
         };
         for _ in 0..20 {
-            let sampled = sampler(options.clone()).sample(&logits).unwrap();
+            let sampled = sampler(&options).sample(&logits).unwrap();
             let expected = if sampled.token_id == 0 {
                 2.0f32 / 3.0
             } else {
@@ -417,7 +417,7 @@ mod tests {
                 seed,
                 ..Default::default()
             };
-            let mut sampler = sampler(options);
+            let mut sampler = sampler(&options);
             (0..20)
                 .map(|_| sampler.sample(&logits).unwrap().token_id)
                 .collect::<Vec<_>>()
