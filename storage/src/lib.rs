@@ -21,7 +21,7 @@ mod trajectory;
 pub use catalog::{Catalog, CatalogChange};
 pub use error::{DisplayPath, Error, Holder, Result};
 pub use grid::{
-    Damage, DataType, Durability, FORMAT_VERSION, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
+    Compression, Damage, DataType, Durability, FORMAT_VERSION, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
     VerifyReport, VersionInfo, WriteTransaction,
 };
 pub use lock::DirectoryLock;

@@ -1,6 +1,7 @@
 //! Applying sparse updates to the trees.
 
-use super::chunk::{Change, ChunkView, Geometry, Numbers, merge_chunk};
+use super::chunk::{Change, Layout, merge_chunk};
+use super::chunk_source::chunk_view;
 use super::editor::Editor;
 use super::format::{Kind, MatrixRecord, Ref, Value};
 use super::path::MatrixPath;
@@ -34,18 +35,17 @@ impl Editor {
 }
 
 fn apply_edits(writer: &mut Writer, path: &MatrixPath, record: &mut MatrixRecord, edits: &Edits) -> Result<()> {
-    let geometry = Geometry::new(record.rows, record.cols);
+    let layout = Layout::of(record);
     let mut changes = Vec::with_capacity(edits.len());
     for &(row, col, edit) in edits {
         if row >= record.rows || col >= record.cols {
             let shape = format!("{} x {}", record.rows, record.cols);
             return Err(Error::argument("element", format!("({row}, {col}) is outside {path}, which is {shape}")));
         }
-        changes.push(Change { place: geometry.place(row, col), edit });
+        changes.push(Change { place: layout.geometry.place(row, col), edit });
     }
     // Stable, so that the changes of one element keep their order.
     changes.sort_by_key(|change| change.place);
-    let numbers = Numbers { dtype: record.dtype, scale: record.scale };
     let entries = read_table(&writer.objects, &record.chunks)?;
     let mut replaced = Vec::new();
     for group in changes.chunk_by(|a, b| a.place.chunk == b.place.chunk) {
@@ -54,20 +54,13 @@ fn apply_edits(writer: &mut Writer, path: &MatrixPath, record: &mut MatrixRecord
         let index = usize::try_from(chunk).unwrap_or(usize::MAX);
         let old = entries.get(index).copied().unwrap_or_default();
         let built = {
-            let view = (!old.is_null()).then(|| chunk_view(&writer.objects, &old, numbers)).transpose()?;
-            merge_chunk(view.as_ref(), &geometry, chunk, numbers, group)
+            let view = (!old.is_null()).then(|| chunk_view(&writer.objects, &old, &layout, chunk)).transpose()?;
+            merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.numbers, group)
                 .map_err(|reason| writer.objects.malformed(&old, "a chunk of a matrix", reason))?
         };
         let new = if built.active == 0 { Ref::default() } else { writer.put(&built.bytes, built.active)? };
-        record.active = (record.active + u64::from(built.active)).saturating_sub(u64::from(old.aux));
+        record.active = (record.active + u64::from(built.active)).saturating_sub(u64::from(old.active()));
         replaced.push((chunk, new));
     }
     writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
-}
-
-/// A chunk, whatever it takes to have it raw.
-pub(crate) fn chunk_view<'a>(source: &'a dyn Source, chunk: &Ref, numbers: Numbers) -> Result<ChunkView<'a>> {
-    let bytes = source.object(chunk, Kind::Chunk)?;
-    ChunkView::new(bytes, numbers.dtype)
-        .map_err(|reason| source.malformed(chunk, "a chunk of a matrix", reason))
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::apply::chunk_view;
-use super::chunk::{ChunkView, Geometry, Leaf, LeafView, Numbers};
+use super::chunk::{ChunkView, Geometry, Layout, Leaf, LeafView, Numbers};
+use super::chunk_source::chunk_view;
 use super::format::{MatrixRecord, Ref};
 use super::path::{DataType, MatrixPath, Shape};
 use super::source::Source;
@@ -180,7 +180,7 @@ impl<'snapshot> Matrix<'snapshot> {
         if let Some(view) = seen.get() {
             return Ok(Some(view));
         }
-        let view = chunk_view(&self.state.source, reference, self.numbers)
+        let view = chunk_view(&self.state.source, reference, &Layout::of(&self.record), chunk)
             .map_err(|error| error.about(|| format!("chunk {chunk} of {}", self.path)))?;
         Ok(Some(seen.get_or_init(|| view)))
     }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod chunk;
+mod chunk_source;
 mod core;
 mod editor;
 mod format;
@@ -23,6 +24,7 @@ mod verify;
 mod wal;
 mod writer;
 
+pub use chunk::Compression;
 pub use format::FORMAT_VERSION;
 pub use matrix::{Matrix, MatrixInfo};
 pub use path::{DataType, MatrixPath, Shape};

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use super::chunk_source::base_of;
 use super::core::Core;
 use super::format::{
     Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value,
@@ -184,8 +185,11 @@ fn check_table(objects: &Objects, children: &[Ref], depth: u8, kind: Kind, durab
         if depth > 0 {
             let entries = read_table_node(objects, child, depth)?;
             check_table(objects, &entries, depth - 1, kind, durable)?;
-        } else {
-            objects.object(child, kind)?;
+            continue;
+        }
+        objects.object(child, kind)?;
+        if let Some(base) = base_of(objects, child)? {
+            check_table(objects, &[base], 0, kind, durable)?;
         }
     }
     Ok(())

@@ -1,12 +1,14 @@
 //! One write.
 
+use std::borrow::Cow;
+
 use parking_lot::MutexGuard;
 
-use super::apply::chunk_view;
-use super::chunk::{Geometry, Numbers, Scratch, encode_chunk};
+use super::chunk::{ChunkView, Geometry, Layout, Numbers, Scratch, encode_chunk};
+use super::chunk_source::chunk_view;
 use super::core::Core;
 use super::editor::Editor;
-use super::format::{Kind, MatrixRecord, Ref, Value};
+use super::format::{MatrixRecord, Ref, Value};
 use super::path::{DataType, MatrixPath, Shape, check_name};
 use super::source::Source;
 use super::store::{Durability, GridStore};
@@ -64,7 +66,8 @@ impl<'store> WriteTransaction<'store> {
                 Some(Value::Matrix(old)) => Some(old),
                 _ => None,
             };
-            let record = encode_matrix(writer, Geometry::of(shape), numbers, values, old.as_ref())?;
+            let layout = Layout { geometry: Geometry::of(shape), numbers };
+            let record = encode_matrix(writer, &layout, values, old.as_ref())?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
                 None => Ok(()),
@@ -197,15 +200,12 @@ fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
 /// Writes the chunks of a matrix that differ from the old one's.
 fn encode_matrix(
     writer: &mut Writer,
-    geometry: Geometry,
-    numbers: Numbers,
+    layout: &Layout,
     values: &[f32],
     old: Option<&MatrixRecord>,
 ) -> Result<MatrixRecord> {
-    let comparable = old.filter(|old| {
-        (old.rows, old.cols, old.dtype, old.scale.to_bits())
-            == (geometry.rows, geometry.cols, numbers.dtype, numbers.scale.to_bits())
-    });
+    let Layout { geometry, numbers } = *layout;
+    let comparable = old.filter(|old| Layout::of(old) == *layout);
     let old_chunks = comparable.map(|old| read_table(&writer.objects, &old.chunks)).transpose()?.unwrap_or_default();
     let mut chunks = Vec::new();
     let mut active = 0;
@@ -213,13 +213,22 @@ fn encode_matrix(
     for chunk in 0..geometry.chunks() {
         let built = encode_chunk(&geometry, chunk, numbers, values, &mut scratch);
         active += u64::from(built.active);
+        if built.active == 0 {
+            chunks.push(Ref::default());
+            continue;
+        }
         let before = usize::try_from(chunk).ok().and_then(|chunk| old_chunks.get(chunk)).copied();
-        let before = before.filter(|before| !before.is_null() && before.aux == built.active);
-        chunks.push(match before {
-            _ if built.active == 0 => Ref::default(),
-            Some(before) if is_same(writer, &before, numbers, &built.bytes)? => {
+        let before = before.filter(|before| !before.is_null());
+        let raw = before.map(|before| raw_bytes(writer, &before, layout, chunk)).transpose()?.flatten();
+        chunks.push(match (before, raw) {
+            (Some(before), Some(raw)) if raw == built.bytes => {
                 writer.share(&before)?;
                 before
+            }
+            (Some(before), Some(raw)) => {
+                let view = ChunkView::new(Cow::Owned(raw), numbers.dtype)
+                    .map_err(|reason| writer.objects.malformed(&before, "a chunk of a matrix", reason))?;
+                writer.put_successor(Some((&before, &view)), &built.bytes, built.active, layout, chunk)?
             }
             _ => writer.put(&built.bytes, built.active)?,
         });
@@ -234,12 +243,11 @@ fn encode_matrix(
     })
 }
 
-fn is_same(writer: &Writer, before: &Ref, numbers: Numbers, bytes: &[u8]) -> Result<bool> {
-    let objects = &writer.objects;
-    // What is damaged is not the same as anything: writing the matrix again repairs it.
-    match objects.object(before, Kind::Chunk).and_then(|_| chunk_view(objects, before, numbers)) {
-        Ok(view) => Ok(view.bytes() == bytes),
-        Err(Error::Corrupt { .. }) => Ok(false),
+/// A chunk to compare with; what is damaged is like nothing, and writing the matrix again repairs it.
+fn raw_bytes(writer: &Writer, chunk: &Ref, layout: &Layout, index: u64) -> Result<Option<Vec<u8>>> {
+    match chunk_view(&writer.objects, chunk, layout, index) {
+        Ok(view) => Ok(Some(view.bytes().to_vec())),
+        Err(Error::Corrupt { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ use super::path::MatrixPath;
 const SET: u8 = 1;
 const ADD: u8 = 2;
 const CLEAR: u8 = 3;
+const BITS: u8 = 4;
 
 /// Sparse changes of elements; those of one element apply in the order they were added.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +70,7 @@ impl UpdateBatch {
                     Edit::Set(value) => out.u8(SET).u32(value.to_bits()),
                     Edit::Add(value) => out.u8(ADD).u32(value.to_bits()),
                     Edit::Clear => out.u8(CLEAR).u32(0),
+                    Edit::Bits(bits) => out.u8(BITS).u32(*bits),
                 };
             }
         }
@@ -96,6 +98,7 @@ impl UpdateBatch {
                         SET => Edit::Set(f32::from_bits(bits)),
                         ADD => Edit::Add(f32::from_bits(bits)),
                         CLEAR => Edit::Clear,
+                        BITS => Edit::Bits(bits),
                         _ => return Err("an update is of an unknown kind"),
                     },
                 ));

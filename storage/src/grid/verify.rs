@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::apply::chunk_view;
-use super::chunk::{Geometry, Numbers};
+use super::chunk::Layout;
+use super::chunk_source::{base_of, chunk_view};
 use super::core::Core;
 use super::format::{Kind, MatrixRecord, REGION_UNITS, Ref, UNIT_BYTES, Value, set_bits};
 use super::source::Source;
@@ -157,18 +157,29 @@ impl Walk<'_> {
     }
 
     fn matrix(&mut self, record: &MatrixRecord, name: &str) -> Result<()> {
-        let geometry = Geometry::new(record.rows, record.cols);
-        let numbers = Numbers { dtype: record.dtype, scale: record.scale };
+        let layout = Layout::of(record);
         let chunks = &record.chunks;
         self.table(&chunks.children, chunks.depth, Kind::Chunk, 0, &mut |walk, index, chunk| {
-            let checked = walk.chunk(chunk, &geometry, numbers, index);
-            walk.note(chunk, checked, || format!("chunk {index} of {name}")).map(drop)
+            let checked = walk.chunk(chunk, &layout, index);
+            walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
+            let mut patch = *chunk;
+            loop {
+                let base = base_of(&walk.core.writer.objects, &patch);
+                let Some(Some(base)) = walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))? else {
+                    return Ok(());
+                };
+                if !walk.own(&base) {
+                    return Ok(());
+                }
+                patch = base;
+            }
         })
     }
 
-    fn chunk(&mut self, chunk: &Ref, geometry: &Geometry, numbers: Numbers, index: u64) -> Result<()> {
+    fn chunk(&mut self, chunk: &Ref, layout: &Layout, index: u64) -> Result<()> {
         let objects = &self.core.writer.objects;
-        let view = chunk_view(objects, chunk, numbers)?;
+        let view = chunk_view(objects, chunk, layout, index)?;
+        let (geometry, numbers) = (&layout.geometry, layout.numbers);
         let check = || {
             if view.leaves() != geometry.leaves_of(index) {
                 return Err("it has not as many leaves as its matrix");

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunk_source::base_of;
 use super::format::{FANOUT, Kind, MAX_OBJECT_BYTES, Ref, Table, UNIT_BYTES, decode_table_node};
 use super::source::{CommittedSource, Source, check_object, read_object};
 use super::space::Space;
@@ -185,8 +186,10 @@ impl Writer {
     }
 
     fn release_chunk_base(&mut self, chunk: &Ref) -> Result<()> {
-        let _ = (self.commit, chunk);
-        Ok(())
+        match base_of(&self.objects, chunk)? {
+            Some(base) => self.release_table(&[base], 0, Kind::Chunk),
+            None => Ok(()),
+        }
     }
 
     /// Places a table of these entries, which the caller owns.
@@ -201,7 +204,7 @@ impl Writer {
                     if group.iter().all(Ref::is_null) {
                         return Ok(Ref::default());
                     }
-                    let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.aux));
+                    let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.active()));
                     self.put(&super::format::encode_table_node(level, group), active)
                 })
                 .collect::<Result<_>>()?;
@@ -246,7 +249,7 @@ impl Writer {
             };
             entries.resize(FANOUT, Ref::default());
             self.replace_in(&mut entries, depth - 1, start, group, kind)?;
-            let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.aux));
+            let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
             *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
         }
         Ok(())

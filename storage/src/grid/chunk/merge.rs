@@ -15,6 +15,8 @@ pub(crate) enum Edit {
     Add(f32),
     /// It becomes +0.0.
     Clear,
+    /// It gets these bits.
+    Bits(u32),
 }
 
 /// A change of one element.
@@ -78,6 +80,7 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
             Edit::Set(value) => numbers.bits(value),
             Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
             Edit::Clear => 0,
+            Edit::Bits(bits) => bits,
         });
         if bits != 0 {
             after.push((position, bits));

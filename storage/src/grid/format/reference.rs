@@ -22,6 +22,8 @@ pub(crate) struct Ref {
 
 impl Ref {
     pub(crate) const BYTES: usize = 24;
+    /// Set in the number of a chunk that is a patch, so that freeing one needs no look at the others.
+    pub(crate) const PATCH: u32 = 1 << 31;
 
     pub(crate) fn is_null(&self) -> bool {
         self.len == 0
@@ -37,7 +39,11 @@ impl Ref {
 
     /// Active elements of a chunk.
     pub(crate) fn active(&self) -> u32 {
-        self.aux
+        self.aux & !Self::PATCH
+    }
+
+    pub(crate) fn is_patch(&self) -> bool {
+        self.aux & Self::PATCH != 0
     }
 
     pub(crate) fn units(&self) -> u64 {

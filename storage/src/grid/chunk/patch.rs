@@ -1,0 +1,141 @@
+//! Patches: a chunk as what differs from another one.
+//!
+//! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way. A
+//! patch owns its base; a chain of them is read from the newest to the raw or cold chunk at its end, and a new raw
+//! chunk is written before a chain gets longer than what it patches.
+
+use super::encode::HEADER_BYTES;
+use super::geometry::Geometry;
+use super::merge::{Change, Edit};
+use super::numbers::Numbers;
+use super::view::ChunkView;
+use crate::grid::format::{Cursor, Decoded, Encoder, Kind, Ref, dtype_code, dtype_from_code};
+
+/// The body is a base and what differs from it.
+pub(crate) const CODEC_PATCH: u8 = 3;
+/// Longest chain of patches.
+pub(crate) const MAX_CHAIN: u32 = 128;
+const LEAF_BITS: u32 = 12;
+
+/// A patch, decoded.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    pub(crate) base: Ref,
+    /// Patches under this one.
+    pub(crate) depth: u32,
+    /// Bytes of the patches under this one.
+    pub(crate) chain_bytes: u32,
+    /// Places in the chunk (leaf × 4096 + position) and the bits there.
+    pub(crate) elements: Vec<(u16, u32)>,
+}
+
+impl Patch {
+    pub(crate) fn encode(&self, numbers: Numbers) -> Vec<u8> {
+        let count = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
+        let mut out = Encoder::with_capacity(HEADER_BYTES + Ref::BYTES + 12 + 6 * self.elements.len());
+        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(numbers.dtype)).u8(0).u32(0);
+        self.base.encode(&mut out);
+        out.u32(self.depth).u32(self.chain_bytes).u32(count);
+        for (place, _) in &self.elements {
+            out.u16(*place);
+        }
+        numbers.write(&mut out.bytes, self.elements.iter().map(|(_, bits)| *bits));
+        out.bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8], numbers: Numbers) -> Decoded<Self> {
+        let (base, mut input) = decode_base(bytes)?;
+        if dtype_from_code(*bytes.get(2).unwrap_or(&0))? != numbers.dtype {
+            return Err("a patch's numbers are not of its matrix's type");
+        }
+        let (depth, chain_bytes, count) = (input.u32()?, input.u32()?, input.u32()? as usize);
+        if count > 1 << 16 || depth > MAX_CHAIN {
+            return Err("a patch is too long");
+        }
+        let places = input.take(2 * count)?;
+        let values = input.take(count * numbers.dtype.bytes())?;
+        let elements = places.as_chunks::<2>().0.iter().enumerate();
+        let elements =
+            elements.map(|(at, place)| (u16::from_le_bytes(*place), numbers.read(values, at).unwrap_or(0)));
+        let elements: Vec<_> = elements.collect();
+        if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err("a patch's places are out of order");
+        }
+        Ok(Self { base, depth, chain_bytes, elements })
+    }
+}
+
+/// The base of a patch, without looking at what differs.
+pub(crate) fn patch_base(bytes: &[u8]) -> Decoded<Ref> {
+    decode_base(bytes).map(|(base, _)| base)
+}
+
+fn decode_base(bytes: &[u8]) -> Decoded<(Ref, Cursor<'_>)> {
+    let mut input = Cursor::new(bytes);
+    let header = input.take(HEADER_BYTES)?;
+    if header.get(1) != Some(&CODEC_PATCH) {
+        return Err("it is not a patch");
+    }
+    let base = Ref::decode(&mut input)?;
+    if base.is_null() { Err("a patch has no base") } else { Ok((base, input)) }
+}
+
+/// What applying patches, newest first, comes to.
+pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
+    let mut all: Vec<(u16, usize, u32)> = Vec::new();
+    for (age, patch) in patches.iter().enumerate() {
+        all.extend(patch.elements.iter().map(|(place, bits)| (*place, age, *bits)));
+    }
+    all.sort_unstable();
+    all.dedup_by_key(|(place, _, _)| *place);
+    let change = |(place, _, bits): (u16, usize, u32)| Change {
+        place: super::geometry::Place { chunk, leaf: place >> LEAF_BITS, position: place & 0xfff },
+        edit: Edit::Bits(bits),
+    };
+    all.into_iter().map(change).collect()
+}
+
+/// The elements of `new` that differ from `old`; `None` when they are more than `limit`.
+pub(crate) fn differences(
+    old: &ChunkView<'_>,
+    new: &ChunkView<'_>,
+    geometry: &Geometry,
+    chunk: u64,
+    numbers: Numbers,
+    limit: usize,
+) -> Decoded<Option<Vec<(u16, u32)>>> {
+    let mut found = Vec::new();
+    let (mut before, mut after): (Vec<(u16, u32)>, Vec<(u16, u32)>) = (Vec::new(), Vec::new());
+    for (index, number) in (0..geometry.leaves_of(chunk)).zip(0u16..) {
+        let leaf = geometry.leaf(chunk, index);
+        before.clear();
+        after.clear();
+        let old_leaf = old.leaf(index, &leaf, numbers)?;
+        let new_leaf = new.leaf(index, &leaf, numbers)?;
+        if old_leaf.form == new_leaf.form && old_leaf.body == new_leaf.body {
+            continue;
+        }
+        old_leaf.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
+        new_leaf.for_each(&leaf, numbers, |position, bits| after.push((position, bits)));
+        difference_of(&before, &after, |position, bits| found.push((number << LEAF_BITS | position, bits)));
+        if found.len() > limit {
+            return Ok(None);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Calls `visit(position, new bits)` where two leaves differ, in order.
+pub(crate) fn difference_of(before: &[(u16, u32)], after: &[(u16, u32)], mut visit: impl FnMut(u16, u32)) {
+    let mut old = before.iter().copied().peekable();
+    for (position, bits) in after.iter().copied() {
+        while let Some((gone, _)) = old.next_if(|(at, _)| *at < position) {
+            visit(gone, 0);
+        }
+        let same = old.next_if(|(at, _)| *at == position).is_some_and(|(_, before)| before == bits);
+        if !same {
+            visit(position, bits);
+        }
+    }
+    old.for_each(|(gone, _)| visit(gone, 0));
+}
