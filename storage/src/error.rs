@@ -36,7 +36,9 @@ pub enum Error {
         name: String,
     },
     /// The caller would change a published version, which is immutable.
-    #[error("version {version:?} of adapter {adapter:?} is published and cannot change; branch it and change the branch")]
+    #[error(
+        "version {version:?} of adapter {adapter:?} is published and cannot change; branch it and change the branch"
+    )]
     Sealed {
         /// The adapter.
         adapter: String,
@@ -90,7 +92,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn argument(name: &'static str, reason: impl Into<String>) -> Self {
-        Self::Argument { name, reason: reason.into() }
+        Self::Argument {
+            name,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn internal(what: impl Into<String>) -> Self {
@@ -98,7 +103,11 @@ impl Error {
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: DisplayPath(path.to_owned()), source }
+        Self::Io {
+            action,
+            path: DisplayPath(path.to_owned()),
+            source,
+        }
     }
 
     pub(crate) fn corrupt(
@@ -107,7 +116,12 @@ impl Error {
         what: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        Self::Corrupt { path: DisplayPath(path.to_owned()), offset, what: what.into(), reason: reason.into() }
+        Self::Corrupt {
+            path: DisplayPath(path.to_owned()),
+            offset,
+            what: what.into(),
+            reason: reason.into(),
+        }
     }
 
     /// Says more precisely what a damaged object held.
@@ -154,6 +168,10 @@ impl fmt::Display for Holder {
             Some(pid) => write!(f, "process {pid}")?,
             None => f.write_str("another process")?,
         }
-        if self.note.is_empty() { Ok(()) } else { write!(f, " ({})", self.note) }
+        if self.note.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.note)
+        }
     }
 }

@@ -16,15 +16,18 @@ mod catalog;
 mod error;
 mod grid;
 mod lock;
+mod nvdb;
 mod trajectory;
 
 pub use catalog::{Catalog, CatalogChange};
 pub use error::{DisplayPath, Error, Holder, Result};
 pub use grid::{
-    Compression, Damage, DataType, Durability, FORMAT_VERSION, GridOptions, GridStore, Matrix, MatrixInfo, MatrixPath, Shape, Snapshot, UpdateBatch,
-    VerifyReport, VersionInfo, WriteTransaction,
+    Compacted, Compression, Damage, DataType, DifferenceKind, Durability, FORMAT_VERSION, GridOptions,
+    GridStatistics, GridStore, Matrix, MatrixDifference, MatrixInfo, MatrixPath, Recoded, Salvaged, Shape,
+    Snapshot, UpdateBatch, VerifyReport, VersionInfo, VersionStatistics, WriteTransaction, salvage,
 };
 pub use lock::DirectoryLock;
+pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};
 pub use trajectory::{
     Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan,
     TrajectoryStatistics,

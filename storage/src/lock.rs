@@ -79,8 +79,15 @@ impl DirectoryLock {
 
 fn read_holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
-    File::open(path).ok()?.take(MAX_TEXT_BYTES).read_to_string(&mut text).ok()?;
+    File::open(path)
+        .ok()?
+        .take(MAX_TEXT_BYTES)
+        .read_to_string(&mut text)
+        .ok()?;
     let mut lines = text.lines();
     let pid = lines.next().and_then(|line| line.trim().parse().ok());
-    Some(Holder { pid, note: lines.next().unwrap_or_default().to_owned() })
+    Some(Holder {
+        pid,
+        note: lines.next().unwrap_or_default().to_owned(),
+    })
 }

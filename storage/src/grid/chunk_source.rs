@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::chunk::{
-    CODEC_LZ4, CODEC_PATCH, CODEC_ZSTD, ChunkView, Layout, MAX_CHAIN, Patch, changes_of, decompress, differences,
-    merge_chunk, patch_base,
+    CODEC_LZ4, CODEC_PATCH, CODEC_ZSTD, ChunkView, Layout, MAX_CHAIN, Patch, changes_of, decompress,
+    differences, merge_chunk, patch_base,
 };
 use super::format::{Kind, Ref};
 use super::source::Source;
@@ -14,7 +14,12 @@ use crate::error::Result;
 const WHAT: &str = "a chunk of a matrix";
 
 /// A chunk of a matrix: where it lies when it is raw, else unpacked.
-pub(crate) fn chunk_view<'a>(source: &'a dyn Source, chunk: &Ref, layout: &Layout, index: u64) -> Result<ChunkView<'a>> {
+pub(crate) fn chunk_view<'a>(
+    source: &'a dyn Source,
+    chunk: &Ref,
+    layout: &Layout,
+    index: u64,
+) -> Result<ChunkView<'a>> {
     let mut patches: Vec<Patch> = Vec::new();
     let mut reference = *chunk;
     loop {
@@ -50,7 +55,9 @@ pub(crate) fn base_of(source: &dyn Source, chunk: &Ref) -> Result<Option<Ref>> {
         return Ok(None);
     }
     let bytes = source.object(chunk, Kind::Chunk)?;
-    patch_base(&bytes).map(Some).map_err(|reason| source.malformed(chunk, WHAT, reason))
+    patch_base(&bytes)
+        .map(Some)
+        .map_err(|reason| source.malformed(chunk, WHAT, reason))
 }
 
 impl Writer {
@@ -64,14 +71,18 @@ impl Writer {
         layout: &Layout,
         index: u64,
     ) -> Result<Ref> {
-        let Some((old, view)) = old else { return self.put(raw, active) };
+        let Some((old, view)) = old else {
+            return self.put(raw, active);
+        };
         let value_bytes = layout.numbers.dtype.bytes();
         let refuse = |writer: &Self, reason| writer.objects.malformed(old, WHAT, reason);
         let new = ChunkView::new(Cow::Borrowed(raw), layout.numbers.dtype).map_err(|r| refuse(self, r))?;
         // A quarter of the chunk is where a patch stops being worth its indirection.
         let limit = raw.len() / 4 / (2 + value_bytes);
         let found = differences(view, &new, &layout.geometry, index, layout.numbers, limit);
-        let Some(elements) = found.map_err(|reason| refuse(self, reason))? else { return self.put(raw, active) };
+        let Some(elements) = found.map_err(|reason| refuse(self, reason))? else {
+            return self.put(raw, active);
+        };
         let (depth, chain_bytes) = if old.is_patch() {
             let bytes = self.objects.object(old, Kind::Chunk)?;
             let patch = Patch::decode(&bytes, layout.numbers).map_err(|reason| refuse(self, reason))?;
@@ -79,9 +90,17 @@ impl Writer {
         } else {
             (0, 0)
         };
-        let patch = Patch { base: *old, depth, chain_bytes, elements };
+        let patch = Patch {
+            base: *old,
+            depth,
+            chain_bytes,
+            elements,
+        };
         let bytes = patch.encode(layout.numbers);
-        if depth >= MAX_CHAIN || chain_bytes as usize + bytes.len() > 2 * raw.len() || bytes.len() * 2 > raw.len() {
+        if depth >= MAX_CHAIN
+            || chain_bytes as usize + bytes.len() > 2 * raw.len()
+            || bytes.len() * 2 > raw.len()
+        {
             return self.put(raw, active);
         }
         self.share(old)?;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Durability;
 use super::format::{Ref, SUPERBLOCK_SLOTS, Superblock};
-use super::space::Space;
 use super::space_table::{SpaceTable, StoredSpace};
 use super::state::{Current, Published, State};
 use super::wal::Wal;
@@ -143,7 +142,10 @@ impl Core {
 
     fn sync_data(&self) -> Result<()> {
         let objects = &self.writer.objects;
-        objects.backend.sync().map_err(|e| Error::io("sync", &objects.path, e))
+        objects
+            .backend
+            .sync()
+            .map_err(|e| Error::io("sync", &objects.path, e))
     }
 
     fn became_durable(&mut self, superblock: Superblock, slot: usize) {
@@ -159,8 +161,27 @@ impl Core {
         self.next_sequence = next_sequence;
         self.commit = self.writer.commit;
         self.writer.space.commit(self.commit);
-        let state = State { commit: self.commit, root, source: self.writer.objects.committed() };
-        current.publish(Arc::new(state), &mut self.published);
+        current.publish(self.state(), &mut self.published);
+    }
+
+    /// The newest state, to be shown to readers.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::new(State {
+            commit: self.commit,
+            root: self.root,
+            source: self.writer.objects.committed(),
+        })
+    }
+
+    /// Cuts off what lies behind the last object and returns the length. Only for a file without snapshots.
+    pub(crate) fn trim(&mut self) -> Result<u64> {
+        let objects = &self.writer.objects;
+        let end = self.writer.space.end_unit(objects)? * super::format::UNIT_BYTES;
+        objects
+            .backend
+            .set_len(end)
+            .map_err(|e| Error::io("shorten", &objects.path, e))?;
+        Ok(end)
     }
 
     /// Commits the newest state once more, durably, whatever it was before.
@@ -178,7 +199,9 @@ impl Core {
     /// So the newest state becomes the durable one, with the log's durable records up to `log_records`.
     pub(crate) fn return_to_durable(&mut self, current: &Current, log_records: u64) {
         if let Err(error) = self.try_return_to_durable(current, log_records) {
-            self.broken = Some(format!("a sync failed, and so did going back to what is durable: {error}"));
+            self.broken = Some(format!(
+                "a sync failed, and so did going back to what is durable: {error}"
+            ));
         }
     }
 
@@ -214,7 +237,10 @@ impl Core {
             self.checkpoint(current)?;
         }
         let slot = 1 - self.durable_slot;
-        let sealed = Superblock { durable_commit: self.durable.commit, ..self.durable };
+        let sealed = Superblock {
+            durable_commit: self.durable.commit,
+            ..self.durable
+        };
         self.write_superblock(slot, &sealed)?;
         self.sync_data()?;
         self.durable = sealed;

@@ -28,11 +28,20 @@ pub(crate) struct OpenVersion {
 
 impl Editor {
     pub(crate) fn new(root: Ref, next_sequence: u64) -> Self {
-        Self { main: Tree::new(root), open: BTreeMap::new(), next_sequence }
+        Self {
+            main: Tree::new(root),
+            open: BTreeMap::new(),
+            next_sequence,
+        }
     }
 
     /// The version's record as changed so far.
-    pub(crate) fn version(&self, writer: &Writer, adapter: &str, version: &str) -> Result<Option<VersionRecord>> {
+    pub(crate) fn version(
+        &self,
+        writer: &Writer,
+        adapter: &str,
+        version: &str,
+    ) -> Result<Option<VersionRecord>> {
         if let Some(open) = self.open.get(&(adapter.to_owned(), version.to_owned())) {
             return Ok(Some(open.record));
         }
@@ -45,7 +54,10 @@ impl Editor {
 
     fn existing(&self, writer: &Writer, adapter: &str, version: &str) -> Result<VersionRecord> {
         self.version(writer, adapter, version)?
-            .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })
+            .ok_or_else(|| Error::NotFound {
+                kind: "version",
+                name: format!("{adapter}@{version}"),
+            })
     }
 
     /// A draft to change, made if `create`.
@@ -58,31 +70,62 @@ impl Editor {
     ) -> Result<&mut OpenVersion> {
         let record = match self.version(writer, adapter, version)? {
             Some(record) if record.published => {
-                return Err(Error::Sealed { adapter: adapter.to_owned(), version: version.to_owned() });
+                return Err(Error::Sealed {
+                    adapter: adapter.to_owned(),
+                    version: version.to_owned(),
+                });
             }
             Some(record) => record,
             None if create => self.add_version(writer, adapter, version, Ref::default())?,
             None => self.existing(writer, adapter, version)?,
         };
         let open = self.open.entry((adapter.to_owned(), version.to_owned()));
-        Ok(open.or_insert_with(|| OpenVersion { record, tree: Tree::new(record.root) }))
+        Ok(open.or_insert_with(|| OpenVersion {
+            record,
+            tree: Tree::new(record.root),
+        }))
+    }
+
+    /// A version to store differently, published or not.
+    pub(crate) fn open(&mut self, writer: &Writer, adapter: &str, version: &str) -> Result<&mut OpenVersion> {
+        let record = self.existing(writer, adapter, version)?;
+        let open = self.open.entry((adapter.to_owned(), version.to_owned()));
+        Ok(open.or_insert_with(|| OpenVersion {
+            record,
+            tree: Tree::new(record.root),
+        }))
     }
 
     /// Adds a version that is not there yet and owns `root`.
-    fn add_version(&mut self, writer: &mut Writer, adapter: &str, version: &str, root: Ref) -> Result<VersionRecord> {
+    fn add_version(
+        &mut self,
+        writer: &mut Writer,
+        adapter: &str,
+        version: &str,
+        root: Ref,
+    ) -> Result<VersionRecord> {
         check_name("adapter", adapter)?;
         check_name("version", version)?;
-        let record = VersionRecord { sequence: self.next_sequence, published: false, root };
+        let record = VersionRecord {
+            sequence: self.next_sequence,
+            published: false,
+            root,
+        };
         self.next_sequence += 1;
-        self.main.insert(writer, &version_key(adapter, version), Value::Version(record))?;
+        self.main
+            .insert(writer, &version_key(adapter, version), Value::Version(record))?;
         let key = adapter_key(adapter);
         let before = match self.main.get(writer, &key)? {
             Some(Value::Adapter(before)) => Some(before),
             _ => None,
         };
-        let highest = before.unwrap_or_default().highest.max(version.parse().unwrap_or_default());
+        let highest = before
+            .unwrap_or_default()
+            .highest
+            .max(version.parse().unwrap_or_default());
         if before.is_none_or(|before| before.highest != highest) {
-            self.main.insert(writer, &key, Value::Adapter(AdapterRecord { highest }))?;
+            self.main
+                .insert(writer, &key, Value::Adapter(AdapterRecord { highest }))?;
         }
         Ok(record)
     }
@@ -101,13 +144,18 @@ impl Editor {
         if let Some(open) = self.open.get_mut(&(adapter.to_owned(), version.to_owned())) {
             open.record.published = true;
         }
-        self.main.insert(writer, &version_key(adapter, version), Value::Version(record)).map(drop)
+        self.main
+            .insert(writer, &version_key(adapter, version), Value::Version(record))
+            .map(drop)
     }
 
     pub(crate) fn branch(&mut self, writer: &mut Writer, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         self.existing(writer, from.0, from.1)?;
         if self.version(writer, to.0, to.1)?.is_some() {
-            return Err(Error::AlreadyExists { kind: "version", name: format!("{}@{}", to.0, to.1) });
+            return Err(Error::AlreadyExists {
+                kind: "version",
+                name: format!("{}@{}", to.0, to.1),
+            });
         }
         self.close(writer, from.0, from.1)?;
         let record = self.existing(writer, from.0, from.1)?;
@@ -118,7 +166,9 @@ impl Editor {
     pub(crate) fn tag(&mut self, writer: &mut Writer, adapter: &str, version: &str, tag: &str) -> Result<()> {
         check_name("tag", tag)?;
         self.existing(writer, adapter, version)?;
-        self.main.insert(writer, &tag_key(adapter, tag), Value::Tag(version.to_owned())).map(drop)
+        self.main
+            .insert(writer, &tag_key(adapter, tag), Value::Tag(version.to_owned()))
+            .map(drop)
     }
 
     pub(crate) fn remove_tag(&mut self, writer: &mut Writer, adapter: &str, tag: &str) -> Result<bool> {
@@ -128,27 +178,33 @@ impl Editor {
     /// The tags of an adapter and where they point.
     pub(crate) fn tags(&self, writer: &Writer, adapter: &str) -> Result<Vec<(String, String)>> {
         let entries = self.main.collect(writer, &tag_prefix(adapter))?;
-        let tags = entries.into_iter().filter_map(|(key, value)| match (split_pair_key(&key), value) {
-            (Ok((_, tag)), Value::Tag(version)) => Some((tag, version)),
-            _ => None,
-        });
+        let tags = entries
+            .into_iter()
+            .filter_map(|(key, value)| match (split_pair_key(&key), value) {
+                (Ok((_, tag)), Value::Tag(version)) => Some((tag, version)),
+                _ => None,
+            });
         Ok(tags.collect())
     }
 
     /// The versions of an adapter and their records, as changed so far.
     pub(crate) fn versions(&self, writer: &Writer, adapter: &str) -> Result<Vec<(String, VersionRecord)>> {
         let entries = self.main.collect(writer, &version_prefix(adapter))?;
-        let versions = entries.into_iter().filter_map(|(key, value)| match (split_pair_key(&key), value) {
-            (Ok((_, version)), Value::Version(record)) => Some((version, record)),
-            _ => None,
-        });
+        let versions = entries
+            .into_iter()
+            .filter_map(|(key, value)| match (split_pair_key(&key), value) {
+                (Ok((_, version)), Value::Version(record)) => Some((version, record)),
+                _ => None,
+            });
         Ok(versions.collect())
     }
 
     pub(crate) fn drop_version(&mut self, writer: &mut Writer, adapter: &str, version: &str) -> Result<bool> {
         self.close(writer, adapter, version)?;
         self.open.remove(&(adapter.to_owned(), version.to_owned()));
-        let Some(value) = self.main.remove(writer, &version_key(adapter, version))? else { return Ok(false) };
+        let Some(value) = self.main.remove(writer, &version_key(adapter, version))? else {
+            return Ok(false);
+        };
         if let Value::Version(record) = value {
             release_tree(writer, &record.root)?;
         }
@@ -179,7 +235,11 @@ impl Editor {
         let mut published = self.versions(writer, adapter)?;
         published.retain(|(_, record)| record.published);
         published.sort_by_key(|(_, record)| std::cmp::Reverse(record.sequence));
-        let tags = if keep_tagged { self.tags(writer, adapter)? } else { Vec::new() };
+        let tags = if keep_tagged {
+            self.tags(writer, adapter)?
+        } else {
+            Vec::new()
+        };
         let mut dropped = Vec::new();
         for (version, _) in published.into_iter().skip(keep_last) {
             if !tags.iter().any(|(_, target)| *target == version) {
@@ -200,10 +260,14 @@ impl Editor {
 
     /// Writes an open version's tree and puts its root into its record.
     fn close(&mut self, writer: &mut Writer, adapter: &str, version: &str) -> Result<()> {
-        let Some(open) = self.open.get_mut(&(adapter.to_owned(), version.to_owned())) else { return Ok(()) };
+        let Some(open) = self.open.get_mut(&(adapter.to_owned(), version.to_owned())) else {
+            return Ok(());
+        };
         open.record.root = open.tree.flush(writer)?;
         let record = open.record;
-        self.main.insert(writer, &version_key(adapter, version), Value::Version(record)).map(drop)
+        self.main
+            .insert(writer, &version_key(adapter, version), Value::Version(record))
+            .map(drop)
     }
 
     /// Writes everything and returns the main tree's root.

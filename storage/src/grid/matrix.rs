@@ -58,7 +58,10 @@ impl<'snapshot> Matrix<'snapshot> {
             state,
             path,
             geometry: Geometry::new(record.rows, record.cols),
-            numbers: Numbers { dtype: record.dtype, scale: record.scale },
+            numbers: Numbers {
+                dtype: record.dtype,
+                scale: record.scale,
+            },
             seen: chunks.iter().map(|_| OnceLock::new()).collect(),
             chunks,
             record,
@@ -79,11 +82,15 @@ impl<'snapshot> Matrix<'snapshot> {
             return Err(self.outside(row, col));
         }
         let place = self.geometry.place(row32, col32);
-        let Some(view) = self.chunk(place.chunk)? else { return Ok(0.0) };
+        let Some(view) = self.chunk(place.chunk)? else {
+            return Ok(0.0);
+        };
         let index = usize::from(place.leaf);
         let leaf = self.geometry.leaf(place.chunk, index);
         let leaf_view = self.leaf(view, place.chunk, index, &leaf)?;
-        Ok(self.numbers.value(leaf_view.bits(&leaf, place.position, self.numbers)))
+        Ok(self
+            .numbers
+            .value(leaf_view.bits(&leaf, place.position, self.numbers)))
     }
 
     /// Decodes all of it into `values`, row-major; the length must be its number of elements.
@@ -91,7 +98,11 @@ impl<'snapshot> Matrix<'snapshot> {
         let cols = self.record.cols as usize;
         let elements = self.record.rows as usize * cols;
         if values.len() != elements {
-            let reason = format!("{} has {elements} elements, and the slice has {}", self.path, values.len());
+            let reason = format!(
+                "{} has {elements} elements, and the slice has {}",
+                self.path,
+                values.len()
+            );
             return Err(Error::argument("values", reason));
         }
         self.for_each_leaf(0..self.geometry.chunks(), &mut |leaf, view| {
@@ -113,7 +124,9 @@ impl<'snapshot> Matrix<'snapshot> {
     ) -> Result<()> {
         let chunks = self.geometry.chunks_of_rows(&rows);
         self.for_each_leaf(chunks, &mut |leaf, view| {
-            let Some(view) = view.filter(|_| leaf.overlaps(&rows, &cols)) else { return Ok(()) };
+            let Some(view) = view.filter(|_| leaf.overlaps(&rows, &cols)) else {
+                return Ok(());
+            };
             let mut outcome = Ok(());
             view.for_each(leaf, self.numbers, |position, bits| {
                 let (row, col) = leaf.element(position);
@@ -135,7 +148,9 @@ impl<'snapshot> Matrix<'snapshot> {
             let view = self.chunk(chunk)?;
             for index in 0..self.geometry.leaves_of(chunk) {
                 let leaf = self.geometry.leaf(chunk, index);
-                let leaf_view = view.map(|view| self.leaf(view, chunk, index, &leaf)).transpose()?;
+                let leaf_view = view
+                    .map(|view| self.leaf(view, chunk, index, &leaf))
+                    .transpose()?;
                 visit(&leaf, leaf_view)?;
             }
         }
@@ -146,7 +161,9 @@ impl<'snapshot> Matrix<'snapshot> {
         if let Some(packed) = view.dense_values() {
             let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
             self.rows_of(leaf, values, cols, |line, row| {
-                let packed = packed.get(row * line_bytes..(row + 1) * line_bytes).unwrap_or_default();
+                let packed = packed
+                    .get(row * line_bytes..(row + 1) * line_bytes)
+                    .unwrap_or_default();
                 self.numbers.decode(packed, line);
             });
             return;
@@ -160,7 +177,13 @@ impl<'snapshot> Matrix<'snapshot> {
         });
     }
 
-    fn rows_of(&self, leaf: &Leaf, values: &mut [f32], cols: usize, mut visit: impl FnMut(&mut [f32], usize)) {
+    fn rows_of(
+        &self,
+        leaf: &Leaf,
+        values: &mut [f32],
+        cols: usize,
+        mut visit: impl FnMut(&mut [f32], usize),
+    ) {
         for row in 0..leaf.height as usize {
             let start = (leaf.row as usize + row) * cols + leaf.col as usize;
             if let Some(line) = values.get_mut(start..start + leaf.width as usize) {
@@ -185,9 +208,18 @@ impl<'snapshot> Matrix<'snapshot> {
         Ok(Some(seen.get_or_init(|| view)))
     }
 
-    fn leaf<'v>(&self, view: &'v ChunkView<'_>, chunk: u64, index: usize, leaf: &Leaf) -> Result<LeafView<'v>> {
+    fn leaf<'v>(
+        &self,
+        view: &'v ChunkView<'_>,
+        chunk: u64,
+        index: usize,
+        leaf: &Leaf,
+    ) -> Result<LeafView<'v>> {
         view.leaf(index, leaf, self.numbers).map_err(|reason| {
-            let at = usize::try_from(chunk).ok().and_then(|chunk| self.chunks.get(chunk)).copied();
+            let at = usize::try_from(chunk)
+                .ok()
+                .and_then(|chunk| self.chunks.get(chunk))
+                .copied();
             self.state
                 .source
                 .malformed(&at.unwrap_or_default(), "a leaf", reason)
@@ -197,6 +229,9 @@ impl<'snapshot> Matrix<'snapshot> {
 
     fn outside(&self, row: usize, col: usize) -> Error {
         let shape = format!("{} x {}", self.record.rows, self.record.cols);
-        Error::argument("element", format!("({row}, {col}) is outside {}, which is {shape}", self.path))
+        Error::argument(
+            "element",
+            format!("({row}, {col}) is outside {}, which is {shape}", self.path),
+        )
     }
 }

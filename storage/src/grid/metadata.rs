@@ -14,15 +14,24 @@ const PIECE_HEADER: usize = 8;
 impl Editor {
     pub(crate) fn put_metadata(&mut self, writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<()> {
         if key.is_empty() || key.len() > MAX_METADATA_KEY {
-            return Err(Error::argument("key", format!("a key has 1 to {MAX_METADATA_KEY} bytes, not {}", key.len())));
+            return Err(Error::argument(
+                "key",
+                format!("a key has 1 to {MAX_METADATA_KEY} bytes, not {}", key.len()),
+            ));
         }
         if value.len() > MAX_VALUE_BYTES {
-            return Err(Error::argument("value", format!("a value has at most {MAX_VALUE_BYTES} bytes")));
+            return Err(Error::argument(
+                "value",
+                format!("a value has at most {MAX_VALUE_BYTES} bytes"),
+            ));
         }
         let value = if value.len() <= INLINE_BYTES {
             Value::Inline(value.to_vec())
         } else {
-            Value::Blob { len: value.len() as u64, pieces: put_pieces(writer, value)? }
+            Value::Blob {
+                len: value.len() as u64,
+                pieces: put_pieces(writer, value)?,
+            }
         };
         self.replace(writer, &metadata_key(key), value)
     }
@@ -62,12 +71,17 @@ pub(crate) fn read_value(source: &dyn Source, value: Value) -> Result<Vec<u8>> {
         let object = source.object(&piece, Kind::Blob)?;
         let content = object.get(PIECE_HEADER..);
         bytes.extend_from_slice(
-            content.ok_or_else(|| source.malformed(&piece, "a piece of a metadata value", "it is too short"))?,
+            content
+                .ok_or_else(|| source.malformed(&piece, "a piece of a metadata value", "it is too short"))?,
         );
     }
     if bytes.len() as u64 == len {
         return Ok(bytes);
     }
     let first = pieces.children.first().copied().unwrap_or_default();
-    Err(source.malformed(&first, "a metadata value", "its pieces do not add up to its length"))
+    Err(source.malformed(
+        &first,
+        "a metadata value",
+        "its pieces do not add up to its length",
+    ))
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::chunk_source::base_of;
 use super::core::Core;
-use super::format::{
-    Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value,
-};
+use super::format::{Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value};
 use super::source::Source;
 use super::space::Space;
 use super::space_table::SpaceTable;
@@ -23,7 +21,13 @@ use crate::lock::DirectoryLock;
 /// Writes an empty store into an empty file and syncs it.
 pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
     let store_id = RandomState::new().build_hasher().finish();
-    let first = Superblock { store_id, commit: 1, durable_commit: 1, next_sequence: 1, ..Superblock::default() };
+    let first = Superblock {
+        store_id,
+        commit: 1,
+        durable_commit: 1,
+        next_sequence: 1,
+        ..Superblock::default()
+    };
     let write = || {
         data.set_len(SUPERBLOCK_SLOTS.last().copied().unwrap_or_default() + 4096)?;
         for slot in SUPERBLOCK_SLOTS {
@@ -44,7 +48,11 @@ pub(crate) fn open(
     let found = read_superblocks(&objects)?;
     let (slot, superblock) = choose(&objects, &found)?;
     let (table, space) = read_space(&objects, &superblock)?;
-    let newest_seen = found.iter().map(|(_, superblock)| superblock.commit).max().unwrap_or_default();
+    let newest_seen = found
+        .iter()
+        .map(|(_, superblock)| superblock.commit)
+        .max()
+        .unwrap_or_default();
     let clean = superblock.durable_commit == superblock.commit && newest_seen == superblock.commit;
     let state = Arc::new(State {
         commit: superblock.commit,
@@ -53,7 +61,11 @@ pub(crate) fn open(
     });
     let current = Current::new(Arc::clone(&state));
     let mut core = Core {
-        writer: Writer { objects, space, commit: newest_seen },
+        writer: Writer {
+            objects,
+            space,
+            commit: newest_seen,
+        },
         table,
         published: Published::new(state),
         wal: Wal::new(wal, superblock.store_id),
@@ -86,9 +98,10 @@ fn replay(core: &mut Core, current: &Current, clean: bool) -> Result<()> {
     core.checkpoint(current)
 }
 
-type Found = Vec<(usize, Superblock)>;
+pub(crate) type Found = Vec<(usize, Superblock)>;
 
-fn read_superblocks(objects: &Objects) -> Result<Found> {
+/// The valid superblocks, newest first; an error when there is none.
+pub(crate) fn read_superblocks(objects: &Objects) -> Result<Found> {
     let path = objects.path();
     let len = objects.backend.len().map_err(|e| Error::io("measure", path, e))?;
     let view = objects.backend.view(len).map_err(|e| Error::io("map", path, e))?;
@@ -140,8 +153,12 @@ pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(
     if superblock.space.is_null() {
         return Ok((SpaceTable::default(), Space::new()));
     }
-    let (table, maps) =
-        SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
+    let (table, maps) = SpaceTable::read(
+        objects,
+        &superblock.space,
+        superblock.space_depth,
+        superblock.regions,
+    )?;
     Ok((table, Space::from_regions(&maps)))
 }
 
@@ -151,7 +168,12 @@ fn check_new_objects(objects: &Objects, superblock: &Superblock) -> Result<()> {
     if superblock.space.is_null() {
         return Ok(());
     }
-    let (_, maps) = SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
+    let (_, maps) = SpaceTable::read(
+        objects,
+        &superblock.space,
+        superblock.space_depth,
+        superblock.regions,
+    )?;
     for map in maps.iter().filter(|map| !map.is_null() && map.birth > durable) {
         objects.object(map, Kind::Region)?;
     }
@@ -164,14 +186,18 @@ fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<
         return Ok(());
     }
     match read_node(objects, node, below)? {
-        Node::Branch(height, children) => {
-            children.iter().try_for_each(|(_, child)| check_tree(objects, child, height, durable))
-        }
+        Node::Branch(height, children) => children
+            .iter()
+            .try_for_each(|(_, child)| check_tree(objects, child, height, durable)),
         Node::Leaf(entries) => entries.iter().try_for_each(|(_, value)| match value {
             Value::Version(record) => check_tree(objects, &record.root, ROOT, durable),
-            Value::Matrix(record) => {
-                check_table(objects, &record.chunks.children, record.chunks.depth, Kind::Chunk, durable)
-            }
+            Value::Matrix(record) => check_table(
+                objects,
+                &record.chunks.children,
+                record.chunks.depth,
+                Kind::Chunk,
+                durable,
+            ),
             Value::Blob { pieces, .. } => {
                 check_table(objects, &pieces.children, pieces.depth, Kind::Blob, durable)
             }
@@ -181,7 +207,10 @@ fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<
 }
 
 fn check_table(objects: &Objects, children: &[Ref], depth: u8, kind: Kind, durable: u64) -> Result<()> {
-    for child in children.iter().filter(|child| !child.is_null() && child.birth > durable) {
+    for child in children
+        .iter()
+        .filter(|child| !child.is_null() && child.birth > durable)
+    {
         if depth > 0 {
             let entries = read_table_node(objects, child, depth)?;
             check_table(objects, &entries, depth - 1, kind, durable)?;

@@ -10,8 +10,8 @@ use super::path::MatrixPath;
 use super::source::Source;
 use super::state::State;
 use super::tree::{
-    adapter_prefix, get, matrix_key, metadata_key, scan, split_matrix_key, split_pair_key, tag_key, tag_prefix,
-    version_key, version_prefix,
+    adapter_prefix, get, matrix_key, metadata_key, scan, split_matrix_key, split_pair_key, tag_key,
+    tag_prefix, version_key, version_prefix,
 };
 use crate::error::{Error, Result};
 
@@ -56,7 +56,9 @@ impl Snapshot {
         let mut names = Vec::new();
         self.scan_keys(&adapter_prefix(), &mut |key, _| {
             let name = key.get(1..).unwrap_or_default().to_vec();
-            names.push(String::from_utf8(name).map_err(|_| self.malformed_key("an adapter's name is not UTF-8"))?);
+            names.push(
+                String::from_utf8(name).map_err(|_| self.malformed_key("an adapter's name is not UTF-8"))?,
+            );
             Ok(())
         })?;
         Ok(names)
@@ -95,7 +97,10 @@ impl Snapshot {
                 _ => return Ok(None),
             },
         };
-        Ok(self.versions(adapter)?.into_iter().find(|version| version.version == name))
+        Ok(self
+            .versions(adapter)?
+            .into_iter()
+            .find(|version| version.version == name))
     }
 
     /// The matrices of a version in order of layer, module, matrix; none when there is no such version.
@@ -114,23 +119,39 @@ impl Snapshot {
         version: &str,
         visit: &mut dyn FnMut(MatrixPath, &MatrixRecord) -> Result<()>,
     ) -> Result<()> {
-        let Some(version_record) = self.version_record(adapter, version)? else { return Ok(()) };
-        scan(&self.state.source, &version_record.root, &[], &mut |key, value| {
-            if let Value::Matrix(record) = value {
-                let (layer, module, matrix) =
-                    split_matrix_key(&key).map_err(|reason| self.malformed_key(reason))?;
-                visit(MatrixPath::new(adapter, version, layer, module, matrix), &record)?;
-            }
-            Ok(ControlFlow::Continue(()))
-        })
+        let Some(version_record) = self.version_record(adapter, version)? else {
+            return Ok(());
+        };
+        scan(
+            &self.state.source,
+            &version_record.root,
+            &[],
+            &mut |key, value| {
+                if let Value::Matrix(record) = value {
+                    let (layer, module, matrix) =
+                        split_matrix_key(&key).map_err(|reason| self.malformed_key(reason))?;
+                    visit(MatrixPath::new(adapter, version, layer, module, matrix), &record)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )
     }
 
     /// A matrix, to read from; `None` when it is not there.
     pub fn matrix(&self, path: &MatrixPath) -> Result<Option<Matrix<'_>>> {
+        let record = self.matrix_record(path)?;
+        record
+            .map(|record| Matrix::new(&self.state, path.clone(), record))
+            .transpose()
+    }
+
+    pub(crate) fn matrix_record(&self, path: &MatrixPath) -> Result<Option<MatrixRecord>> {
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
-        let Some(version) = self.version_record(&path.adapter, &path.version)? else { return Ok(None) };
+        let Some(version) = self.version_record(&path.adapter, &path.version)? else {
+            return Ok(None);
+        };
         match get(&self.state.source, &version.root, &key)? {
-            Some(Value::Matrix(record)) => Matrix::new(&self.state, path.clone(), record).map(Some),
+            Some(Value::Matrix(record)) => Ok(Some(record)),
             Some(_) => Err(self.malformed_key("a matrix's key holds something else")),
             None => Ok(None),
         }
@@ -139,7 +160,10 @@ impl Snapshot {
     /// Decodes a matrix into `values`, row-major; the length must be its number of elements.
     pub fn read_matrix(&self, path: &MatrixPath, values: &mut [f32]) -> Result<MatrixInfo> {
         let matrix = self.matrix(path)?;
-        let matrix = matrix.ok_or_else(|| Error::NotFound { kind: "matrix", name: path.to_string() })?;
+        let matrix = matrix.ok_or_else(|| Error::NotFound {
+            kind: "matrix",
+            name: path.to_string(),
+        })?;
         matrix.read_into(values)?;
         Ok(matrix.info())
     }
@@ -147,7 +171,9 @@ impl Snapshot {
     /// The value of a metadata key.
     pub fn metadata(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let found = self.get(&metadata_key(key))?;
-        found.map(|value| read_value(&self.state.source, value)).transpose()
+        found
+            .map(|value| read_value(&self.state.source, value))
+            .transpose()
     }
 
     /// All metadata keys that begin with `prefix`, in order, with their values.
@@ -193,7 +219,9 @@ impl Snapshot {
     }
 
     fn malformed_key(&self, reason: &'static str) -> Error {
-        self.state.source.malformed(&self.state.root, "an entry of the tree", reason)
+        self.state
+            .source
+            .malformed(&self.state.root, "an entry of the tree", reason)
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct CommittedSource {
     pub(crate) path: Arc<PathBuf>,
     pub(crate) view: Arc<dyn View>,
     /// Held by every reader too: as long as a snapshot lives, nobody else may open the file and write where it reads.
+    #[expect(dead_code, reason = "holding it is its use")]
     pub(crate) lock: Option<Arc<DirectoryLock>>,
 }
 
@@ -58,13 +59,15 @@ pub(crate) fn read_object<'a>(
     reference: &Ref,
     what: &'static str,
 ) -> Result<Cow<'a, [u8]>> {
-    let bytes = view.bytes(reference.offset(), reference.len_bytes()).map_err(|e| {
-        if e.kind() == std::io::ErrorKind::UnexpectedEof {
-            Error::corrupt(path, reference.offset(), what, "the file ends before it")
-        } else {
-            Error::io("read", path, e)
-        }
-    })?;
+    let bytes = view
+        .bytes(reference.offset(), reference.len_bytes())
+        .map_err(|e| {
+            if e.kind() == std::io::ErrorKind::UnexpectedEof {
+                Error::corrupt(path, reference.offset(), what, "the file ends before it")
+            } else {
+                Error::io("read", path, e)
+            }
+        })?;
     check_object(path, reference, what, &bytes)?;
     Ok(bytes)
 }
@@ -74,7 +77,12 @@ pub(crate) fn check_object(path: &Path, reference: &Ref, what: &'static str, byt
     if crc32c::crc32c(bytes) == reference.crc {
         return Ok(());
     }
-    Err(Error::corrupt(path, reference.offset(), what, "its checksum does not match"))
+    Err(Error::corrupt(
+        path,
+        reference.offset(),
+        what,
+        "its checksum does not match",
+    ))
 }
 
 fn describe(kind: Kind) -> &'static str {

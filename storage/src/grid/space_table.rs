@@ -48,14 +48,23 @@ impl SpaceTable {
         let maps = levels.pop().unwrap_or_default();
         levels.reverse();
         if maps.len() as u64 != regions {
-            return Err(source.malformed(root, "the table of regions", "it has another length than it should"));
+            return Err(source.malformed(
+                root,
+                "the table of regions",
+                "it has another length than it should",
+            ));
         }
         Ok((Self { levels }, maps))
     }
 
     /// The root and the number of levels.
     pub(crate) fn root(&self) -> (Ref, u8) {
-        let root = self.levels.last().and_then(|level| level.first()).copied().unwrap_or_default();
+        let root = self
+            .levels
+            .last()
+            .and_then(|level| level.first())
+            .copied()
+            .unwrap_or_default();
         (root, u8::try_from(self.levels.len()).unwrap_or(u8::MAX))
     }
 
@@ -111,7 +120,10 @@ impl Writer {
     pub(crate) fn store_space(&mut self, table: &SpaceTable) -> Result<StoredSpace> {
         let mut table = table.clone();
         let mut plan = Plan::default();
-        while self.reserve_maps(&mut plan)? || self.reserve_nodes(&mut plan, &mut table)? || self.refit(&mut plan)? {}
+        while self.reserve_maps(&mut plan)?
+            || self.reserve_nodes(&mut plan, &mut table)?
+            || self.refit(&mut plan)?
+        {}
         let mut stored: Vec<Ref> = self.space.regions.iter().map(|slot| slot.stored).collect();
         let mut maps = Vec::with_capacity(plan.maps.len());
         for (index, reserved) in plan.maps {
@@ -126,7 +138,12 @@ impl Writer {
         for level in 0..table.levels.len() {
             let number = u8::try_from(level + 1).map_err(|_| Error::internal("too many regions"))?;
             for ((_, node), reserved) in plan.nodes.range((level, 0)..(level + 1, 0)) {
-                let entries = below.iter().skip(node * FANOUT).take(FANOUT).copied().collect::<Vec<_>>();
+                let entries = below
+                    .iter()
+                    .skip(node * FANOUT)
+                    .take(FANOUT)
+                    .copied()
+                    .collect::<Vec<_>>();
                 let mut bytes = encode_table_node(number, &entries);
                 pad(&mut bytes, *reserved)?;
                 let stored_node = self.fill(*reserved, &bytes, 0)?;
@@ -136,17 +153,32 @@ impl Writer {
             }
             below = table.levels.get(level).cloned().unwrap_or_default();
         }
-        Ok(StoredSpace { maps, table, regions: self.space.regions.len() as u64 })
+        Ok(StoredSpace {
+            maps,
+            table,
+            regions: self.space.regions.len() as u64,
+        })
     }
 
     fn reserve_maps(&mut self, plan: &mut Plan) -> Result<bool> {
-        let dirty = self.space.regions.iter().enumerate().filter(|(_, slot)| slot.dirty);
-        let missing: Vec<usize> =
-            dirty.map(|(index, _)| index).filter(|index| !plan.maps.contains_key(index)).collect();
+        let dirty = self
+            .space
+            .regions
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.dirty);
+        let missing: Vec<usize> = dirty
+            .map(|(index, _)| index)
+            .filter(|index| !plan.maps.contains_key(index))
+            .collect();
         for index in &missing {
-            let Some(slot) = self.space.regions.get(*index) else { continue };
+            let Some(slot) = self.space.regions.get(*index) else {
+                continue;
+            };
             let old = slot.stored;
-            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let image = slot
+                .image()
+                .ok_or_else(|| Error::internal("a changed region has no map"))?;
             if !old.is_null() {
                 self.free(&old)?;
             }
@@ -167,7 +199,12 @@ impl Writer {
                 if plan.nodes.contains_key(&(level, *node)) {
                     continue;
                 }
-                let old = table.levels.get(level).and_then(|nodes| nodes.get(*node)).copied().unwrap_or_default();
+                let old = table
+                    .levels
+                    .get(level)
+                    .and_then(|nodes| nodes.get(*node))
+                    .copied()
+                    .unwrap_or_default();
                 if !old.is_null() {
                     self.free(&old)?;
                 }
@@ -187,7 +224,9 @@ impl Writer {
             let (Some(slot), Some(reserved)) = (self.space.regions.get(index), plan.maps.get(&index)) else {
                 continue;
             };
-            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let image = slot
+                .image()
+                .ok_or_else(|| Error::internal("a changed region has no map"))?;
             if image.encoded_bytes() as u64 <= reserved.units * UNIT_BYTES {
                 continue;
             }
@@ -210,7 +249,8 @@ impl Writer {
 }
 
 fn pad(bytes: &mut Vec<u8>, reserved: Reserved) -> Result<()> {
-    let len = usize::try_from(reserved.units * UNIT_BYTES).map_err(|_| Error::internal("a map is too long"))?;
+    let len =
+        usize::try_from(reserved.units * UNIT_BYTES).map_err(|_| Error::internal("a map is too long"))?;
     if bytes.len() > len {
         return Err(Error::internal("a map outgrew its reservation"));
     }

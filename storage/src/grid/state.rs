@@ -61,13 +61,20 @@ impl<T: Numbered> Current<T> {
 
 impl<T: Numbered> Published<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
-        Self { living: VecDeque::from([first]) }
+        Self {
+            living: VecDeque::from([first]),
+        }
     }
 
     /// The number of the oldest state that anybody can read: the newest, or one that a snapshot holds.
     pub(crate) fn oldest_read(&mut self) -> u64 {
         // The queue's own pointer is the only one when no snapshot is left; only the last one is the current.
-        while self.living.len() > 1 && self.living.front().is_some_and(|state| Arc::strong_count(state) == 1) {
+        while self.living.len() > 1
+            && self
+                .living
+                .front()
+                .is_some_and(|state| Arc::strong_count(state) == 1)
+        {
             self.living.pop_front();
         }
         self.living.front().map_or(0, |state| state.number())

@@ -1,7 +1,7 @@
 //! The store: opening, writing, reading.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,10 +19,10 @@ use crate::backend::{FileBackend, StorageBackend};
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
-const DATA_FILE: &str = "grid.data";
-const NEW_DATA_FILE: &str = "grid.data.new";
-const WAL_FILE: &str = "grid.wal";
-const LOCK_FILE: &str = "grid.lock";
+pub(crate) const DATA_FILE: &str = "grid.data";
+pub(crate) const NEW_DATA_FILE: &str = "grid.data.new";
+pub(crate) const WAL_FILE: &str = "grid.wal";
+pub(crate) const LOCK_FILE: &str = "grid.lock";
 
 /// What the return of a commit promises. Whatever is chosen, the commit is atomic, visible to every snapshot
 /// taken after it returns, and no crash leaves anything but a committed state no older than the last durable one.
@@ -51,7 +51,10 @@ pub struct GridOptions {
 
 impl Default for GridOptions {
     fn default() -> Self {
-        Self { checkpoint_wal_bytes: 16 << 20, note: String::new() }
+        Self {
+            checkpoint_wal_bytes: 16 << 20,
+            note: String::new(),
+        }
     }
 }
 
@@ -65,6 +68,7 @@ pub struct GridStore {
     wal: Arc<dyn StorageBackend>,
     checkpoint_wal_bytes: u64,
     lock: Option<Arc<DirectoryLock>>,
+    directory: Option<PathBuf>,
 }
 
 impl GridStore {
@@ -79,9 +83,13 @@ impl GridStore {
         }
         let open = |name: &str| {
             let path = directory.join(name);
-            FileBackend::open(&path).map(Arc::new).map_err(|e| Error::io("open", &path, e))
+            FileBackend::open(&path)
+                .map(Arc::new)
+                .map_err(|e| Error::io("open", &path, e))
         };
-        Self::open_locked(open(DATA_FILE)?, open(WAL_FILE)?, options, Some(lock))
+        let mut store = Self::open_locked(open(DATA_FILE)?, open(WAL_FILE)?, options, Some(lock))?;
+        store.directory = Some(directory.to_owned());
+        Ok(store)
     }
 
     /// Writes an empty store into an empty backend, to be opened by [`Self::open_backends`].
@@ -112,6 +120,7 @@ impl GridStore {
             wal,
             checkpoint_wal_bytes: options.checkpoint_wal_bytes,
             lock,
+            directory: None,
         })
     }
 
@@ -135,14 +144,21 @@ impl GridStore {
         let mut core = self.core.lock();
         core.begin()?;
         let mut editor = Editor::new(core.root, core.next_sequence);
-        let root = match editor.apply(&mut core.writer, batch).and_then(|()| editor.flush(&mut core.writer)) {
+        let root = match editor
+            .apply(&mut core.writer, batch)
+            .and_then(|()| editor.flush(&mut core.writer))
+        {
             Ok(root) => root,
             Err(error) => {
                 core.abort();
                 return Err(error);
             }
         };
-        let payload = if durability == Durability::None { Vec::new() } else { batch.encode() };
+        let payload = if durability == Durability::None {
+            Vec::new()
+        } else {
+            batch.encode()
+        };
         let log_grows = core.wal.len().saturating_add(payload.len() as u64) <= self.checkpoint_wal_bytes;
         let by_log = durability != Durability::None && core.log_continues && payload.len() <= MAX_PAYLOAD;
         if !(by_log && log_grows) {
@@ -151,8 +167,15 @@ impl GridStore {
             let next_sequence = core.next_sequence;
             return self.finish(&mut core, root, next_sequence, durability);
         }
-        if let Err(error) = core.writer.objects.write_out().and_then(|()| core.wal.append(&payload)) {
+        if let Err(error) = core
+            .writer
+            .objects
+            .write_out()
+            .and_then(|()| core.wal.append(&payload))
+        {
             core.abort();
+            // What was refused must not come back: the next durable commit begins the log anew.
+            core.log_continues = false;
             return Err(error);
         }
         let next_sequence = core.next_sequence;
@@ -161,7 +184,11 @@ impl GridStore {
         let ticket = core.ticket;
         self.sync.appended(ticket, core.wal.last());
         drop(core);
-        if durability == Durability::Immediate { self.make_durable(ticket) } else { Ok(()) }
+        if durability == Durability::Immediate {
+            self.make_durable(ticket)
+        } else {
+            Ok(())
+        }
     }
 
     fn make_durable(&self, ticket: u64) -> Result<()> {
@@ -170,7 +197,9 @@ impl GridStore {
             Outcome::Failed => Err(Error::io(
                 "sync",
                 self.wal.path(),
-                std::io::Error::other("the sync that this update shared with others failed; it was taken back"),
+                std::io::Error::other(
+                    "the sync that this update shared with others failed; it was taken back",
+                ),
             )),
             Outcome::Lead => self
                 .sync
@@ -220,6 +249,26 @@ impl GridStore {
         work(&mut self.core.lock())
     }
 
+    pub(crate) fn current(&self) -> &Current {
+        &self.current
+    }
+
+    pub(crate) fn wal_backend(&self) -> &Arc<dyn StorageBackend> {
+        &self.wal
+    }
+
+    /// The directory and its lock, of a store that was opened by its directory.
+    pub(crate) fn place(&self) -> Option<(&Path, Option<Arc<DirectoryLock>>)> {
+        self.directory
+            .as_deref()
+            .map(|directory| (directory, self.lock.clone()))
+    }
+
+    /// Everything so far is durable by way of a superblock.
+    pub(crate) fn note_checkpoint(&self, ticket: u64) {
+        self.sync.checkpointed(ticket);
+    }
+
     /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the store does the same and ignores errors.
     pub fn close(self) -> Result<()> {
         self.core.lock().seal(&self.current)
@@ -235,14 +284,24 @@ impl Drop for GridStore {
 
 /// Creates the data file under another name first, so that a file of the right name is always a whole one.
 fn create_file(directory: &Path) -> Result<()> {
-    let (new, data) = (directory.join(NEW_DATA_FILE), directory.join(DATA_FILE));
+    recovery::create(&new_file(directory)?)?;
+    take_new_file(directory)
+}
+
+/// An empty file beside the data file.
+pub(crate) fn new_file(directory: &Path) -> Result<FileBackend> {
+    let new = directory.join(NEW_DATA_FILE);
     if let Err(error) = std::fs::remove_file(&new)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         return Err(Error::io("remove", &new, error));
     }
-    let backend = FileBackend::open(&new).map_err(|e| Error::io("open", &new, e))?;
-    recovery::create(&backend)?;
+    FileBackend::open(&new).map_err(|e| Error::io("open", &new, e))
+}
+
+/// Makes the new file, which is synced, the data file.
+pub(crate) fn take_new_file(directory: &Path) -> Result<()> {
+    let (new, data) = (directory.join(NEW_DATA_FILE), directory.join(DATA_FILE));
     std::fs::rename(&new, &data).map_err(|e| Error::io("rename", &new, e))?;
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|e| Error::io("sync the directory", directory, e))

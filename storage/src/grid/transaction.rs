@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use parking_lot::MutexGuard;
 
-use super::chunk::{ChunkView, Geometry, Layout, Numbers, Scratch, encode_chunk};
+use super::chunk::{ChunkView, Compression, Geometry, Layout, Numbers, Scratch, encode_chunk};
 use super::chunk_source::chunk_view;
 use super::core::Core;
 use super::editor::Editor;
 use super::format::{MatrixRecord, Ref, Value};
 use super::path::{DataType, MatrixPath, Shape, check_name};
+use super::recode::Recoded;
 use super::source::Source;
 use super::store::{Durability, GridStore};
 use super::tree::{matrix_key, release_value};
@@ -32,30 +33,55 @@ pub struct WriteTransaction<'store> {
 
 impl<'store> WriteTransaction<'store> {
     pub(crate) fn new(store: &'store GridStore, core: MutexGuard<'store, Core>, editor: Editor) -> Self {
-        Self { store, core, editor, failed: false, open: true }
+        Self {
+            store,
+            core,
+            editor,
+            failed: false,
+            open: true,
+        }
     }
 
     fn edit<T>(&mut self, edit: impl FnOnce(&mut Editor, &mut Writer) -> Result<T>) -> Result<T> {
         if self.failed {
-            return Err(Error::internal("an earlier call of this write failed; drop it and begin anew"));
+            return Err(Error::internal(
+                "an earlier call of this write failed; drop it and begin anew",
+            ));
         }
         edit(&mut self.editor, &mut self.core.writer).inspect_err(|error| {
-            self.failed |= matches!(error, Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_));
+            self.failed |= matches!(
+                error,
+                Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_)
+            );
         })
     }
 
     /// Stores a matrix (row-major `values`), replacing what was there. Creates the adapter and the version, as a
     /// draft, when they are missing. Chunks that hold the same bits as before are shared with what was there, so
     /// a checkpoint that branches the last one first costs what changed.
-    pub fn put_matrix(&mut self, path: &MatrixPath, shape: Shape, dtype: DataType, values: &[f32]) -> Result<()> {
+    pub fn put_matrix(
+        &mut self,
+        path: &MatrixPath,
+        shape: Shape,
+        dtype: DataType,
+        values: &[f32],
+    ) -> Result<()> {
         let elements = shape.elements()?;
         if values.len() != elements {
             return Err(Error::argument(
                 "values",
-                format!("{path} of {} x {} has {elements} elements, not {}", shape.rows, shape.cols, values.len()),
+                format!(
+                    "{path} of {} x {} has {elements} elements, not {}",
+                    shape.rows,
+                    shape.cols,
+                    values.len()
+                ),
             ));
         }
-        let numbers = Numbers { dtype, scale: scale_of(dtype, values)? };
+        let numbers = Numbers {
+            dtype,
+            scale: scale_of(dtype, values)?,
+        };
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         check_name("adapter", &path.adapter)?;
         check_name("version", &path.version)?;
@@ -66,8 +92,40 @@ impl<'store> WriteTransaction<'store> {
                 Some(Value::Matrix(old)) => Some(old),
                 _ => None,
             };
-            let layout = Layout { geometry: Geometry::of(shape), numbers };
+            let layout = Layout {
+                geometry: Geometry::of(shape),
+                numbers,
+            };
             let record = encode_matrix(writer, &layout, values, old.as_ref())?;
+            match draft.tree.insert(writer, &key, Value::Matrix(record))? {
+                Some(old) => release_value(writer, &old),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Stores a matrix without active elements, to be filled by sparse updates: nothing of its size is allocated.
+    /// An int8 matrix gets the scale 1.
+    pub fn put_empty_matrix(&mut self, path: &MatrixPath, shape: Shape, dtype: DataType) -> Result<()> {
+        shape.elements()?;
+        let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+        check_name("adapter", &path.adapter)?;
+        check_name("version", &path.version)?;
+        let geometry = Geometry::of(shape);
+        self.edit(|editor, writer| {
+            let len = geometry.chunks();
+            let chunks =
+                super::format::Table::empty(len).ok_or_else(|| Error::internal("a table is too long"))?;
+            let (rows, cols) = (geometry.rows, geometry.cols);
+            let record = MatrixRecord {
+                dtype,
+                rows,
+                cols,
+                scale: 1.0,
+                active: 0,
+                chunks,
+            };
+            let draft = editor.draft(writer, &path.adapter, &path.version, true)?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
                 None => Ok(()),
@@ -112,7 +170,10 @@ impl<'store> WriteTransaction<'store> {
 
     /// Whether a version exists, as this write sees it.
     pub fn has_version(&self, adapter: &str, version: &str) -> Result<bool> {
-        Ok(self.editor.version(&self.core.writer, adapter, version)?.is_some())
+        Ok(self
+            .editor
+            .version(&self.core.writer, adapter, version)?
+            .is_some())
     }
 
     /// Makes a version immutable.
@@ -166,15 +227,37 @@ impl<'store> WriteTransaction<'store> {
 
     /// Drops the published versions of an adapter but the newest `keep_last` and, if `keep_tagged`, those with a
     /// tag. Returns what was dropped. Drafts are kept.
-    pub fn rotate_versions(&mut self, adapter: &str, keep_last: usize, keep_tagged: bool) -> Result<Vec<String>> {
+    pub fn rotate_versions(
+        &mut self,
+        adapter: &str,
+        keep_last: usize,
+        keep_tagged: bool,
+    ) -> Result<Vec<String>> {
         self.edit(|editor, writer| editor.rotate(writer, adapter, keep_last, keep_tagged))
+    }
+
+    /// Compresses the chunks of a version, published or not; they read as before, only slower. Chunks that other
+    /// versions share stay as they are, and so do those that would get less than 5 % smaller.
+    pub fn freeze_version(
+        &mut self,
+        adapter: &str,
+        version: &str,
+        compression: Compression,
+    ) -> Result<Recoded> {
+        self.edit(|editor, writer| editor.recode(writer, adapter, version, Some(compression)))
+    }
+
+    /// The opposite of [`Self::freeze_version`]: chunks become raw, so that they are read where they lie.
+    pub fn thaw_version(&mut self, adapter: &str, version: &str) -> Result<Recoded> {
+        self.edit(|editor, writer| editor.recode(writer, adapter, version, None))
     }
 
     /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible.
     pub fn commit(mut self, durability: Durability) -> Result<()> {
         let root = self.edit(|editor, writer| editor.flush(writer))?;
         self.open = false;
-        self.store.finish(&mut self.core, root, self.editor.next_sequence, durability)
+        self.store
+            .finish(&mut self.core, root, self.editor.next_sequence, durability)
     }
 }
 
@@ -191,9 +274,14 @@ fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
         return Ok(1.0);
     }
     if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-        return Err(Error::argument("values", format!("{value} cannot be stored as a scaled byte")));
+        return Err(Error::argument(
+            "values",
+            format!("{value} cannot be stored as a scaled byte"),
+        ));
     }
-    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let largest = values
+        .iter()
+        .fold(0.0f32, |largest, value| largest.max(value.abs()));
     Ok(if largest > 0.0 { largest / 127.0 } else { 1.0 })
 }
 
@@ -206,7 +294,10 @@ fn encode_matrix(
 ) -> Result<MatrixRecord> {
     let Layout { geometry, numbers } = *layout;
     let comparable = old.filter(|old| Layout::of(old) == *layout);
-    let old_chunks = comparable.map(|old| read_table(&writer.objects, &old.chunks)).transpose()?.unwrap_or_default();
+    let old_chunks = comparable
+        .map(|old| read_table(&writer.objects, &old.chunks))
+        .transpose()?
+        .unwrap_or_default();
     let mut chunks = Vec::new();
     let mut active = 0;
     let mut scratch = Scratch::default();
@@ -217,9 +308,15 @@ fn encode_matrix(
             chunks.push(Ref::default());
             continue;
         }
-        let before = usize::try_from(chunk).ok().and_then(|chunk| old_chunks.get(chunk)).copied();
+        let before = usize::try_from(chunk)
+            .ok()
+            .and_then(|chunk| old_chunks.get(chunk))
+            .copied();
         let before = before.filter(|before| !before.is_null());
-        let raw = before.map(|before| raw_bytes(writer, &before, layout, chunk)).transpose()?.flatten();
+        let raw = before
+            .map(|before| raw_bytes(writer, &before, layout, chunk))
+            .transpose()?
+            .flatten();
         chunks.push(match (before, raw) {
             (Some(before), Some(raw)) if raw == built.bytes => {
                 writer.share(&before)?;

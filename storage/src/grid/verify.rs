@@ -44,7 +44,11 @@ impl GridStore {
     /// allocator with what is in use. Damage is reported, not returned as an error. Writers wait meanwhile.
     pub fn verify(&self) -> Result<VerifyReport> {
         self.with_core(|core| {
-            let mut walk = Walk { core, report: VerifyReport::default(), owners: HashMap::new() };
+            let mut walk = Walk {
+                core,
+                report: VerifyReport::default(),
+                owners: HashMap::new(),
+            };
             walk.main_tree()?;
             walk.space()?;
             Ok(walk.report)
@@ -62,33 +66,56 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn main_tree(&mut self) -> Result<()> {
         let root = self.core.root;
-        self.tree(&root, ROOT, "the main tree", &mut |walk, key, value| match value {
-            Value::Version(record) => {
-                let name = split_pair_key(key).map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
-                let root = record.root;
-                walk.tree(&root, ROOT, &format!("the matrices of {name}"), &mut |walk, key, value| {
-                    if let Value::Matrix(record) = value {
-                        let path = split_matrix_key(key)
-                            .map_or_else(|_| "?".to_owned(), |(l, module, matrix)| format!("{l}/{module}/{matrix}"));
-                        walk.matrix(record, &format!("{name}/{path}"))?;
-                    }
-                    Ok(())
-                })
-            }
-            Value::Blob { pieces, .. } => {
-                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-                walk.table(&pieces.children, pieces.depth, Kind::Blob, 0, &mut |walk, index, piece| {
-                    let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
-                    walk.note(piece, read, || format!("piece {index} of the metadata {name:?}")).map(drop)
-                })
-            }
-            Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
-        })
+        self.tree(
+            &root,
+            ROOT,
+            "the main tree",
+            &mut |walk, key, value| match value {
+                Value::Version(record) => {
+                    let name = split_pair_key(key)
+                        .map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
+                    let root = record.root;
+                    walk.tree(
+                        &root,
+                        ROOT,
+                        &format!("the matrices of {name}"),
+                        &mut |walk, key, value| {
+                            if let Value::Matrix(record) = value {
+                                let path = split_matrix_key(key).map_or_else(
+                                    |_| "?".to_owned(),
+                                    |(l, module, matrix)| format!("{l}/{module}/{matrix}"),
+                                );
+                                walk.matrix(record, &format!("{name}/{path}"))?;
+                            }
+                            Ok(())
+                        },
+                    )
+                }
+                Value::Blob { pieces, .. } => {
+                    let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                    walk.table(
+                        &pieces.children,
+                        pieces.depth,
+                        Kind::Blob,
+                        0,
+                        &mut |walk, index, piece| {
+                            let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
+                            walk.note(piece, read, || format!("piece {index} of the metadata {name:?}"))
+                                .map(drop)
+                        },
+                    )
+                }
+                Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
+            },
+        )
     }
 
     /// Counts an owner and says whether the object was not looked at before.
     fn own(&mut self, reference: &Ref) -> bool {
-        let entry = self.owners.entry(reference.unit).or_insert((reference.units(), 0));
+        let entry = self
+            .owners
+            .entry(reference.unit)
+            .or_insert((reference.units(), 0));
         entry.1 += 1;
         if entry.1 > 1 {
             return false;
@@ -103,7 +130,12 @@ impl Walk<'_> {
         match read {
             Ok(value) => Ok(Some(value)),
             Err(Error::Corrupt { reason, .. }) => {
-                let damage = Damage { offset: object.offset(), bytes: object.len, what: what(), reason };
+                let damage = Damage {
+                    offset: object.offset(),
+                    bytes: object.len,
+                    what: what(),
+                    reason,
+                };
                 self.report.damages.push(damage);
                 Ok(None)
             }
@@ -123,10 +155,12 @@ impl Walk<'_> {
         }
         let read = read_node(&self.core.writer.objects, node, below);
         match self.note(node, read, || format!("a node of {what}"))? {
-            Some(Node::Leaf(entries)) => entries.iter().try_for_each(|(key, value)| visit(self, key, value)),
-            Some(Node::Branch(height, children)) => {
-                children.iter().try_for_each(|(_, child)| self.tree(child, height, what, visit))
-            }
+            Some(Node::Leaf(entries)) => entries
+                .iter()
+                .try_for_each(|(key, value)| visit(self, key, value)),
+            Some(Node::Branch(height, children)) => children
+                .iter()
+                .try_for_each(|(_, child)| self.tree(child, height, what, visit)),
             None => Ok(()),
         }
     }
@@ -140,7 +174,10 @@ impl Walk<'_> {
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
-        for (child, index) in children.iter().zip((first..).step_by(usize::try_from(span).unwrap_or(1))) {
+        for (child, index) in children
+            .iter()
+            .zip((first..).step_by(usize::try_from(span).unwrap_or(1)))
+        {
             if child.is_null() || !self.own(child) {
                 continue;
             }
@@ -159,21 +196,29 @@ impl Walk<'_> {
     fn matrix(&mut self, record: &MatrixRecord, name: &str) -> Result<()> {
         let layout = Layout::of(record);
         let chunks = &record.chunks;
-        self.table(&chunks.children, chunks.depth, Kind::Chunk, 0, &mut |walk, index, chunk| {
-            let checked = walk.chunk(chunk, &layout, index);
-            walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
-            let mut patch = *chunk;
-            loop {
-                let base = base_of(&walk.core.writer.objects, &patch);
-                let Some(Some(base)) = walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))? else {
-                    return Ok(());
-                };
-                if !walk.own(&base) {
-                    return Ok(());
+        self.table(
+            &chunks.children,
+            chunks.depth,
+            Kind::Chunk,
+            0,
+            &mut |walk, index, chunk| {
+                let checked = walk.chunk(chunk, &layout, index);
+                walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
+                let mut patch = *chunk;
+                loop {
+                    let base = base_of(&walk.core.writer.objects, &patch);
+                    let Some(Some(base)) =
+                        walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))?
+                    else {
+                        return Ok(());
+                    };
+                    if !walk.own(&base) {
+                        return Ok(());
+                    }
+                    patch = base;
                 }
-                patch = base;
-            }
-        })
+            },
+        )
     }
 
     fn chunk(&mut self, chunk: &Ref, layout: &Layout, index: u64) -> Result<()> {
@@ -191,7 +236,11 @@ impl Walk<'_> {
                 leaf_view.check(&leaf, numbers)?;
                 active += leaf_view.active;
             }
-            if active == chunk.active() as usize { Ok(()) } else { Err("its count of active elements is wrong") }
+            if active == chunk.active() as usize {
+                Ok(())
+            } else {
+                Err("its count of active elements is wrong")
+            }
         };
         check().map_err(|reason| objects.malformed(chunk, "a chunk of a matrix", reason))
     }
@@ -199,7 +248,14 @@ impl Walk<'_> {
     /// Compares the allocator with the owners that were counted.
     fn space(&mut self) -> Result<()> {
         let nodes: Vec<Ref> = self.core.table.nodes().copied().collect();
-        let maps: Vec<Ref> = self.core.writer.space.regions.iter().map(|slot| slot.stored).collect();
+        let maps: Vec<Ref> = self
+            .core
+            .writer
+            .space
+            .regions
+            .iter()
+            .map(|slot| slot.stored)
+            .collect();
         for own in nodes.iter().chain(&maps).filter(|own| !own.is_null()) {
             self.own(own);
         }
@@ -208,7 +264,9 @@ impl Walk<'_> {
         set_bits(&mut expected, 0, RESERVED_UNITS);
         let owners = std::mem::take(&mut self.owners);
         for (unit, (units, count)) in owners {
-            let (Ok(start), Ok(length)) = (usize::try_from(unit), usize::try_from(units)) else { continue };
+            let (Ok(start), Ok(length)) = (usize::try_from(unit), usize::try_from(units)) else {
+                continue;
+            };
             set_bits(&mut expected, start, length);
             let writer = &mut self.core.writer;
             let extra = match writer.space.extra_owners(&writer.objects, unit) {
@@ -218,12 +276,17 @@ impl Walk<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.note(&Ref::default(), Err::<(), _>(error), || "the map of a region".to_owned())?;
+                    self.note(&Ref::default(), Err::<(), _>(error), || {
+                        "the map of a region".to_owned()
+                    })?;
                     continue;
                 }
             };
             if extra + 1 != count {
-                self.space_damage(unit, &format!("{count} owners refer to it and {} are noted", extra + 1));
+                self.space_damage(
+                    unit,
+                    &format!("{count} owners refer to it and {} are noted", extra + 1),
+                );
             }
         }
         for index in 0..regions {
@@ -236,8 +299,15 @@ impl Walk<'_> {
         let words = REGION_UNITS / 64;
         let writer = &mut self.core.writer;
         let read = writer.space.load_image(&writer.objects, index);
-        let stored = writer.space.regions.get(index).map(|slot| slot.stored).unwrap_or_default();
-        let Some(image) = self.note(&stored, read, || format!("the map of region {index}"))? else { return Ok(()) };
+        let stored = writer
+            .space
+            .regions
+            .get(index)
+            .map(|slot| slot.stored)
+            .unwrap_or_default();
+        let Some(image) = self.note(&stored, read, || format!("the map of region {index}"))? else {
+            return Ok(());
+        };
         let mut missing = 0u64;
         for (allocated, expected) in image.allocated.iter().zip(expected.iter().skip(index * words)) {
             missing += u64::from((expected & !allocated).count_ones());
@@ -245,7 +315,10 @@ impl Walk<'_> {
         }
         if missing > 0 {
             let first = (index * REGION_UNITS) as u64;
-            self.space_damage(first, &format!("{missing} of its units are in use and marked as free"));
+            self.space_damage(
+                first,
+                &format!("{missing} of its units are in use and marked as free"),
+            );
         }
         Ok(())
     }

@@ -30,7 +30,14 @@ pub(crate) struct Wal {
 impl Wal {
     pub(crate) fn new(backend: Arc<dyn StorageBackend>, store_id: u64) -> Self {
         let path = backend.path().to_owned();
-        Self { backend, path, store_id, base: 0, end: 0, last: 0 }
+        Self {
+            backend,
+            path,
+            store_id,
+            base: 0,
+            end: 0,
+            last: 0,
+        }
     }
 
     /// Begins anew after a durable superblock: earlier records are no more.
@@ -49,10 +56,15 @@ impl Wal {
         self.end
     }
 
-    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before.
+    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before, as far as
+    /// the file lets it.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<()> {
         let record = self.encode(self.last + 1, payload)?;
-        self.backend.write(self.end, &record).map_err(|e| Error::io("write", &self.path, e))?;
+        if let Err(error) = self.backend.write(self.end, &record) {
+            // All of it may be there: without its header no recovery takes it for one that was acknowledged.
+            let _ = self.backend.write(self.end, &[0; HEADER_BYTES]);
+            return Err(Error::io("write", &self.path, error));
+        }
         self.end += record.len() as u64;
         self.last += 1;
         Ok(())
@@ -61,8 +73,14 @@ impl Wal {
     /// The payloads of the records of `base`, in order; afterwards the log continues behind them.
     pub(crate) fn recover(&mut self, base: u64) -> Result<Vec<Vec<u8>>> {
         self.reset(base);
-        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
-        let view = self.backend.view(len).map_err(|e| Error::io("map", &self.path, e))?;
+        let len = self
+            .backend
+            .len()
+            .map_err(|e| Error::io("measure", &self.path, e))?;
+        let view = self
+            .backend
+            .view(len)
+            .map_err(|e| Error::io("map", &self.path, e))?;
         let mut payloads = Vec::new();
         while let Some((payload_len, crc)) = view
             .bytes(self.end, HEADER_BYTES)
@@ -70,7 +88,9 @@ impl Wal {
             .and_then(|header| decode_header(&header, self.base, self.last + 1))
         {
             let start = self.end + HEADER_BYTES as u64;
-            let Ok(payload) = view.bytes(start, payload_len) else { break };
+            let Ok(payload) = view.bytes(start, payload_len) else {
+                break;
+            };
             if self.crc(self.last + 1, &payload) != crc {
                 break;
             }
@@ -82,10 +102,17 @@ impl Wal {
     }
 
     fn encode(&self, number: u64, payload: &[u8]) -> Result<Vec<u8>> {
-        let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD);
+        let len = u32::try_from(payload.len())
+            .ok()
+            .filter(|_| payload.len() <= MAX_PAYLOAD);
         let len = len.ok_or_else(|| Error::internal("a record of the write-ahead log is too long"))?;
         let mut out = Encoder::with_capacity(HEADER_BYTES + payload.len());
-        out.u32(MAGIC).u32(len).u64(self.base).u64(number).u32(self.crc(number, payload)).u32(0);
+        out.u32(MAGIC)
+            .u32(len)
+            .u64(self.base)
+            .u64(number)
+            .u32(self.crc(number, payload))
+            .u32(0);
         out.raw(payload);
         Ok(out.bytes)
     }

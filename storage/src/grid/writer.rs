@@ -37,12 +37,23 @@ impl Objects {
         let path = Arc::new(backend.path().to_owned());
         let len = backend.len().map_err(|e| Error::io("measure", &path, e))?;
         let view = backend.view(len).map_err(|e| Error::io("map", &path, e))?;
-        Ok(Self { backend, path, view, lock, run_offset: 0, run: Vec::new() })
+        Ok(Self {
+            backend,
+            path,
+            view,
+            lock,
+            run_offset: 0,
+            run: Vec::new(),
+        })
     }
 
     /// What committed states are read through.
     pub(crate) fn committed(&self) -> CommittedSource {
-        CommittedSource { path: Arc::clone(&self.path), view: Arc::clone(&self.view), lock: self.lock.clone() }
+        CommittedSource {
+            path: Arc::clone(&self.path),
+            view: Arc::clone(&self.view),
+            lock: self.lock.clone(),
+        }
     }
 
     /// Forgets what was not written out.
@@ -52,7 +63,9 @@ impl Objects {
 
     fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = self.run_offset + self.run.len() as u64;
-        let padded = bytes.len().next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
+        let padded = bytes
+            .len()
+            .next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
         if !self.run.is_empty() && (end != offset || self.run.len() + padded > RUN_BYTES) {
             self.write_out()?;
         }
@@ -71,14 +84,22 @@ impl Objects {
         }
         let end = self.run_offset + self.run.len() as u64;
         self.grow(end)?;
-        self.backend.write(self.run_offset, &self.run).map_err(|e| Error::io("write", &self.path, e))?;
+        self.backend
+            .write(self.run_offset, &self.run)
+            .map_err(|e| Error::io("write", &self.path, e))?;
         self.run.clear();
-        self.view = self.backend.view(end).map_err(|e| Error::io("map", &self.path, e))?;
+        self.view = self
+            .backend
+            .view(end)
+            .map_err(|e| Error::io("map", &self.path, e))?;
         Ok(())
     }
 
     fn grow(&mut self, end: u64) -> Result<()> {
-        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
+        let len = self
+            .backend
+            .len()
+            .map_err(|e| Error::io("measure", &self.path, e))?;
         if end <= len {
             return Ok(());
         }
@@ -124,11 +145,19 @@ impl Writer {
     /// Places an object.
     pub(crate) fn put(&mut self, bytes: &[u8], aux: u32) -> Result<Ref> {
         if bytes.is_empty() || bytes.len() > MAX_OBJECT_BYTES {
-            return Err(Error::internal(format!("an object of {} bytes cannot be stored", bytes.len())));
+            return Err(Error::internal(format!(
+                "an object of {} bytes cannot be stored",
+                bytes.len()
+            )));
         }
         let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
-        let mut reference =
-            Ref { unit: 0, len, crc: crc32c::crc32c(bytes), birth: self.commit, aux };
+        let mut reference = Ref {
+            unit: 0,
+            len,
+            crc: crc32c::crc32c(bytes),
+            birth: self.commit,
+            aux,
+        };
         reference.unit = self.space.allocate(&self.objects, reference.units())?;
         self.objects.append(reference.offset(), bytes)?;
         Ok(reference)
@@ -137,17 +166,27 @@ impl Writer {
     /// Reserves space for an object of at most this many bytes, to be filled by [`Self::fill`].
     pub(crate) fn reserve(&mut self, max_bytes: usize) -> Result<Reserved> {
         let units = (max_bytes as u64).div_ceil(UNIT_BYTES).max(1);
-        Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
+        Ok(Reserved {
+            unit: self.space.allocate(&self.objects, units)?,
+            units,
+        })
     }
 
     /// Places an object in reserved space, whose tail stays reserved with it: `len` covers the bytes alone, so
     /// the caller frees with [`Reserved::units`].
     pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
         let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
-        let reference =
-            Ref { unit: reserved.unit, len, crc: crc32c::crc32c(bytes), birth: self.commit, aux };
+        let reference = Ref {
+            unit: reserved.unit,
+            len,
+            crc: crc32c::crc32c(bytes),
+            birth: self.commit,
+            aux,
+        };
         if reference.units() != reserved.units {
-            return Err(Error::internal("an object does not have the length that was reserved for it"));
+            return Err(Error::internal(
+                "an object does not have the length that was reserved for it",
+            ));
         }
         self.objects.append(reference.offset(), bytes)?;
         Ok(reference)
@@ -155,7 +194,11 @@ impl Writer {
 
     /// One more owner of an object.
     pub(crate) fn share(&mut self, reference: &Ref) -> Result<()> {
-        if reference.is_null() { Ok(()) } else { self.space.share(&self.objects, reference.unit) }
+        if reference.is_null() {
+            Ok(())
+        } else {
+            self.space.share(&self.objects, reference.unit)
+        }
     }
 
     /// One owner less; `true` when others remain, `false` when the caller was the last and must free it.
@@ -204,7 +247,9 @@ impl Writer {
                     if group.iter().all(Ref::is_null) {
                         return Ok(Ref::default());
                     }
-                    let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.active()));
+                    let active = group
+                        .iter()
+                        .fold(0u32, |sum, child| sum.saturating_add(child.active()));
                     self.put(&super::format::encode_table_node(level, group), active)
                 })
                 .collect::<Result<_>>()?;
@@ -213,7 +258,12 @@ impl Writer {
     }
 
     /// Replaces entries of a table. The caller hands over the new ones; the old ones are released.
-    pub(crate) fn replace_entries(&mut self, table: &mut Table, changes: &[(u64, Ref)], kind: Kind) -> Result<()> {
+    pub(crate) fn replace_entries(
+        &mut self,
+        table: &mut Table,
+        changes: &[(u64, Ref)],
+        kind: Kind,
+    ) -> Result<()> {
         let mut children = std::mem::take(&mut table.children);
         let done = self.replace_in(&mut children, table.depth, 0, changes, kind);
         table.children = children;
@@ -230,7 +280,9 @@ impl Writer {
     ) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
         for group in changes.chunk_by(|(a, _), (b, _)| (a - first) / span == (b - first) / span) {
-            let Some((index, new)) = group.first() else { continue };
+            let Some((index, new)) = group.first() else {
+                continue;
+            };
             let slot = (index - first) / span;
             let child = usize::try_from(slot).ok().and_then(|slot| children.get_mut(slot));
             let Some(child) = child else {
@@ -249,7 +301,9 @@ impl Writer {
             };
             entries.resize(FANOUT, Ref::default());
             self.replace_in(&mut entries, depth - 1, start, group, kind)?;
-            let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
+            let active = entries
+                .iter()
+                .fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
             *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
         }
         Ok(())
@@ -295,6 +349,11 @@ pub(crate) fn read_table(source: &dyn Source, table: &Table) -> Result<Vec<Ref>>
         }
         entries = below;
     }
-    entries.resize(usize::try_from(table.len).unwrap_or(usize::MAX).min(entries.len()), Ref::default());
+    entries.resize(
+        usize::try_from(table.len)
+            .unwrap_or(usize::MAX)
+            .min(entries.len()),
+        Ref::default(),
+    );
     Ok(entries)
 }

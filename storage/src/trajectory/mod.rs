@@ -33,7 +33,9 @@ pub struct TrajectoryLogOptions {
 
 impl Default for TrajectoryLogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20 }
+        Self {
+            segment_bytes: 16 << 20,
+        }
     }
 }
 
@@ -134,7 +136,12 @@ impl TrajectoryLog {
             }
         };
         let directory_changed = newest_number.is_none();
-        let segments = Segments { all, newest: Arc::new(newest), unsynced: Vec::new(), directory_changed };
+        let segments = Segments {
+            all,
+            newest: Arc::new(newest),
+            unsynced: Vec::new(),
+            directory_changed,
+        };
         Ok(Self {
             directory: directory.to_owned(),
             segment_bytes: options.segment_bytes,
@@ -150,8 +157,14 @@ impl TrajectoryLog {
         }
         let bytes = segment::encode_records(records)?;
         let mut segments = self.segments.lock();
-        if segments.newest_summary().is_some_and(|newest| newest.records > 0 && newest.bytes >= self.segment_bytes) {
-            let number = segments.all.last_key_value().map_or(1, |(number, _)| number.saturating_add(1));
+        if segments
+            .newest_summary()
+            .is_some_and(|newest| newest.records > 0 && newest.bytes >= self.segment_bytes)
+        {
+            let number = segments
+                .all
+                .last_key_value()
+                .map_or(1, |(number, _)| number.saturating_add(1));
             let next = Arc::new(Segment::create(&segment_path(&self.directory, number))?);
             let full = std::mem::replace(&mut segments.newest, next);
             segments.unsynced.push(full);
@@ -171,7 +184,11 @@ impl TrajectoryLog {
     pub fn flush(&self) -> Result<()> {
         let (newest, unsynced, directory_changed) = {
             let segments = self.segments.lock();
-            (Arc::clone(&segments.newest), segments.unsynced.clone(), segments.directory_changed)
+            (
+                Arc::clone(&segments.newest),
+                segments.unsynced.clone(),
+                segments.directory_changed,
+            )
         };
         for segment in unsynced.iter().chain([&newest]) {
             segment.sync()?;
@@ -180,7 +197,9 @@ impl TrajectoryLog {
             self.sync_directory()?;
         }
         let mut segments = self.segments.lock();
-        segments.unsynced.retain(|segment| !unsynced.iter().any(|synced| Arc::ptr_eq(synced, segment)));
+        segments
+            .unsynced
+            .retain(|segment| !unsynced.iter().any(|synced| Arc::ptr_eq(synced, segment)));
         if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
             segments.directory_changed = false;
         }
@@ -190,7 +209,12 @@ impl TrajectoryLog {
     /// The highest id in the log.
     pub fn last_id(&self) -> Option<u64> {
         let segments = self.segments.lock();
-        segments.all.values().filter(|summary| summary.records > 0).map(|summary| summary.max_id).max()
+        segments
+            .all
+            .values()
+            .filter(|summary| summary.records > 0)
+            .map(|summary| summary.max_id)
+            .max()
     }
 
     /// The record with this id.
@@ -199,7 +223,12 @@ impl TrajectoryLog {
     }
 
     /// The records with these ids as of now, at most `limit`.
-    pub fn scan(&self, ids: RangeInclusive<u64>, order: Order, limit: Option<usize>) -> Result<TrajectoryScan> {
+    pub fn scan(
+        &self,
+        ids: RangeInclusive<u64>,
+        order: Order,
+        limit: Option<usize>,
+    ) -> Result<TrajectoryScan> {
         let segments = self.segments.lock();
         let wanted = segments.all.iter().filter(|(_, summary)| summary.overlaps(&ids));
         let files: Vec<_> = wanted
@@ -220,8 +249,12 @@ impl TrajectoryLog {
         let mut segments = self.segments.lock();
         let mut total: u64 = segments.all.values().map(|summary| summary.bytes).sum();
         while segments.all.len() > 1 {
-            let Some((number, summary)) = segments.all.first_key_value().map(|(n, s)| (*n, *s)) else { break };
-            let too_old = policy.max_age_ms.is_some_and(|age| now_ms.saturating_sub(summary.max_time_ms) > age);
+            let Some((number, summary)) = segments.all.first_key_value().map(|(n, s)| (*n, *s)) else {
+                break;
+            };
+            let too_old = policy
+                .max_age_ms
+                .is_some_and(|age| now_ms.saturating_sub(summary.max_time_ms) > age);
             let too_much = policy.max_bytes.is_some_and(|bytes| total > bytes);
             if !too_old && !too_much {
                 break;
@@ -241,11 +274,16 @@ impl TrajectoryLog {
     /// What is in the log.
     pub fn statistics(&self) -> TrajectoryStatistics {
         let segments = self.segments.lock();
-        segments.all.values().fold(TrajectoryStatistics::default(), |sum, summary| TrajectoryStatistics {
-            segments: sum.segments + 1,
-            records: sum.records + summary.records,
-            bytes: sum.bytes + summary.bytes,
-        })
+        segments
+            .all
+            .values()
+            .fold(TrajectoryStatistics::default(), |sum, summary| {
+                TrajectoryStatistics {
+                    segments: sum.segments + 1,
+                    records: sum.records + summary.records,
+                    bytes: sum.bytes + summary.bytes,
+                }
+            })
     }
 
     fn sync_directory(&self) -> Result<()> {
@@ -271,7 +309,10 @@ fn list_segments(directory: &Path) -> Result<Vec<u64>> {
         let entry = entry.map_err(|e| Error::io("list", directory, e))?;
         let name = entry.file_name();
         let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        if let Some(number) = stem.filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok()) {
+        if let Some(number) = stem
+            .filter(|stem| stem.len() == 20)
+            .and_then(|stem| stem.parse().ok())
+        {
             numbers.push(number);
         }
     }

@@ -41,22 +41,43 @@ impl TrajectoryScan {
         limit: Option<usize>,
     ) -> Self {
         let segments = files.into_iter().enumerate();
-        let mut segments: Vec<_> =
-            segments.map(|(age, (path, file, summary))| Waiting { age, path, file, summary }).collect();
+        let mut segments: Vec<_> = segments
+            .map(|(age, (path, file, summary))| Waiting {
+                age,
+                path,
+                file,
+                summary,
+            })
+            .collect();
         match order {
             Order::Ascending => segments.sort_by_key(|waiting| waiting.summary.min_id),
             Order::NewestFirst => segments.sort_by_key(|waiting| std::cmp::Reverse(waiting.summary.max_id)),
         }
         let segments = segments.into_iter().peekable();
-        Self { segments, ids, order, left: limit, ready: BTreeMap::new(), failed: None }
+        Self {
+            segments,
+            ids,
+            order,
+            left: limit,
+            ready: BTreeMap::new(),
+            failed: None,
+        }
     }
 
     /// Whether a segment that was not read yet may hold the next id, or the newest record of that id.
     fn must_read(&mut self) -> bool {
-        let Some(waiting) = self.segments.peek() else { return false };
+        let Some(waiting) = self.segments.peek() else {
+            return false;
+        };
         match self.order {
-            Order::Ascending => self.ready.first_key_value().is_none_or(|(id, _)| waiting.summary.min_id <= *id),
-            Order::NewestFirst => self.ready.last_key_value().is_none_or(|(id, _)| waiting.summary.max_id >= *id),
+            Order::Ascending => self
+                .ready
+                .first_key_value()
+                .is_none_or(|(id, _)| waiting.summary.min_id <= *id),
+            Order::NewestFirst => self
+                .ready
+                .last_key_value()
+                .is_none_or(|(id, _)| waiting.summary.max_id >= *id),
         }
     }
 
@@ -66,7 +87,10 @@ impl TrajectoryScan {
             if !self.ids.contains(&record.id) {
                 continue;
             }
-            let newer = self.ready.get(&record.id).is_some_and(|(age, _)| *age > waiting.age);
+            let newer = self
+                .ready
+                .get(&record.id)
+                .is_some_and(|(age, _)| *age > waiting.age);
             if !newer {
                 self.ready.insert(record.id, (waiting.age, record));
             }

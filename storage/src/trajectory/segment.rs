@@ -38,7 +38,11 @@ pub(super) struct SegmentSummary {
 
 impl SegmentSummary {
     pub(super) fn empty() -> Self {
-        Self { bytes: HEADER_BYTES as u64, min_id: u64::MAX, ..Self::default() }
+        Self {
+            bytes: HEADER_BYTES as u64,
+            min_id: u64::MAX,
+            ..Self::default()
+        }
     }
 
     pub(super) fn add(&mut self, records: &[TrajectoryRecord], bytes: u64) {
@@ -63,13 +67,22 @@ impl SegmentSummary {
 impl Segment {
     /// Makes a segment. A file of that name that was never whole enough to count is written over.
     pub(super) fn create(path: &Path) -> Result<Self> {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path);
         let file = open.map_err(|e| Error::io("create", path, e))?;
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&VERSION.to_le_bytes());
         header.resize(HEADER_BYTES, 0);
-        file.write_all_at(&header, 0).map_err(|e| Error::io("write", path, e))?;
-        Ok(Self { file, path: path.to_owned() })
+        file.write_all_at(&header, 0)
+            .map_err(|e| Error::io("write", path, e))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Opens a segment to write on from `end`, cutting off what follows.
@@ -79,8 +92,12 @@ impl Segment {
         if end <= HEADER_BYTES as u64 {
             return Self::create(path);
         }
-        file.set_len(end).map_err(|e| Error::io("cut the torn tail of", path, e))?;
-        Ok(Self { file, path: path.to_owned() })
+        file.set_len(end)
+            .map_err(|e| Error::io("cut the torn tail of", path, e))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -93,7 +110,9 @@ impl Segment {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
+        self.file
+            .sync_data()
+            .map_err(|e| Error::io("sync", &self.path, e))
     }
 
     /// Reads through a segment. In the newest one everything after the last whole record is a torn tail; in
@@ -137,12 +156,20 @@ impl SegmentSummary {
 
 /// The bytes of records, as a segment has them.
 pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
-    let total: usize = records.iter().map(|record| RECORD_HEADER + record.payload.len()).sum();
+    let total: usize = records
+        .iter()
+        .map(|record| RECORD_HEADER + record.payload.len())
+        .sum();
     let mut bytes = Vec::with_capacity(total);
     for record in records {
-        let len = u32::try_from(record.payload.len()).ok().filter(|_| record.payload.len() <= MAX_PAYLOAD);
+        let len = u32::try_from(record.payload.len())
+            .ok()
+            .filter(|_| record.payload.len() <= MAX_PAYLOAD);
         let len = len.ok_or_else(|| {
-            let reason = format!("{} bytes are more than the {MAX_PAYLOAD} of a record", record.payload.len());
+            let reason = format!(
+                "{} bytes are more than the {MAX_PAYLOAD} of a record",
+                record.payload.len()
+            );
             Error::argument("payload", reason)
         })?;
         let mut body = record.id.to_le_bytes().to_vec();
@@ -173,15 +200,31 @@ impl RecordReader {
         let mut header = [0u8; HEADER_BYTES];
         read_exact(&mut reader, &mut header, path, 0)?;
         let (magic, rest) = header.split_at_checked(MAGIC.len()).unwrap_or_default();
-        let version = rest.first_chunk().map_or(0, |version| u32::from_le_bytes(*version));
+        let version = rest
+            .first_chunk()
+            .map_or(0, |version| u32::from_le_bytes(*version));
         if magic != MAGIC {
-            return Err(Error::corrupt(path, 0, "the header of a segment", "it does not begin as one"));
+            return Err(Error::corrupt(
+                path,
+                0,
+                "the header of a segment",
+                "it does not begin as one",
+            ));
         }
         if version != VERSION {
             let path = DisplayPath(path.to_owned());
-            return Err(Error::UnsupportedVersion { path, found: version, supported: VERSION });
+            return Err(Error::UnsupportedVersion {
+                path,
+                found: version,
+                supported: VERSION,
+            });
         }
-        Ok(Self { reader, path: path.to_owned(), offset: HEADER_BYTES as u64, end })
+        Ok(Self {
+            reader,
+            path: path.to_owned(),
+            offset: HEADER_BYTES as u64,
+            end,
+        })
     }
 
     /// The next record; `None` at the end.
@@ -193,7 +236,10 @@ impl RecordReader {
         read_exact(&mut self.reader, &mut header, &self.path, self.offset)?;
         let (len, rest) = split_u32(&header);
         let (crc, body) = split_u32(rest);
-        let left = self.end.saturating_sub(self.offset).saturating_sub(RECORD_HEADER as u64);
+        let left = self
+            .end
+            .saturating_sub(self.offset)
+            .saturating_sub(RECORD_HEADER as u64);
         if u64::from(len) > left || len as usize > MAX_PAYLOAD {
             return Err(self.corrupt("it is longer than its segment"));
         }
@@ -205,7 +251,11 @@ impl RecordReader {
         self.offset += (RECORD_HEADER + payload.len()) as u64;
         let (id, time) = body.split_at_checked(8).unwrap_or_default();
         let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Some(TrajectoryRecord { id: number(id), time_ms: number(time), payload }))
+        Ok(Some(TrajectoryRecord {
+            id: number(id),
+            time_ms: number(time),
+            payload,
+        }))
     }
 
     fn corrupt(&self, reason: &str) -> Error {
@@ -214,7 +264,9 @@ impl RecordReader {
 }
 
 fn split_u32(bytes: &[u8]) -> (u32, &[u8]) {
-    bytes.split_first_chunk().map_or((0, bytes), |(first, rest)| (u32::from_le_bytes(*first), rest))
+    bytes
+        .split_first_chunk()
+        .map_or((0, bytes), |(first, rest)| (u32::from_le_bytes(*first), rest))
 }
 
 fn read_exact(reader: &mut impl Read, bytes: &mut [u8], path: &Path, offset: u64) -> Result<()> {

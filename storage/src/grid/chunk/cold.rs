@@ -26,7 +26,8 @@ pub(crate) fn compress(raw: &[u8], compression: Compression) -> Decoded<Option<V
     let plain = take_apart(raw)?;
     let (codec, packed) = match compression {
         Compression::Zstd(level) => {
-            let packed = zstd::bulk::compress(&plain, level.clamp(1, 19)).map_err(|_| "zstd could not compress it")?;
+            let packed =
+                zstd::bulk::compress(&plain, level.clamp(1, 19)).map_err(|_| "zstd could not compress it")?;
             (CODEC_ZSTD, packed)
         }
         Compression::Lz4 => (CODEC_LZ4, lz4_flex::block::compress(&plain)),
@@ -41,19 +42,21 @@ pub(crate) fn compress(raw: &[u8], compression: Compression) -> Decoded<Option<V
 
 /// The raw chunk that was compressed.
 pub(crate) fn decompress(cold: &[u8]) -> Decoded<Vec<u8>> {
-    let (header, packed) = cold.split_at_checked(HEADER_BYTES).ok_or("a chunk is too short")?;
+    let (header, packed) = cold
+        .split_at_checked(HEADER_BYTES)
+        .ok_or("a chunk is too short")?;
     let raw_len = Cursor::new(header.get(4..).unwrap_or_default()).u32()? as usize;
     if raw_len > MAX_OBJECT_BYTES {
         return Err("a cold chunk claims to be longer than any chunk");
     }
-    // Gaps take at most as many bytes as the positions that they replace.
+    // A gap takes a byte more than its position when it is long, of which a leaf has at most 16.
+    let plain_len = raw_len + 512;
     let plain = match header.get(1) {
         Some(&CODEC_ZSTD) => {
-            zstd::bulk::decompress(packed, raw_len).map_err(|_| "a cold chunk is not what zstd wrote")?
+            zstd::bulk::decompress(packed, plain_len).map_err(|_| "a cold chunk is not what zstd wrote")?
         }
-        Some(&CODEC_LZ4) => {
-            lz4_flex::block::decompress(packed, raw_len).map_err(|_| "a cold chunk is not what LZ4 wrote")?
-        }
+        Some(&CODEC_LZ4) => lz4_flex::block::decompress(packed, plain_len)
+            .map_err(|_| "a cold chunk is not what LZ4 wrote")?,
         _ => return Err("a chunk is compressed in an unknown way"),
     };
     put_together(header, &plain, raw_len)
@@ -83,7 +86,9 @@ fn parts(directory: &[u8], raw_len: usize) -> Decoded<Vec<Part>> {
     }
     let mut end = raw_len;
     for part in parts.iter_mut().rev() {
-        part.body_bytes = end.checked_sub(part.start).ok_or("a chunk's leaves are out of order")?;
+        part.body_bytes = end
+            .checked_sub(part.start)
+            .ok_or("a chunk's leaves are out of order")?;
         end = part.start;
     }
     Ok(parts)
@@ -98,7 +103,9 @@ fn index_bytes(part: &Part, body: &[u8]) -> Decoded<usize> {
     Ok(match part.form {
         Form::Offsets => (2 * part.active).next_multiple_of(4),
         Form::Mask => MASK_BYTES,
-        Form::Runs => (Cursor::new(body).u32()? as usize).saturating_mul(4).saturating_add(4),
+        Form::Runs => (Cursor::new(body).u32()? as usize)
+            .saturating_mul(4)
+            .saturating_add(4),
         Form::Dense => 0,
     })
 }
@@ -106,13 +113,19 @@ fn index_bytes(part: &Part, body: &[u8]) -> Decoded<usize> {
 fn take_apart(raw: &[u8]) -> Decoded<Vec<u8>> {
     let (header, _) = raw.split_at_checked(HEADER_BYTES).ok_or("a chunk is too short")?;
     let directory_end = HEADER_BYTES + 4 * usize::from(*header.get(3).unwrap_or(&0));
-    let directory = raw.get(HEADER_BYTES..directory_end).ok_or("a chunk is too short")?;
+    let directory = raw
+        .get(HEADER_BYTES..directory_end)
+        .ok_or("a chunk is too short")?;
     let width = value_bytes(header)?;
     let mut plain = directory.to_vec();
     let mut values = Vec::with_capacity(raw.len());
     for part in parts(directory, raw.len())? {
-        let body = raw.get(part.start..part.start + part.body_bytes).ok_or("a leaf ends past its chunk")?;
-        let (index, rest) = body.split_at_checked(index_bytes(&part, body)?).ok_or("a leaf ends past its chunk")?;
+        let body = raw
+            .get(part.start..part.start + part.body_bytes)
+            .ok_or("a leaf ends past its chunk")?;
+        let (index, rest) = body
+            .split_at_checked(index_bytes(&part, body)?)
+            .ok_or("a leaf ends past its chunk")?;
         if part.form == Form::Offsets {
             put_gaps(index, part.active, &mut plain);
         } else {
@@ -173,7 +186,10 @@ fn put_together(header: &[u8], plain: &[u8], raw_len: usize) -> Decoded<Vec<u8>>
             let len = index_bytes(part, input.rest())?;
             index.extend_from_slice(input.take(len)?);
         }
-        let values = part.body_bytes.checked_sub(index.len()).ok_or("a leaf ends past its chunk")?;
+        let values = part
+            .body_bytes
+            .checked_sub(index.len())
+            .ok_or("a leaf ends past its chunk")?;
         indices.push((index, values / width));
         value_count += values / width;
     }
@@ -191,7 +207,11 @@ fn put_together(header: &[u8], plain: &[u8], raw_len: usize) -> Decoded<Vec<u8>>
         raw.resize(start + values * width, 0);
         for plane in 0..width {
             let bytes = planes.get(plane * value_count + first..).unwrap_or_default();
-            let target = raw.get_mut(start + plane..).unwrap_or_default().iter_mut().step_by(width);
+            let target = raw
+                .get_mut(start + plane..)
+                .unwrap_or_default()
+                .iter_mut()
+                .step_by(width);
             target.zip(bytes).take(values).for_each(|(to, from)| *to = *from);
         }
         first += values;
@@ -227,11 +247,20 @@ mod tests {
             let numbers = Numbers { dtype, scale: 0.01 };
             let raw = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default()).bytes;
             for compression in [Compression::Zstd(3), Compression::Lz4] {
-                let Some(cold) = compress(&raw, compression).unwrap() else { continue };
+                let Some(cold) = compress(&raw, compression).unwrap() else {
+                    continue;
+                };
                 assert!(cold.len() * 20 <= raw.len() * 19);
-                assert_eq!(decompress(&cold).unwrap(), raw, "{dtype:?} {step} {compression:?}");
+                assert_eq!(
+                    decompress(&cold).unwrap(),
+                    raw,
+                    "{dtype:?} {step} {compression:?}"
+                );
             }
-            assert_eq!(put_together(raw.get(..8).unwrap(), &take_apart(&raw).unwrap(), raw.len()).unwrap(), raw);
+            assert_eq!(
+                put_together(raw.get(..8).unwrap(), &take_apart(&raw).unwrap(), raw.len()).unwrap(),
+                raw
+            );
         }
     }
 }

@@ -62,7 +62,14 @@ impl Geometry {
         };
         let across = cols.div_ceil(1 << col_bits);
         let leaves = u64::from(rows.div_ceil(1 << row_bits)) * u64::from(across);
-        Self { rows, cols, row_bits, col_bits, across, leaves }
+        Self {
+            rows,
+            cols,
+            row_bits,
+            col_bits,
+            across,
+            leaves,
+        }
     }
 
     pub(crate) fn of(shape: Shape) -> Self {
@@ -96,8 +103,14 @@ impl Geometry {
         let index = chunk.saturating_mul(LEAVES as u64).saturating_add(leaf as u64);
         let down = u32::try_from(index / u64::from(self.across)).unwrap_or(u32::MAX);
         let right = u32::try_from(index % u64::from(self.across)).unwrap_or(u32::MAX);
-        let row = down.checked_mul(1 << self.row_bits).unwrap_or(self.rows).min(self.rows);
-        let col = right.checked_mul(1 << self.col_bits).unwrap_or(self.cols).min(self.cols);
+        let row = down
+            .checked_mul(1 << self.row_bits)
+            .unwrap_or(self.rows)
+            .min(self.rows);
+        let col = right
+            .checked_mul(1 << self.col_bits)
+            .unwrap_or(self.cols)
+            .min(self.cols);
         Leaf {
             row,
             col,
@@ -136,13 +149,19 @@ impl Leaf {
     /// Row and column in the matrix of a position.
     pub(crate) fn element(&self, position: u16) -> (u32, u32) {
         let position = u32::from(position);
-        (self.row + (position >> self.pitch_bits), self.col + (position & ((1 << self.pitch_bits) - 1)))
+        (
+            self.row + (position >> self.pitch_bits),
+            self.col + (position & ((1 << self.pitch_bits) - 1)),
+        )
     }
 
     /// The index of a position among the elements that the leaf covers, row by row; `None` past the edges.
     pub(crate) fn index_of(&self, position: u16) -> Option<usize> {
         let position = u32::from(position);
-        let (row, col) = (position >> self.pitch_bits, position & ((1 << self.pitch_bits) - 1));
+        let (row, col) = (
+            position >> self.pitch_bits,
+            position & ((1 << self.pitch_bits) - 1),
+        );
         (row < self.height && col < self.width).then_some(row as usize * self.width as usize + col as usize)
     }
 

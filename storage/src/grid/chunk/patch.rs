@@ -33,7 +33,11 @@ impl Patch {
     pub(crate) fn encode(&self, numbers: Numbers) -> Vec<u8> {
         let count = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
         let mut out = Encoder::with_capacity(HEADER_BYTES + Ref::BYTES + 12 + 6 * self.elements.len());
-        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(numbers.dtype)).u8(0).u32(0);
+        out.u8(Kind::Chunk.code())
+            .u8(CODEC_PATCH)
+            .u8(dtype_code(numbers.dtype))
+            .u8(0)
+            .u32(0);
         self.base.encode(&mut out);
         out.u32(self.depth).u32(self.chain_bytes).u32(count);
         for (place, _) in &self.elements {
@@ -61,7 +65,12 @@ impl Patch {
         if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err("a patch's places are out of order");
         }
-        Ok(Self { base, depth, chain_bytes, elements })
+        Ok(Self {
+            base,
+            depth,
+            chain_bytes,
+            elements,
+        })
     }
 }
 
@@ -77,7 +86,11 @@ fn decode_base(bytes: &[u8]) -> Decoded<(Ref, Cursor<'_>)> {
         return Err("it is not a patch");
     }
     let base = Ref::decode(&mut input)?;
-    if base.is_null() { Err("a patch has no base") } else { Ok((base, input)) }
+    if base.is_null() {
+        Err("a patch has no base")
+    } else {
+        Ok((base, input))
+    }
 }
 
 /// What applying patches, newest first, comes to.
@@ -89,7 +102,11 @@ pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
     all.sort_unstable();
     all.dedup_by_key(|(place, _, _)| *place);
     let change = |(place, _, bits): (u16, usize, u32)| Change {
-        place: super::geometry::Place { chunk, leaf: place >> LEAF_BITS, position: place & 0xfff },
+        place: super::geometry::Place {
+            chunk,
+            leaf: place >> LEAF_BITS,
+            position: place & 0xfff,
+        },
         edit: Edit::Bits(bits),
     };
     all.into_iter().map(change).collect()
@@ -117,7 +134,9 @@ pub(crate) fn differences(
         }
         old_leaf.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
         new_leaf.for_each(&leaf, numbers, |position, bits| after.push((position, bits)));
-        difference_of(&before, &after, |position, bits| found.push((number << LEAF_BITS | position, bits)));
+        difference_of(&before, &after, |position, bits| {
+            found.push((number << LEAF_BITS | position, bits))
+        });
         if found.len() > limit {
             return Ok(None);
         }
@@ -132,7 +151,9 @@ pub(crate) fn difference_of(before: &[(u16, u32)], after: &[(u16, u32)], mut vis
         while let Some((gone, _)) = old.next_if(|(at, _)| *at < position) {
             visit(gone, 0);
         }
-        let same = old.next_if(|(at, _)| *at == position).is_some_and(|(_, before)| before == bits);
+        let same = old
+            .next_if(|(at, _)| *at == position)
+            .is_some_and(|(_, before)| before == bits);
         if !same {
             visit(position, bits);
         }

@@ -13,14 +13,15 @@ mod value;
 
 pub(crate) use cursor::{Cursor, Encoder};
 pub(crate) use node::{
-    Branch, Leaf, MAX_HEIGHT, NODE_BYTES, decode_branch, decode_leaf, encode_branch, encode_leaf, find_in_leaf,
+    Branch, Leaf, MAX_HEIGHT, NODE_BYTES, decode_branch, decode_leaf, encode_branch, encode_leaf,
+    find_in_leaf,
 };
 pub(crate) use reference::Ref;
 pub(crate) use region::{REGION_UNITS, REGION_WORDS, RegionImage, bits_are, clear_bits, next_bit, set_bits};
 pub(crate) use superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError};
 pub(crate) use table::{FANOUT, Table, decode_table_node, encode_table_node};
 pub(crate) use value::{
-    AdapterRecord, BLOB_PIECE_BYTES, CHUNK_ELEMENTS, INLINE_BYTES, MatrixRecord, Value, VersionRecord, dtype_code,
+    AdapterRecord, BLOB_PIECE_BYTES, INLINE_BYTES, MatrixRecord, Value, VersionRecord, dtype_code,
     dtype_from_code,
 };
 

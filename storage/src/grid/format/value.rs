@@ -7,8 +7,6 @@ use crate::grid::path::{DataType, MAX_ELEMENTS};
 pub(crate) const INLINE_BYTES: usize = 512;
 /// Bytes of one piece of a longer value.
 pub(crate) const BLOB_PIECE_BYTES: u64 = 256 << 10;
-/// Elements of a chunk.
-pub(crate) const CHUNK_ELEMENTS: u64 = 1 << 16;
 
 const INLINE: u8 = 1;
 const BLOB: u8 = 2;
@@ -100,11 +98,16 @@ impl Value {
                 out.u8(TAG).raw(version.as_bytes());
             }
             Self::Version(record) => {
-                out.u8(VERSION).u8(if record.published { PUBLISHED } else { 0 }).u64(record.sequence);
+                out.u8(VERSION)
+                    .u8(if record.published { PUBLISHED } else { 0 })
+                    .u64(record.sequence);
                 record.root.encode(out);
             }
             Self::Matrix(record) => {
-                out.u8(MATRIX).u8(dtype_code(record.dtype)).u32(record.rows).u32(record.cols);
+                out.u8(MATRIX)
+                    .u8(dtype_code(record.dtype))
+                    .u32(record.rows)
+                    .u32(record.cols);
                 out.u32(record.scale.to_bits()).u64(record.active);
                 record.chunks.encode(out);
             }
@@ -120,19 +123,29 @@ impl Value {
                 let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES))?;
                 Self::Blob { len, pieces }
             }
-            ADAPTER => Self::Adapter(AdapterRecord { highest: input.u64()? }),
+            ADAPTER => Self::Adapter(AdapterRecord {
+                highest: input.u64()?,
+            }),
             TAG => {
                 let name = String::from_utf8(input.rest().to_vec());
                 return name.map(Self::Tag).map_err(|_| "a tag is not UTF-8");
             }
             VERSION => {
                 let published = input.u8()? & PUBLISHED != 0;
-                Self::Version(VersionRecord { published, sequence: input.u64()?, root: Ref::decode(&mut input)? })
+                Self::Version(VersionRecord {
+                    published,
+                    sequence: input.u64()?,
+                    root: Ref::decode(&mut input)?,
+                })
             }
             MATRIX => Self::Matrix(decode_matrix(&mut input)?),
             _ => return Err("a leaf's value is of an unknown kind"),
         };
-        if input.is_empty() { Ok(value) } else { Err("a leaf's value is longer than its kind") }
+        if input.is_empty() {
+            Ok(value)
+        } else {
+            Err("a leaf's value is longer than its kind")
+        }
     }
 }
 
@@ -146,5 +159,12 @@ fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
         return Err("a matrix has an impossible shape");
     }
     let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
-    Ok(MatrixRecord { dtype, rows, cols, scale, active, chunks: Table::decode(input, chunks)? })
+    Ok(MatrixRecord {
+        dtype,
+        rows,
+        cols,
+        scale,
+        active,
+        chunks: Table::decode(input, chunks)?,
+    })
 }

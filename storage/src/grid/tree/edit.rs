@@ -29,7 +29,9 @@ enum Dirty {
 impl Tree {
     /// The tree under a stored root, which may be null.
     pub(crate) fn new(root: Ref) -> Self {
-        Self { root: (!root.is_null()).then_some(Link::Stored(root)) }
+        Self {
+            root: (!root.is_null()).then_some(Link::Stored(root)),
+        }
     }
 
     /// The value of a key as changed so far.
@@ -44,10 +46,15 @@ impl Tree {
                 Link::Dirty(dirty) => match dirty.as_ref() {
                     Dirty::Leaf(entries) => {
                         let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key));
-                        return Ok(found.ok().and_then(|at| entries.get(at)).map(|(_, value)| value.clone()));
+                        return Ok(found
+                            .ok()
+                            .and_then(|at| entries.get(at))
+                            .map(|(_, value)| value.clone()));
                     }
                     Dirty::Branch(_, children) => {
-                        let Some((_, child)) = children.get(child_index(children, key)) else { return Ok(None) };
+                        let Some((_, child)) = children.get(child_index(children, key)) else {
+                            return Ok(None);
+                        };
                         link = child;
                     }
                 },
@@ -76,7 +83,9 @@ impl Tree {
         if self.get(writer, key)?.is_none() {
             return Ok(None);
         }
-        let Some(link) = &mut self.root else { return Ok(None) };
+        let Some(link) = &mut self.root else {
+            return Ok(None);
+        };
         let leaf = dirty_leaf(writer, link, key)?;
         let at = leaf.binary_search_by(|(k, _)| k.as_slice().cmp(key));
         Ok(at.ok().map(|at| leaf.remove(at).1))
@@ -84,7 +93,9 @@ impl Tree {
 
     /// The value of a key, to change in place.
     pub(crate) fn get_mut(&mut self, writer: &mut Writer, key: &[u8]) -> Result<Option<&mut Value>> {
-        let Some(link) = &mut self.root else { return Ok(None) };
+        let Some(link) = &mut self.root else {
+            return Ok(None);
+        };
         let leaf = dirty_leaf(writer, link, key)?;
         let at = leaf.binary_search_by(|(k, _)| k.as_slice().cmp(key));
         Ok(at.ok().and_then(|at| leaf.get_mut(at)).map(|(_, value)| value))
@@ -97,11 +108,6 @@ impl Tree {
             collect_below(writer, root, ROOT, prefix, &mut found)?;
         }
         Ok(found)
-    }
-
-    /// Whether anything was changed since the last flush.
-    pub(crate) fn is_dirty(&self) -> bool {
-        matches!(self.root, Some(Link::Dirty(_)))
     }
 
     /// Writes what was changed and returns the root, null when the tree is empty.
@@ -134,7 +140,9 @@ fn get_below(writer: &Writer, node: &Ref, key: &[u8]) -> Result<Option<Value>> {
 }
 
 fn child_index<T>(children: &[(Vec<u8>, T)], key: &[u8]) -> usize {
-    children.partition_point(|(first, _)| first.as_slice() <= key).saturating_sub(1)
+    children
+        .partition_point(|(first, _)| first.as_slice() <= key)
+        .saturating_sub(1)
 }
 
 /// Brings a stored node into memory: the caller's copy is the only owner of its children afterwards.
@@ -161,9 +169,13 @@ fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<
         }
         *link = Link::Dirty(Box::new(match decoded {
             Node::Leaf(entries) => Dirty::Leaf(entries),
-            Node::Branch(height, children) => {
-                Dirty::Branch(height, children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect())
-            }
+            Node::Branch(height, children) => Dirty::Branch(
+                height,
+                children
+                    .into_iter()
+                    .map(|(key, child)| (key, Link::Stored(child)))
+                    .collect(),
+            ),
         }));
     }
     match link {
@@ -184,7 +196,10 @@ fn insert_below(
 ) -> Result<(Option<Value>, Split)> {
     match make_dirty(writer, link, below)? {
         Dirty::Leaf(entries) => match entries.binary_search_by(|(k, _)| k.as_slice().cmp(key)) {
-            Ok(at) => Ok((entries.get_mut(at).map(|(_, old)| std::mem::replace(old, value)), None)),
+            Ok(at) => Ok((
+                entries.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+                None,
+            )),
             Err(at) => {
                 entries.insert(at, (key.to_vec(), value));
                 if entries.len() <= MAX_LEAF_ENTRIES {
@@ -192,7 +207,10 @@ fn insert_below(
                 }
                 let second = entries.split_off(entries.len() / 2);
                 let first_key = second.first().map(|(key, _)| key.clone()).unwrap_or_default();
-                Ok((None, Some((first_key, Link::Dirty(Box::new(Dirty::Leaf(second))), 1))))
+                Ok((
+                    None,
+                    Some((first_key, Link::Dirty(Box::new(Dirty::Leaf(second))), 1)),
+                ))
             }
         },
         Dirty::Branch(height, children) => {
@@ -237,7 +255,10 @@ fn collect_below(writer: &Writer, link: &Link, below: u8, prefix: &[u8], found: 
                 Node::Leaf(entries) => Dirty::Leaf(entries),
                 Node::Branch(height, children) => Dirty::Branch(
                     height,
-                    children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect(),
+                    children
+                        .into_iter()
+                        .map(|(key, child)| (key, Link::Stored(child)))
+                        .collect(),
                 ),
             };
             &stored
@@ -267,9 +288,15 @@ struct Pieces {
 
 fn flush_below(writer: &mut Writer, link: Link) -> Result<Pieces> {
     match link {
-        Link::Stored(node) => Ok(Pieces { height: 0, nodes: vec![(Vec::new(), node)] }),
+        Link::Stored(node) => Ok(Pieces {
+            height: 0,
+            nodes: vec![(Vec::new(), node)],
+        }),
         Link::Dirty(dirty) => match *dirty {
-            Dirty::Leaf(entries) => Ok(Pieces { height: 0, nodes: put_leaves(writer, &entries)? }),
+            Dirty::Leaf(entries) => Ok(Pieces {
+                height: 0,
+                nodes: put_leaves(writer, &entries)?,
+            }),
             Dirty::Branch(height, children) => {
                 let mut nodes = Vec::with_capacity(children.len());
                 for (key, child) in children {
@@ -278,7 +305,10 @@ fn flush_below(writer: &mut Writer, link: Link) -> Result<Pieces> {
                         Link::Dirty(_) => nodes.extend(flush_below(writer, child)?.nodes),
                     }
                 }
-                Ok(Pieces { height, nodes: put_branches(writer, height, &nodes)? })
+                Ok(Pieces {
+                    height,
+                    nodes: put_branches(writer, height, &nodes)?,
+                })
             }
         },
     }
@@ -323,7 +353,11 @@ fn put_branches(writer: &mut Writer, height: u8, children: &[(Vec<u8>, Ref)]) ->
 
 /// One owner less of a tree and what is under it.
 pub(crate) fn release_tree(writer: &mut Writer, root: &Ref) -> Result<()> {
-    if root.is_null() { Ok(()) } else { release_below(writer, root, ROOT) }
+    if root.is_null() {
+        Ok(())
+    } else {
+        release_below(writer, root, ROOT)
+    }
 }
 
 fn release_below(writer: &mut Writer, node: &Ref, below: u8) -> Result<()> {
@@ -350,7 +384,9 @@ pub(crate) fn release_value(writer: &mut Writer, value: &Value) -> Result<()> {
     match value {
         Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
         Value::Blob { pieces, .. } => writer.release_table(&pieces.children, pieces.depth, Kind::Blob),
-        Value::Matrix(record) => writer.release_table(&record.chunks.children, record.chunks.depth, Kind::Chunk),
+        Value::Matrix(record) => {
+            writer.release_table(&record.chunks.children, record.chunks.depth, Kind::Chunk)
+        }
         Value::Version(record) => release_tree(writer, &record.root),
     }
 }

@@ -9,8 +9,7 @@ mod read;
 
 pub(crate) use edit::{Tree, release_tree, release_value};
 pub(crate) use keys::{
-    MAX_METADATA_KEY,
-    adapter_key, adapter_prefix, matrix_key, metadata_key, split_matrix_key, split_pair_key, tag_key, tag_prefix,
-    version_key, version_prefix,
+    MAX_METADATA_KEY, adapter_key, adapter_prefix, matrix_key, metadata_key, split_matrix_key,
+    split_pair_key, tag_key, tag_prefix, version_key, version_prefix,
 };
-pub(crate) use read::{Node, ROOT, get, read_node, scan, value_children};
+pub(crate) use read::{Node, ROOT, get, read_node, scan};

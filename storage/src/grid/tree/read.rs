@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::error::Result;
-use crate::grid::format::{Branch, Kind, Leaf, MAX_HEIGHT, Ref, Value, decode_branch, decode_leaf, find_in_leaf};
+use crate::grid::format::{
+    Branch, Kind, Leaf, MAX_HEIGHT, Ref, Value, decode_branch, decode_leaf, find_in_leaf,
+};
 use crate::grid::source::Source;
 
 /// A node, decoded.
@@ -52,11 +54,15 @@ pub(crate) fn get(source: &dyn Source, root: &Ref, key: &[u8]) -> Result<Option<
         match read_node(source, &node, below)? {
             Node::Leaf(entries) => {
                 let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key)).ok();
-                return Ok(found.and_then(|index| entries.into_iter().nth(index)).map(|(_, value)| value));
+                return Ok(found
+                    .and_then(|index| entries.into_iter().nth(index))
+                    .map(|(_, value)| value));
             }
             Node::Branch(height, children) => {
                 let after = children.partition_point(|(first, _)| first.as_slice() <= key);
-                let Some((_, child)) = children.get(after.saturating_sub(1)) else { return Ok(None) };
+                let Some((_, child)) = children.get(after.saturating_sub(1)) else {
+                    return Ok(None);
+                };
                 node = *child;
                 below = height;
             }

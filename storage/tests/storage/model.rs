@@ -1,24 +1,32 @@
 //! The store does what a plain map does, over commits, snapshots and openings.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod support;
-
+use crate::support::{Model, Op, assert_diff, assert_sound, batch_of, edits, matrix_path, op};
 use hyprstream_storage::{Durability, GridOptions, GridStore, Snapshot};
 use proptest::prelude::*;
-use support::{Model, Op, assert_sound, batch_of, edits, matrix_path, op};
 
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<Op>, Durability),
     Abandon(Vec<Op>),
-    Update { version: u8, matrix: u8, count: u16, seed: u64, durability: Durability },
+    Update {
+        version: u8,
+        matrix: u8,
+        count: u16,
+        seed: u64,
+        durability: Durability,
+    },
     TakeSnapshot,
     DropSnapshots,
     Reopen,
+    Compact,
 }
 
 fn durability() -> impl Strategy<Value = Durability> {
-    prop_oneof![Just(Durability::None), Just(Durability::Eventual), Just(Durability::Immediate)]
+    prop_oneof![
+        Just(Durability::None),
+        Just(Durability::Eventual),
+        Just(Durability::Immediate)
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,11 +38,15 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::TakeSnapshot),
         1 => Just(Step::DropSnapshots),
         2 => Just(Step::Reopen),
+        1 => Just(Step::Compact),
     ]
 }
 
 fn options() -> GridOptions {
-    GridOptions { checkpoint_wal_bytes: 20_000, ..GridOptions::default() }
+    GridOptions {
+        checkpoint_wal_bytes: 20_000,
+        ..GridOptions::default()
+    }
 }
 
 proptest! {
@@ -71,6 +83,10 @@ proptest! {
                 }
                 Step::TakeSnapshot => snapshots.push((store.snapshot(), model.clone())),
                 Step::DropSnapshots => snapshots.clear(),
+                Step::Compact => {
+                    let compacted = store.compact().unwrap();
+                    prop_assert!(compacted.bytes_after <= compacted.bytes_before + 20_000);
+                }
                 Step::Reopen => {
                     snapshots.clear();
                     store.close().unwrap();
@@ -82,6 +98,8 @@ proptest! {
                 then.assert_same(&Model::read(snapshot).unwrap());
             }
             model.assert_same(&Model::read(&store.snapshot()).unwrap());
+            assert_diff(&model, &store.snapshot(), 0, 1);
+            assert_diff(&model, &store.snapshot(), 2, 4);
         }
     }
 }

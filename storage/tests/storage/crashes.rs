@@ -2,22 +2,24 @@
 //! older than what was acknowledged.
 //!
 //! `HYPRSTREAM_CRASH_SCHEDULES` says how many seeded schedules run (10,000 is the full count).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::cast_possible_truncation)]
 
-mod support;
-
+use crate::support::disk::{Disk, Fault};
+use crate::support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
 use hyprstream_storage::backend::MemoryBackend;
 use hyprstream_storage::{Durability, Error, GridOptions, GridStore};
-use support::disk::{Disk, Fault};
-use support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
 
 fn schedules(default: u64) -> u64 {
-    std::env::var("HYPRSTREAM_CRASH_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    std::env::var("HYPRSTREAM_CRASH_SCHEDULES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
 }
 
 fn options() -> GridOptions {
-    GridOptions { checkpoint_wal_bytes: 3000, ..GridOptions::default() }
+    GridOptions {
+        checkpoint_wal_bytes: 3000,
+        ..GridOptions::default()
+    }
 }
 
 fn empty_store() -> [Vec<u8>; 2] {
@@ -28,20 +30,53 @@ fn empty_store() -> [Vec<u8>; 2] {
 
 fn random_op(rng: &mut Rng) -> Op {
     let (version, matrix) = (rng.below(6) as u8, rng.below(5) as u8);
-    match rng.below(16) {
+    match rng.below(19) {
         0..=5 => {
             // Shapes of one to a few leaves keep a schedule short.
             let shape = [0, 2, 3, 6, 7][rng.below(5) as usize];
-            Op::Put { version, matrix, shape, dtype: rng.below(3) as u8, density: rng.below(6) as u8, seed: rng.next() }
+            Op::Put {
+                version,
+                matrix,
+                shape,
+                dtype: rng.below(3) as u8,
+                density: rng.below(6) as u8,
+                seed: rng.next(),
+            }
         }
         6 => Op::Remove { version, matrix },
-        7..=8 => Op::Update { version, matrix, count: 1 + rng.below(60) as u16, seed: rng.next() },
+        7..=8 => Op::Update {
+            version,
+            matrix,
+            count: 1 + rng.below(60) as u16,
+            seed: rng.next(),
+        },
         9 => Op::Publish { version },
-        10..=11 => Op::Branch { from: version, to: rng.below(6) as u8 },
+        10..=11 => Op::Branch {
+            from: version,
+            to: rng.below(6) as u8,
+        },
         12 => Op::Drop { version },
-        13 => Op::Tag { version, tag: rng.below(3) as u8 },
-        14 => Op::PutMetadata { key: rng.below(5) as u8, len: rng.below(3000) as u32, seed: rng.next() },
-        _ => Op::RemoveMetadata { key: rng.below(5) as u8 },
+        13 => Op::Tag {
+            version,
+            tag: rng.below(3) as u8,
+        },
+        14..=15 => Op::Perturb {
+            version,
+            matrix,
+            seed: rng.next(),
+        },
+        16 => Op::Recode {
+            version,
+            how: rng.below(3) as u8,
+        },
+        17 => Op::PutMetadata {
+            key: rng.below(5) as u8,
+            len: rng.below(3000) as u32,
+            seed: rng.next(),
+        },
+        _ => Op::RemoveMetadata {
+            key: rng.below(5) as u8,
+        },
     }
 }
 
@@ -74,14 +109,23 @@ impl History {
     /// The found state must be one of those from `oldest` on; it is the only one from now on.
     fn settle(&mut self, found: &Model, oldest: usize, what: &str) {
         let at = self.states.iter().skip(oldest).rposition(|state| state == found);
-        assert!(at.is_some(), "{what}: found a state that is none of {oldest}..{}", self.states.len());
+        assert!(
+            at.is_some(),
+            "{what}: found a state that is none of {oldest}..{}",
+            self.states.len()
+        );
         self.states = vec![found.clone()];
         (self.durable, self.eventual) = (0, 0);
     }
 }
 
 fn random_durability(rng: &mut Rng) -> Durability {
-    [Durability::None, Durability::Eventual, Durability::Immediate, Durability::Immediate][rng.below(4) as usize]
+    [
+        Durability::None,
+        Durability::Eventual,
+        Durability::Immediate,
+        Durability::Immediate,
+    ][rng.below(4) as usize]
 }
 
 /// One commit, which pushes its state before it is attempted: a crash in it may leave either.
@@ -119,7 +163,11 @@ fn every_crash_leaves_a_committed_state() {
     for seed in 0..schedules(300) {
         let mut rng = Rng(seed);
         let mut contents = empty_store();
-        let mut history = History { states: vec![Model::default()], durable: 0, eventual: 0 };
+        let mut history = History {
+            states: vec![Model::default()],
+            durable: 0,
+            eventual: 0,
+        };
         for generation in 0..3 {
             let disk = Disk::new(contents.clone(), rng.next());
             disk.plan(1 + rng.below(60), Fault::Die);
@@ -135,7 +183,11 @@ fn every_crash_leaves_a_committed_state() {
                 }
             }
             let power = rng.below(3) > 0;
-            contents = if power { disk.after_power_loss(&mut rng) } else { disk.after_kill() };
+            contents = if power {
+                disk.after_power_loss(&mut rng)
+            } else {
+                disk.after_kill()
+            };
             let oldest = if power { history.durable } else { history.eventual };
             let disk = Disk::new(contents.clone(), 0);
             let what = format!("seed {seed}, generation {generation}, power {power}");
@@ -155,7 +207,11 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on() {
         let mut rng = Rng(seed ^ 0xf00d);
         let disk = Disk::new(empty_store(), rng.next());
         let store = open(&disk).unwrap();
-        let mut history = History { states: vec![Model::default()], durable: 0, eventual: 0 };
+        let mut history = History {
+            states: vec![Model::default()],
+            durable: 0,
+            eventual: 0,
+        };
         disk.plan(1 + rng.below(40), Fault::Full);
         for _ in 0..20 {
             let before = history.states.len();
@@ -172,7 +228,9 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on() {
         store.sync().unwrap();
         let contents = disk.after_power_loss(&mut rng);
         let store = open(&Disk::new(contents, 0)).unwrap();
-        history.newest().assert_same(&Model::read(&store.snapshot()).unwrap());
+        history
+            .newest()
+            .assert_same(&Model::read(&store.snapshot()).unwrap());
     }
 }
 
@@ -182,7 +240,11 @@ fn a_failed_sync_is_reported_and_what_was_acknowledged_stays() {
         let mut rng = Rng(seed ^ 0xbeef);
         let disk = Disk::new(empty_store(), rng.next());
         let store = open(&disk).unwrap();
-        let mut history = History { states: vec![Model::default()], durable: 0, eventual: 0 };
+        let mut history = History {
+            states: vec![Model::default()],
+            durable: 0,
+            eventual: 0,
+        };
         disk.plan(1 + rng.below(40), Fault::SyncFails);
         for step in 0..20 {
             let what = format!("seed {seed}, step {step}");
@@ -192,13 +254,17 @@ fn a_failed_sync_is_reported_and_what_was_acknowledged_stays() {
                 let oldest = history.durable;
                 history.settle(&found, oldest, &what);
             }
-            history.newest().assert_same(&Model::read(&store.snapshot()).unwrap());
+            history
+                .newest()
+                .assert_same(&Model::read(&store.snapshot()).unwrap());
         }
         disk.heal();
         store.sync().unwrap();
         let contents = disk.after_power_loss(&mut rng);
         let store = open(&Disk::new(contents, 0)).unwrap();
-        history.newest().assert_same(&Model::read(&store.snapshot()).unwrap());
+        history
+            .newest()
+            .assert_same(&Model::read(&store.snapshot()).unwrap());
         assert_sound(&store);
     }
 }

@@ -1,21 +1,34 @@
 //! The trajectory log keeps what it acknowledged and finds it by id.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::cast_possible_truncation)]
 
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
-use hyprstream_storage::{Error, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord};
+use hyprstream_storage::{
+    Error, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
+};
 
 fn record(id: u64) -> TrajectoryRecord {
-    TrajectoryRecord { id, time_ms: id * 10, payload: vec![id as u8; 40 + (id % 60) as usize] }
+    TrajectoryRecord {
+        id,
+        time_ms: id * 10,
+        payload: vec![id as u8; 40 + (id % 60) as usize],
+    }
 }
 
 fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
     TrajectoryLog::open(directory.path(), &TrajectoryLogOptions { segment_bytes: 1000 }).unwrap()
 }
 
-fn ids(log: &TrajectoryLog, range: std::ops::RangeInclusive<u64>, order: Order, limit: Option<usize>) -> Vec<u64> {
-    log.scan(range, order, limit).unwrap().map(|r| r.unwrap().id).collect()
+fn ids(
+    log: &TrajectoryLog,
+    range: std::ops::RangeInclusive<u64>,
+    order: Order,
+    limit: Option<usize>,
+) -> Vec<u64> {
+    log.scan(range, order, limit)
+        .unwrap()
+        .map(|r| r.unwrap().id)
+        .collect()
 }
 
 fn segments(directory: &tempfile::TempDir) -> Vec<PathBuf> {
@@ -36,9 +49,18 @@ fn records_come_back_by_range_order_and_limit_over_segments() {
         log.append(&[record(id)]).unwrap();
     }
     assert!(segments(&directory).len() > 10);
-    assert_eq!(ids(&log, 1..=200, Order::Ascending, None), (1..=200).collect::<Vec<_>>());
-    assert_eq!(ids(&log, 50..=60, Order::Ascending, None), (50..=60).collect::<Vec<_>>());
-    assert_eq!(ids(&log, 0..=u64::MAX, Order::NewestFirst, Some(3)), [200, 199, 198]);
+    assert_eq!(
+        ids(&log, 1..=200, Order::Ascending, None),
+        (1..=200).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        ids(&log, 50..=60, Order::Ascending, None),
+        (50..=60).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        ids(&log, 0..=u64::MAX, Order::NewestFirst, Some(3)),
+        [200, 199, 198]
+    );
     assert_eq!(ids(&log, 0..=100, Order::NewestFirst, Some(2)), [100, 99]);
     assert_eq!(log.get(77).unwrap().unwrap(), record(77));
     assert_eq!(log.get(201).unwrap(), None);
@@ -52,12 +74,26 @@ fn ids_out_of_order_are_sorted_and_the_later_of_two_counts() {
     for id in (1..=100).rev() {
         log.append(&[record(id)]).unwrap();
     }
-    let replaced = TrajectoryRecord { id: 50, time_ms: 1, payload: b"later".to_vec() };
+    let replaced = TrajectoryRecord {
+        id: 50,
+        time_ms: 1,
+        payload: b"later".to_vec(),
+    };
     log.append(std::slice::from_ref(&replaced)).unwrap();
-    assert_eq!(ids(&log, 1..=100, Order::Ascending, None), (1..=100).collect::<Vec<_>>());
-    assert_eq!(ids(&log, 1..=100, Order::NewestFirst, None), (1..=100).rev().collect::<Vec<_>>());
+    assert_eq!(
+        ids(&log, 1..=100, Order::Ascending, None),
+        (1..=100).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        ids(&log, 1..=100, Order::NewestFirst, None),
+        (1..=100).rev().collect::<Vec<_>>()
+    );
     for order in [Order::Ascending, Order::NewestFirst] {
-        let found: Vec<_> = log.scan(50..=50, order, None).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = log
+            .scan(50..=50, order, None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(found, std::slice::from_ref(&replaced));
     }
 }
@@ -73,13 +109,20 @@ fn a_torn_tail_is_cut_off_at_every_length() {
     drop(log);
     let full = fs::read(&segments(&directory)[0]).unwrap();
     for cut in whole..full.len() as u64 {
-        let file = OpenOptions::new().write(true).open(&segments(&directory)[0]).unwrap();
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&segments(&directory)[0])
+            .unwrap();
         fs::write(&segments(&directory)[0], &full).unwrap();
         file.set_len(cut).unwrap();
         let log = open(&directory);
         assert_eq!(ids(&log, 0..=9, Order::Ascending, None), [1, 2], "cut at {cut}");
         log.append(&[record(4)]).unwrap();
-        assert_eq!(ids(&log, 0..=9, Order::Ascending, None), [1, 2, 4], "cut at {cut}");
+        assert_eq!(
+            ids(&log, 0..=9, Order::Ascending, None),
+            [1, 2, 4],
+            "cut at {cut}"
+        );
     }
 }
 
@@ -115,17 +158,49 @@ fn retention_goes_by_age_and_size_and_spares_the_newest() {
     }
     let scan = log.scan(1..=200, Order::Ascending, None).unwrap();
     let before = log.statistics();
-    let removed = log.retain(&RetentionPolicy { max_age_ms: Some(1000), max_bytes: None }, 2000).unwrap();
+    let removed = log
+        .retain(
+            &RetentionPolicy {
+                max_age_ms: Some(1000),
+                max_bytes: None,
+            },
+            2000,
+        )
+        .unwrap();
     assert!(removed.records > 80 && removed.records <= 99, "{removed:?}");
     assert_eq!(log.statistics().records, before.records - removed.records);
-    let first = log.scan(0..=999, Order::Ascending, Some(1)).unwrap().next().unwrap().unwrap().id;
+    let first = log
+        .scan(0..=999, Order::Ascending, Some(1))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .id;
     assert_eq!(first, removed.records + 1);
-    log.retain(&RetentionPolicy { max_age_ms: None, max_bytes: Some(3000) }, 2000).unwrap();
+    log.retain(
+        &RetentionPolicy {
+            max_age_ms: None,
+            max_bytes: Some(3000),
+        },
+        2000,
+    )
+    .unwrap();
     assert!(log.statistics().bytes <= 3000);
-    log.retain(&RetentionPolicy { max_age_ms: Some(0), max_bytes: Some(0) }, u64::MAX).unwrap();
+    log.retain(
+        &RetentionPolicy {
+            max_age_ms: Some(0),
+            max_bytes: Some(0),
+        },
+        u64::MAX,
+    )
+    .unwrap();
     assert_eq!(log.statistics().segments, 1);
     assert_eq!(log.last_id(), Some(200));
-    assert_eq!(scan.map(Result::unwrap).count(), 200, "a scan reads what was there when it began");
+    assert_eq!(
+        scan.map(Result::unwrap).count(),
+        200,
+        "a scan reads what was there when it began"
+    );
 }
 
 #[test]
@@ -135,8 +210,14 @@ fn records_survive_opening_again_and_a_second_opening_is_refused() {
     log.append(&(1..=50).map(record).collect::<Vec<_>>()).unwrap();
     log.flush().unwrap();
     let refused = TrajectoryLog::open(directory.path(), &TrajectoryLogOptions::default()).unwrap_err();
-    assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+    assert!(
+        refused.to_string().contains(&std::process::id().to_string()),
+        "{refused}"
+    );
     drop(log);
     let log = open(&directory);
-    assert_eq!(ids(&log, 0..=99, Order::Ascending, None), (1..=50).collect::<Vec<_>>());
+    assert_eq!(
+        ids(&log, 0..=99, Order::Ascending, None),
+        (1..=50).collect::<Vec<_>>()
+    );
 }

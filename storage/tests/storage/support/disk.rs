@@ -58,13 +58,25 @@ impl Disk {
     pub fn new(contents: [Vec<u8>; 2], seed: u64) -> Self {
         let files = contents
             .into_iter()
-            .map(|bytes| FileState { durable: bytes.clone(), current: bytes, pending: Vec::new() })
+            .map(|bytes| FileState {
+                durable: bytes.clone(),
+                current: bytes,
+                pending: Vec::new(),
+            })
             .collect();
-        Self(Arc::new(Mutex::new(DiskState { files, chance: seed, ..DiskState::default() })))
+        Self(Arc::new(Mutex::new(DiskState {
+            files,
+            chance: seed,
+            ..DiskState::default()
+        })))
     }
 
     pub fn backend(&self, index: usize) -> Arc<dyn StorageBackend> {
-        Arc::new(DiskFile { disk: self.clone(), index, name: PathBuf::from(format!("file{index}")) })
+        Arc::new(DiskFile {
+            disk: self.clone(),
+            index,
+            name: PathBuf::from(format!("file{index}")),
+        })
     }
 
     /// The fault strikes at this many calls from now.
@@ -159,7 +171,9 @@ impl DiskState {
             return Err(io::Error::other("the process is dead"));
         }
         self.calls += 1;
-        let Some((at, fault)) = self.fault else { return Ok(None) };
+        let Some((at, fault)) = self.fault else {
+            return Ok(None);
+        };
         let suits = match fault {
             Fault::Die => true,
             Fault::Full => !is_sync,
@@ -204,7 +218,10 @@ impl StorageBackend for DiskFile {
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.disk.0.lock().unwrap();
         let fault = disk.call(false)?;
-        disk.chance = disk.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        disk.chance = disk
+            .chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let part = match fault {
             None => bytes.len(),
             // The kernel copies a sector as a whole even when the process is killed meanwhile.
@@ -213,7 +230,8 @@ impl StorageBackend for DiskFile {
         };
         let file = &mut disk.files[self.index];
         put(&mut file.current, offset as usize, &bytes[..part]);
-        file.pending.push(Pending::Write(offset as usize, bytes[..part].to_vec()));
+        file.pending
+            .push(Pending::Write(offset as usize, bytes[..part].to_vec()));
         match fault {
             None => Ok(()),
             Some(Fault::Full) => Err(io::Error::from(io::ErrorKind::StorageFull)),
@@ -244,7 +262,10 @@ impl StorageBackend for DiskFile {
     }
 
     fn view(&self, _len: u64) -> io::Result<Arc<dyn View>> {
-        Ok(Arc::new(DiskView { disk: self.disk.clone(), index: self.index }))
+        Ok(Arc::new(DiskView {
+            disk: self.disk.clone(),
+            index: self.index,
+        }))
     }
 }
 
@@ -258,7 +279,11 @@ impl View for DiskView {
     fn bytes(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>> {
         let disk = self.disk.0.lock().unwrap();
         let start = offset as usize;
-        let found = start.checked_add(len).and_then(|end| disk.files[self.index].current.get(start..end));
-        found.map(|bytes| Cow::Owned(bytes.to_vec())).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let found = start
+            .checked_add(len)
+            .and_then(|end| disk.files[self.index].current.get(start..end));
+        found
+            .map(|bytes| Cow::Owned(bytes.to_vec()))
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }

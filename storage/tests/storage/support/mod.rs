@@ -1,12 +1,13 @@
 //! A plain map that does what the store should do, and sequences of operations to run on both.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 pub mod disk;
 
 use std::collections::BTreeMap;
 
-use hyprstream_storage::{DataType, GridStore, MatrixPath, Shape, Snapshot, UpdateBatch, WriteTransaction};
+use hyprstream_storage::{
+    Compression, DataType, DifferenceKind, GridStore, MatrixPath, Shape, Snapshot, UpdateBatch,
+    WriteTransaction,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,15 +32,55 @@ pub struct Model {
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Put { version: u8, matrix: u8, shape: u8, dtype: u8, density: u8, seed: u64 },
-    Remove { version: u8, matrix: u8 },
-    Update { version: u8, matrix: u8, count: u16, seed: u64 },
-    Publish { version: u8 },
-    Branch { from: u8, to: u8 },
-    Drop { version: u8 },
-    Tag { version: u8, tag: u8 },
-    PutMetadata { key: u8, len: u32, seed: u64 },
-    RemoveMetadata { key: u8 },
+    Put {
+        version: u8,
+        matrix: u8,
+        shape: u8,
+        dtype: u8,
+        density: u8,
+        seed: u64,
+    },
+    Remove {
+        version: u8,
+        matrix: u8,
+    },
+    Update {
+        version: u8,
+        matrix: u8,
+        count: u16,
+        seed: u64,
+    },
+    Publish {
+        version: u8,
+    },
+    Branch {
+        from: u8,
+        to: u8,
+    },
+    Drop {
+        version: u8,
+    },
+    Tag {
+        version: u8,
+        tag: u8,
+    },
+    PutMetadata {
+        key: u8,
+        len: u32,
+        seed: u64,
+    },
+    RemoveMetadata {
+        key: u8,
+    },
+    Perturb {
+        version: u8,
+        matrix: u8,
+        seed: u64,
+    },
+    Recode {
+        version: u8,
+        how: u8,
+    },
 }
 
 pub fn op() -> impl Strategy<Value = Op> {
@@ -56,6 +97,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         2 => (0..8u8, prop_oneof![0..600u32, 600..700_000u32], any::<u64>())
             .prop_map(|(key, len, seed)| Op::PutMetadata { key, len, seed }),
         1 => (0..8u8).prop_map(|key| Op::RemoveMetadata { key }),
+        4 => (0..6u8, 0..5u8, any::<u64>()).prop_map(|(version, matrix, seed)| Op::Perturb { version, matrix, seed }),
+        2 => (0..6u8, 0..3u8).prop_map(|(version, how)| Op::Recode { version, how }),
     ]
 }
 
@@ -84,8 +127,17 @@ impl Rng {
     }
 }
 
-pub const SHAPES: [(usize, usize); 9] =
-    [(1, 1), (16, 2048), (300, 16), (100, 100), (7, 5000), (513, 130), (64, 64), (4096, 1), (300, 300)];
+pub const SHAPES: [(usize, usize); 9] = [
+    (1, 1),
+    (16, 2048),
+    (300, 16),
+    (100, 100),
+    (7, 5000),
+    (513, 130),
+    (64, 64),
+    (4096, 1),
+    (300, 300),
+];
 pub const DTYPES: [DataType; 3] = [DataType::F32, DataType::F16, DataType::Bf16];
 
 pub fn version_name(version: u8) -> (String, String) {
@@ -129,9 +181,15 @@ pub fn make_values(shape: (usize, usize), density: u8, seed: u64) -> Vec<f32> {
     let n = shape.0 * shape.1;
     match density {
         0 => (0..n).map(|_| rng.value()).collect(),
-        1 => (0..n).map(|_| if rng.below(100) == 0 { rng.value() } else { 0.0 }).collect(),
-        2 => (0..n).map(|_| if rng.below(5) == 0 { rng.value() } else { 0.0 }).collect(),
-        3 => (0..n).map(|i| if i / 700 % 3 == 1 { rng.value() } else { 0.0 }).collect(),
+        1 => (0..n)
+            .map(|_| if rng.below(100) == 0 { rng.value() } else { 0.0 })
+            .collect(),
+        2 => (0..n)
+            .map(|_| if rng.below(5) == 0 { rng.value() } else { 0.0 })
+            .collect(),
+        3 => (0..n)
+            .map(|i| if i / 700 % 3 == 1 { rng.value() } else { 0.0 })
+            .collect(),
         4 => vec![0.0; n],
         _ => (0..n).map(|i| if i == n / 2 { 1.5 } else { 0.0 }).collect(),
     }
@@ -168,17 +226,25 @@ pub fn batch_of(path: &MatrixPath, edits: &[(u32, u32, u64, f32)]) -> UpdateBatc
 impl Model {
     pub fn matrix(&self, version: u8, matrix: u8) -> Option<&ModelMatrix> {
         let path = matrix_path(version, matrix);
-        self.versions.get(&version_name(version))?.matrices.get(&(path.layer, path.module, path.matrix))
+        self.versions
+            .get(&version_name(version))?
+            .matrices
+            .get(&(path.layer, path.module, path.matrix))
     }
 
     pub fn is_draft(&self, version: u8) -> bool {
-        self.versions.get(&version_name(version)).is_some_and(|v| !v.published)
+        self.versions
+            .get(&version_name(version))
+            .is_some_and(|v| !v.published)
     }
 
     pub fn edit(&mut self, version: u8, matrix: u8, edits: &[(u32, u32, u64, f32)]) {
         let path = matrix_path(version, matrix);
         let version = self.versions.get_mut(&version_name(version)).unwrap();
-        let m = version.matrices.get_mut(&(path.layer, path.module, path.matrix)).unwrap();
+        let m = version
+            .matrices
+            .get_mut(&(path.layer, path.module, path.matrix))
+            .unwrap();
         for &(row, col, kind, value) in edits {
             let slot = &mut m.bits[row as usize * m.shape.1 + col as usize];
             *slot = match kind {
@@ -192,18 +258,32 @@ impl Model {
     /// Applies an operation to the model and to a write; operations that make no sense now do nothing to either.
     pub fn apply(&mut self, op: &Op, write: &mut WriteTransaction<'_>) -> hyprstream_storage::Result<()> {
         match *op {
-            Op::Put { version, matrix, shape, dtype, density, seed } => {
+            Op::Put {
+                version,
+                matrix,
+                shape,
+                dtype,
+                density,
+                seed,
+            } => {
                 let name = version_name(version);
                 if self.versions.get(&name).is_some_and(|v| v.published) {
                     return Ok(());
                 }
-                let (path, shape, dtype) =
-                    (matrix_path(version, matrix), SHAPES[usize::from(shape)], DTYPES[usize::from(dtype)]);
+                let (path, shape, dtype) = (
+                    matrix_path(version, matrix),
+                    SHAPES[usize::from(shape)],
+                    DTYPES[usize::from(dtype)],
+                );
                 let values = make_values(shape, density, seed);
                 write.put_matrix(&path, Shape::new(shape.0, shape.1), dtype, &values)?;
                 let bits = values.iter().map(|v| to_bits(dtype, *v)).collect();
                 let key = (path.layer, path.module, path.matrix);
-                self.versions.entry(name).or_default().matrices.insert(key, ModelMatrix { shape, dtype, bits });
+                self.versions
+                    .entry(name)
+                    .or_default()
+                    .matrices
+                    .insert(key, ModelMatrix { shape, dtype, bits });
             }
             Op::Remove { version, matrix } => {
                 if !self.is_draft(version) {
@@ -212,13 +292,26 @@ impl Model {
                 let path = matrix_path(version, matrix);
                 let removed = write.remove_matrix(&path)?;
                 let version = self.versions.get_mut(&version_name(version)).unwrap();
-                assert_eq!(removed, version.matrices.remove(&(path.layer, path.module, path.matrix)).is_some());
+                assert_eq!(
+                    removed,
+                    version
+                        .matrices
+                        .remove(&(path.layer, path.module, path.matrix))
+                        .is_some()
+                );
             }
-            Op::Update { version, matrix, count, seed } => {
+            Op::Update {
+                version,
+                matrix,
+                count,
+                seed,
+            } => {
                 if !self.is_draft(version) {
                     return Ok(());
                 }
-                let Some(m) = self.matrix(version, matrix) else { return Ok(()) };
+                let Some(m) = self.matrix(version, matrix) else {
+                    return Ok(());
+                };
                 let edits = edits(m.shape, count, seed);
                 write.apply(&batch_of(&matrix_path(version, matrix), &edits))?;
                 self.edit(version, matrix, &edits);
@@ -244,7 +337,8 @@ impl Model {
                 let name = version_name(version);
                 let dropped = write.drop_version(&name.0, &name.1)?;
                 assert_eq!(dropped, self.versions.remove(&name).is_some());
-                self.tags.retain(|(adapter, _), target| *adapter != name.0 || *target != name.1);
+                self.tags
+                    .retain(|(adapter, _), target| *adapter != name.0 || *target != name.1);
             }
             Op::Tag { version, tag } => {
                 let name = version_name(version);
@@ -257,6 +351,38 @@ impl Model {
                 let (key, value) = (vec![b'k', key], blob(len, seed));
                 write.put_metadata(&key, &value)?;
                 self.metadata.insert(key, value);
+            }
+            Op::Perturb {
+                version,
+                matrix,
+                seed,
+            } => {
+                if !self.is_draft(version) {
+                    return Ok(());
+                }
+                let Some(m) = self.matrix(version, matrix).cloned() else {
+                    return Ok(());
+                };
+                let count = (m.bits.len() / 100).clamp(1, 300) as u16;
+                let edits: Vec<_> = edits(m.shape, count, seed)
+                    .into_iter()
+                    .map(|(row, col, _, value)| (row, col, 0, value))
+                    .collect();
+                self.edit(version, matrix, &edits);
+                let now = self.matrix(version, matrix).unwrap();
+                let values: Vec<f32> = now.bits.iter().map(|bits| to_value(now.dtype, *bits)).collect();
+                let shape = Shape::new(now.shape.0, now.shape.1);
+                write.put_matrix(&matrix_path(version, matrix), shape, now.dtype, &values)?;
+            }
+            Op::Recode { version, how } => {
+                let name = version_name(version);
+                if self.versions.contains_key(&name) {
+                    match how {
+                        0 => write.freeze_version(&name.0, &name.1, Compression::Zstd(1))?,
+                        1 => write.freeze_version(&name.0, &name.1, Compression::Lz4)?,
+                        _ => write.thaw_version(&name.0, &name.1)?,
+                    };
+                }
             }
             Op::RemoveMetadata { key } => {
                 let key = vec![b'k', key];
@@ -271,18 +397,35 @@ impl Model {
         let mut model = Self::default();
         for adapter in snapshot.adapters()? {
             for info in snapshot.versions(&adapter)? {
-                let mut version = ModelVersion { published: info.published, ..ModelVersion::default() };
+                let mut version = ModelVersion {
+                    published: info.published,
+                    ..ModelVersion::default()
+                };
                 for matrix in snapshot.matrices(&adapter, &info.version)? {
                     let shape = (matrix.shape.rows, matrix.shape.cols);
                     let mut values = vec![7.0; shape.0 * shape.1];
                     snapshot.read_matrix(&matrix.path, &mut values)?;
                     let bits: Vec<u32> = values.iter().map(|v| to_bits(matrix.dtype, *v)).collect();
-                    assert_eq!(matrix.active, bits.iter().filter(|b| **b != 0).count() as u64, "{}", matrix.path);
+                    assert_eq!(
+                        matrix.active,
+                        bits.iter().filter(|b| **b != 0).count() as u64,
+                        "{}",
+                        matrix.path
+                    );
                     let key = (matrix.path.layer, matrix.path.module, matrix.path.matrix);
-                    version.matrices.insert(key, ModelMatrix { shape, dtype: matrix.dtype, bits });
+                    version.matrices.insert(
+                        key,
+                        ModelMatrix {
+                            shape,
+                            dtype: matrix.dtype,
+                            bits,
+                        },
+                    );
                 }
                 for tag in &info.tags {
-                    model.tags.insert((adapter.clone(), tag.clone()), info.version.clone());
+                    model
+                        .tags
+                        .insert((adapter.clone(), tag.clone()), info.version.clone());
                 }
                 model.versions.insert((adapter.clone(), info.version), version);
             }
@@ -294,9 +437,15 @@ impl Model {
     /// Panics with the first difference.
     pub fn assert_same(&self, other: &Self) {
         assert_eq!(self.tags, other.tags);
-        assert_eq!(self.metadata.keys().collect::<Vec<_>>(), other.metadata.keys().collect::<Vec<_>>());
+        assert_eq!(
+            self.metadata.keys().collect::<Vec<_>>(),
+            other.metadata.keys().collect::<Vec<_>>()
+        );
         assert!(self.metadata == other.metadata, "metadata differ");
-        assert_eq!(self.versions.keys().collect::<Vec<_>>(), other.versions.keys().collect::<Vec<_>>());
+        assert_eq!(
+            self.versions.keys().collect::<Vec<_>>(),
+            other.versions.keys().collect::<Vec<_>>()
+        );
         for (name, version) in &self.versions {
             let theirs = &other.versions[name];
             assert_eq!(version.published, theirs.published, "{name:?}");
@@ -307,8 +456,15 @@ impl Model {
             );
             for (key, matrix) in &version.matrices {
                 let their_matrix = &theirs.matrices[key];
-                assert_eq!((matrix.shape, matrix.dtype), (their_matrix.shape, their_matrix.dtype));
-                let difference = matrix.bits.iter().zip(&their_matrix.bits).position(|(a, b)| a != b);
+                assert_eq!(
+                    (matrix.shape, matrix.dtype),
+                    (their_matrix.shape, their_matrix.dtype)
+                );
+                let difference = matrix
+                    .bits
+                    .iter()
+                    .zip(&their_matrix.bits)
+                    .position(|(a, b)| a != b);
                 assert_eq!(difference, None, "{name:?} {key:?} of {:?}", matrix.shape);
             }
         }
@@ -320,4 +476,72 @@ pub fn assert_sound(store: &GridStore) {
     let report = store.verify().expect("verify reads the store");
     assert_eq!(report.damages, [], "damage in an undamaged store");
     assert_eq!(report.leaked_bytes, 0, "space leaked");
+}
+
+/// What `diff` should find between two versions: changed elements by matrix, added and removed matrices.
+pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
+    let (a, b) = (version_name(from), version_name(to));
+    let (Some(before), Some(after)) = (model.versions.get(&a), model.versions.get(&b)) else {
+        return;
+    };
+    let (a, b) = ((a.0.as_str(), a.1.as_str()), (b.0.as_str(), b.1.as_str()));
+    let found = snapshot.diff(a, b).unwrap();
+    for difference in &found {
+        let key = (
+            difference.layer,
+            difference.module.clone(),
+            difference.matrix.clone(),
+        );
+        let kind = match (before.matrices.get(&key), after.matrices.get(&key)) {
+            (Some(x), Some(y)) if (x.shape, x.dtype) != (y.shape, y.dtype) => DifferenceKind::Reshaped,
+            (Some(_), Some(_)) => DifferenceKind::Changed,
+            (Some(_), None) => DifferenceKind::Removed,
+            _ => DifferenceKind::Added,
+        };
+        assert_eq!(difference.kind, kind, "{key:?}");
+    }
+    for key in before.matrices.keys().chain(after.matrices.keys()) {
+        let (x, y) = (before.matrices.get(key), after.matrices.get(key));
+        let difference = found
+            .iter()
+            .find(|d| (d.layer, &d.module, &d.matrix) == (key.0, &key.1, &key.2));
+        if x == y {
+            // Stored differently is no difference of values.
+            if let Some(difference) = difference {
+                let mut visit = |_, _, _, _| panic!("equal matrices have differing elements");
+                snapshot
+                    .for_each_difference(a, b, difference, &mut visit)
+                    .unwrap();
+            }
+            continue;
+        }
+        let difference = difference.unwrap_or_else(|| panic!("{key:?} differs and was not found"));
+        let (Some(x), Some(y), DifferenceKind::Changed) = (x, y, difference.kind) else {
+            continue;
+        };
+        let mut elements = BTreeMap::new();
+        let mut visit = |row: usize, col: usize, was: f32, is: f32| {
+            elements.insert(
+                row * x.shape.1 + col,
+                (to_bits(x.dtype, was), to_bits(x.dtype, is)),
+            );
+            Ok(())
+        };
+        snapshot
+            .for_each_difference(a, b, difference, &mut visit)
+            .unwrap();
+        let pairs = x
+            .bits
+            .iter()
+            .zip(&y.bits)
+            .enumerate()
+            .filter(|(_, (p, q))| p != q);
+        let expected: BTreeMap<_, _> = pairs.map(|(at, (p, q))| (at, (*p, *q))).collect();
+        assert!(
+            elements == expected,
+            "{key:?}: {} elements differ, not {}",
+            expected.len(),
+            elements.len()
+        );
+    }
 }

@@ -1,0 +1,193 @@
+//! Copying a tree from one file to another, sharing what was shared.
+
+use std::collections::HashMap;
+
+use super::chunk_source::base_of;
+use super::format::{Encoder, Kind, Ref, Value, encode_branch, encode_leaf};
+use super::source::Source;
+use super::tree::{Node, ROOT, read_node, split_matrix_key, split_pair_key};
+use super::verify::Damage;
+use super::writer::{Writer, read_table};
+use crate::error::{Error, Result};
+
+/// Copies objects of one file into another.
+pub(crate) struct Copier<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) writer: &'a mut Writer,
+    /// Where the copy of an object is, by the object's unit.
+    copies: HashMap<u64, Ref>,
+    /// What was left out, when damage is to be left out rather than reported.
+    pub(crate) left_out: Option<Vec<Damage>>,
+}
+
+impl<'a> Copier<'a> {
+    pub(crate) fn new(source: &'a dyn Source, writer: &'a mut Writer, lenient: bool) -> Self {
+        Self {
+            source,
+            writer,
+            copies: HashMap::new(),
+            left_out: lenient.then(Vec::new),
+        }
+    }
+
+    /// Copies the main tree; null when nothing of it was left.
+    pub(crate) fn main_tree(&mut self, root: &Ref) -> Result<Ref> {
+        if root.is_null() {
+            return Ok(Ref::default());
+        }
+        Ok(self.tree(root, ROOT, "the main tree")?.unwrap_or_default())
+    }
+
+    /// Copies once and shares from then on. `None` when it was damaged and left out.
+    fn once(
+        &mut self,
+        object: &Ref,
+        what: &dyn Fn() -> String,
+        copy: impl FnOnce(&mut Self) -> Result<Option<Ref>>,
+    ) -> Result<Option<Ref>> {
+        if let Some(done) = self.copies.get(&object.unit).copied() {
+            self.writer.share(&done)?;
+            return Ok(Some(done));
+        }
+        match (copy(self), &mut self.left_out) {
+            (Ok(Some(done)), _) => {
+                self.copies.insert(object.unit, done);
+                Ok(Some(done))
+            }
+            (Err(Error::Corrupt { reason, .. }), Some(left_out)) => {
+                left_out.push(Damage {
+                    offset: object.offset(),
+                    bytes: object.len,
+                    what: what(),
+                    reason,
+                });
+                Ok(None)
+            }
+            (other, _) => other,
+        }
+    }
+
+    fn tree(&mut self, node: &Ref, below: u8, what: &str) -> Result<Option<Ref>> {
+        self.once(node, &|| format!("a node of {what}"), |copier| {
+            match read_node(copier.source, node, below)? {
+                Node::Branch(height, children) => {
+                    let mut copies = Vec::with_capacity(children.len());
+                    for (key, child) in children {
+                        if let Some(copy) = copier.tree(&child, height, what)? {
+                            copies.push((key, copy));
+                        }
+                    }
+                    if copies.is_empty() {
+                        return Ok(None);
+                    }
+                    copier.writer.put(&encode_branch(height, &copies), 0).map(Some)
+                }
+                Node::Leaf(entries) => {
+                    let mut copies = Vec::with_capacity(entries.len());
+                    for (key, value) in entries {
+                        if let Some(copy) = copier.value(&key, value, what)? {
+                            copies.push((key, copy));
+                        }
+                    }
+                    copier.writer.put(&encode_leaf(&copies), 0).map(Some)
+                }
+            }
+        })
+    }
+
+    fn value(&mut self, key: &[u8], value: Value, what: &str) -> Result<Option<Value>> {
+        Ok(match value {
+            Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Some(value),
+            Value::Version(mut record) => {
+                let name =
+                    split_pair_key(key).map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
+                if !record.root.is_null() {
+                    record.root = self.tree(&record.root, ROOT, &name)?.unwrap_or_default();
+                }
+                Some(Value::Version(record))
+            }
+            Value::Matrix(mut record) => {
+                let name =
+                    split_matrix_key(key).map_or_else(|_| "?".to_owned(), |(l, m, x)| format!("{l}/{m}/{x}"));
+                let chunks = self.entries(&record.chunks, Kind::Chunk, &format!("{what}/{name}"))?;
+                let Some(chunks) = chunks else { return Ok(None) };
+                record.chunks = self.writer.put_table(&chunks)?;
+                Some(Value::Matrix(record))
+            }
+            Value::Blob { len, pieces } => {
+                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                let pieces = self.entries(&pieces, Kind::Blob, &format!("the metadata {name:?}"))?;
+                let Some(pieces) = pieces else { return Ok(None) };
+                Some(Value::Blob {
+                    len,
+                    pieces: self.writer.put_table(&pieces)?,
+                })
+            }
+        })
+    }
+
+    /// Copies of the entries of a table; `None` when one of them was left out, because a matrix with a hole would
+    /// be a wrong answer. The copies made before that are given up.
+    fn entries(&mut self, table: &super::format::Table, kind: Kind, what: &str) -> Result<Option<Vec<Ref>>> {
+        let entries = match (read_table(self.source, table), &mut self.left_out) {
+            (Ok(entries), _) => entries,
+            (Err(Error::Corrupt { offset, reason, .. }), Some(left_out)) => {
+                left_out.push(Damage {
+                    offset,
+                    bytes: 0,
+                    what: format!("the table of {what}"),
+                    reason,
+                });
+                return Ok(None);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let mut copies = Vec::with_capacity(entries.len());
+        for (entry, index) in entries.iter().zip(0u64..) {
+            if entry.is_null() {
+                copies.push(Ref::default());
+                continue;
+            }
+            let name = || match kind {
+                Kind::Blob => format!("piece {index} of {what}"),
+                _ => format!("chunk {index} of {what}"),
+            };
+            match self.object(entry, kind, &name)? {
+                Some(copy) => copies.push(copy),
+                None => {
+                    self.give_up(&copies, kind)?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(copies))
+    }
+
+    fn give_up(&mut self, copies: &[Ref], kind: Kind) -> Result<()> {
+        self.writer.release_table(copies, 0, kind)?;
+        // What had no other owner is gone, and so must be the memory of it.
+        let space = &self.writer.space;
+        self.copies.retain(|_, done| space.is_allocated(done.unit));
+        Ok(())
+    }
+
+    fn object(&mut self, object: &Ref, kind: Kind, what: &dyn Fn() -> String) -> Result<Option<Ref>> {
+        self.once(object, what, |copier| {
+            let bytes = copier.source.object(object, kind)?.into_owned();
+            if kind != Kind::Chunk {
+                return copier.writer.put(&bytes, object.aux).map(Some);
+            }
+            let Some(base) = base_of(copier.source, object)? else {
+                return copier.writer.put(&bytes, object.aux).map(Some);
+            };
+            let Some(base) = copier.object(&base, kind, what)? else {
+                return Ok(None);
+            };
+            let mut patched = Encoder::with_capacity(bytes.len());
+            patched.raw(bytes.get(..8).unwrap_or_default());
+            base.encode(&mut patched);
+            patched.raw(bytes.get(8 + Ref::BYTES..).unwrap_or_default());
+            copier.writer.put(&patched.bytes, object.aux).map(Some)
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Moving chunks between hot (raw) and cold (compressed).
+
+use super::chunk::{CODEC_RAW, Compression, Layout, compress};
+use super::chunk_source::chunk_view;
+use super::editor::Editor;
+use super::format::{Kind, MatrixRecord, Ref, Value};
+use super::source::Source;
+use super::writer::{Writer, read_table};
+use crate::error::Result;
+
+/// What a step between hot and cold did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recoded {
+    /// Chunks that were stored anew.
+    pub chunks: u64,
+    /// Chunks left as they are because other versions share them.
+    pub shared: u64,
+    /// Bytes of the chunks stored anew, before.
+    pub bytes_before: u64,
+    /// Their bytes now.
+    pub bytes_after: u64,
+}
+
+impl Editor {
+    /// Stores the chunks of a version compressed, or raw.
+    pub(crate) fn recode(
+        &mut self,
+        writer: &mut Writer,
+        adapter: &str,
+        version: &str,
+        compression: Option<Compression>,
+    ) -> Result<Recoded> {
+        let open = self.open(writer, adapter, version)?;
+        let mut recoded = Recoded::default();
+        for (key, _) in open.tree.collect(writer, &[])? {
+            if let Some(Value::Matrix(record)) = open.tree.get_mut(writer, &key)? {
+                recode_matrix(writer, record, compression, &mut recoded)?;
+            }
+        }
+        Ok(recoded)
+    }
+}
+
+fn recode_matrix(
+    writer: &mut Writer,
+    record: &mut MatrixRecord,
+    compression: Option<Compression>,
+    recoded: &mut Recoded,
+) -> Result<()> {
+    let layout = Layout::of(record);
+    let mut replaced: Vec<(u64, Ref)> = Vec::new();
+    for (chunk, index) in read_table(&writer.objects, &record.chunks)?.iter().zip(0u64..) {
+        if chunk.is_null() {
+            continue;
+        }
+        // Its nodes are this version's alone by now, so owners beyond the first are other versions.
+        if writer.space.extra_owners(&writer.objects, chunk.unit)? > 0 {
+            recoded.shared += 1;
+            continue;
+        }
+        let Some(bytes) = recode_chunk(writer, chunk, &layout, index, compression)? else {
+            continue;
+        };
+        recoded.chunks += 1;
+        recoded.bytes_before += u64::from(chunk.len);
+        recoded.bytes_after += bytes.len() as u64;
+        replaced.push((index, writer.put(&bytes, chunk.active())?));
+    }
+    writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
+}
+
+/// The chunk as it should be stored; `None` when it is.
+fn recode_chunk(
+    writer: &Writer,
+    chunk: &Ref,
+    layout: &Layout,
+    index: u64,
+    compression: Option<Compression>,
+) -> Result<Option<Vec<u8>>> {
+    let stored = writer.objects.object(chunk, Kind::Chunk)?;
+    let is_raw = stored.get(1) == Some(&CODEC_RAW);
+    let raw = chunk_view(&writer.objects, chunk, layout, index)?;
+    let Some(compression) = compression else {
+        return Ok((!is_raw).then(|| raw.bytes().to_vec()));
+    };
+    let cold = compress(raw.bytes(), compression)
+        .map_err(|reason| writer.objects.malformed(chunk, "a chunk of a matrix", reason))?;
+    // A patch is smaller than any compression of what it stands for.
+    Ok(cold.filter(|cold| cold.len() < stored.len() && !chunk.is_patch()))
+}

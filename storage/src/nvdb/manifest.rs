@@ -1,0 +1,77 @@
+//! The list of matrices in the blind-data channel: a line each, fields between tabs.
+
+use super::NvdbMatrix;
+use crate::grid::{DataType, Shape};
+
+const FIRST_LINE: &str = "hyprstream matrices 1";
+
+/// The list, and the checksum of the nodes that hold the values.
+pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
+    let mut text = format!("{FIRST_LINE}\t{nodes_crc:08x}\n");
+    for matrix in matrices {
+        let fields = [
+            matrix.layer.to_string(),
+            escape(&matrix.module),
+            escape(&matrix.matrix),
+            matrix.shape.rows.to_string(),
+            matrix.shape.cols.to_string(),
+            dtype_name(matrix.dtype).to_owned(),
+        ];
+        text.push_str(&fields.join("\t"));
+        text.push('\n');
+    }
+    text
+}
+
+/// The matrices, still without elements, and the checksum.
+pub(super) fn read(text: &str) -> Option<(Vec<NvdbMatrix>, u32)> {
+    let mut lines = text.lines();
+    let crc = lines.next()?.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
+    let crc = u32::from_str_radix(crc, 16).ok()?;
+    let matrices = lines.map(read_line).collect::<Option<Vec<_>>>()?;
+    Some((matrices, crc))
+}
+
+fn read_line(line: &str) -> Option<NvdbMatrix> {
+    let mut fields = line.split('\t');
+    let layer = fields.next()?.parse().ok()?;
+    let (module, matrix) = (unescape(fields.next()?)?, unescape(fields.next()?)?);
+    let shape = Shape::new(fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    shape.elements().ok()?;
+    let dtype = [DataType::F32, DataType::F16, DataType::Bf16, DataType::Int8];
+    let name = fields.next()?;
+    let dtype = dtype.into_iter().find(|dtype| dtype_name(*dtype) == name)?;
+    Some(NvdbMatrix {
+        layer,
+        module,
+        matrix,
+        shape,
+        dtype,
+        elements: Vec::new(),
+    })
+}
+
+fn dtype_name(dtype: DataType) -> &'static str {
+    match dtype {
+        DataType::F32 => "f32",
+        DataType::F16 => "f16",
+        DataType::Bf16 => "bf16",
+        DataType::Int8 => "int8",
+    }
+}
+
+fn escape(name: &str) -> String {
+    name.replace('%', "%25")
+        .replace('\t', "%09")
+        .replace('\n', "%0a")
+        .replace('\r', "%0d")
+}
+
+fn unescape(name: &str) -> Option<String> {
+    let plain = name
+        .replace("%09", "\t")
+        .replace("%0a", "\n")
+        .replace("%0d", "\r")
+        .replace("%25", "%");
+    (escape(&plain) == name).then_some(plain)
+}

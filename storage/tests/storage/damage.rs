@@ -1,0 +1,336 @@
+//! Damaged files: an error or a committed state, never a panic, never a wrong value.
+//!
+//! `HYPRSTREAM_MUTATIONS` says how many mutated files are tried (100,000 is the full count).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use hyprstream_storage::backend::MemoryBackend;
+use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
+
+use crate::support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
+
+/// A store's two files and the states that an opening may find.
+struct Image {
+    data: Vec<u8>,
+    wal: Vec<u8>,
+    states: Vec<Model>,
+}
+
+fn mutations(default: u64) -> u64 {
+    std::env::var("HYPRSTREAM_MUTATIONS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
+}
+
+pub fn some_ops() -> Vec<Vec<Op>> {
+    vec![
+        vec![
+            Op::Put {
+                version: 0,
+                matrix: 0,
+                shape: 3,
+                dtype: 0,
+                density: 1,
+                seed: 1,
+            },
+            Op::Put {
+                version: 0,
+                matrix: 1,
+                shape: 2,
+                dtype: 1,
+                density: 2,
+                seed: 2,
+            },
+            Op::Put {
+                version: 0,
+                matrix: 2,
+                shape: 6,
+                dtype: 2,
+                density: 0,
+                seed: 3,
+            },
+            Op::Put {
+                version: 0,
+                matrix: 3,
+                shape: 7,
+                dtype: 0,
+                density: 3,
+                seed: 4,
+            },
+            Op::PutMetadata {
+                key: 1,
+                len: 40,
+                seed: 5,
+            },
+            Op::PutMetadata {
+                key: 2,
+                len: 5000,
+                seed: 6,
+            },
+        ],
+        vec![
+            Op::Publish { version: 0 },
+            Op::Tag { version: 0, tag: 1 },
+            Op::Branch { from: 0, to: 1 },
+        ],
+        vec![
+            Op::Perturb {
+                version: 1,
+                matrix: 2,
+                seed: 7,
+            },
+            Op::Perturb {
+                version: 1,
+                matrix: 0,
+                seed: 8,
+            },
+        ],
+        vec![
+            Op::Put {
+                version: 4,
+                matrix: 0,
+                shape: 6,
+                dtype: 0,
+                density: 3,
+                seed: 9,
+            },
+            Op::Recode { version: 4, how: 0 },
+            Op::Branch { from: 1, to: 2 },
+        ],
+        vec![
+            Op::Drop { version: 1 },
+            Op::Update {
+                version: 2,
+                matrix: 1,
+                count: 30,
+                seed: 10,
+            },
+        ],
+    ]
+}
+
+fn image(sealed: bool) -> Image {
+    let data = MemoryBackend::new("data", Vec::new());
+    let wal = MemoryBackend::new("wal", Vec::new());
+    GridStore::create_backend(&data).unwrap();
+    let store = GridStore::open_backends(
+        Arc::new(data.clone()),
+        Arc::new(wal.clone()),
+        &GridOptions::default(),
+    )
+    .unwrap();
+    let mut model = Model::default();
+    let mut states = vec![model.clone()];
+    for ops in some_ops() {
+        let mut write = store.begin_write().unwrap();
+        for op in &ops {
+            model.apply(op, &mut write).unwrap();
+        }
+        write.commit(Durability::Immediate).unwrap();
+        states.push(model.clone());
+    }
+    for seed in 0..3 {
+        let shape = model.matrix(2, 0).unwrap().shape;
+        let edits = edits(shape, 20, seed);
+        model.edit(2, 0, &edits);
+        store
+            .update(&batch_of(&matrix_path(2, 0), &edits), Durability::Immediate)
+            .unwrap();
+        states.push(model.clone());
+    }
+    if sealed {
+        store.close().unwrap();
+        return Image {
+            data: data.contents(),
+            wal: wal.contents(),
+            states,
+        };
+    }
+    Image {
+        data: data.contents(),
+        wal: wal.contents(),
+        states,
+    }
+}
+
+fn mutate(image: &Image, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
+    let (mut data, mut wal) = (image.data.clone(), image.wal.clone());
+    for _ in 0..=rng.below(3) {
+        let target = if rng.below(8) == 0 && !wal.is_empty() {
+            &mut wal
+        } else {
+            &mut data
+        };
+        if target.is_empty() {
+            continue;
+        }
+        let len = target.len() as u64;
+        let at = rng.below(len) as usize;
+        // Half of the damage goes where the tree's nodes and superblocks are: the first and the last pages.
+        let at = if rng.below(4) == 0 {
+            at % 9000.min(target.len())
+        } else {
+            at
+        };
+        match rng.below(7) {
+            0 | 1 => target[at] ^= 1 << rng.below(8),
+            2 => target.truncate(at),
+            3 => {
+                let size = [64, 512, 4096][rng.below(3) as usize].min(target.len());
+                let pages = (target.len() / size) as u64;
+                let (a, b) = (rng.below(pages) as usize * size, rng.below(pages) as usize * size);
+                let copy = target[a..a + size].to_vec();
+                target.copy_within(b..b + size, a);
+                target[b..b + size].copy_from_slice(&copy);
+            }
+            4 => {
+                let end = (at + rng.below(3000) as usize).min(target.len());
+                target[at..end].fill(0);
+            }
+            5 => {
+                let end = (at + rng.below(64) as usize).min(target.len());
+                target[at..end]
+                    .iter_mut()
+                    .for_each(|byte| *byte = rng.next() as u8);
+            }
+            _ => {
+                let end = (at + 1 + rng.below(16) as usize).min(target.len());
+                let extra = target[at..end].to_vec();
+                target.splice(at..at, extra);
+            }
+        }
+    }
+    (data, wal)
+}
+
+/// Opens, verifies and reads; `Some` when everything could be read.
+fn look(data: Vec<u8>, wal: Vec<u8>) -> Option<Model> {
+    let (data, wal) = (MemoryBackend::new("data", data), MemoryBackend::new("wal", wal));
+    let store = GridStore::open_backends(Arc::new(data), Arc::new(wal), &GridOptions::default()).ok()?;
+    let report = store.verify();
+    let read = Model::read(&store.snapshot()).ok();
+    if let (Ok(report), None) = (&report, &read) {
+        assert!(
+            !report.damages.is_empty(),
+            "what cannot be read is named by verify"
+        );
+    }
+    read
+}
+
+#[test]
+fn mutated_files_give_an_error_or_a_committed_state() {
+    let images = [image(true), image(false)];
+    for image in &images {
+        let found = look(image.data.clone(), image.wal.clone()).unwrap();
+        assert!(found == *image.states.last().unwrap());
+    }
+    let (mut readable, count) = (0, mutations(1500));
+    for seed in 0..count {
+        let mut rng = Rng(seed);
+        let image = &images[(seed % 2) as usize];
+        let (data, wal) = mutate(image, &mut rng);
+        let outcome = catch_unwind(AssertUnwindSafe(|| look(data, wal)));
+        let found = outcome.unwrap_or_else(|_| panic!("seed {seed} panicked"));
+        if let Some(found) = found {
+            readable += 1;
+            assert!(
+                image.states.contains(&found),
+                "seed {seed}: a wrong value was read"
+            );
+        }
+    }
+    assert!(
+        readable > 0 && readable < count,
+        "{readable} of {count} could be read"
+    );
+}
+
+#[test]
+fn superblocks_with_absurd_fields_and_right_checksums_never_panic() {
+    let image = image(true);
+    for seed in 0..mutations(1500) / 3 {
+        let mut rng = Rng(seed);
+        let mut data = image.data.clone();
+        for slot in [0, 4096] {
+            let field = 12 + rng.below(496) as usize;
+            for byte in &mut data[slot + field..(slot + field + 8).min(slot + 508)] {
+                *byte = rng.next() as u8;
+            }
+            let crc = crc32c::crc32c(&data[slot..slot + 508]);
+            data[slot + 508..slot + 512].copy_from_slice(&crc.to_le_bytes());
+        }
+        let wal = image.wal.clone();
+        let outcome = catch_unwind(AssertUnwindSafe(|| look(data, wal)));
+        assert!(outcome.is_ok(), "seed {seed} panicked");
+    }
+}
+
+#[test]
+fn verify_names_the_damage_and_salvage_keeps_everything_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    let store = GridStore::open(&old, &GridOptions::default()).unwrap();
+    let mut model = Model::default();
+    for ops in some_ops() {
+        let mut write = store.begin_write().unwrap();
+        ops.iter().for_each(|op| model.apply(op, &mut write).unwrap());
+        write.commit(Durability::Immediate).unwrap();
+    }
+    store.close().unwrap();
+    let store = GridStore::open(&old, &GridOptions::default()).unwrap();
+    let info = store
+        .snapshot()
+        .matrix(&matrix_path(0, 3))
+        .unwrap()
+        .unwrap()
+        .info();
+    assert!(info.active > 0);
+    drop(store);
+    // The dense chunk of matrix 2 is shared by versions 1 and 3: find its bytes and flip one.
+    let values: Vec<u8> = model
+        .matrix(0, 2)
+        .unwrap()
+        .bits
+        .iter()
+        .take(40)
+        .flat_map(|b| (*b as u16).to_le_bytes())
+        .collect();
+    let mut data = std::fs::read(old.join("grid.data")).unwrap();
+    let at = data
+        .windows(values.len())
+        .position(|window| window == values)
+        .unwrap();
+    data[at + 11] ^= 4;
+    std::fs::write(old.join("grid.data"), &data).unwrap();
+    let store = GridStore::open(&old, &GridOptions::default()).unwrap();
+    let report = store.verify().unwrap();
+    let named: Vec<_> = report.damages.iter().map(|damage| damage.what.as_str()).collect();
+    assert!(
+        named
+            .iter()
+            .any(|what| what.contains("chunk 0 of support@1/0/q_proj/B")),
+        "{named:?}"
+    );
+    let mut buffer = vec![0.0; 64 * 64];
+    let error = store
+        .snapshot()
+        .read_matrix(&matrix_path(0, 2), &mut buffer)
+        .unwrap_err();
+    assert!(
+        error.is_corrupt() && error.to_string().contains("support@1/0/q_proj/B"),
+        "{error}"
+    );
+    drop(store);
+    let salvaged = salvage(&old, &new).unwrap();
+    assert!(!salvaged.left_out.is_empty());
+    let store = GridStore::open(&new, &GridOptions::default()).unwrap();
+    let found = Model::read(&store.snapshot()).unwrap();
+    for version in model.versions.values_mut() {
+        version.matrices.remove(&(0, "q_proj".to_owned(), "B".to_owned()));
+    }
+    model.assert_same(&found);
+    assert_sound(&store);
+}

@@ -1,0 +1,29 @@
+//! What the storage crate promises, tried from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::missing_panics_doc,
+    clippy::too_many_lines,
+    missing_docs,
+    unused_qualifications,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod checkpoints;
+mod crashes;
+mod damage;
+mod golden;
+mod model;
+mod nvdb;
+mod processes;
+mod readers;
+mod support;
+mod trajectories;
