@@ -5,9 +5,9 @@ use crate::grid::{DataType, Shape};
 
 const FIRST_LINE: &str = "hyprstream matrices 1";
 
-/// The list, and the checksum of the nodes that hold the values.
+/// The list, and the checksum of the nodes that hold the values and of the list itself.
 pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
-    let mut text = format!("{FIRST_LINE}\t{nodes_crc:08x}\n");
+    let mut text = String::new();
     for matrix in matrices {
         let fields = [
             matrix.layer.to_string(),
@@ -20,16 +20,18 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
         text.push_str(&fields.join("\t"));
         text.push('\n');
     }
-    text
+    let crc = crc32c::crc32c_append(nodes_crc, text.as_bytes());
+    format!("{FIRST_LINE}\t{crc:08x}\n{text}")
 }
 
-/// The matrices, still without elements, and the checksum.
-pub(super) fn read(text: &str) -> Option<(Vec<NvdbMatrix>, u32)> {
-    let mut lines = text.lines();
-    let crc = lines.next()?.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
-    let crc = u32::from_str_radix(crc, 16).ok()?;
-    let matrices = lines.map(read_line).collect::<Option<Vec<_>>>()?;
-    Some((matrices, crc))
+/// The matrices, still without elements; `None` when the list is malformed or a checksum does not match.
+pub(super) fn read(text: &str, nodes_crc: u32) -> Option<Vec<NvdbMatrix>> {
+    let (first, list) = text.split_once('\n')?;
+    let crc = first.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
+    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c_append(nodes_crc, list.as_bytes()) {
+        return None;
+    }
+    list.lines().map(read_line).collect()
 }
 
 fn read_line(line: &str) -> Option<NvdbMatrix> {

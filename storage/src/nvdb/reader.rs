@@ -256,14 +256,14 @@ fn decode_manifest(grid: &Part<'_>, nodes_start: usize) -> Checked<Option<Vec<Nv
         }
         let (relative, len) = (grid.size(at)?, grid.size(at + 8)?);
         let text = grid.slice(at.saturating_add(relative), len)?;
-        let read = std::str::from_utf8(text).ok().and_then(manifest::read);
-        let Some((matrices, crc)) = read else {
-            return grid.problem(at, "its list of matrices cannot be read");
-        };
         let nodes = grid.slice(nodes_start, channels.saturating_sub(nodes_start))?;
-        if crc32c::crc32c(nodes) != crc {
-            return grid.problem(nodes_start, "the checksum of its nodes does not match");
-        }
+        let read = std::str::from_utf8(text).ok();
+        let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c::crc32c(nodes))) else {
+            return grid.problem(
+                at,
+                "the checksum of its nodes or of its list of matrices does not match",
+            );
+        };
         return Ok(Some(matrices));
     }
     Ok(None)

@@ -20,7 +20,6 @@
 mod checkpoints;
 mod crashes;
 mod damage;
-mod golden;
 mod model;
 mod nvdb;
 mod processes;
