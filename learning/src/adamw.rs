@@ -31,7 +31,10 @@ struct Update {
 impl AdamW {
     pub(crate) fn new(tensors: &[&[f32]]) -> Self {
         let zeros = || tensors.iter().map(|tensor| vec![0.0; tensor.len()]).collect();
-        Self { first: zeros(), second: zeros() }
+        Self {
+            first: zeros(),
+            second: zeros(),
+        }
     }
 
     /// Applies update number `step` (from 1). `decays` says which tensors decay.
@@ -55,11 +58,21 @@ impl AdamW {
             second_correction: correction(options.beta2),
             clip: if clips { options.max_grad_norm / norm } else { 1.0 },
         };
-        let tensors = parameters.into_iter().zip(gradients).zip(&mut self.first).zip(&mut self.second).zip(decays);
+        let tensors = parameters
+            .into_iter()
+            .zip(gradients)
+            .zip(&mut self.first)
+            .zip(&mut self.second)
+            .zip(decays);
         for ((((parameter, gradient), first), second), decays) in tensors {
-            let update = Update { decay: if *decays { options.weight_decay * rate } else { 0.0 }, ..update };
+            let update = Update {
+                decay: if *decays { options.weight_decay * rate } else { 0.0 },
+                ..update
+            };
             let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
-            let chunks = chunks.zip(first.par_chunks_mut(CHUNK)).zip(second.par_chunks_mut(CHUNK));
+            let chunks = chunks
+                .zip(first.par_chunks_mut(CHUNK))
+                .zip(second.par_chunks_mut(CHUNK));
             chunks.for_each(|(((parameter, gradient), first), second)| {
                 update.apply(parameter, gradient, first, second);
             });
@@ -69,7 +82,9 @@ impl AdamW {
 
 impl Update {
     fn apply(self, parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-        for (((parameter, gradient), first), second) in parameter.iter_mut().zip(gradient).zip(first).zip(second) {
+        for (((parameter, gradient), first), second) in
+            parameter.iter_mut().zip(gradient).zip(first).zip(second)
+        {
             let gradient = gradient * self.clip;
             *first = self.beta1 * *first + (1.0 - self.beta1) * gradient;
             *second = self.beta2 * *second + (1.0 - self.beta2) * gradient * gradient;
@@ -83,7 +98,11 @@ impl Update {
 pub(crate) fn global_norm(tensors: &[&[f32]]) -> f32 {
     let sums: Vec<f64> = tensors
         .par_iter()
-        .flat_map_iter(|tensor| tensor.chunks(CHUNK).map(|chunk| f64::from(crate::kernels::square_sum(chunk))))
+        .flat_map_iter(|tensor| {
+            tensor
+                .chunks(CHUNK)
+                .map(|chunk| f64::from(crate::kernels::square_sum(chunk)))
+        })
         .collect();
     sums.iter().sum::<f64>().sqrt() as f32
 }
@@ -97,8 +116,18 @@ mod tests {
         let mut parameter = vec![1.0f32, -2.0];
         let gradient = [0.3f32, -0.7];
         let mut adam = AdamW::new(&[&parameter]);
-        let options = AdamOptions { weight_decay: 0.1, max_grad_norm: 0.0, ..AdamOptions::default() };
-        adam.update(vec![&mut parameter], &[&gradient], &[true], &options, (0.01, 1, 1.0));
+        let options = AdamOptions {
+            weight_decay: 0.1,
+            max_grad_norm: 0.0,
+            ..AdamOptions::default()
+        };
+        adam.update(
+            vec![&mut parameter],
+            &[&gradient],
+            &[true],
+            &options,
+            (0.01, 1, 1.0),
+        );
         assert!((parameter[0] - (1.0 - 0.001 - 0.01)).abs() < 1e-6);
         assert!((parameter[1] - (-2.0 + 0.002 + 0.01)).abs() < 1e-6);
     }

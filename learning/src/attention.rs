@@ -61,7 +61,12 @@ fn blocks(dims: Dims, starts: &[usize]) -> impl Iterator<Item = Block> + '_ {
 
 /// Answers the mixed values [n, heads · head] and, for each row and head, the logarithm of the sum of the
 /// exponentials of its scores [n, heads].
-pub(crate) fn forward(dims: Dims, heads: Heads<'_>, starts: &[usize], workspace: &mut Workspace) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn forward(
+    dims: Dims,
+    heads: Heads<'_>,
+    starts: &[usize],
+    workspace: &mut Workspace,
+) -> (Vec<f32>, Vec<f32>) {
     let (q_width, kv_width, head) = (dims.q_width(), dims.kv_width(), dims.head);
     let n = heads.q.len() / q_width;
     let mut out = workspace.take(n * q_width);
@@ -77,7 +82,15 @@ pub(crate) fn forward(dims: Dims, heads: Heads<'_>, starts: &[usize], workspace:
         }
         let value = Mat::rows(&heads.v[block.start * kv_width + block.key * head..], kv_width);
         let out = &mut out[block.rows.0 * q_width + block.query * head..];
-        workspace.matmul(out, q_width, (block.size(), head, keys), Mat::rows(&scores, keys), value, 1.0, false);
+        workspace.matmul(
+            out,
+            q_width,
+            (block.size(), head, keys),
+            Mat::rows(&scores, keys),
+            value,
+            1.0,
+            false,
+        );
     }
     workspace.give(scores);
     (out, log_sums)
@@ -109,7 +122,10 @@ pub(crate) fn backward(
     let mut d_scores = workspace.take(BLOCK * longest(starts));
     for block in blocks(dims, starts) {
         let (keys, size) = (block.keys(), block.size());
-        let (q_at, kv_at) = (block.rows.0 * q_width + block.query * head, block.start * kv_width + block.key * head);
+        let (q_at, kv_at) = (
+            block.rows.0 * q_width + block.query * head,
+            block.start * kv_width + block.key * head,
+        );
         block_scores(dims, heads, &block, &mut probabilities, workspace);
         for (index, row) in probabilities.chunks_exact_mut(keys).take(size).enumerate() {
             let log_sum = log_sums[(block.rows.0 + index) * dims.heads + block.query];
@@ -119,18 +135,56 @@ pub(crate) fn backward(
         }
         let d_rows = Mat::rows(&d_out[q_at..], q_width);
         let values = Mat::transposed(&heads.v[kv_at..], kv_width);
-        workspace.matmul(&mut d_scores, keys, (size, keys, head), d_rows, values, 1.0, false);
-        workspace.matmul(&mut dv[kv_at..], kv_width, (keys, head, size), Mat::transposed(&probabilities, keys), d_rows, 1.0, true);
-        let rows = d_scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)).take(size);
+        workspace.matmul(
+            &mut d_scores,
+            keys,
+            (size, keys, head),
+            d_rows,
+            values,
+            1.0,
+            false,
+        );
+        workspace.matmul(
+            &mut dv[kv_at..],
+            kv_width,
+            (keys, head, size),
+            Mat::transposed(&probabilities, keys),
+            d_rows,
+            1.0,
+            true,
+        );
+        let rows = d_scores
+            .chunks_exact_mut(keys)
+            .zip(probabilities.chunks_exact(keys))
+            .take(size);
         for (index, (d_row, row)) in rows.enumerate() {
             let at = q_at + index * q_width;
             let mean = dot(&d_out[at..at + head], &out[at..at + head]);
             d_row.iter_mut().zip(row).for_each(|(d, p)| *d = p * (*d - mean));
         }
-        let (queries, keys_rows) = (Mat::rows(&heads.q[q_at..], q_width), Mat::rows(&heads.k[kv_at..], kv_width));
-        workspace.matmul(&mut dq[q_at..], q_width, (size, head, keys), Mat::rows(&d_scores, keys), keys_rows, scale_scores, false);
+        let (queries, keys_rows) = (
+            Mat::rows(&heads.q[q_at..], q_width),
+            Mat::rows(&heads.k[kv_at..], kv_width),
+        );
+        workspace.matmul(
+            &mut dq[q_at..],
+            q_width,
+            (size, head, keys),
+            Mat::rows(&d_scores, keys),
+            keys_rows,
+            scale_scores,
+            false,
+        );
         let d_transposed = Mat::transposed(&d_scores, keys);
-        workspace.matmul(&mut dk[kv_at..], kv_width, (keys, head, size), d_transposed, queries, scale_scores, true);
+        workspace.matmul(
+            &mut dk[kv_at..],
+            kv_width,
+            (keys, head, size),
+            d_transposed,
+            queries,
+            scale_scores,
+            true,
+        );
     }
     workspace.give(probabilities);
     workspace.give(d_scores);
@@ -143,7 +197,15 @@ fn block_scores(dims: Dims, heads: Heads<'_>, block: &Block, scores: &mut [f32],
     let queries = Mat::rows(&heads.q[block.rows.0 * q_width + block.query * head..], q_width);
     let keys = Mat::transposed(&heads.k[block.start * kv_width + block.key * head..], kv_width);
     let shape = (block.size(), block.keys(), head);
-    workspace.matmul(scores, block.keys(), shape, queries, keys, 1.0 / (head as f32).sqrt(), false);
+    workspace.matmul(
+        scores,
+        block.keys(),
+        shape,
+        queries,
+        keys,
+        1.0 / (head as f32).sqrt(),
+        false,
+    );
 }
 
 /// Turns scores into probabilities and answers the logarithm of the sum of their exponentials.
@@ -154,5 +216,9 @@ fn softmax(scores: &mut [f32]) -> f32 {
 }
 
 fn longest(starts: &[usize]) -> usize {
-    starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
+    starts
+        .windows(2)
+        .map(|bounds| bounds[1] - bounds[0])
+        .max()
+        .unwrap_or(0)
 }

@@ -1,8 +1,8 @@
 //! InfoNCE (1807.03748) in both directions over pooled sequences, with the other pairs of the batch as negatives.
 
 use crate::kernels::{Mat, Multiplier, dot};
-use crate::options::Precision;
 use crate::loss::exponentials;
+use crate::options::Precision;
 
 /// The loss of a batch of pairs and its gradient.
 pub(crate) struct Contrast {
@@ -23,8 +23,18 @@ pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f
     let (right, right_norms) = unit_rows(right, width);
     let mut scores = vec![0.0; pairs * pairs];
     let shape = (pairs, pairs, width);
-    multiplier.multiply(&mut scores, pairs, shape, Mat::rows(&left, width), Mat::transposed(&right, width), 1.0 / temperature, false);
-    let mut turned: Vec<f32> = (0..pairs * pairs).map(|i| scores[(i % pairs) * pairs + i / pairs]).collect();
+    multiplier.multiply(
+        &mut scores,
+        pairs,
+        shape,
+        Mat::rows(&left, width),
+        Mat::transposed(&right, width),
+        1.0 / temperature,
+        false,
+    );
+    let mut turned: Vec<f32> = (0..pairs * pairs)
+        .map(|i| scores[(i % pairs) * pairs + i / pairs])
+        .collect();
     let (rows_loss, rows_hits) = direction(&mut scores, pairs);
     let (columns_loss, columns_hits) = direction(&mut turned, pairs);
     for (index, score) in scores.iter_mut().enumerate() {
@@ -34,13 +44,34 @@ pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f
     let mut d_right = vec![0.0; right.len()];
     let (d_scores, d_turned) = (Mat::rows(&scores, pairs), Mat::transposed(&scores, pairs));
     let shape = (pairs, width, pairs);
-    multiplier.multiply(&mut d_left, width, shape, d_scores, Mat::rows(&right, width), 1.0 / temperature, false);
-    multiplier.multiply(&mut d_right, width, shape, d_turned, Mat::rows(&left, width), 1.0 / temperature, false);
+    multiplier.multiply(
+        &mut d_left,
+        width,
+        shape,
+        d_scores,
+        Mat::rows(&right, width),
+        1.0 / temperature,
+        false,
+    );
+    multiplier.multiply(
+        &mut d_right,
+        width,
+        shape,
+        d_turned,
+        Mat::rows(&left, width),
+        1.0 / temperature,
+        false,
+    );
     through_norm(&left, &left_norms, width, &mut d_left);
     through_norm(&right, &right_norms, width, &mut d_right);
     let loss = (rows_loss + columns_loss) / (2 * pairs) as f64;
     let accuracy = (rows_hits + columns_hits) as f32 / (2 * pairs) as f32;
-    Contrast { loss, accuracy, d_left, d_right }
+    Contrast {
+        loss,
+        accuracy,
+        d_left,
+        d_right,
+    }
 }
 
 /// Means of the rows of each sequence, [sequences, width].
@@ -49,7 +80,8 @@ pub(crate) fn mean_pool(hidden: &[f32], starts: &[usize], width: usize) -> Vec<f
     for (bounds, pooled) in starts.windows(2).zip(pooled.chunks_exact_mut(width)) {
         let rows = &hidden[bounds[0] * width..bounds[1] * width];
         let factor = 1.0 / (bounds[1] - bounds[0]).max(1) as f32;
-        rows.chunks_exact(width).for_each(|row| crate::kernels::axpy(pooled, factor, row));
+        rows.chunks_exact(width)
+            .for_each(|row| crate::kernels::axpy(pooled, factor, row));
     }
     pooled
 }
@@ -59,7 +91,9 @@ pub(crate) fn mean_pool_backward(d_pooled: &[f32], starts: &[usize], width: usiz
     for (bounds, d_pooled) in starts.windows(2).zip(d_pooled.chunks_exact(width)) {
         let factor = 1.0 / (bounds[1] - bounds[0]).max(1) as f32;
         for row in d_hidden[bounds[0] * width..bounds[1] * width].chunks_exact_mut(width) {
-            row.iter_mut().zip(d_pooled).for_each(|(d, pooled)| *d = pooled * factor);
+            row.iter_mut()
+                .zip(d_pooled)
+                .for_each(|(d, pooled)| *d = pooled * factor);
         }
     }
 }
@@ -92,8 +126,15 @@ fn direction(scores: &mut [f32], pairs: usize) -> (f64, usize) {
 }
 
 fn through_norm(unit: &[f32], norms: &[f32], width: usize, gradient: &mut [f32]) {
-    for ((unit, gradient), norm) in unit.chunks_exact(width).zip(gradient.chunks_exact_mut(width)).zip(norms) {
+    for ((unit, gradient), norm) in unit
+        .chunks_exact(width)
+        .zip(gradient.chunks_exact_mut(width))
+        .zip(norms)
+    {
         let along = dot(unit, gradient);
-        gradient.iter_mut().zip(unit).for_each(|(gradient, unit)| *gradient = (*gradient - unit * along) / norm);
+        gradient
+            .iter_mut()
+            .zip(unit)
+            .for_each(|(gradient, unit)| *gradient = (*gradient - unit * along) / norm);
     }
 }

@@ -35,10 +35,41 @@ pub(crate) struct LayerTrace {
 
 impl LayerTrace {
     pub(crate) fn release(self, workspace: &mut Workspace) {
-        let Self { x, middle, input_inverse, post_inverse, raw, head_inverses, q, k, v, mixed, log_sums, gate, up, inner } =
-            self;
-        let single = [x, middle, input_inverse, post_inverse, q, k, v, mixed, log_sums, gate, up];
-        single.into_iter().chain(raw).chain(head_inverses).chain(inner).for_each(|buffer| workspace.give(buffer));
+        let Self {
+            x,
+            middle,
+            input_inverse,
+            post_inverse,
+            raw,
+            head_inverses,
+            q,
+            k,
+            v,
+            mixed,
+            log_sums,
+            gate,
+            up,
+            inner,
+        } = self;
+        let single = [
+            x,
+            middle,
+            input_inverse,
+            post_inverse,
+            q,
+            k,
+            v,
+            mixed,
+            log_sums,
+            gate,
+            up,
+        ];
+        single
+            .into_iter()
+            .chain(raw)
+            .chain(head_inverses)
+            .chain(inner)
+            .for_each(|buffer| workspace.give(buffer));
     }
 }
 
@@ -57,12 +88,19 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn release(self, workspace: &mut Workspace) {
         self.layers.into_iter().for_each(|layer| layer.release(workspace));
-        [self.last, self.last_inverse, self.hidden].into_iter().for_each(|buffer| workspace.give(buffer));
+        [self.last, self.last_inverse, self.hidden]
+            .into_iter()
+            .for_each(|buffer| workspace.give(buffer));
     }
 }
 
 /// Runs the network; keeps what the backward pass needs when `keep`.
-pub(crate) fn forward(network: Network<'_>, packed: &Packed, keep: bool, workspace: &mut Workspace) -> Result<Trace> {
+pub(crate) fn forward(
+    network: Network<'_>,
+    packed: &Packed,
+    keep: bool,
+    workspace: &mut Workspace,
+) -> Result<Trace> {
     let dims = network.base.dims;
     let n = packed.tokens.len();
     let rotation = network.base.rope.rotation(packed.longest());
@@ -83,8 +121,20 @@ pub(crate) fn forward(network: Network<'_>, packed: &Packed, keep: bool, workspa
     }
     let mut hidden = workspace.take(x.len());
     let mut last_inverse = workspace.take(n);
-    norm::forward(&x, &network.base.weights.final_norm, dims.epsilon, &mut hidden, &mut last_inverse);
-    Ok(Trace { layers, last: x, last_inverse, hidden, rotation })
+    norm::forward(
+        &x,
+        &network.base.weights.final_norm,
+        dims.epsilon,
+        &mut hidden,
+        &mut last_inverse,
+    );
+    Ok(Trace {
+        layers,
+        last: x,
+        last_inverse,
+        hidden,
+        rotation,
+    })
 }
 
 fn layer_forward(
@@ -102,7 +152,13 @@ fn layer_forward(
 
     let mut normed = workspace.take(x.len());
     trace.input_inverse = workspace.take(n);
-    norm::forward(&x, &weights.input_norm, dims.epsilon, &mut normed, &mut trace.input_inverse);
+    norm::forward(
+        &x,
+        &weights.input_norm,
+        dims.epsilon,
+        &mut normed,
+        &mut trace.input_inverse,
+    );
     let linear = |module: usize, input: &[f32], trace: &mut LayerTrace, workspace: &mut Workspace| {
         let (y, inner) = network.linear(layer, module).forward(input, workspace);
         trace.inner[module] = inner;
@@ -113,11 +169,29 @@ fn layer_forward(
     trace.v = linear(V, &normed, &mut trace, workspace);
     workspace.give(normed);
 
-    trace.q = head_norm(raw_q, &weights.q_norm, dims.epsilon, &mut trace.raw[0], &mut trace.head_inverses[0], workspace);
-    trace.k = head_norm(raw_k, &weights.k_norm, dims.epsilon, &mut trace.raw[1], &mut trace.head_inverses[1], workspace);
+    trace.q = head_norm(
+        raw_q,
+        &weights.q_norm,
+        dims.epsilon,
+        &mut trace.raw[0],
+        &mut trace.head_inverses[0],
+        workspace,
+    );
+    trace.k = head_norm(
+        raw_k,
+        &weights.k_norm,
+        dims.epsilon,
+        &mut trace.raw[1],
+        &mut trace.head_inverses[1],
+        workspace,
+    );
     rotation.apply(&mut trace.q, dims.q_width(), dims.head, &packed.starts);
     rotation.apply(&mut trace.k, dims.kv_width(), dims.head, &packed.starts);
-    let heads = Heads { q: &trace.q, k: &trace.k, v: &trace.v };
+    let heads = Heads {
+        q: &trace.q,
+        k: &trace.k,
+        v: &trace.v,
+    };
     (trace.mixed, trace.log_sums) = attention::forward(dims, heads, &packed.starts, workspace);
 
     let mixed = std::mem::take(&mut trace.mixed);
@@ -128,7 +202,13 @@ fn layer_forward(
 
     let mut normed = workspace.take(middle.len());
     trace.post_inverse = workspace.take(n);
-    norm::forward(&middle, &weights.post_norm, dims.epsilon, &mut normed, &mut trace.post_inverse);
+    norm::forward(
+        &middle,
+        &weights.post_norm,
+        dims.epsilon,
+        &mut normed,
+        &mut trace.post_inverse,
+    );
     trace.gate = linear(GATE, &normed, &mut trace, workspace);
     trace.up = linear(UP, &normed, &mut trace, workspace);
     workspace.give(normed);

@@ -35,24 +35,54 @@ pub(crate) fn cross_entropy(
             row.copy_from_slice(&hidden[index * width..][..width]);
         }
         let shape = (count, vocab, width);
-        workspace.matmul(&mut logits, vocab, shape, Mat::rows(&rows, width), Mat::transposed(head, width), 1.0, false);
+        workspace.matmul(
+            &mut logits,
+            vocab,
+            shape,
+            Mat::rows(&rows, width),
+            Mat::transposed(head, width),
+            1.0,
+            false,
+        );
         let weight = gradient.as_ref().map_or(0.0, |gradient| gradient.weight);
         for (row, &(_, token)) in logits.chunks_exact_mut(vocab).zip(targets) {
             sum += f64::from(row_loss(row, token as usize, weight));
         }
         let Some(gradient) = &mut gradient else { continue };
         let d_logits = Mat::rows(&logits, vocab);
-        workspace.matmul(&mut d_rows, width, (count, width, vocab), d_logits, Mat::rows(head, width), 1.0, false);
+        workspace.matmul(
+            &mut d_rows,
+            width,
+            (count, width, vocab),
+            d_logits,
+            Mat::rows(head, width),
+            1.0,
+            false,
+        );
         for (row, &(index, _)) in d_rows.chunks_exact(width).zip(targets) {
             gradient.d_hidden[index * width..][..width].copy_from_slice(row);
         }
         if let Some(weights) = &mut gradient.gradients.weights {
-            let d_head = if weights.head.is_empty() { &mut weights.embedding } else { &mut weights.head };
+            let d_head = if weights.head.is_empty() {
+                &mut weights.embedding
+            } else {
+                &mut weights.head
+            };
             let d_logits = Mat::transposed(&logits, vocab);
-            workspace.matmul(d_head, width, (vocab, width, count), d_logits, Mat::rows(&rows, width), 1.0, true);
+            workspace.matmul(
+                d_head,
+                width,
+                (vocab, width, count),
+                d_logits,
+                Mat::rows(&rows, width),
+                1.0,
+                true,
+            );
         }
     }
-    [logits, rows, d_rows].into_iter().for_each(|buffer| workspace.give(buffer));
+    [logits, rows, d_rows]
+        .into_iter()
+        .for_each(|buffer| workspace.give(buffer));
     sum
 }
 
@@ -70,10 +100,18 @@ pub(crate) fn exponentials(values: &mut [f32]) -> (f32, f32) {
     const LANES: usize = 16;
     let mut tops = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let rest = chunks
+        .remainder()
+        .iter()
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max);
     for chunk in chunks {
         for lane in 0..LANES {
-            tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
+            tops[lane] = if chunk[lane] > tops[lane] {
+                chunk[lane]
+            } else {
+                tops[lane]
+            };
         }
     }
     let greatest = tops.into_iter().fold(rest, f32::max);

@@ -16,7 +16,13 @@ pub(crate) struct Rotation {
 
 impl Rope {
     pub(crate) fn new(config: &ModelConfig) -> Self {
-        Self { frequencies: config.rope_frequencies().into_iter().map(|frequency| frequency as f32).collect() }
+        Self {
+            frequencies: config
+                .rope_frequencies()
+                .into_iter()
+                .map(|frequency| frequency as f32)
+                .collect(),
+        }
     }
 
     pub(crate) fn rotation(&self, len: usize) -> Rotation {

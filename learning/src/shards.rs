@@ -31,13 +31,22 @@ pub(crate) struct LanguageSum {
 
 impl Shards {
     /// `zeros` has the shape of the gradients; `threads` 0 takes all.
-    pub(crate) fn try_new(threads: usize, count: usize, precision: Precision, zeros: &Gradients) -> Result<Self> {
+    pub(crate) fn try_new(
+        threads: usize,
+        count: usize,
+        precision: Precision,
+        zeros: &Gradients,
+    ) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("training-{index}"))
             .build()
             .map_err(|error| Error::Resource(format!("cannot start the training threads: {error}")))?;
-        Ok(Self { pool, workspaces: Workspaces::new(precision), gradients: vec![zeros.clone(); count] })
+        Ok(Self {
+            pool,
+            workspaces: Workspaces::new(precision),
+            gradients: vec![zeros.clone(); count],
+        })
     }
 
     /// The threads, for the work between the passes.
@@ -48,7 +57,8 @@ impl Shards {
     /// Sets all gradients to zero.
     pub(crate) fn clear(&mut self) {
         let gradients = &mut self.gradients;
-        self.pool.install(|| gradients.par_iter_mut().for_each(Gradients::clear));
+        self.pool
+            .install(|| gradients.par_iter_mut().for_each(Gradients::clear));
     }
 
     /// Adds the gradient of the examples' mean loss. `network` gives the network of a shard, so that shards
@@ -60,7 +70,10 @@ impl Shards {
     ) -> Result<LanguageSum> {
         let lengths: Vec<usize> = examples.iter().map(|example| example.tokens.len()).collect();
         let groups = balance(&lengths, self.gradients.len());
-        let targets = examples.iter().map(|example| example.target_tokens()).sum::<usize>();
+        let targets = examples
+            .iter()
+            .map(|example| example.target_tokens())
+            .sum::<usize>();
         let weight = 1.0 / targets.max(1) as f32;
         let (workspaces, gradients) = (&self.workspaces, &mut self.gradients);
         let losses: Vec<Result<f64>> = self.pool.install(|| {
@@ -73,7 +86,11 @@ impl Shards {
                 .collect()
         });
         let loss = losses.into_iter().sum::<Result<f64>>()?;
-        Ok(LanguageSum { loss, targets, tokens: lengths.iter().sum() })
+        Ok(LanguageSum {
+            loss,
+            targets,
+            tokens: lengths.iter().sum(),
+        })
     }
 
     /// Adds `weight` times the gradient of the contrastive loss of the pairs.
@@ -85,7 +102,10 @@ impl Shards {
         weight: f32,
     ) -> Result<Contrast> {
         let width = network.base.dims.hidden;
-        let sequences: Vec<&[u32]> = pairs.iter().flat_map(|(left, right)| [left.as_slice(), right]).collect();
+        let sequences: Vec<&[u32]> = pairs
+            .iter()
+            .flat_map(|(left, right)| [left.as_slice(), right])
+            .collect();
         let lengths: Vec<usize> = sequences.iter().map(|tokens| tokens.len()).collect();
         let groups = balance(&lengths, self.gradients.len());
         let shards = self.pooled_forward(network, &sequences, &groups)?;
@@ -99,7 +119,11 @@ impl Shards {
         let contrast = info_nce(&sides[0], &sides[1], width, temperature);
         let (workspaces, gradients) = (&self.workspaces, &mut self.gradients);
         let row = |index: usize| {
-            let side = if index % 2 == 0 { &contrast.d_left } else { &contrast.d_right };
+            let side = if index % 2 == 0 {
+                &contrast.d_left
+            } else {
+                &contrast.d_right
+            };
             &side[index / 2 * width..][..width]
         };
         self.pool.install(|| {
@@ -127,7 +151,9 @@ impl Shards {
     ) -> Result<Vec<(Packed, Trace)>> {
         let run = |group: &Vec<usize>| {
             let packed = Packed::of_sequences(group.iter().map(|&index| sequences[index]));
-            let trace = self.workspaces.with(|workspace| forward(network, &packed, true, workspace))?;
+            let trace = self
+                .workspaces
+                .with(|workspace| forward(network, &packed, true, workspace))?;
             Ok((packed, trace))
         };
         self.pool.install(|| groups.par_iter().map(run).collect())
@@ -174,7 +200,11 @@ impl Shards {
         let loss = losses.into_iter().sum::<Result<f64>>()?;
         let targets = examples.iter().map(Example::target_tokens).sum();
         let tokens = examples.iter().map(|example| example.tokens.len()).sum();
-        Ok(LanguageSum { loss, targets, tokens })
+        Ok(LanguageSum {
+            loss,
+            targets,
+            tokens,
+        })
     }
 
     /// Means of the final hidden states, a row a sequence.
@@ -189,7 +219,9 @@ impl Shards {
                 Ok(pooled)
             })
         };
-        let rows: Result<Vec<Vec<f32>>> = self.pool.install(|| sequences.par_chunks(GROUP).map(run).collect());
+        let rows: Result<Vec<Vec<f32>>> = self
+            .pool
+            .install(|| sequences.par_chunks(GROUP).map(run).collect());
         Ok(rows?.concat())
     }
 }
@@ -204,7 +236,11 @@ fn language_shard(
     workspaces.with(|workspace| {
         let trace = forward(network, packed, true, workspace)?;
         let mut d_hidden = workspace.zeroed(trace.hidden.len());
-        let side = LossGradient { d_hidden: &mut d_hidden, gradients: &mut *gradients, weight };
+        let side = LossGradient {
+            d_hidden: &mut d_hidden,
+            gradients: &mut *gradients,
+            weight,
+        };
         let loss = cross_entropy(network, &trace.hidden, &packed.targets, Some(side), workspace);
         network.check_cancel()?;
         backward(network, packed, trace, &d_hidden, gradients, workspace)?;

@@ -13,7 +13,12 @@ const MAGIC: &[u8; 8] = b"HYPTRAI1";
 const HASH: usize = 32;
 
 /// Writes the state of a run.
-pub(crate) fn encode(fingerprint: &ContentHash, steps: usize, parameters: &[&[f32]], adam: &AdamW) -> Vec<u8> {
+pub(crate) fn encode(
+    fingerprint: &ContentHash,
+    steps: usize,
+    parameters: &[&[f32]],
+    adam: &AdamW,
+) -> Vec<u8> {
     let numbers: usize = parameters.iter().map(|tensor| tensor.len()).sum();
     let mut bytes = Vec::with_capacity(numbers * 12 + parameters.len() * 8 + 96);
     bytes.extend_from_slice(MAGIC);
@@ -56,14 +61,22 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
         return Err(Error::State("it is of another version".to_owned()));
     }
     if next(HASH)? != fingerprint.as_bytes() {
-        return Err(Error::State("it belongs to a run with another model, options or examples".to_owned()));
+        return Err(Error::State(
+            "it belongs to a run with another model, options or examples".to_owned(),
+        ));
     }
     let steps = number(next(8)?);
     if number(next(8)?) != lengths.len() {
         return Err(damaged());
     }
-    let mut decoded =
-        Decoded { steps, parameters: Vec::new(), adam: AdamW { first: Vec::new(), second: Vec::new() } };
+    let mut decoded = Decoded {
+        steps,
+        parameters: Vec::new(),
+        adam: AdamW {
+            first: Vec::new(),
+            second: Vec::new(),
+        },
+    };
     for &len in lengths {
         if number(next(8)?) != len {
             return Err(damaged());
@@ -76,9 +89,15 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
 }
 
 fn number(bytes: &[u8]) -> usize {
-    bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+        .collect()
 }

@@ -48,7 +48,8 @@ impl LoraTrainer {
         options.validate()?;
         config.validate(&base.dims)?;
         let total = examples.len();
-        let fits = |example: &Example| example.tokens.len() <= options.max_seq_len && example.target_tokens() > 0;
+        let fits =
+            |example: &Example| example.tokens.len() <= options.max_seq_len && example.target_tokens() > 0;
         let examples: Vec<Example> = examples.into_iter().filter(fits).collect();
         let skipped = total - examples.len();
         if examples.is_empty() {
@@ -62,11 +63,25 @@ impl LoraTrainer {
         }
         let adapter = Adapter::fresh(&config, &base.dims, options.seed);
         let adam = AdamW::new(&adapter.tensors());
-        let zeros = Gradients { adapter: Some(adapter.zeros_like()), weights: None };
+        let zeros = Gradients {
+            adapter: Some(adapter.zeros_like()),
+            weights: None,
+        };
         let count = options.shards.min(options.batch_size);
         let shards = Shards::try_new(options.threads, count, options.precision, &zeros)?;
         let order = (0, epoch_order(examples.len(), options.seed, 0));
-        Ok(Self { base, config, options, examples, skipped, adapter, adam, shards, steps: 0, order })
+        Ok(Self {
+            base,
+            config,
+            options,
+            examples,
+            skipped,
+            adapter,
+            adam,
+            shards,
+            steps: 0,
+            order,
+        })
     }
 
     /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one.
@@ -97,12 +112,19 @@ impl LoraTrainer {
     /// Makes one optimiser step. An error, [`Error::Cancelled`] among them, leaves the weights as they were.
     pub fn step(&mut self, cancel: &AtomicBool) -> Result<StepReport> {
         if self.is_finished() {
-            return Err(Error::argument(format!("the run is finished after {} steps", self.total_steps())));
+            return Err(Error::argument(format!(
+                "the run is finished after {} steps",
+                self.total_steps()
+            )));
         }
         let batch = self.next_batch();
         let (total, per_epoch) = (self.total_steps(), self.steps_per_epoch());
         let examples: Vec<&Example> = batch.iter().map(|&index| &self.examples[index]).collect();
-        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
+        let pairs = AdapterView {
+            pairs: &self.adapter,
+            rank: self.config.rank,
+            scale: self.config.scale(),
+        };
         let (base, config, options, steps) = (&*self.base, &self.config, &self.options, self.steps);
         let network = |shard: usize| Network {
             base,
@@ -118,14 +140,20 @@ impl LoraTrainer {
         let loss = (sum.loss / sum.targets as f64) as f32;
         let step = self.steps + 1;
         if !(loss.is_finite() && norm.is_finite()) {
-            return Err(Error::NonFinite { step, loss, grad_norm: norm });
+            return Err(Error::NonFinite {
+                step,
+                loss,
+                grad_norm: norm,
+            });
         }
         let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
         let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
         let decays = vec![true; gradients.len()];
         let parameters = self.adapter.tensors_mut();
         let (adam, constants) = (&mut self.adam, (rate, step, norm));
-        self.shards.pool().install(|| adam.update(parameters, &gradients, &decays, &options.adam, constants));
+        self.shards
+            .pool()
+            .install(|| adam.update(parameters, &gradients, &decays, &options.adam, constants));
         self.steps = step;
         Ok(StepReport {
             step,
@@ -143,8 +171,17 @@ impl LoraTrainer {
         for example in examples {
             check_tokens(&example.tokens, self.base.dims.vocab)?;
         }
-        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
-        let network = Network { base: &self.base, adapter: Some(pairs), dropout: None, cancel };
+        let pairs = AdapterView {
+            pairs: &self.adapter,
+            rank: self.config.rank,
+            scale: self.config.scale(),
+        };
+        let network = Network {
+            base: &self.base,
+            adapter: Some(pairs),
+            dropout: None,
+            cancel,
+        };
         let sum = self.shards.evaluate(network, examples)?;
         if sum.targets == 0 {
             return Err(Error::argument("no target token to evaluate on"));
@@ -159,7 +196,12 @@ impl LoraTrainer {
 
     /// Everything a later process needs to continue this run as if it had not stopped.
     pub fn state(&self) -> Vec<u8> {
-        state::encode(&self.fingerprint(), self.steps, &self.adapter.tensors(), &self.adam)
+        state::encode(
+            &self.fingerprint(),
+            self.steps,
+            &self.adapter.tensors(),
+            &self.adam,
+        )
     }
 
     /// Continues from [`LoraTrainer::state`] of a run with the same base, configuration, options and examples.
@@ -190,7 +232,10 @@ impl LoraTrainer {
 
     /// Of all that decides the run's weights, so not of the threads.
     fn fingerprint(&self) -> ContentHash {
-        let options = TrainOptions { threads: 0, ..self.options.clone() };
+        let options = TrainOptions {
+            threads: 0,
+            ..self.options.clone()
+        };
         let mut text = format!("{:?} {:?} {options:?}", self.base.config, self.config).into_bytes();
         for example in &self.examples {
             text.extend((example.completion_start as u64).to_le_bytes());

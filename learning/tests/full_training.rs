@@ -29,25 +29,52 @@ fn config(tied: bool) -> ModelConfig {
 }
 
 fn trainer(threads: usize) -> FullTrainer {
-    let adam = AdamOptions { weight_decay: 0.01, ..AdamOptions::default() };
-    let options = FullOptions { learning_rate: 4e-3, total_steps: 60, adam, threads, ..FullOptions::default() };
+    let adam = AdamOptions {
+        weight_decay: 0.01,
+        ..AdamOptions::default()
+    };
+    let options = FullOptions {
+        learning_rate: 8e-3,
+        total_steps: 200,
+        adam,
+        threads,
+        ..FullOptions::default()
+    };
     FullTrainer::try_new(BaseWeights::random(&config(true), 2).unwrap(), options).unwrap()
 }
 
 fn language() -> Vec<Example> {
-    let tokens = |seed: u32| (0..6 + seed % 5).map(|place| (seed * 9 + place * place * 3) % 80).collect();
-    (0..10).map(|seed| Example { tokens: tokens(seed), completion_start: 1 }).collect()
+    let tokens = |seed: u32| {
+        (0..6 + seed % 5)
+            .map(|place| (seed * 9 + place * place * 3) % 80)
+            .collect()
+    };
+    (0..10)
+        .map(|seed| Example {
+            tokens: tokens(seed),
+            completion_start: 1,
+        })
+        .collect()
 }
 
 /// Two texts of a pair share no token.
 fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
-    let text = |seed: u32, low: u32| (0..4 + seed % 3).map(|place| low + (seed * 5 + place * 3) % 40).collect();
+    let text = |seed: u32, low: u32| {
+        (0..4 + seed % 3)
+            .map(|place| low + (seed * 5 + place * 3) % 40)
+            .collect()
+    };
     (0..8).map(|seed| (text(seed, 0), text(seed, 40))).collect()
 }
 
 fn step(trainer: &mut FullTrainer) -> (f32, f32) {
     let (language, pairs) = (language(), pairs());
-    let batch = FullBatch { language: &language, pairs: &pairs, temperature: 0.1, contrastive_weight: 0.5 };
+    let batch = FullBatch {
+        language: &language,
+        pairs: &pairs,
+        temperature: 0.1,
+        contrastive_weight: 0.5,
+    };
     let report = trainer.step(&batch, &GO_ON).unwrap();
     (report.loss, report.contrastive_loss)
 }
@@ -56,16 +83,25 @@ fn step(trainer: &mut FullTrainer) -> (f32, f32) {
 fn both_objectives_fall_together() {
     let mut trainer = trainer(2);
     let first = step(&mut trainer);
-    for _ in 1..60 {
+    for _ in 1..200 {
         step(&mut trainer);
     }
     let last = trainer.evaluate(&language(), &GO_ON).unwrap();
     assert!(first.0 > 3.5 && last < 0.5, "from {} to {last}", first.0);
-    let left = trainer.embed(&pairs().into_iter().map(|pair| pair.0).collect::<Vec<_>>()).unwrap();
-    let right = trainer.embed(&pairs().into_iter().map(|pair| pair.1).collect::<Vec<_>>()).unwrap();
+    let left = trainer
+        .embed(&pairs().into_iter().map(|pair| pair.0).collect::<Vec<_>>())
+        .unwrap();
+    let right = trainer
+        .embed(&pairs().into_iter().map(|pair| pair.1).collect::<Vec<_>>())
+        .unwrap();
     for (index, left) in left.iter().enumerate() {
-        let scores: Vec<f32> = right.iter().map(|right| left.iter().zip(right).map(|(x, y)| x * y).sum()).collect();
-        let best = (0..scores.len()).max_by(|&x, &y| scores[x].total_cmp(&scores[y])).unwrap();
+        let scores: Vec<f32> = right
+            .iter()
+            .map(|right| left.iter().zip(right).map(|(x, y)| x * y).sum())
+            .collect();
+        let best = (0..scores.len())
+            .max_by(|&x, &y| scores[x].total_cmp(&scores[y]))
+            .unwrap();
         assert_eq!(best, index, "{scores:?}");
         assert!((left.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
     }
@@ -89,7 +125,12 @@ fn a_saved_run_continues_to_the_same_bits() {
         assert_eq!(step(&mut whole), step(&mut second));
     }
     let bits = |trainer: &FullTrainer| -> Vec<u32> {
-        trainer.weights().named_tensors().iter().flat_map(|(_, _, values)| values.iter().map(|v| v.to_bits())).collect()
+        trainer
+            .weights()
+            .named_tensors()
+            .iter()
+            .flat_map(|(_, _, values)| values.iter().map(|v| v.to_bits()))
+            .collect()
     };
     assert_eq!(bits(&whole), bits(&second));
     let bytes = std::fs::read(&path).unwrap();
@@ -111,28 +152,53 @@ fn the_saved_model_holds_every_tensor_rounded_to_bf16() {
     let mut expected = 0;
     for (name, shape, values) in trainer.weights().named_tensors() {
         let end = expected + values.len() * 2;
-        let entry = format!("\"{name}\":{{\"dtype\":\"BF16\",\"shape\":{shape:?},\"data_offsets\":[{expected},{end}]}}");
+        let entry = format!(
+            "\"{name}\":{{\"dtype\":\"BF16\",\"shape\":{shape:?},\"data_offsets\":[{expected},{end}]}}"
+        );
         assert!(header.contains(&entry), "{entry} is not in {header}");
         for (two, value) in data[expected..end].chunks_exact(2).zip(values) {
             let stored = f32::from_bits(u32::from(u16::from_le_bytes([two[0], two[1]])) << 16);
-            assert!((stored - value).abs() <= value.abs() / 256.0, "{stored} and {value}");
+            assert!(
+                (stored - value).abs() <= value.abs() / 256.0,
+                "{stored} and {value}"
+            );
         }
         expected = end;
     }
     assert_eq!(expected, data.len());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing else is left behind"
+    );
 }
 
 #[test]
 fn norms_do_not_decay() {
-    let adam = AdamOptions { weight_decay: 1.0, ..AdamOptions::default() };
-    let options = FullOptions { learning_rate: 1e-3, total_steps: 1, adam, warmup_ratio: 0.0, ..FullOptions::default() };
+    let adam = AdamOptions {
+        weight_decay: 1.0,
+        ..AdamOptions::default()
+    };
+    let options = FullOptions {
+        learning_rate: 1e-3,
+        total_steps: 1,
+        adam,
+        warmup_ratio: 0.0,
+        ..FullOptions::default()
+    };
     let mut trainer = FullTrainer::try_new(BaseWeights::random(&config(false), 2).unwrap(), options).unwrap();
-    let before: Vec<(String, Vec<f32>)> =
-        trainer.weights().named_tensors().into_iter().map(|(name, _, values)| (name, values.to_vec())).collect();
+    let before: Vec<(String, Vec<f32>)> = trainer
+        .weights()
+        .named_tensors()
+        .into_iter()
+        .map(|(name, _, values)| (name, values.to_vec()))
+        .collect();
     trainer.language_step(&language(), &GO_ON).unwrap();
     for ((name, before), (_, shape, after)) in before.iter().zip(trainer.weights().named_tensors()) {
-        let most = before.iter().zip(after).map(|(x, y)| (x - y).abs() - if shape.len() > 1 { 1e-3 * x.abs() } else { 0.0 });
+        let most = before
+            .iter()
+            .zip(after)
+            .map(|(x, y)| (x - y).abs() - if shape.len() > 1 { 1e-3 * x.abs() } else { 0.0 });
         assert!(most.fold(0.0, f32::max) < 1.002e-3, "{name}");
     }
 }
@@ -142,8 +208,20 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
     let mut trainer = trainer(1);
     let refused = |result: Result<_, Error>| assert!(matches!(result, Err(Error::Argument(_))));
     refused(trainer.language_step(&[], &GO_ON));
-    refused(trainer.language_step(&[Example { tokens: vec![80, 1], completion_start: 0 }], &GO_ON));
-    refused(trainer.language_step(&[Example { tokens: vec![1; 2000], completion_start: 0 }], &GO_ON));
+    refused(trainer.language_step(
+        &[Example {
+            tokens: vec![80, 1],
+            completion_start: 0,
+        }],
+        &GO_ON,
+    ));
+    refused(trainer.language_step(
+        &[Example {
+            tokens: vec![1; 2000],
+            completion_start: 0,
+        }],
+        &GO_ON,
+    ));
     refused(trainer.contrastive_step(&pairs(), 0.0, &GO_ON));
     refused(trainer.contrastive_step(&[(vec![], vec![1])], 0.1, &GO_ON));
     assert_eq!(trainer.completed_steps(), 0);

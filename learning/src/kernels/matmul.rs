@@ -1,6 +1,9 @@
 //! `C = alpha · A · B`, or added to C, over strided views.
 
-#![expect(unsafe_code, reason = "the matrix product takes raw pointers; `Mat::check` proves their bounds")]
+#![expect(
+    unsafe_code,
+    reason = "the matrix product takes raw pointers; `Mat::check` proves their bounds"
+)]
 
 use crate::options::Precision;
 
@@ -15,12 +18,20 @@ pub(crate) struct Mat<'a> {
 impl<'a> Mat<'a> {
     /// Rows stand one after the other, `width` apart.
     pub(crate) fn rows(data: &'a [f32], width: usize) -> Self {
-        Self { data, row: width, column: 1 }
+        Self {
+            data,
+            row: width,
+            column: 1,
+        }
     }
 
     /// The transpose of [`Mat::rows`].
     pub(crate) fn transposed(data: &'a [f32], width: usize) -> Self {
-        Self { data, row: 1, column: width }
+        Self {
+            data,
+            row: 1,
+            column: width,
+        }
     }
 
     pub(super) fn data(&self) -> &'a [f32] {
@@ -37,12 +48,19 @@ impl<'a> Mat<'a> {
 
     /// The transpose.
     pub(super) fn turned(self) -> Self {
-        Self { data: self.data, row: self.column, column: self.row }
+        Self {
+            data: self.data,
+            row: self.column,
+            column: self.row,
+        }
     }
 
     fn check(&self, rows: usize, columns: usize) {
         let last = (rows - 1) * self.row + (columns - 1) * self.column;
-        assert!(last < self.data.len(), "matrix view of {rows}×{columns} leaves its slice");
+        assert!(
+            last < self.data.len(),
+            "matrix view of {rows}×{columns} leaves its slice"
+        );
     }
 }
 
@@ -76,12 +94,18 @@ impl Multiplier {
         accumulate: bool,
     ) {
         if m == 0 || n == 0 || k == 0 {
-            assert!(accumulate || m == 0 || n == 0, "an empty product cannot overwrite");
+            assert!(
+                accumulate || m == 0 || n == 0,
+                "an empty product cannot overwrite"
+            );
             return;
         }
         a.check(m, k);
         b.check(k, n);
-        assert!(n <= width && (m - 1) * width + n <= c.len(), "result of {m}×{n} leaves its slice");
+        assert!(
+            n <= width && (m - 1) * width + n <= c.len(),
+            "result of {m}×{n} leaves its slice"
+        );
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self.precision == Precision::Bf16 && super::amx::available() {
             return super::amx::matmul(c, width, (m, n, k), a, b, (alpha, accumulate), &mut self.packs);
@@ -136,7 +160,15 @@ mod tests {
         let a: Vec<f32> = (0..m * k).map(|i| i as f32 * 0.5 - 2.0).collect();
         let b: Vec<f32> = (0..n * k).map(|i| (i * i % 11) as f32 - 4.0).collect();
         let mut c = vec![1.0; m * (n + 2)];
-        Multiplier::new(Precision::F32).multiply(&mut c, n + 2, (m, n, k), Mat::rows(&a, k), Mat::transposed(&b, k), 2.0, true);
+        Multiplier::new(Precision::F32).multiply(
+            &mut c,
+            n + 2,
+            (m, n, k),
+            Mat::rows(&a, k),
+            Mat::transposed(&b, k),
+            2.0,
+            true,
+        );
         for i in 0..m {
             for j in 0..n + 2 {
                 let sum: f32 = (0..k).map(|z| a[i * k + z] * b[j.min(n - 1) * k + z]).sum();
@@ -151,6 +183,14 @@ mod tests {
     fn a_view_past_its_slice_is_refused() {
         let a = [0.0; 8];
         let mut c = [0.0; 9];
-        Multiplier::new(Precision::F32).multiply(&mut c, 3, (3, 3, 3), Mat::rows(&a, 3), Mat::rows(&a, 3), 1.0, false);
+        Multiplier::new(Precision::F32).multiply(
+            &mut c,
+            3,
+            (3, 3, 3),
+            Mat::rows(&a, 3),
+            Mat::rows(&a, 3),
+            1.0,
+            false,
+        );
     }
 }
