@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     rng::Rng,
-    tasks::{capitals, extraction, plain_answers, sentiment, sql_questions, sums, units},
+    tasks::{capitals, extraction, plain_answers, repeats, sentiment, sql_questions, sums, units},
 };
 
 /// Which half of a task's phrasings and items is drawn from.
@@ -12,6 +12,9 @@ use crate::{
 pub enum Split {
     /// What training sees.
     Train,
+    /// What the second stage of training sees: as the first, with any common word where a thing, a job, a table or a
+    /// column stands, so that they are copied and not known, and with more ways to praise and to complain.
+    Wide,
     /// What only evaluation sees.
     HeldOut,
 }
@@ -20,9 +23,14 @@ impl Split {
     /// The half of `train` and `held_out` that this split draws from.
     pub fn of<T>(self, train: T, held_out: T) -> T {
         match self {
-            Self::Train => train,
+            Self::Train | Self::Wide => train,
             Self::HeldOut => held_out,
         }
+    }
+
+    /// Whether this is one of the training halves.
+    pub fn trains(self) -> bool {
+        self != Self::HeldOut
     }
 
     /// Whether `item` belongs to this split; one item in eight is held out.
@@ -97,17 +105,19 @@ impl Task {
         }
     }
 
-    /// How many of a hundred training samples are of this task.
-    fn share(self) -> u32 {
-        match self {
-            Self::Capitals => 13,
-            Self::Sums => 14,
-            Self::Units => 10,
-            Self::Sentiment => 12,
-            Self::Extraction => 18,
-            Self::SqlQuestions => 18,
-            Self::PlainAnswers => 15,
-        }
+    /// How many of a hundred training samples are of this task; in the second stage what is known by heart by then
+    /// makes room for what is computed.
+    fn share(self, split: Split) -> u32 {
+        let (first, second) = match self {
+            Self::Capitals => (18, 12),
+            Self::Sums => (15, 18),
+            Self::Units => (10, 13),
+            Self::Sentiment => (17, 18),
+            Self::Extraction => (13, 18),
+            Self::SqlQuestions => (14, 14),
+            Self::PlainAnswers => (13, 7),
+        };
+        if split == Split::Wide { second } else { first }
     }
 
     /// A sample of this task.
@@ -131,18 +141,21 @@ impl fmt::Display for Task {
 }
 
 /// A training sample of a task drawn by its share.
-pub fn mixed(rng: &mut Rng) -> Sample {
+pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
+    if split == Split::Wide && rng.chance(0.2) {
+        return repeats::sample(rng);
+    }
     let mut left = rng.between(0, 99);
     for task in Task::ALL {
-        if left < task.share() {
+        if left < task.share(split) {
             let sample = match task {
-                // Half of a task's questions are about more than the one thing its score measures.
-                Task::Capitals if rng.chance(0.35) => capitals::other_fact(rng),
-                _ => task.sample(rng, Split::Train),
+                // A country is more than its capital, and what is known of it helps to tell it from others.
+                Task::Capitals if rng.chance(0.3) => capitals::other_fact(rng),
+                _ => task.sample(rng, split),
             };
             return sample;
         }
-        left -= task.share();
+        left -= task.share(split);
     }
     unreachable!("the shares add up to a hundred")
 }

@@ -6,19 +6,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    answer::Answerer,
     corpus::{Sample, Split, Task},
     error::{Error, Result},
     rng::Rng,
     tasks::paraphrases,
 };
-
-/// What answers: greedy completions of questions, and representations of texts.
-pub trait Answerer {
-    /// The answers to `questions`, in their order.
-    fn answer(&mut self, questions: &[String]) -> Result<Vec<String>>;
-    /// The representations of `texts`, of length one.
-    fn embed(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>>;
-}
 
 /// So many right of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +53,7 @@ pub struct Miss {
 }
 
 /// Asks every question and compares the whole answers.
-pub fn score(answerer: &mut dyn Answerer, task: Task, samples: &[Sample]) -> Result<(Score, Vec<Miss>)> {
+pub fn score(answerer: &mut Answerer, task: Task, samples: &[Sample]) -> Result<(Score, Vec<Miss>)> {
     let questions: Vec<String> = samples.iter().map(|sample| sample.prompt.clone()).collect();
     let answers = answerer.answer(&questions)?;
     let mut score = Score {
@@ -128,7 +121,7 @@ pub fn written(task: Task) -> Result<Vec<Sample>> {
 }
 
 /// Among `count` texts, how often the nearest to each is its own paraphrase; all from ways that training never saw.
-pub fn paraphrases(answerer: &mut dyn Answerer, count: usize, seed: u64) -> Result<Score> {
+pub fn paraphrases(answerer: &mut Answerer, count: usize, seed: u64) -> Result<Score> {
     let mut rng = Rng::new(seed, 78);
     let mut seen = HashSet::new();
     let (mut queries, mut texts) = (Vec::new(), Vec::new());

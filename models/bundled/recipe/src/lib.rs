@@ -4,13 +4,13 @@
 //! generators of [`tasks`] write as training asks for them. A generator draws either from the training
 //! half of its phrasings and items or from the half that is held out; [`Split`] says which.
 
+pub mod adapter;
+pub mod answer;
 pub mod chat;
 pub mod corpus;
-pub mod decode;
 pub mod error;
 pub mod evaluate;
 pub mod phrasings;
-pub mod plain;
 pub mod rng;
 pub mod tasks;
 pub mod tokenizer;

@@ -1,13 +1,14 @@
 //! Trains, samples and evaluates the bundled model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hyprstream_bundled_recipe::{
     Result, Split, Task,
-    evaluate::{self, Answerer, Miss},
-    plain::Plain,
+    adapter::{self, AdapterSettings},
+    answer::Answerer,
+    evaluate::{self, Miss},
     rng::Rng,
     tasks::paraphrases,
     tokenizer,
@@ -44,16 +45,19 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Steps of the whole run.
-        #[arg(long, default_value_t = 5000)]
+        #[arg(long, default_value_t = 4500)]
         steps: usize,
+        /// The step from which the second stage of the corpus is drawn.
+        #[arg(long, default_value_t = 2500)]
+        wide_from: usize,
         /// The highest learning rate.
-        #[arg(long, default_value_t = 2e-3)]
+        #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
         /// Tokens of questions and answers a step.
-        #[arg(long, default_value_t = 2048)]
+        #[arg(long, default_value_t = 3072)]
         batch_tokens: usize,
         /// Pairs of paraphrases in every second step.
-        #[arg(long, default_value_t = 32)]
+        #[arg(long, default_value_t = 48)]
         pairs: usize,
         /// Minutes between two saves.
         #[arg(long, default_value_t = 4)]
@@ -77,6 +81,35 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         seed: u64,
     },
+    /// Train an adapter on names and what they mean, and ask it in trained and in other words.
+    Adapter {
+        /// A file of `name|meaning` lines.
+        pairs: PathBuf,
+        /// The model's directory.
+        #[arg(long, default_value = "models/bundled")]
+        dir: PathBuf,
+        /// The adapter's rank.
+        #[arg(long, default_value_t = 16)]
+        rank: usize,
+        /// The highest learning rate.
+        #[arg(long, default_value_t = 3e-3)]
+        learning_rate: f32,
+        /// How often every pair is seen.
+        #[arg(long, default_value_t = 12)]
+        epochs: usize,
+        /// Pairs a step.
+        #[arg(long, default_value_t = 32)]
+        batch_size: usize,
+        /// How many phrasings of each name are trained.
+        #[arg(long, default_value_t = 4)]
+        phrasings: usize,
+        /// Give every name another one's meaning.
+        #[arg(long)]
+        shuffled: bool,
+        /// The seed of the adapter and of the order.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Print samples of every task.
     Samples {
         /// How many a task.
@@ -85,6 +118,9 @@ enum Command {
         /// Draw from what is held out.
         #[arg(long)]
         held_out: bool,
+        /// Draw from the second stage of training.
+        #[arg(long)]
+        wide: bool,
         /// The seed of the draw.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -109,6 +145,7 @@ fn run(command: &Command) -> Result<()> {
             state,
             seed,
             steps,
+            wide_from,
             learning_rate,
             batch_tokens,
             pairs,
@@ -119,6 +156,7 @@ fn run(command: &Command) -> Result<()> {
             dir: dir.clone(),
             seed: *seed,
             steps: *steps,
+            wide_from: *wide_from,
             learning_rate: *learning_rate,
             batch_tokens: *batch_tokens,
             pairs: *pairs,
@@ -130,13 +168,49 @@ fn run(command: &Command) -> Result<()> {
             count,
             misses,
             seed,
-        } => report(&mut Plain::try_new(dir)?, *count, *misses, *seed),
+        } => report(&mut open(dir)?, *count, *misses, *seed),
+        Command::Adapter {
+            pairs,
+            dir,
+            rank,
+            learning_rate,
+            epochs,
+            batch_size,
+            phrasings,
+            shuffled,
+            seed,
+        } => {
+            let settings = AdapterSettings {
+                rank: *rank,
+                learning_rate: *learning_rate,
+                epochs: *epochs,
+                batch_size: *batch_size,
+                phrasings: *phrasings,
+                shuffled: *shuffled,
+                seed: *seed,
+            };
+            let scores = adapter::learn(&mut open(dir)?, &adapter::read_pairs(pairs)?, &settings)?;
+            println!(
+                "{:.0} s, {} tokens, loss {:.4}",
+                scores.seconds, scores.tokens, scores.loss
+            );
+            println!("trained phrasings: {}", scores.trained);
+            println!("held-out phrasings: {}", scores.held_out);
+            Ok(())
+        }
         Command::Samples {
             count,
             held_out,
+            wide,
             seed,
         } => {
-            let split = if *held_out { Split::HeldOut } else { Split::Train };
+            let split = if *held_out {
+                Split::HeldOut
+            } else if *wide {
+                Split::Wide
+            } else {
+                Split::Train
+            };
             let mut rng = Rng::new(*seed, 0);
             for task in Task::ALL {
                 println!("== {task}");
@@ -154,7 +228,12 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn report(answerer: &mut dyn Answerer, count: usize, shown: usize, seed: u64) -> Result<()> {
+/// The model behind llama.cpp; its converted form lies in the system's directory for temporary files.
+fn open(dir: &Path) -> Result<Answerer> {
+    Answerer::try_new(dir, &std::env::temp_dir().join("hyprstream-bundled"))
+}
+
+fn report(answerer: &mut Answerer, count: usize, shown: usize, seed: u64) -> Result<()> {
     for task in Task::ALL {
         let (score, misses) = evaluate::score(answerer, task, &evaluate::held_out(task, count, seed))?;
         println!("{task}: held out {score}");

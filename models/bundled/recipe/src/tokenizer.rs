@@ -20,11 +20,11 @@ use crate::{
     corpus::{self, Split},
     error::{Error, Result},
     rng::Rng,
-    tasks::paraphrases,
+    tasks::{capitals::COUNTRIES, paraphrases},
 };
 
 /// The number of tokens.
-pub const VOCABULARY: usize = 3072;
+pub const VOCABULARY: usize = 4096;
 /// The longest text that the model is made for.
 pub const CONTEXT: usize = 1024;
 
@@ -111,10 +111,18 @@ pub fn load(dir: &Path) -> Result<Tokenizer> {
 fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     let mut rng = Rng::new(seed, 1);
     let samples = (0..SAMPLES).flat_map(move |_| {
-        let sample = corpus::mixed(&mut rng);
+        let sample = corpus::mixed(&mut rng, Split::Train);
         let (a, b) = paraphrases::pair(&mut rng, Split::Train);
         [sample.prompt, sample.answer, a, b]
     });
-    let words = include_str!("../data/english.txt").split_whitespace();
-    samples.chain(words.flat_map(|word| std::iter::repeat_n(format!(" {word}"), WORD_WEIGHT)))
+    let english = include_str!("../data/english.txt").split_whitespace();
+    let keywords = include_str!("../data/keywords.txt").split_whitespace();
+    let places = COUNTRIES
+        .iter()
+        .flat_map(|country| [country.name, country.capital]);
+    let words = english
+        .chain(keywords)
+        .flat_map(|word| std::iter::repeat_n(format!(" {word}"), WORD_WEIGHT))
+        .chain(places.flat_map(|place| std::iter::repeat_n(place.to_owned(), WORD_WEIGHT)));
+    samples.chain(words)
 }

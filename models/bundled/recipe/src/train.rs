@@ -32,6 +32,8 @@ pub struct TrainSettings {
     pub state: PathBuf,
     /// The seed of the corpus and of the first weights.
     pub seed: u64,
+    /// The step from which the second stage of the corpus is drawn.
+    pub wide_from: usize,
     /// Steps of the whole run, which the learning rate's cosine spans.
     pub steps: usize,
     /// The highest learning rate.
@@ -123,9 +125,14 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
     while trainer.completed_steps() < settings.steps {
         let step = trainer.completed_steps();
         let mut rng = Rng::new(settings.seed, 1000 + step as u64);
-        let language = language_batch(&mut rng, &chat, settings.batch_tokens)?;
-        let pairs = if step % 2 == 0 {
-            pairs_batch(&mut rng, &chat, settings.pairs)?
+        let split = if step < settings.wide_from {
+            Split::Train
+        } else {
+            Split::Wide
+        };
+        let language = language_batch(&mut rng, &chat, split, settings.batch_tokens)?;
+        let pairs = if step.is_multiple_of(2) {
+            pairs_batch(&mut rng, &chat, split, settings.pairs)?
         } else {
             Vec::new()
         };
@@ -196,10 +203,10 @@ fn save(trainer: &FullTrainer, settings: &TrainSettings) -> Result<()> {
     Ok(())
 }
 
-fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Example>> {
+fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> Result<Vec<Example>> {
     let (mut batch, mut tokens) = (Vec::new(), 0);
     while tokens < most {
-        let example = example(rng, chat)?;
+        let example = example(rng, chat, split)?;
         if example.tokens.len() <= CONTEXT {
             tokens += example.tokens.len();
             batch.push(example);
@@ -209,7 +216,7 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Exa
 }
 
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
-fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
+fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
     if rng.chance(0.04) {
         return Ok(Example {
             tokens: chat.text(&sentence(rng))?,
@@ -221,7 +228,7 @@ fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
     let turns = if rng.chance(0.04) { rng.between(2, 3) } else { 1 };
     let mut completion_start = 0;
     for turn in 0..turns {
-        let sample = corpus::mixed(rng);
+        let sample = corpus::mixed(rng, split);
         tokens.extend(chat.question(system.filter(|_| turn == 0), &sample.prompt)?);
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);
@@ -252,12 +259,15 @@ fn sentence(rng: &mut Rng) -> String {
     }
 }
 
-fn pairs_batch(rng: &mut Rng, chat: &Chat<'_>, count: usize) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-    (0..count)
-        .map(|_| {
-            let (a, b) = paraphrases::pair(rng, Split::Train);
-            Ok((chat.text(&a)?, chat.text(&b)?))
-        })
+fn pairs_batch(
+    rng: &mut Rng,
+    chat: &Chat<'_>,
+    split: Split,
+    count: usize,
+) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+    paraphrases::batch(rng, split, count)
+        .iter()
+        .map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?)))
         .collect()
 }
 

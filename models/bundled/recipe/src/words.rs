@@ -1,5 +1,7 @@
 //! Names, places and things that several generators share.
 
+use std::sync::LazyLock;
+
 use crate::{corpus::Split, rng::Rng, typing::upper_first};
 
 const FIRST_NAMES: &[&str] = &[
@@ -148,7 +150,7 @@ pub fn invented(rng: &mut Rng) -> String {
 fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
     loop {
         // Evaluation draws only names that training cannot have seen.
-        if split == Split::Train && rng.chance(0.5) {
+        if split.trains() && rng.chance(0.5) {
             return (*rng.pick(known)).to_owned();
         }
         let word = invented(rng);
@@ -179,9 +181,25 @@ pub fn city(rng: &mut Rng, split: Split) -> String {
 }
 
 /// A thing that is sold, in the plural.
-pub fn goods(rng: &mut Rng, split: Split) -> &'static str {
-    *rng.pick(split.of(GOODS, GOODS_HELD_OUT))
+pub fn goods(rng: &mut Rng, split: Split) -> String {
+    if split == Split::Wide && rng.chance(0.6) {
+        return format!("{}s", common(rng));
+    }
+    rng.text(split.of(GOODS, GOODS_HELD_OUT)).to_owned()
 }
+
+/// A common word that may stand for a thing; what is held out elsewhere is not among them.
+pub fn common(rng: &mut Rng) -> &'static str {
+    rng.text(&COMMON)
+}
+
+static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let held_out = ["machine", "train", "recipe", "museum", "project", "vessel"];
+    include_str!("../data/english.txt")
+        .split_whitespace()
+        .filter(|word| word.len() >= 4 && !word.ends_with('s') && !held_out.contains(word))
+        .collect()
+});
 
 /// A date as it is written in a sentence.
 pub fn date(rng: &mut Rng) -> String {

@@ -70,7 +70,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     let country = rng.pick(COUNTRIES.as_slice());
     let template = rng.text(phrasings(split));
     let mut question = fill(template, country);
-    if split == Split::Train {
+    if split.trains() {
         // Articles are often left out by those who type in a hurry.
         if rng.chance(0.1) {
             question = question.replacen(" the ", " ", 1);

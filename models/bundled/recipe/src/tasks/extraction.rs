@@ -37,10 +37,10 @@ impl Record {
         let values = [
             words::person(rng, split),
             rng.between(18, 90).to_string(),
-            rng.text(PHRASINGS.of("jobs", split)).to_owned(),
+            job(rng, split),
             company(rng, split),
             rng.between(2, 60).to_string(),
-            words::goods(rng, split).to_owned(),
+            words::goods(rng, split),
             words::price(rng),
             words::city(rng, split),
             words::date(rng),
@@ -84,6 +84,24 @@ impl Record {
     }
 }
 
+/// The list under `heading`, or in the second stage half of the time its wider one.
+fn list(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
+    if split == Split::Wide && rng.chance(0.5) {
+        PHRASINGS.list(&format!("wide {heading}"))
+    } else {
+        PHRASINGS.of(heading, split)
+    }
+}
+
+fn job(rng: &mut Rng, split: Split) -> String {
+    let word = if split == Split::Wide && rng.chance(0.6) {
+        words::common(rng)
+    } else {
+        rng.text(PHRASINGS.of("jobs", split))
+    };
+    word.to_owned()
+}
+
 fn company(rng: &mut Rng, split: Split) -> String {
     let first = words::city(rng, split);
     let second = *rng.pick(&[
@@ -102,9 +120,10 @@ fn company(rng: &mut Rng, split: Split) -> String {
 
 /// A sentence, the fields asked for, and the JSON that has them.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
-    let template = rng.text(PHRASINGS.of("sentences", split));
+    let templates = list(rng, split, "sentences");
+    let template = rng.text(templates);
     let mut record = Record::draw(rng, split);
-    let lower = split == Split::Train && rng.chance(0.25);
+    let lower = split.trains() && rng.chance(0.25);
     if lower {
         record.lower_case();
     }
@@ -118,12 +137,12 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     } else {
         record.fill(template)
     };
-    let sentence = if split == Split::Train {
+    let sentence = if split.trains() {
         lightly(rng, &sentence)
     } else {
         sentence
     };
-    let everything = split == Split::Train && rng.chance(0.25);
+    let everything = split.trains() && rng.chance(0.25);
     if everything {
         let asked = rng
             .text(PHRASINGS.list("asked for all"))
@@ -134,7 +153,8 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     while wanted.len() > 1 && rng.chance(0.15) {
         wanted.remove(rng.index(wanted.len()));
     }
-    let mut asked = rng.text(PHRASINGS.of("asked", split)).to_owned();
+    let phrasings = list(rng, split, "asked");
+    let mut asked = rng.text(phrasings).to_owned();
     if lower {
         asked = asked.to_lowercase();
     }

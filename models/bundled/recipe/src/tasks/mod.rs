@@ -4,6 +4,7 @@ pub mod capitals;
 pub mod extraction;
 pub mod paraphrases;
 pub mod plain_answers;
+pub mod repeats;
 pub mod sentiment;
 pub mod sql_questions;
 pub mod sums;

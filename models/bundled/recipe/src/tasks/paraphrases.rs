@@ -19,24 +19,77 @@ use crate::{
 static SAYINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sayings.txt")));
 
-/// Two texts that say the same; typed carelessly at times in the training half.
-pub fn pair(rng: &mut Rng, split: Split) -> (String, String) {
-    let (a, b) = match rng.index(10) {
-        0 => capital(rng, split),
-        1 => plain_answers::asked_twice(rng, split),
-        2 => sql_questions::asked_twice(rng, split),
-        _ => saying(rng, split),
-    };
-    match split {
-        Split::Train => (as_typed(rng, &a), as_typed(rng, &b)),
-        Split::HeldOut => (a, b),
+/// What a pair is about: a capital, a thing or command, a question about a table, or one of the sayings.
+#[derive(Clone, Copy)]
+enum Subject {
+    Capital,
+    Meaning,
+    Table,
+    Saying(&'static str),
+}
+
+impl Subject {
+    fn draw(rng: &mut Rng, split: Split) -> Self {
+        match rng.index(10) {
+            0 => Self::Capital,
+            1 => Self::Meaning,
+            2 => Self::Table,
+            _ if split == Split::Wide => Self::Saying(rng.text(WIDE_SAYINGS.headings())),
+            _ => Self::Saying(rng.text(SAYINGS.headings())),
+        }
+    }
+
+    fn pair(self, rng: &mut Rng, split: Split) -> (String, String) {
+        let (a, b) = match self {
+            Self::Capital => capital(rng, split),
+            Self::Meaning => plain_answers::asked_twice(rng, split),
+            Self::Table => sql_questions::asked_twice(rng, split),
+            Self::Saying(heading) => saying(rng, split, heading),
+        };
+        match split {
+            Split::Train | Split::Wide => (roughly(rng, &a), roughly(rng, &b)),
+            Split::HeldOut => (a, b),
+        }
     }
 }
 
-fn saying(rng: &mut Rng, split: Split) -> (String, String) {
-    let saying = rng.text(SAYINGS.headings());
+/// Two texts that say the same; typed carelessly at times in the training half.
+pub fn pair(rng: &mut Rng, split: Split) -> (String, String) {
+    Subject::draw(rng, split).pair(rng, split)
+}
+
+// More ways for the same headings, and more headings, for the second stage.
+static WIDE_SAYINGS: LazyLock<Phrasings> =
+    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sayings_wide.txt")));
+
+/// Training pairs about few subjects, so that the names and numbers in them must tell them apart.
+pub fn batch(rng: &mut Rng, split: Split, count: usize) -> Vec<(String, String)> {
+    let subjects: Vec<Subject> = (0..count.div_ceil(8))
+        .map(|_| Subject::draw(rng, split))
+        .collect();
+    (0..count).map(|_| rng.pick(&subjects).pair(rng, split)).collect()
+}
+
+/// `text` as it may be typed, or without some of its small words, so that no way of saying it is needed.
+fn roughly(rng: &mut Rng, text: &str) -> String {
+    if rng.chance(0.3) {
+        let kept: Vec<&str> = text
+            .split(' ')
+            .filter(|word| !word.bytes().all(|b| b.is_ascii_lowercase()) || !rng.chance(0.25))
+            .collect();
+        if kept.len() > 1 {
+            return kept.join(" ");
+        }
+    }
+    as_typed(rng, text)
+}
+
+fn saying(rng: &mut Rng, split: Split, heading: &str) -> (String, String) {
     let record = Record::draw(rng, split);
-    let ways = SAYINGS.of(saying, split);
+    let mut ways = SAYINGS.of(heading, split).to_vec();
+    if split == Split::Wide {
+        ways.extend(WIDE_SAYINGS.list(heading));
+    }
     let first = rng.index(ways.len());
     let second = (first + 1 + rng.index(ways.len() - 1)) % ways.len();
     (record.fill(ways[first]), record.fill(ways[second]))

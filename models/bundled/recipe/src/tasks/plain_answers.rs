@@ -47,7 +47,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
             (question.to_owned(), answer.to_owned())
         }
     };
-    let question = if split == Split::Train {
+    let question = if split.trains() {
         as_typed(rng, &question)
     } else {
         question

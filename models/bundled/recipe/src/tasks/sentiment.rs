@@ -7,6 +7,7 @@ use crate::{
     phrasings::Phrasings,
     rng::Rng,
     typing::{as_typed, upper_first},
+    words,
 };
 
 // `{n}` and `{m}` are things, `{g}` a word of the review's own feeling and `{o}` one of the opposite.
@@ -17,8 +18,8 @@ static PHRASINGS: LazyLock<Phrasings> =
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     let positive = rng.chance(0.5);
     let review = review(rng, split, positive);
-    let question = rng.text(PHRASINGS.of("asked", split)).replace("{r}", &review);
-    let question = if split == Split::Train {
+    let question = asked(rng, split).replace("{r}", &review);
+    let question = if split.trains() {
         as_typed(rng, &question)
     } else {
         question
@@ -26,36 +27,77 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     Sample::new(question, if positive { "positive" } else { "negative" })
 }
 
+fn asked(rng: &mut Rng, split: Split) -> &'static str {
+    let list = match split {
+        Split::HeldOut => PHRASINGS.of("asked", split),
+        _ => lists(rng, split, "asked"),
+    };
+    rng.text(list)
+}
+
 /// A review of one to three sentences that all lean the same way.
 pub fn review(rng: &mut Rng, split: Split, positive: bool) -> String {
-    let thing = rng.text(PHRASINGS.of("things", split));
+    let thing = thing(rng, split);
     let mut sentences = Vec::new();
     let many = *rng.pick(&[1, 1, 1, 2, 2, 3]);
     while sentences.len() < many {
-        let frames = if split == Split::HeldOut && sentences.is_empty() {
-            PHRASINGS.of("frames", Split::HeldOut)
-        } else {
-            match rng.index(10) {
-                0..=4 => PHRASINGS.list("frames"),
-                5 => PHRASINGS.list("negated"),
-                _ if positive => PHRASINGS.list("good sentences"),
-                _ => PHRASINGS.list("bad sentences"),
-            }
-        };
-        sentences.push(filled(rng, frames, split, thing, positive));
+        let first = sentences.is_empty();
+        sentences.push(sentence(rng, split, first, &thing, positive));
     }
     sentences.join(" ")
 }
 
-fn filled(rng: &mut Rng, frames: &[&str], split: Split, thing: &str, positive: bool) -> String {
-    let (good, bad) = (PHRASINGS.list("good"), PHRASINGS.list("bad"));
-    let (own, other) = if positive { (good, bad) } else { (bad, good) };
-    let feeling = *rng.pick(own);
-    rng.pick(frames)
+fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: bool) -> String {
+    let kind = if positive {
+        "good sentences"
+    } else {
+        "bad sentences"
+    };
+    let frames = if split == Split::HeldOut && first {
+        PHRASINGS.of("frames", Split::HeldOut)
+    } else {
+        match rng.index(10) {
+            0..=4 => lists(rng, split, "frames"),
+            5 => PHRASINGS.list("negated"),
+            _ => lists(rng, split, kind),
+        }
+    };
+    let (own, other) = if positive {
+        ("good", "bad")
+    } else {
+        ("bad", "good")
+    };
+    let feeling = word(rng, split, own);
+    let frame = rng.text(frames);
+    let other_thing = self::thing(rng, split);
+    let (second, opposite) = (word(rng, split, own), word(rng, split, other));
+    frame
         .replace("{n}", thing)
-        .replace("{m}", rng.text(PHRASINGS.of("things", split)))
-        .replace("{g2}", rng.text(own))
+        .replace("{m}", &other_thing)
+        .replace("{g2}", second)
         .replace("{g}", feeling)
         .replace("{G}", &upper_first(feeling))
-        .replace("{o}", rng.text(other))
+        .replace("{o}", opposite)
+}
+
+fn word(rng: &mut Rng, split: Split, heading: &str) -> &'static str {
+    let list = lists(rng, split, heading);
+    rng.text(list)
+}
+
+/// A list, or in the second stage half of the time its wider one.
+fn lists(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
+    if split == Split::Wide && rng.chance(0.5) {
+        PHRASINGS.list(&format!("wide {heading}"))
+    } else {
+        PHRASINGS.list(heading)
+    }
+}
+
+fn thing(rng: &mut Rng, split: Split) -> String {
+    if split == Split::Wide && rng.chance(0.3) {
+        words::common(rng).to_owned()
+    } else {
+        rng.text(PHRASINGS.of("things", split)).to_owned()
+    }
 }

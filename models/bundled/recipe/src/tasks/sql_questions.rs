@@ -28,12 +28,12 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     rng.shuffle(&mut table.columns);
     let schema = schema(rng, &table);
     let (question, sql) = fill(rng, split, &table, sql, template);
-    let question = if split == Split::Train && rng.chance(0.3) {
+    let question = if split.trains() && rng.chance(0.3) {
         lower_first(&question)
     } else {
         question
     };
-    let question = if split == Split::Train {
+    let question = if split.trains() {
         lightly(rng, &question)
     } else {
         question
@@ -72,7 +72,16 @@ fn table(rng: &mut Rng, split: Split) -> Table {
             .columns
             .extend(names.split(' ').map(|name| (name.to_owned(), number)));
     }
-    if split == Split::Train && rng.chance(0.35) {
+    if split == Split::Wide && rng.chance(0.6) {
+        drawn.name = format!("{}s", words::common(rng));
+        for column in &mut drawn.columns {
+            if rng.chance(0.4) {
+                words::common(rng).clone_into(&mut column.0);
+            }
+        }
+        return drawn;
+    }
+    if split.trains() && rng.chance(0.35) {
         // Names that no list has, so that they are copied from the schema.
         drawn.name = format!("{}s", words::invented(rng));
         for column in &mut drawn.columns {
@@ -80,7 +89,7 @@ fn table(rng: &mut Rng, split: Split) -> Table {
                 column.0 = words::invented(rng);
             }
         }
-    } else if split == Split::Train && rng.chance(0.2) {
+    } else if split.trains() && rng.chance(0.2) {
         let other = rng.text(TABLES.list("tables"));
         drawn.name = other.split('|').next().unwrap_or_default().to_owned();
     }
@@ -163,7 +172,7 @@ fn fill(rng: &mut Rng, split: Split, table: &Table, sql: &str, template: &str) -
             .replace("{n}", &number.to_string())
     };
     // A value is compared as it is written in the question, whatever its case.
-    let value = if split == Split::Train && rng.chance(0.3) {
+    let value = if split.trains() && rng.chance(0.3) {
         value.to_lowercase()
     } else {
         value

@@ -29,7 +29,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         .text(PHRASINGS.of(heading, split))
         .replace("{a}", &a.to_string())
         .replace("{b}", &b.to_string());
-    let question = if split == Split::Train {
+    let question = if split.trains() {
         as_typed(rng, &question)
     } else {
         question

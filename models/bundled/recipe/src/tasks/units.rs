@@ -205,7 +205,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         )
         .replace("{from}", &from)
         .replace("{to}", &unit(rng, to, split, 2));
-    let question = if split == Split::Train {
+    let question = if split.trains() {
         as_typed(rng, &question)
     } else {
         question

@@ -1,0 +1,128 @@
+//! What the generators promise: the same samples from the same seed, and nothing held out in training.
+
+use std::collections::HashSet;
+
+use hyprstream_bundled_recipe::{
+    Split, Task, corpus,
+    rng::Rng,
+    tasks::{capitals::COUNTRIES, paraphrases},
+    tokenizer,
+};
+
+#[test]
+fn a_seed_determines_every_sample() {
+    let draw = |seed| {
+        let mut rng = Rng::new(seed, 0);
+        (0..500)
+            .map(|_| corpus::mixed(&mut rng, Split::Train))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(draw(5), draw(5));
+    assert_ne!(draw(5), draw(6));
+}
+
+#[test]
+fn held_out_questions_never_occur_in_training() {
+    for task in Task::ALL {
+        let mut rng = Rng::new(3, 0);
+        let held_out: HashSet<String> = (0..300)
+            .map(|_| task.sample(&mut rng, Split::HeldOut).prompt.to_lowercase())
+            .collect();
+        for index in 0..40_000 {
+            let split = if index % 2 == 0 { Split::Train } else { Split::Wide };
+            let question = task.sample(&mut rng, split).prompt.to_lowercase();
+            assert!(!held_out.contains(&question), "{task}: {question}");
+        }
+    }
+}
+
+#[test]
+fn extractions_answer_with_json_whose_values_stand_in_the_question() {
+    let mut rng = Rng::new(4, 0);
+    for split in [Split::Train, Split::Wide, Split::HeldOut] {
+        for _ in 0..2000 {
+            let sample = Task::Extraction.sample(&mut rng, split);
+            let fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&sample.answer).expect("an answer is a JSON object");
+            assert!(!fields.is_empty());
+            for value in fields.values().filter_map(serde_json::Value::as_str) {
+                assert!(sample.prompt.contains(value), "{sample:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_and_conversions_are_right() {
+    let mut rng = Rng::new(6, 0);
+    let plain = |prompt: &str, sign: char| {
+        let (a, b) = prompt.split_once(sign)?;
+        Some((a.trim().parse::<i64>().ok()?, b.trim().parse::<i64>().ok()?))
+    };
+    let mut checked = 0;
+    for _ in 0..5000 {
+        let sample = Task::Sums.sample(&mut rng, Split::Train);
+        let answer: i64 = sample.answer.parse().unwrap();
+        for (sign, result) in [
+            ('+', i64::checked_add as fn(i64, i64) -> _),
+            ('-', i64::checked_sub),
+            ('*', i64::checked_mul),
+        ] {
+            if let Some((a, b)) = plain(&sample.prompt, sign) {
+                assert_eq!(result(a, b), Some(answer), "{}", sample.prompt);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100, "only {checked} plain sums");
+}
+
+#[test]
+fn every_country_has_a_capital_of_its_own() {
+    assert_eq!(COUNTRIES.len(), 196);
+    let capitals: HashSet<&str> = COUNTRIES.iter().map(|country| country.capital).collect();
+    assert_eq!(capitals.len(), COUNTRIES.len());
+    assert!(COUNTRIES.iter().all(|country| !country.language.is_empty()));
+}
+
+#[test]
+fn a_batch_of_pairs_is_about_few_subjects_and_never_pairs_different_contents() {
+    let mut rng = Rng::new(7, 0);
+    let pairs = paraphrases::batch(&mut rng, Split::Wide, 48);
+    assert_eq!(pairs.len(), 48);
+    for (a, b) in pairs {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<HashSet<_>>();
+        // Both say the same, so a number in one is in the other, whatever the way.
+        assert_eq!(digits(&a), digits(&b), "{a} / {b}");
+    }
+}
+
+#[test]
+fn the_tokenizer_is_the_one_that_the_seed_gives() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let shipped = tokenizer::load(&dir).unwrap();
+    let trained = tokenizer::train(1).unwrap();
+    assert_eq!(trained.get_vocab(true), shipped.get_vocab(true));
+    for text in [
+        "Zorvak from Ulm, 37",
+        "naïve ☃ 12.50€\n\ttabs",
+        "SELECT count(*) FROM t",
+    ] {
+        let ids = shipped.encode(text, false).unwrap().get_ids().to_vec();
+        assert_eq!(shipped.decode(&ids, false).unwrap(), text);
+        assert_eq!(trained.encode(text, false).unwrap().get_ids(), ids);
+    }
+}
+
+#[test]
+fn digits_stand_alone_and_a_name_has_the_same_tokens_wherever_it_stands() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let tokenizer = tokenizer::load(&dir).unwrap();
+    let tokens = |text: &str| tokenizer.encode(text, false).unwrap().get_tokens().to_vec();
+    assert_eq!(tokens("1234"), ["1", "2", "3", "4"]);
+    let name = tokens("Quxaron");
+    for text in ["by Quxaron", "\"Quxaron\"", "(Quxaron)"] {
+        let found = tokens(text).windows(name.len()).any(|window| window == name);
+        assert!(found, "{text}: {:?}", tokens(text));
+    }
+}
