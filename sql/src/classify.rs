@@ -32,16 +32,19 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::SchemaError(inner, _) => schema(inner),
         DataFusionError::Plan(message) => plan(message, names),
         DataFusionError::Execution(message) => execution(message),
-        DataFusionError::NotImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message.trim()),
+        DataFusionError::NotImplemented(message) => {
+            Error::new(ErrorKind::FeatureNotSupported, message.trim())
+        }
         DataFusionError::SQL(inner, _) => Error::new(ErrorKind::SyntaxError, inner.to_string()),
         DataFusionError::ResourcesExhausted(message) => Error::new(ErrorKind::InsufficientResources, message),
         DataFusionError::IoError(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
         DataFusionError::ObjectStore(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
         DataFusionError::ParquetError(inner) => Error::new(ErrorKind::DataCorrupted, inner.to_string()),
         DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidParameter, message),
-        DataFusionError::ExecutionJoin(inner) => {
-            Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}"))
-        }
+        DataFusionError::ExecutionJoin(inner) => Error::new(
+            ErrorKind::Internal,
+            format!("a task of the query failed: {inner}"),
+        ),
         other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
     }
 }
@@ -118,14 +121,20 @@ fn schema(error: &SchemaError) -> Error {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),
                 None => field.name.clone(),
             };
-            Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist{near}"))
+            Error::new(
+                ErrorKind::UndefinedColumn,
+                format!("column \"{name}\" does not exist{near}"),
+            )
         }
-        SchemaError::AmbiguousReference { field } => {
-            Error::new(ErrorKind::AmbiguousColumn, format!("column reference \"{}\" is ambiguous", field.name))
-        }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(ErrorKind::DuplicateColumn, format!("column \"{name}\" is there twice"))
-        }
+        SchemaError::AmbiguousReference { field } => Error::new(
+            ErrorKind::AmbiguousColumn,
+            format!("column reference \"{}\" is ambiguous", field.name),
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => Error::new(
+            ErrorKind::DuplicateColumn,
+            format!("column \"{name}\" is there twice"),
+        ),
     }
 }
 
@@ -136,25 +145,34 @@ fn plan(message: &str, names: &dyn KnownNames) -> Error {
     if let Some(name) = between(message, "table function '", "' not found") {
         let known = names.table_functions();
         let near = suggestion(name, known.iter().map(String::as_str));
-        return Error::new(ErrorKind::UndefinedFunction, format!("function {name} in FROM does not exist{near}"));
+        return Error::new(
+            ErrorKind::UndefinedFunction,
+            format!("function {name} in FROM does not exist{near}"),
+        );
     }
     if let Some(name) = between(message, "Invalid function '", "'") {
         let known = names.functions();
         let near = suggestion(name, known.iter().map(String::as_str));
-        return Error::new(ErrorKind::UndefinedFunction, format!("function {name} does not exist{near}"));
+        return Error::new(
+            ErrorKind::UndefinedFunction,
+            format!("function {name} does not exist{near}"),
+        );
     }
     if let Some(name) = between(message, "No field named ", ".") {
         let name = name.replace('"', "");
-        return Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist"));
+        return Error::new(
+            ErrorKind::UndefinedColumn,
+            format!("column \"{name}\" does not exist"),
+        );
     }
     if let Some(name) = between(message, "failed to resolve schema: ", "\u{0}") {
-        return Error::new(ErrorKind::UndefinedSchema, format!("schema \"{name}\" does not exist"));
+        return Error::new(
+            ErrorKind::UndefinedSchema,
+            format!("schema \"{name}\" does not exist"),
+        );
     }
-    // DataFusion wraps what a function says of its arguments into several lines of its own.
-    if let Some(own) = message.lines().find_map(|line| line.split_once("function ").filter(|(_, rest)| is_ours(rest)))
-    {
-        let message = format!("function {}", own.1.trim_end_matches('.'));
-        return Error::new(ErrorKind::UndefinedFunction, message);
+    if let Some(own) = own_words(message) {
+        return Error::new(ErrorKind::UndefinedFunction, own);
     }
     if message.contains("Candidate functions") || message.contains("coerce arguments") {
         return Error::new(ErrorKind::UndefinedFunction, first_line(message));
@@ -165,9 +183,15 @@ fn plan(message: &str, names: &dyn KnownNames) -> Error {
     Error::new(ErrorKind::InvalidStatement, message.trim())
 }
 
-/// Our own functions' complaints about arguments: `generate: argument "seed" must be …`.
-fn is_ours(rest: &str) -> bool {
-    [": argument \"", " needs the argument \"", " takes at most "].iter().any(|part| rest.contains(part))
+/// What one of our functions says of its arguments; DataFusion wraps it into lines of its own.
+fn own_words(message: &str) -> Option<String> {
+    let line = message.lines().find_map(|line| {
+        let markers = [": argument \"", " needs the argument \"", " takes at most "];
+        let marker = markers.iter().find_map(|marker| line.find(marker))?;
+        let begin = line[..marker].rfind("function ")?;
+        Some(&line[begin..])
+    })?;
+    Some(line.trim_end_matches('.').to_owned())
 }
 
 fn undefined_table(name: &str, names: &dyn KnownNames) -> Error {
@@ -176,10 +200,16 @@ fn undefined_table(name: &str, names: &dyn KnownNames) -> Error {
     let near = suggestion(table, known.iter().map(String::as_str));
     let shown = name.strip_prefix("hyprstream.public.").unwrap_or(name);
     let shown = shown.strip_prefix("hyprstream.").unwrap_or(shown);
-    Error::new(ErrorKind::UndefinedTable, format!("table \"{shown}\" does not exist{near}"))
+    Error::new(
+        ErrorKind::UndefinedTable,
+        format!("table \"{shown}\" does not exist{near}"),
+    )
 }
 
 fn execution(message: &str) -> Error {
+    if let Some(own) = own_words(message) {
+        return Error::new(ErrorKind::UndefinedFunction, own);
+    }
     let kind = if message.contains("Divide by zero") {
         ErrorKind::DivisionByZero
     } else if message.contains("overflow") {
@@ -226,17 +256,26 @@ mod tests {
         let error = DataFusionError::Plan("table 'hyprstream.public.adaptrs' not found".into());
         let error = classify(&error, &Names);
         assert_eq!(error.kind(), ErrorKind::UndefinedTable);
-        assert_eq!(error.message(), "table \"adaptrs\" does not exist; did you mean \"adapters\"?");
+        assert_eq!(
+            error.message(),
+            "table \"adaptrs\" does not exist; did you mean \"adapters\"?"
+        );
     }
 
     #[test]
     fn an_engine_error_keeps_its_kind_through_every_wrapping() {
-        let inner = EngineError::UnknownAdapter { name: "suport".into(), nearest: Some("support".into()) };
+        let inner = EngineError::UnknownAdapter {
+            name: "suport".into(),
+            nearest: Some("support".into()),
+        };
         let error = DataFusionError::External(Box::new(inner));
         let error = DataFusionError::Shared(std::sync::Arc::new(error.context("while answering")));
         let error = ArrowError::ExternalError(Box::new(error));
         let error = classify(&DataFusionError::ArrowError(Box::new(error), None), &Names);
         assert_eq!(error.kind(), ErrorKind::UndefinedObject);
-        assert_eq!(error.message(), "adapter \"suport\" does not exist; did you mean \"support\"?");
+        assert_eq!(
+            error.message(),
+            "adapter \"suport\" does not exist; did you mean \"support\"?"
+        );
     }
 }

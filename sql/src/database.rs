@@ -49,7 +49,14 @@ impl Database {
         let planner = Arc::new(OnceLock::new());
         let state = state(&engine, &tables, &system, &planner, &files).map_err(|e| internal(&e))?;
         let _ = planner.set(state.clone());
-        Ok(Arc::new(Self { engine, tables, system, files, state, sessions: AtomicU64::new(0) }))
+        Ok(Arc::new(Self {
+            engine,
+            tables,
+            system,
+            files,
+            state,
+            sessions: AtomicU64::new(0),
+        }))
     }
 
     /// The engine under this database.
@@ -71,13 +78,21 @@ impl Database {
 
 impl KnownNames for Database {
     fn tables(&self) -> Vec<String> {
-        self.tables.names().into_iter().chain(self.system.names()).collect()
+        self.tables
+            .names()
+            .into_iter()
+            .chain(self.system.names())
+            .collect()
     }
 
     fn functions(&self) -> Vec<String> {
         let scalar = self.state.scalar_functions().keys();
         let aggregate = self.state.aggregate_functions().keys();
-        scalar.chain(aggregate).chain(self.state.window_functions().keys()).cloned().collect()
+        scalar
+            .chain(aggregate)
+            .chain(self.state.window_functions().keys())
+            .cloned()
+            .collect()
     }
 
     fn table_functions(&self) -> Vec<String> {

@@ -6,11 +6,12 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
     AliasDuplicatedProjectionRewrite, CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral,
-    PrependUnqualifiedPgTableName, RewriteArrayAnyAllOperation, SqlStatementRewriteRule, StripCallableQualifier,
-    StripCollate,
+    PrependUnqualifiedPgTableName, RewriteArrayAnyAllOperation, SqlStatementRewriteRule,
+    StripCallableQualifier, StripCollate,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -20,42 +21,84 @@ use crate::statement::Statement;
 /// How deep expressions may nest.
 const RECURSION_LIMIT: usize = 64;
 
+/// Names that only questions to the Postgres catalog use.
+const CATALOG_NAMES: &[&str] = &[
+    "pg_attribute",
+    "pg_catalog",
+    "pg_class",
+    "pg_namespace",
+    "pg_proc",
+    "pg_type",
+    "regclass",
+    "regnamespace",
+    "regproc",
+    "regtype",
+];
+
 /// The longest text that is parsed.
 const TEXT_LIMIT: usize = 16 * 1024 * 1024;
 
-static CATALOG_QUERIES: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
+static CATALOG_QUERIES: LazyLock<PostgresCompatibilityParser> =
+    LazyLock::new(PostgresCompatibilityParser::new);
 
 /// The statements of a text; one empty statement for an empty text.
 pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
     if text.len() > TEXT_LIMIT {
-        let message = format!("the statement has {} bytes; at most {TEXT_LIMIT} are taken", text.len());
+        let message = format!(
+            "the statement has {} bytes; at most {TEXT_LIMIT} are taken",
+            text.len()
+        );
         return Err(Error::new(ErrorKind::InvalidParameter, message));
     }
-    let parsed = if is_catalog_query(text) { parse_catalog_query(text) } else { parse_plain(text) }?;
+    let parsed = if is_catalog_query(text) {
+        parse_catalog_query(text)
+    } else {
+        parse_plain(text)
+    }?;
     if parsed.is_empty() {
-        return Ok(vec![Statement { ast: None, text: String::new() }]);
+        return Ok(vec![Statement {
+            ast: None,
+            text: String::new(),
+        }]);
     }
     let single = parsed.len() == 1;
     parsed
         .into_iter()
         .map(|ast| {
-            let text = if single { text.trim().to_owned() } else { ast.to_string() };
-            Ok(Statement { ast: Some(rewrite::rewrite(ast)?), text })
+            let text = if single {
+                text.trim().to_owned()
+            } else {
+                ast.to_string()
+            };
+            Ok(Statement {
+                ast: Some(rewrite::rewrite(ast)?),
+                text,
+            })
         })
         .collect()
 }
 
-/// Clients ask the Postgres catalog in ways that need rewriting as a whole; what users write does not.
+/// Clients ask the Postgres catalog in ways that need rewriting as a whole; what users write does not. A name inside
+/// a string does not count.
 fn is_catalog_query(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    ["pg_catalog", "pg_class", "pg_type", "pg_namespace", "pg_attribute", "pg_proc", "::reg"]
-        .iter()
-        .any(|name| lower.contains(name))
+    if !text.contains("pg_") && !text.contains("PG_") && !text.contains("reg") {
+        return false;
+    }
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize()
+        .unwrap_or_default();
+    tokens.iter().any(|token| match token {
+        Token::Word(word) => CATALOG_NAMES.contains(&word.value.to_ascii_lowercase().as_str()),
+        _ => false,
+    })
 }
 
 fn parse_catalog_query(text: &str) -> Result<Vec<Ast>> {
     match CATALOG_QUERIES.parse(text) {
-        Ok(statements) => Ok(statements.into_iter().map(|s| Ast::Statement(Box::new(s))).collect()),
+        Ok(statements) => Ok(statements
+            .into_iter()
+            .map(|s| Ast::Statement(Box::new(s)))
+            .collect()),
         // Statements that only DataFusion's parser knows may mention the catalog too.
         Err(_) => parse_plain(text),
     }
@@ -92,7 +135,9 @@ fn apply_sql_rules(statement: SqlStatement) -> SqlStatement {
         &CurrentUserVariableToSessionUserFunctionCall,
         &StripCollate,
     ];
-    rules.iter().fold(statement, |statement, rule| rule.rewrite(statement))
+    rules
+        .iter()
+        .fold(statement, |statement, rule| rule.rewrite(statement))
 }
 
 fn syntax_error(text: &str, error: &DataFusionError) -> Error {
@@ -111,13 +156,20 @@ fn syntax_error(text: &str, error: &DataFusionError) -> Error {
 
 /// Takes the parser's `at Line: 1, Column: 8` off a message and turns it into a character position.
 fn split_location<'a>(text: &str, message: &'a str) -> (&'a str, Option<usize>) {
-    let Some((before, location)) = message.rsplit_once("at Line: ") else { return (message, None) };
-    let Some((line, column)) = location.split_once(", Column: ") else { return (message, None) };
+    let Some((before, location)) = message.rsplit_once("at Line: ") else {
+        return (message, None);
+    };
+    let Some((line, column)) = location.split_once(", Column: ") else {
+        return (message, None);
+    };
     let (Ok(line), Ok(column)) = (line.trim().parse::<usize>(), column.trim().parse::<usize>()) else {
         return (message, None);
     };
-    let lines_before: usize =
-        text.split_inclusive('\n').take(line.saturating_sub(1)).map(|l| l.chars().count()).sum();
+    let lines_before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(|l| l.chars().count())
+        .sum();
     (before.trim_end(), Some(lines_before + column.max(1)))
 }
 
@@ -140,6 +192,13 @@ mod tests {
             assert_eq!(statements.len(), 1, "{text:?}");
             assert!(statements[0].is_empty(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_catalog_name_inside_a_string_changes_nothing() {
+        assert!(is_catalog_query("SELECT relname FROM pg_catalog.pg_class"));
+        assert!(is_catalog_query("SELECT 'notes'::regclass"));
+        assert!(!is_catalog_query("INSERT INTO t VALUES ('what is pg_class?')"));
     }
 
     #[test]

@@ -57,7 +57,10 @@ impl TableFunctionImpl for AdapterWeights {
         // An unknown name is told at once, and a version published meanwhile does not change what is read.
         let adapter = self.engine.adapter(name).map_err(error::external)?;
         let name = format!("{}@{}", adapter.name, adapter.version);
-        Ok(Arc::new(Weights { engine: Arc::clone(&self.engine), name }))
+        Ok(Arc::new(Weights {
+            engine: Arc::clone(&self.engine),
+            name,
+        }))
     }
 }
 
@@ -91,10 +94,17 @@ impl TableProvider for Weights {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = DFSchema::try_from(Arc::clone(&SCHEMA))?;
-        let predicates = filters.iter().map(|f| session.create_physical_expr(f.clone(), &schema));
-        let mut narrow = WeightFilter { limit: limit.filter(|_| filters.is_empty()), ..WeightFilter::default() };
+        let predicates = filters
+            .iter()
+            .map(|f| session.create_physical_expr(f.clone(), &schema));
+        let mut narrow = WeightFilter {
+            limit: limit.filter(|_| filters.is_empty()),
+            ..WeightFilter::default()
+        };
         filters.iter().for_each(|f| add(&mut narrow, f));
-        let projection = projection.cloned().unwrap_or_else(|| (0..SCHEMA.fields().len()).collect());
+        let projection = projection
+            .cloned()
+            .unwrap_or_else(|| (0..SCHEMA.fields().len()).collect());
         let projected = Arc::new(SCHEMA.project(&projection)?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(projected),
@@ -116,7 +126,9 @@ impl TableProvider for Weights {
 
 /// Adds what a filter says of a place.
 fn add(narrow: &mut WeightFilter, filter: &Expr) {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return };
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
+        return;
+    };
     match (left.as_ref(), op, right.as_ref()) {
         (left, Operator::And, right) => {
             add(narrow, left);
@@ -187,7 +199,14 @@ struct WeightsExec {
 impl DisplayAs for WeightsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AdapterWeightsExec: {}", self.name)?;
-        let WeightFilter { layers, modules, matrix, rows, cols, .. } = &self.narrow;
+        let WeightFilter {
+            layers,
+            modules,
+            matrix,
+            rows,
+            cols,
+            ..
+        } = &self.narrow;
         for (name, range) in [("layer", layers), ("row", rows), ("col", cols)] {
             if let Some(range) = range {
                 write!(f, ", {name}={}..={}", range.start(), range.end())?;
@@ -261,7 +280,8 @@ impl ExecutionPlan for WeightsExec {
 
 fn batch(weights: &WeightBatch) -> Result<RecordBatch> {
     let count = weights.values.len();
-    let numbers = |values: &[u32]| -> ArrayRef { Arc::new(values.iter().map(|v| *v as i32).collect::<Int32Array>()) };
+    let numbers =
+        |values: &[u32]| -> ArrayRef { Arc::new(values.iter().map(|v| *v as i32).collect::<Int32Array>()) };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from(vec![weights.layer as i32; count])),
         Arc::new(StringArray::from(vec![weights.module.as_str(); count])),

@@ -89,17 +89,26 @@ impl<'a> Arguments<'a> {
 
     /// A list of texts; a single text counts as a list of one.
     pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>> {
-        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
+        let Some(value) = self.value(name) else {
+            return Ok(Vec::new());
+        };
         if let Some(text) = value.try_as_str() {
             return Ok(text.map(str::to_owned).into_iter().collect());
         }
         let elements = elements(value, &DataType::Utf8)?;
-        Ok(elements.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
+        Ok(elements
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect())
     }
 
     /// A list of whole numbers.
     pub(crate) fn integers(&self, name: &'static str) -> Result<Vec<Option<i64>>> {
-        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
+        let Some(value) = self.value(name) else {
+            return Ok(Vec::new());
+        };
         let elements = elements(value, &DataType::Int64)?;
         Ok(elements.as_primitive::<Int64Type>().iter().collect())
     }
@@ -107,13 +116,20 @@ impl<'a> Arguments<'a> {
 
 /// The elements of a list, cast to one type.
 fn elements(value: &ScalarValue, element: &DataType) -> Result<ArrayRef> {
-    let list = value.cast_to(&DataType::new_list(element.clone(), true))?.to_array()?;
+    let list = value
+        .cast_to(&DataType::new_list(element.clone(), true))?
+        .to_array()?;
     Ok(list.as_list::<i32>().value(0))
 }
 
 /// The values of each row: `columns` are a call's arguments over `rows` rows.
 pub(crate) fn rows(columns: &[ArrayRef], rows: usize) -> impl Iterator<Item = Result<Vec<ScalarValue>>> {
-    (0..rows).map(move |row| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect())
+    (0..rows).map(move |row| {
+        columns
+            .iter()
+            .map(|column| ScalarValue::try_from_array(column, row))
+            .collect()
+    })
 }
 
 /// True when every column that a call must give is NULL in no row; used to skip work over empty input.

@@ -24,7 +24,10 @@ pub struct Detokenize {
 impl Detokenize {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, signature: DETOKENIZE.signature(Volatility::Stable) }
+        Self {
+            engine,
+            signature: DETOKENIZE.signature(Volatility::Stable),
+        }
     }
 }
 
@@ -63,8 +66,15 @@ impl Detokenize {
         }
         let row = Arguments::new(&DETOKENIZE, values);
         let model = row.name("model")?.or_else(|| settings.model());
-        let tokens = row.integers("tokens")?.into_iter().map(token_id).collect::<Result<Vec<u32>>>()?;
-        self.engine.detokenize(&tokens, model.as_deref()).map(Some).map_err(error::external)
+        let tokens = row
+            .integers("tokens")?
+            .into_iter()
+            .map(token_id)
+            .collect::<Result<Vec<u32>>>()?;
+        self.engine
+            .detokenize(&tokens, model.as_deref())
+            .map(Some)
+            .map_err(error::external)
     }
 }
 
@@ -72,5 +82,6 @@ fn token_id(token: Option<i64>) -> Result<u32> {
     let Some(token) = token else {
         return Err(error::argument("tokens", "NULL", "a token id must not be NULL"));
     };
-    u32::try_from(token).map_err(|_| error::argument("tokens", token, "a token id is between 0 and 4294967295"))
+    u32::try_from(token)
+        .map_err(|_| error::argument("tokens", token, "a token id is between 0 and 4294967295"))
 }

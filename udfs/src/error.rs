@@ -19,6 +19,14 @@ pub fn engine_error(error: &DataFusionError) -> Option<&EngineError> {
 }
 
 /// A named argument with a value that it does not take.
-pub(crate) fn argument(name: &'static str, value: impl Display, reason: impl Into<String>) -> DataFusionError {
-    external(EngineError::Argument { name, value: value.to_string(), reason: reason.into() })
+pub(crate) fn argument(
+    name: &'static str,
+    value: impl Display,
+    reason: impl Into<String>,
+) -> DataFusionError {
+    external(EngineError::Argument {
+        name,
+        value: value.to_string(),
+        reason: reason.into(),
+    })
 }

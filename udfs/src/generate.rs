@@ -35,7 +35,10 @@ pub struct Generate {
 impl Generate {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, signature: GENERATE.signature(Volatility::Volatile) }
+        Self {
+            engine,
+            signature: GENERATE.signature(Volatility::Volatile),
+        }
     }
 }
 
@@ -59,11 +62,15 @@ impl ScalarUDFImpl for Generate {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let details = GENERATE.position("details").and_then(|i| args.scalar_arguments.get(i));
+        let details = GENERATE
+            .position("details")
+            .and_then(|i| args.scalar_arguments.get(i));
         let data_type = match details {
             None | Some(Some(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null)) => DataType::Utf8,
             Some(Some(ScalarValue::Boolean(Some(true)))) => DataType::Struct(details_fields()),
-            Some(_) => return plan_err!("argument \"details\" of generate must be true or false, written out"),
+            Some(_) => {
+                return plan_err!("argument \"details\" of generate must be true or false, written out");
+            }
         };
         Ok(Arc::new(Field::new(GENERATE.name, data_type, true)))
     }
@@ -122,13 +129,21 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Opt
 }
 
 fn sampling(row: &Arguments<'_>, settings: &Settings) -> Result<SamplingOptions> {
-    let temperature = row.float("temperature", 0.0..=TEMPERATURE_LIMIT)?.unwrap_or(settings.temperature);
+    let temperature = row
+        .float("temperature", 0.0..=TEMPERATURE_LIMIT)?
+        .unwrap_or(settings.temperature);
     let defaults = SamplingOptions::default();
     Ok(SamplingOptions {
         temperature: temperature as f32,
-        top_p: row.float("top_p", 0.0..=1.0)?.map_or(defaults.top_p, |p| p as f32),
-        top_k: row.integer("top_k", 0..=1_000_000)?.map_or(defaults.top_k, |k| k as u32),
-        min_p: row.float("min_p", 0.0..=1.0)?.map_or(defaults.min_p, |p| p as f32),
+        top_p: row
+            .float("top_p", 0.0..=1.0)?
+            .map_or(defaults.top_p, |p| p as f32),
+        top_k: row
+            .integer("top_k", 0..=1_000_000)?
+            .map_or(defaults.top_k, |k| k as u32),
+        min_p: row
+            .float("min_p", 0.0..=1.0)?
+            .map_or(defaults.min_p, |p| p as f32),
         seed: row.integer("seed", 0..=i64::MAX)?.map(|seed| seed as u64),
     })
 }
@@ -140,7 +155,11 @@ fn stop(row: &Arguments<'_>) -> Result<Vec<String>> {
         return Err(error::argument("stop", format!("{} texts", stop.len()), reason));
     }
     if stop.iter().any(String::is_empty) {
-        return Err(error::argument("stop", "''", "an empty text would stop every generation at once"));
+        return Err(error::argument(
+            "stop",
+            "''",
+            "an empty text would stop every generation at once",
+        ));
     }
     Ok(stop)
 }
@@ -158,7 +177,10 @@ pub(crate) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> b
 }
 
 fn texts(answers: &[Option<Completion>]) -> StringArray {
-    answers.iter().map(|a| a.as_ref().map(|a| a.text.as_str())).collect()
+    answers
+        .iter()
+        .map(|a| a.as_ref().map(|a| a.text.as_str()))
+        .collect()
 }
 
 /// The fields of what `details => true` returns.
@@ -203,5 +225,9 @@ fn details_array(answers: &[Option<Completion>]) -> Result<StructArray> {
         Arc::new(prompt_tokens.finish()),
         Arc::new(completion_tokens.finish()),
     ];
-    Ok(StructArray::try_new(details_fields(), columns, Some(NullBuffer::new(valid.finish())))?)
+    Ok(StructArray::try_new(
+        details_fields(),
+        columns,
+        Some(NullBuffer::new(valid.finish())),
+    )?)
 }

@@ -156,7 +156,10 @@ pub const TOKENIZE: Function = Function {
 /// `detokenize`.
 pub const DETOKENIZE: Function = Function {
     name: "detokenize",
-    parameters: &[parameter("tokens", Kind::Integers), parameter("model", Kind::Text)],
+    parameters: &[
+        parameter("tokens", Kind::Integers),
+        parameter("model", Kind::Text),
+    ],
     required: 1,
     reserved: &[],
     description: "The text of token ids.",
@@ -190,8 +193,15 @@ pub const ADAPTER_WEIGHTS: Function = Function {
 };
 
 /// Every scalar function.
-pub const SCALAR_FUNCTIONS: &[Function] =
-    &[GENERATE, EMBED, SCORE, TOKENIZE, DETOKENIZE, COUNT_TOKENS, SIMILARITY];
+pub const SCALAR_FUNCTIONS: &[Function] = &[
+    GENERATE,
+    EMBED,
+    SCORE,
+    TOKENIZE,
+    DETOKENIZE,
+    COUNT_TOKENS,
+    SIMILARITY,
+];
 
 /// Every table function.
 pub const TABLE_FUNCTIONS: &[Function] = &[GENERATE_TABLE, EMBED, ADAPTER_WEIGHTS];
@@ -223,7 +233,11 @@ impl Function {
                 given.len()
             );
         }
-        self.parameters.iter().zip(given).map(|(p, t)| p.coerce(self.name, t)).collect()
+        self.parameters
+            .iter()
+            .zip(given)
+            .map(|(p, t)| p.coerce(self.name, t))
+            .collect()
     }
 }
 
@@ -240,17 +254,17 @@ impl Parameter {
             (Kind::Vector, DataType::List(_) | DataType::LargeList(_)) => {
                 DataType::new_list(DataType::Float32, true)
             }
-            (_, DataType::Null) => self.kind.data_type(),
+            // NULL keeps its own type, so that what is written out stays a literal.
+            (_, DataType::Null) => DataType::Null,
             (Kind::Text, t) if t.is_string() => DataType::Utf8,
             (Kind::Integer, t) if t.is_integer() => DataType::Int64,
             (Kind::Float, t) if t.is_numeric() => DataType::Float64,
             (Kind::Boolean, DataType::Boolean) => DataType::Boolean,
             (Kind::Texts, t) if t.is_string() => DataType::Utf8,
-            (Kind::Texts | Kind::Integers, DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _))
-                if self.kind.takes_element(f.data_type()) =>
-            {
-                self.kind.data_type()
-            }
+            (
+                Kind::Texts | Kind::Integers,
+                DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _),
+            ) if self.kind.takes_element(f.data_type()) => self.kind.data_type(),
             (_, t) => {
                 return plan_err!(
                     "function {function}: argument \"{}\" must be {}, not {}",
@@ -324,5 +338,58 @@ pub fn type_name(data_type: &DataType) -> String {
             format!("{}[]", type_name(f.data_type()))
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_cast_to_what_the_function_takes() {
+        let given = [
+            DataType::LargeUtf8,
+            DataType::Null,
+            DataType::Utf8View,
+            DataType::Int16,
+            DataType::Int32,
+        ];
+        let expected = [
+            DataType::Utf8,
+            DataType::Null,
+            DataType::Utf8,
+            DataType::Int64,
+            DataType::Float64,
+        ];
+        assert_eq!(GENERATE.coerce(&given).unwrap(), expected);
+        let vector = vector_type(3);
+        assert_eq!(
+            SIMILARITY.coerce(&[vector.clone(), vector.clone()]).unwrap(),
+            [vector.clone(), vector]
+        );
+    }
+
+    #[test]
+    fn an_argument_of_another_type_is_named_with_both() {
+        let error = GENERATE.coerce(&[DataType::Int64]).unwrap_err().to_string();
+        assert!(
+            error.contains("function generate: argument \"prompt\" must be text, not bigint"),
+            "{error}"
+        );
+        let error = TOKENIZE.coerce(&[]).unwrap_err().to_string();
+        assert!(error.contains("needs the argument \"text\""), "{error}");
+    }
+
+    #[test]
+    fn both_forms_of_generate_share_their_arguments_in_order() {
+        let table = GENERATE_TABLE.parameters;
+        assert_eq!(table, &GENERATE.parameters[..table.len()]);
+        assert_eq!(
+            GENERATE.parameters[table.len()..]
+                .iter()
+                .map(|p| p.name)
+                .collect::<Vec<_>>(),
+            ["details"]
+        );
     }
 }

@@ -19,7 +19,9 @@ pub struct Similarity {
 
 impl Default for Similarity {
     fn default() -> Self {
-        Self { signature: SIMILARITY.signature(Volatility::Immutable) }
+        Self {
+            signature: SIMILARITY.signature(Volatility::Immutable),
+        }
     }
 }
 
@@ -65,12 +67,17 @@ impl Vectors {
             ColumnarValue::Scalar(scalar) => (scalar.to_array()?, true),
         };
         let lists = cast(&array, &DataType::new_list(DataType::Float32, true))?;
-        Ok(Self { lists: lists.as_list::<i32>().clone(), is_scalar })
+        Ok(Self {
+            lists: lists.as_list::<i32>().clone(),
+            is_scalar,
+        })
     }
 
     fn row(&self, row: usize) -> Option<Float32Array> {
         let row = if self.is_scalar { 0 } else { row };
-        self.lists.is_valid(row).then(|| self.lists.value(row).as_primitive::<Float32Type>().clone())
+        self.lists
+            .is_valid(row)
+            .then(|| self.lists.value(row).as_primitive::<Float32Type>().clone())
     }
 }
 
@@ -92,4 +99,32 @@ fn cosine(a: &Float32Array, b: &Float32Array) -> Result<Option<f64>> {
     }
     let length = (a_squared * b_squared).sqrt();
     Ok((length > 0.0).then(|| (dot / length).clamp(-1.0, 1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(a: &[f32], b: &[f32]) -> Result<Option<f64>> {
+        cosine(&Float32Array::from(a.to_vec()), &Float32Array::from(b.to_vec()))
+    }
+
+    #[test]
+    fn the_cosine_follows_the_angle_and_not_the_length() {
+        assert_eq!(of(&[1.0, 0.0], &[5.0, 0.0]).unwrap(), Some(1.0));
+        assert_eq!(of(&[1.0, 0.0], &[0.0, 2.0]).unwrap(), Some(0.0));
+        assert_eq!(of(&[1.0, 2.0], &[-1.0, -2.0]).unwrap(), Some(-1.0));
+        let half = of(&[1.0, 0.0], &[1.0, 1.0]).unwrap().unwrap();
+        assert!((half - std::f64::consts::FRAC_1_SQRT_2).abs() < 1e-12, "{half}");
+    }
+
+    #[test]
+    fn a_vector_without_direction_has_no_similarity_and_other_dimensions_are_an_error() {
+        assert_eq!(of(&[0.0, 0.0], &[1.0, 0.0]).unwrap(), None);
+        let error = of(&[1.0], &[1.0, 2.0]).unwrap_err().to_string();
+        assert!(
+            error.contains("2 dimensions") && error.contains("1 dimensions"),
+            "{error}"
+        );
+    }
 }

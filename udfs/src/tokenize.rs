@@ -24,7 +24,10 @@ pub struct Tokenize {
 impl Tokenize {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, signature: TOKENIZE.signature(Volatility::Stable) }
+        Self {
+            engine,
+            signature: TOKENIZE.signature(Volatility::Stable),
+        }
     }
 }
 
@@ -73,5 +76,8 @@ pub(crate) fn tokens(
     let row = Arguments::new(&TOKENIZE, values);
     let model = row.name("model")?.or_else(|| settings.model());
     let text = row.text("text")?.unwrap_or_default();
-    engine.tokenize(text, model.as_deref()).map(Some).map_err(error::external)
+    engine
+        .tokenize(text, model.as_deref())
+        .map(Some)
+        .map_err(error::external)
 }

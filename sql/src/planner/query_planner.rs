@@ -51,7 +51,11 @@ pub(crate) fn uses_model(plan: &LogicalPlan) -> Result<bool> {
             found = found || expr.exists(|e| Ok(is_call(e)))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     })?;
     Ok(found)
 }
@@ -71,18 +75,26 @@ fn mark_wanted_rows(plan: LogicalPlan, wanted: Option<usize>) -> Result<LogicalP
         LogicalPlan::Extension(_) => wanted,
         _ => None,
     };
-    let marked = match (InferenceNode::from_plan(&plan), RowsNode::from_plan(&plan), wanted) {
+    let marked = match (
+        InferenceNode::from_plan(&plan),
+        RowsNode::from_plan(&plan),
+        wanted,
+    ) {
         (Some(node), _, Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
         (_, Some(node), Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
         _ => plan,
     };
-    Ok(marked.map_children(|child| Ok(Transformed::yes(mark_wanted_rows(child, wanted)?)))?.data)
+    Ok(marked
+        .map_children(|child| Ok(Transformed::yes(mark_wanted_rows(child, wanted)?)))?
+        .data)
 }
 
 /// Filters above the model pass each row on as it comes, instead of gathering a batch.
 fn hand_on_at_once(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let rewritten = plan.transform_up(|plan| {
-        let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(plan)) };
+        let Some(filter) = plan.downcast_ref::<FilterExec>() else {
+            return Ok(Transformed::no(plan));
+        };
         if !asks_model(filter.input())? {
             return Ok(Transformed::no(plan));
         }
@@ -111,13 +123,23 @@ impl ExtensionPlanner for ModelOperators {
         context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if let Some(node) = node.as_any().downcast_ref::<InferenceNode>() {
-            let expressions = Expressions { planner, schema: node.input.schema(), session, context };
+            let expressions = Expressions {
+                planner,
+                schema: node.input.schema(),
+                session,
+                context,
+            };
             return inference(node, &expressions, inputs).map(Some);
         }
         if let Some(node) = node.as_any().downcast_ref::<RowsNode>() {
             let empty = DFSchema::empty();
             let schema = node.input.as_ref().map_or(&empty, |input| input.schema());
-            let expressions = Expressions { planner, schema, session, context };
+            let expressions = Expressions {
+                planner,
+                schema,
+                session,
+                context,
+            };
             return rows(node, &expressions, inputs).map(Some);
         }
         Ok(None)
@@ -133,7 +155,8 @@ struct Expressions<'a> {
 
 impl Expressions<'_> {
     fn plan(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        self.planner.create_physical_expr(expr, self.schema, self.session, self.context)
+        self.planner
+            .create_physical_expr(expr, self.schema, self.session, self.context)
     }
 }
 
@@ -146,11 +169,24 @@ fn inference(
     let mut guards = Vec::with_capacity(node.calls.len());
     for call in &node.calls {
         calls.push(expressions.plan(&call.expr)?);
-        guards.push(call.guard.as_ref().map(|guard| expressions.plan(guard)).transpose()?);
+        guards.push(
+            call.guard
+                .as_ref()
+                .map(|guard| expressions.plan(guard))
+                .transpose()?,
+        );
     }
-    let schema = schema_of(&Extension { node: Arc::new(node.clone()) });
+    let schema = schema_of(&Extension {
+        node: Arc::new(node.clone()),
+    });
     let input = Arc::clone(&inputs[0]);
-    Ok(Arc::new(InferenceExec::try_new(input, calls, guards, node.wanted_rows, schema)?))
+    Ok(Arc::new(InferenceExec::try_new(
+        input,
+        calls,
+        guards,
+        node.wanted_rows,
+        schema,
+    )?))
 }
 
 fn rows(
@@ -158,11 +194,24 @@ fn rows(
     expressions: &Expressions<'_>,
     inputs: &[Arc<dyn ExecutionPlan>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let arguments = node.arguments.iter().map(|a| expressions.plan(a)).collect::<Result<Vec<_>>>()?;
-    let schema = schema_of(&Extension { node: Arc::new(node.clone()) });
+    let arguments = node
+        .arguments
+        .iter()
+        .map(|a| expressions.plan(a))
+        .collect::<Result<Vec<_>>>()?;
+    let schema = schema_of(&Extension {
+        node: Arc::new(node.clone()),
+    });
     let function = Arc::clone(&node.function);
     let input = inputs.first().cloned();
-    Ok(Arc::new(RowsExec::new(function, arguments, input, node.keeps_empty, node.wanted_rows, schema)))
+    Ok(Arc::new(RowsExec::new(
+        function,
+        arguments,
+        input,
+        node.keeps_empty,
+        node.wanted_rows,
+        schema,
+    )))
 }
 
 fn schema_of(extension: &Extension) -> SchemaRef {

@@ -43,14 +43,20 @@ impl Arguments {
 
     /// A number that fits the type that is asked for.
     pub(super) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<Option<T>> {
-        let Some(ScalarValue::Int64(Some(number))) = self.value(name) else { return Ok(None) };
+        let Some(ScalarValue::Int64(Some(number))) = self.value(name) else {
+            return Ok(None);
+        };
         let fitting = T::try_from(*number);
-        fitting.map(Some).map_err(|_| self.invalid(name, &number.to_string(), "it is out of range"))
+        fitting
+            .map(Some)
+            .map_err(|_| self.invalid(name, &number.to_string(), "it is out of range"))
     }
 
     /// A number.
     pub(super) fn float(&self, name: &str) -> Result<Option<f32>> {
-        let Some(ScalarValue::Float64(Some(number))) = self.value(name) else { return Ok(None) };
+        let Some(ScalarValue::Float64(Some(number))) = self.value(name) else {
+            return Ok(None);
+        };
         match number.is_finite() {
             true => Ok(Some(*number as f32)),
             false => Err(self.invalid(name, &number.to_string(), "it must be a number")),
@@ -59,7 +65,9 @@ impl Arguments {
 
     /// A list of texts; a single text is split at its commas.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
-        let Some(value) = self.value(name) else { return Ok(None) };
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
         if let Some(Some(text)) = value.try_as_str() {
             return Ok(Some(text.split(',').map(|part| part.trim().to_owned()).collect()));
         }
@@ -68,11 +76,21 @@ impl Arguments {
             .and_then(|list| list.to_array())
             .map_err(|_| self.invalid(name, &value.to_string(), "it must be a list of texts"))?;
         let texts = list.as_list::<i32>().value(0);
-        Ok(Some(texts.as_string::<i32>().iter().flatten().map(str::to_owned).collect()))
+        Ok(Some(
+            texts
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect(),
+        ))
     }
 
     pub(super) fn invalid(&self, name: &str, value: &str, reason: &str) -> Error {
-        let message = format!("invalid {name} {value} for procedure {}: {reason}", self.function.name);
+        let message = format!(
+            "invalid {name} {value} for procedure {}: {reason}",
+            self.function.name
+        );
         Error::new(ErrorKind::InvalidParameter, message)
     }
 }

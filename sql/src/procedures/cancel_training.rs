@@ -20,11 +20,8 @@ const FUNCTION: Function = Function {
     description: "Stops a training run within a step; nothing is published.",
 };
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        Field::new("run_id", DataType::Int64, true),
-    ]))
-});
+static SCHEMA: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("run_id", DataType::Int64, true)])));
 
 /// The procedure.
 pub(super) struct CancelTraining;

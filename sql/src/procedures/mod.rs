@@ -62,7 +62,8 @@ pub(crate) fn find(name: &str) -> Result<Box<dyn Procedure>> {
     let names: Vec<&str> = all().iter().map(|p| p.function().name).collect();
     let near = suggestion(name, names.iter().copied());
     let message = format!("procedure {name} does not exist{near}");
-    Err(Error::new(ErrorKind::UndefinedFunction, message).with_hint(format!("There are {}.", names.join(", "))))
+    Err(Error::new(ErrorKind::UndefinedFunction, message)
+        .with_hint(format!("There are {}.", names.join(", "))))
 }
 
 const fn parameter(name: &'static str, kind: Kind) -> Parameter {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use hyprstream_udfs::{Function, Kind};
 use hyprstream_engine::RestoreSource;
+use hyprstream_udfs::{Function, Kind};
 
 use super::{Arguments, Procedure, adapter_rows, parameter};
 use crate::error::Result;
@@ -12,7 +12,11 @@ use crate::session::Session;
 
 const FUNCTION: Function = Function {
     name: "restore_adapter",
-    parameters: &[parameter("name", Kind::Text), parameter("version", Kind::Text), parameter("checkpoint", Kind::Integer)],
+    parameters: &[
+        parameter("name", Kind::Text),
+        parameter("version", Kind::Text),
+        parameter("checkpoint", Kind::Integer),
+    ],
     required: 1,
     reserved: &[],
     description: "Publishes a new version with the weights of an earlier version or of a checkpoint.",
@@ -36,7 +40,13 @@ impl Procedure for RestoreAdapter {
         let source = match (arguments.text("version"), arguments.integer::<u64>("checkpoint")?) {
             (Some(version), None) => RestoreSource::Version(version.to_owned()),
             (None, Some(checkpoint)) => RestoreSource::Checkpoint(checkpoint),
-            _ => return Err(arguments.invalid("version", "and checkpoint", "exactly one of the two must be given")),
+            _ => {
+                return Err(arguments.invalid(
+                    "version",
+                    "and checkpoint",
+                    "exactly one of the two must be given",
+                ));
+            }
         };
         let adapter = session.database().engine().restore_adapter(name, &source)?;
         adapter_rows::row(&adapter)

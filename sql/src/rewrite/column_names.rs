@@ -8,11 +8,16 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem};
 pub(super) fn name_columns(select: &mut Select) {
     let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
     for item in &mut select.projection {
-        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
         let Some(name) = natural_name(expr) else { continue };
         let name = unused(&name, &taken);
         taken.insert(name.clone());
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: Ident::with_quote('"', name),
+        };
     }
 }
 

@@ -8,14 +8,27 @@ use crate::error::Result;
 
 /// Marks a call of one of our functions in FROM as lateral.
 pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
-    let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: Some(args),
+        with_ordinality,
+        ..
+    } = factor
+    else {
         return Ok(());
     };
-    let Some(function) = find(name, TABLE_FUNCTIONS) else { return Ok(()) };
+    let Some(function) = find(name, TABLE_FUNCTIONS) else {
+        return Ok(());
+    };
     // Functions with named arguments are bound where they are planned; this one's are put in order here.
     if function.name == ADAPTER_WEIGHTS.name {
         let bound = bind(function, std::mem::take(&mut args.args))?;
-        args.args = bound.into_iter().flatten().map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v))).collect();
+        args.args = bound
+            .into_iter()
+            .flatten()
+            .map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v)))
+            .collect();
     }
     *factor = TableFactor::Function {
         lateral: true,

@@ -7,9 +7,11 @@ mod named_arguments;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{CopyToSource, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{Expr, Select, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Select, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
+};
 
-pub(crate) use named_arguments::{NamedArgument, bind};
+pub(crate) use named_arguments::bind;
 
 use crate::error::{Error, Result};
 

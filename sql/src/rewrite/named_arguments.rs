@@ -1,7 +1,8 @@
 //! `f(a, name => b)` becomes `f(a, NULL, b)`: arguments in the function's own order, gaps filled with NULL.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType as SqlType, Expr, Function as SqlFunction, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Value,
+    ArrayElemTypeDef, DataType as SqlType, Expr, Function as SqlFunction, FunctionArg, FunctionArgExpr,
+    FunctionArguments, ObjectName, Value,
 };
 use hyprstream_udfs::{Function, Kind, SCALAR_FUNCTIONS};
 
@@ -10,18 +11,21 @@ use crate::nearest::suggestion;
 use crate::session::{cast, placeholder};
 
 /// One argument as it was written: with a name or without.
-#[derive(Debug, Clone)]
-pub(crate) struct NamedArgument {
-    pub(crate) name: Option<String>,
-    pub(crate) value: Expr,
+struct NamedArgument {
+    name: Option<String>,
+    value: Expr,
 }
 
 impl NamedArgument {
     /// Reads an argument; `f(*)` and the like are no arguments.
-    pub(crate) fn try_new(function: &str, argument: FunctionArg) -> Result<Self> {
+    fn try_new(function: &str, argument: FunctionArg) -> Result<Self> {
         let (name, value) = match argument {
             FunctionArg::Named { name, arg, .. } => (Some(name.value), arg),
-            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => (Some(name.value), arg),
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg,
+                ..
+            } => (Some(name.value), arg),
             FunctionArg::ExprNamed { name, .. } => {
                 let message = format!("\"{name}\" is not the name of an argument of {function}");
                 return Err(Error::new(ErrorKind::SyntaxError, message));
@@ -29,7 +33,10 @@ impl NamedArgument {
             FunctionArg::Unnamed(arg) => (None, arg),
         };
         match value {
-            FunctionArgExpr::Expr(value) => Ok(Self { name: name.map(|n| n.to_lowercase()), value }),
+            FunctionArgExpr::Expr(value) => Ok(Self {
+                name: name.map(|n| n.to_lowercase()),
+                value,
+            }),
             other => {
                 let message = format!("{function} does not take \"{other}\" as an argument");
                 Err(Error::new(ErrorKind::SyntaxError, message))
@@ -41,12 +48,16 @@ impl NamedArgument {
 /// Puts the arguments of a call of one of our functions into its order.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     let Expr::Function(call) = expr else { return Ok(()) };
-    let Some(function) = find(&call.name, SCALAR_FUNCTIONS) else { return Ok(()) };
+    let Some(function) = find(&call.name, SCALAR_FUNCTIONS) else {
+        return Ok(());
+    };
     rewrite_call(call, function)
 }
 
 fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
-    let FunctionArguments::List(list) = &mut call.args else { return Ok(()) };
+    let FunctionArguments::List(list) = &mut call.args else {
+        return Ok(());
+    };
     let arguments = std::mem::take(&mut list.args);
     let bound = bind(function, arguments)?;
     list.args = bound
@@ -59,7 +70,9 @@ fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
 /// The function that a name stands for, if it is one of these.
 pub(super) fn find<'a>(name: &ObjectName, functions: &'a [Function]) -> Option<&'a Function> {
     let name = name.0.last()?.as_ident()?;
-    functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name.value))
+    functions
+        .iter()
+        .find(|f| f.name.eq_ignore_ascii_case(&name.value))
 }
 
 /// A value for each parameter up to the last that is given; `None` for those that are not.
@@ -71,7 +84,10 @@ pub(crate) fn bind(function: &Function, arguments: Vec<FunctionArg>) -> Result<V
         let position = match &argument.name {
             Some(name) => position(function, name)?,
             None if named => {
-                let message = format!("an argument of {} without a name follows one with a name", function.name);
+                let message = format!(
+                    "an argument of {} without a name follows one with a name",
+                    function.name
+                );
                 return Err(Error::new(ErrorKind::SyntaxError, message));
             }
             None if i < bound.len() => i,
@@ -103,7 +119,10 @@ fn position(function: &Function, name: &str) -> Result<usize> {
         return Ok(position);
     }
     if function.reserved.contains(&name) {
-        let message = format!("argument \"{name}\" of {} is not supported in this version", function.name);
+        let message = format!(
+            "argument \"{name}\" of {} is not supported in this version",
+            function.name
+        );
         return Err(Error::new(ErrorKind::FeatureNotSupported, message));
     }
     let near = suggestion(name, function.parameters.iter().map(|p| p.name));
@@ -149,7 +168,10 @@ mod tests {
             rewritten("SELECT x FROM t WHERE generate('p', max_tokens => 8, model => 'm') = 'y'"),
             "SELECT x FROM t WHERE generate('p', 'm', NULL, 8) = 'y'"
         );
-        assert_eq!(rewritten("SELECT embed(dimensions => 4, text => 'x') AS e"), "SELECT embed('x', NULL, 4) AS e");
+        assert_eq!(
+            rewritten("SELECT embed(dimensions => 4, text => 'x') AS e"),
+            "SELECT embed('x', NULL, 4) AS e"
+        );
     }
 
     #[test]

@@ -57,7 +57,10 @@ impl Session {
         self.wrote();
         self.warn_of_constraints(&name, create);
         Ok(match with_rows {
-            true => Outcome::Command { tag: "SELECT".to_owned(), rows: Some(rows) },
+            true => Outcome::Command {
+                tag: "SELECT".to_owned(),
+                rows: Some(rows),
+            },
             false => command("CREATE TABLE"),
         })
     }
@@ -68,7 +71,10 @@ impl Session {
             return Ok(false);
         }
         if if_not_exists {
-            self.notice(Severity::Notice, format!("table \"{name}\" already exists, skipping"));
+            self.notice(
+                Severity::Notice,
+                format!("table \"{name}\" already exists, skipping"),
+            );
             return Ok(true);
         }
         Err(already_exists(name))
@@ -78,7 +84,10 @@ impl Session {
         let of_column = create.columns.iter().flat_map(|c| &c.options).any(|option| {
             matches!(
                 option.option,
-                ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) | ColumnOption::ForeignKey(_) | ColumnOption::Check(_)
+                ColumnOption::PrimaryKey(_)
+                    | ColumnOption::Unique(_)
+                    | ColumnOption::ForeignKey(_)
+                    | ColumnOption::Check(_)
             )
         });
         if of_column || !create.constraints.is_empty() {
@@ -99,27 +108,42 @@ impl Session {
             .await
             .map_err(|e| self.error(&e))?;
         let table = ExternalTable::new(create, provider);
-        self.database().tables.create_external(&name, table, create.or_replace)?;
+        self.database()
+            .tables
+            .create_external(&name, table, create.or_replace)?;
         self.wrote();
         Ok(command("CREATE TABLE"))
     }
 
     pub(super) fn drop_tables(&self, statement: &SqlStatement) -> Result<Outcome> {
-        let SqlStatement::Drop { object_type, if_exists, names, .. } = statement else {
+        let SqlStatement::Drop {
+            object_type,
+            if_exists,
+            names,
+            ..
+        } = statement
+        else {
             return Err(super::unsupported("this statement"));
         };
         if *object_type != ObjectType::Table {
             return Err(super::unsupported(&format!("DROP {object_type}")));
         }
         let names: Vec<String> = names.iter().map(user_table_name).collect::<Result<_>>()?;
-        if !if_exists && let Some(missing) = names.iter().find(|name| self.database().tables.get(name).is_none()) {
+        if !if_exists
+            && let Some(missing) = names
+                .iter()
+                .find(|name| self.database().tables.get(name).is_none())
+        {
             return Err(self.no_such_table(missing));
         }
         for name in names {
             if self.database().tables.remove(&name)? {
                 self.wrote();
             } else {
-                self.notice(Severity::Notice, format!("table \"{name}\" does not exist, skipping"));
+                self.notice(
+                    Severity::Notice,
+                    format!("table \"{name}\" does not exist, skipping"),
+                );
             }
         }
         Ok(command("DROP TABLE"))
@@ -146,7 +170,10 @@ impl Session {
         }
         let names = database.tables.names();
         let near = suggestion(name, names.iter().map(String::as_str));
-        Error::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist{near}"))
+        Error::new(
+            ErrorKind::UndefinedTable,
+            format!("table \"{name}\" does not exist{near}"),
+        )
     }
 }
 
@@ -161,16 +188,29 @@ pub(super) fn user_table_name(name: &ObjectName) -> Result<String> {
         .0
         .iter()
         .filter_map(|part| part.as_ident())
-        .map(|ident| if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() })
+        .map(|ident| {
+            if ident.quote_style.is_some() {
+                ident.value.clone()
+            } else {
+                ident.value.to_lowercase()
+            }
+        })
         .collect();
     let wrong = |kind, message: String| Err(Error::new(kind, message));
     match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [table] | [USER_SCHEMA, table] | [DATABASE, USER_SCHEMA, table] => Ok((*table).to_owned()),
-        [SYSTEM_SCHEMA | "pg_catalog" | "information_schema", table] => {
-            wrong(ErrorKind::InsufficientPrivilege, format!("\"{table}\" is a system table; it cannot be changed by hand"))
-        }
-        [schema, _] => wrong(ErrorKind::UndefinedSchema, format!("schema \"{schema}\" does not exist")),
-        _ => wrong(ErrorKind::UndefinedDatabase, format!("there is no database for \"{name}\"")),
+        [SYSTEM_SCHEMA | "pg_catalog" | "information_schema", table] => wrong(
+            ErrorKind::InsufficientPrivilege,
+            format!("\"{table}\" is a system table; it cannot be changed by hand"),
+        ),
+        [schema, _] => wrong(
+            ErrorKind::UndefinedSchema,
+            format!("schema \"{schema}\" does not exist"),
+        ),
+        _ => wrong(
+            ErrorKind::UndefinedDatabase,
+            format!("there is no database for \"{name}\""),
+        ),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::{filter_record_batch, not};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
@@ -42,7 +43,10 @@ impl Session {
         let columns: Vec<String> = columns.collect();
         let query = target.query(&columns.join(", "), update.selection.as_ref());
         let rows = self.rewrite_table(&target.table, &query, values, false).await?;
-        Ok(Outcome::Command { tag: "UPDATE".to_owned(), rows: Some(rows) })
+        Ok(Outcome::Command {
+            tag: "UPDATE".to_owned(),
+            rows: Some(rows),
+        })
     }
 
     pub(super) async fn delete(&self, delete: &Delete, values: &[ScalarValue]) -> Result<Outcome> {
@@ -53,12 +57,23 @@ impl Session {
             return Err(super::unsupported("DELETE … RETURNING"));
         }
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-        let [table] = from.as_slice() else { return Err(super::unsupported("DELETE from several tables")) };
+        let [table] = from.as_slice() else {
+            return Err(super::unsupported("DELETE from several tables"));
+        };
         let target = self.target(table, "DELETE")?;
-        let columns: Vec<String> = target.table.schema.fields().iter().map(|f| quoted(f.name())).collect();
+        let columns: Vec<String> = target
+            .table
+            .schema
+            .fields()
+            .iter()
+            .map(|f| quoted(f.name()))
+            .collect();
         let query = target.query(&columns.join(", "), delete.selection.as_ref());
         let rows = self.rewrite_table(&target.table, &query, values, true).await?;
-        Ok(Outcome::Command { tag: "DELETE".to_owned(), rows: Some(rows) })
+        Ok(Outcome::Command {
+            tag: "DELETE".to_owned(),
+            rows: Some(rows),
+        })
     }
 
     fn target(&self, table: &TableWithJoins, what: &str) -> Result<Target> {
@@ -68,7 +83,9 @@ impl Session {
         let bare = user_table_name(name)?;
         match self.database().tables.get(&bare) {
             Some(UserTable::Stored(table)) => {
-                let alias = alias.as_ref().map_or_else(|| quoted(&bare), |alias| alias.name.to_string());
+                let alias = alias
+                    .as_ref()
+                    .map_or_else(|| quoted(&bare), |alias| alias.name.to_string());
                 Ok(Target { table, alias })
             }
             Some(UserTable::External(_)) => Err(external_is_fixed(&bare, what)),
@@ -86,7 +103,9 @@ impl Session {
     ) -> Result<u64> {
         let mut state = self.state()?;
         let parsed = parse(query)?.into_iter().find_map(|statement| statement.ast);
-        let Some(ast) = parsed else { return Err(Error::new(ErrorKind::Internal, "an empty rewrite")) };
+        let Some(ast) = parsed else {
+            return Err(Error::new(ErrorKind::Internal, "an empty rewrite"));
+        };
         let plan = self.plan(&state, ast).await?;
         let plan = self.bind(plan, values)?;
         let mut stream = self.stream(&mut state, &plan).await?;
@@ -97,7 +116,9 @@ impl Session {
             let (rows, hits) = split(&batch.map_err(|e| self.error(&e))?)?;
             changed += hits.true_count() as u64;
             let rows = match drop_changed {
-                true => filter_record_batch(&rows, &not(&hits).map_err(|e| arrow(&e))?).map_err(|e| arrow(&e))?,
+                true => {
+                    filter_record_batch(&rows, &not(&hits).map_err(|e| arrow(&e))?).map_err(|e| arrow(&e))?
+                }
                 false => rows,
             };
             writer.write(&rows)?;
@@ -136,10 +157,17 @@ fn assignments(assignments: &[Assignment], table: &StoredTable) -> Result<Vec<(S
         let Some(ident) = name.0.last().and_then(|part| part.as_ident()) else {
             return Err(super::unsupported("this target of UPDATE … SET"));
         };
-        let column = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+        let column = if ident.quote_style.is_some() {
+            ident.value.clone()
+        } else {
+            ident.value.to_lowercase()
+        };
         if table.schema.field_with_name(&column).is_err() {
             let near = suggestion(&column, table.schema.fields().iter().map(|f| f.name().as_str()));
-            let message = format!("column \"{column}\" of table \"{}\" does not exist{near}", table.name);
+            let message = format!(
+                "column \"{column}\" of table \"{}\" does not exist{near}",
+                table.name
+            );
             return Err(Error::new(ErrorKind::UndefinedColumn, message));
         }
         if found.iter().any(|(other, _)| *other == column) {
@@ -160,7 +188,7 @@ fn split(batch: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
     Ok((rows, hits))
 }
 
-fn arrow(error: &datafusion::arrow::error::ArrowError) -> Error {
+fn arrow(error: &ArrowError) -> Error {
     Error::new(ErrorKind::Internal, error.to_string())
 }
 

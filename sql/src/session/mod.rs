@@ -44,7 +44,10 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { user: "hyprstream".to_owned(), application_name: String::new() }
+        Self {
+            user: "hyprstream".to_owned(),
+            application_name: String::new(),
+        }
     }
 }
 
@@ -80,7 +83,9 @@ impl Session {
             notices,
             receiver: Mutex::new(Some(receiver)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The database that this session is in.
@@ -105,8 +110,14 @@ impl Session {
 
     /// The columns and parameter types of a statement. Types that the client named come first; `None` is inferred.
     /// Planning has no side effects, so it may run as often as a server likes.
-    pub async fn prepare(&self, statement: &Statement, parameter_types: &[Option<DataType>]) -> Result<Prepared> {
-        let Some(ast) = &statement.ast else { return Ok(no_rows(Vec::new())) };
+    pub async fn prepare(
+        &self,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<Prepared> {
+        let Some(ast) = &statement.ast else {
+            return Ok(no_rows(Vec::new()));
+        };
         match ast {
             Ast::Statement(inner) => match inner.as_ref() {
                 SqlStatement::Call(call) => self.prepare_call(call),
@@ -122,7 +133,9 @@ impl Session {
     /// Runs a statement. Dropping the future or the outcome's stream cancels it within one token or one step.
     /// The `statement_timeout` setting is kept here, for every server alike.
     pub async fn execute(&self, statement: &Statement, parameters: &[ScalarValue]) -> Result<Outcome> {
-        let Some(ast) = &statement.ast else { return Ok(Outcome::Empty) };
+        let Some(ast) = &statement.ast else {
+            return Ok(Outcome::Empty);
+        };
         self.transaction().expect_usable(ast)?;
         let timeout = self.variables().statement_timeout();
         let running = self.run(ast, parameters);
@@ -148,7 +161,11 @@ impl Session {
 
     /// The receiver of the session's notices, which are sent while a statement runs. The first call has it.
     pub fn take_notices(&self) -> Option<UnboundedReceiver<Notice>> {
-        self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner
+            .receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The value of a setting, as SHOW gives it.
@@ -178,16 +195,25 @@ impl Session {
     }
 
     fn variables(&self) -> MutexGuard<'_, Variables> {
-        self.inner.variables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .variables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn transaction(&self) -> MutexGuard<'_, Transaction> {
-        self.inner.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .transaction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn notice(&self, severity: Severity, message: impl Into<String>) {
         // Nobody may be listening any more; then there is nobody to tell.
-        let _ = self.inner.notices.send(Notice { severity, message: message.into() });
+        let _ = self.inner.notices.send(Notice {
+            severity,
+            message: message.into(),
+        });
     }
 
     /// What one statement is planned and run with.
@@ -197,7 +223,10 @@ impl Session {
         let mut state = self.inner.database.state().clone();
         let register = |state: &mut SessionState, function| {
             use datafusion::execution::FunctionRegistry;
-            state.register_udf(Arc::new(function)).map(|_| ()).map_err(|e| self.error(&e))
+            state
+                .register_udf(Arc::new(function))
+                .map(|_| ())
+                .map_err(|e| self.error(&e))
         };
         register(&mut state, embed(self.inner.database.engine(), &settings))?;
         for function in functions::of_session(&variables, &self.inner.user, self.inner.number) {
@@ -224,7 +253,12 @@ impl Session {
         }
     }
 
-    async fn run_sql(&self, statement: &SqlStatement, ast: &Ast, parameters: &[ScalarValue]) -> Result<Outcome> {
+    async fn run_sql(
+        &self,
+        statement: &SqlStatement,
+        ast: &Ast,
+        parameters: &[ScalarValue],
+    ) -> Result<Outcome> {
         match statement {
             SqlStatement::Call(call) => self.call(call, parameters).await,
             SqlStatement::Set(set) => self.run_set(set),
@@ -233,9 +267,9 @@ impl Session {
             SqlStatement::StartTransaction { .. } => Ok(self.begin()),
             SqlStatement::Commit { .. } => Ok(self.commit()),
             SqlStatement::Rollback { savepoint: None, .. } => Ok(self.rollback()),
-            SqlStatement::Rollback { .. } | SqlStatement::Savepoint { .. } | SqlStatement::ReleaseSavepoint { .. } => {
-                Err(unsupported("SAVEPOINT"))
-            }
+            SqlStatement::Rollback { .. }
+            | SqlStatement::Savepoint { .. }
+            | SqlStatement::ReleaseSavepoint { .. } => Err(unsupported("SAVEPOINT")),
             SqlStatement::Deallocate { .. } => Ok(command("DEALLOCATE")),
             SqlStatement::Close { .. } => Ok(command("CLOSE CURSOR")),
             SqlStatement::UNLISTEN { .. } => Ok(command("UNLISTEN")),
@@ -256,15 +290,25 @@ impl Session {
 }
 
 fn command(tag: &str) -> Outcome {
-    Outcome::Command { tag: tag.to_owned(), rows: None }
+    Outcome::Command {
+        tag: tag.to_owned(),
+        rows: None,
+    }
 }
 
 fn no_rows(parameter_types: Vec<DataType>) -> Prepared {
-    Prepared { schema: Arc::new(Schema::empty()), parameter_types, is_query: false }
+    Prepared {
+        schema: Arc::new(Schema::empty()),
+        parameter_types,
+        is_query: false,
+    }
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported in this version"))
+    Error::new(
+        ErrorKind::FeatureNotSupported,
+        format!("{what} is not supported in this version"),
+    )
 }
 
 /// Statements that are not planned.

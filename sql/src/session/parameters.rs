@@ -15,14 +15,22 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Writes `CAST($n AS type)` for each parameter whose type is known.
 pub(super) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
-    let mut caster = Caster { types, untyped_are_text: false, in_cast: 0 };
+    let mut caster = Caster {
+        types,
+        untyped_are_text: false,
+        in_cast: 0,
+    };
     visit(&mut ast, &mut caster);
     ast
 }
 
 /// Writes `CAST($n AS TEXT)` for each parameter whose type nothing else says.
 pub(super) fn with_text(mut ast: Ast) -> Ast {
-    let mut caster = Caster { types: &[], untyped_are_text: true, in_cast: 0 };
+    let mut caster = Caster {
+        types: &[],
+        untyped_are_text: true,
+        in_cast: 0,
+    };
     visit(&mut ast, &mut caster);
     ast
 }
@@ -63,11 +71,18 @@ impl VisitorMut for Caster<'_> {
             self.in_cast -= 1;
             return ControlFlow::Continue(());
         }
-        let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
+        let Some(number) = placeholder(expr) else {
+            return ControlFlow::Continue(());
+        };
         if self.in_cast > 0 {
             return ControlFlow::Continue(());
         }
-        let known = self.types.get(number - 1).cloned().flatten().and_then(|t| sql_type(&t));
+        let known = self
+            .types
+            .get(number - 1)
+            .cloned()
+            .flatten()
+            .and_then(|t| sql_type(&t));
         let target = known.or_else(|| self.untyped_are_text.then_some(SqlType::Text));
         if let Some(target) = target {
             *expr = cast(expr.clone(), target);
@@ -79,13 +94,21 @@ impl VisitorMut for Caster<'_> {
 /// The number of a placeholder, from 1.
 pub(crate) fn placeholder(expr: &Expr) -> Option<usize> {
     let Expr::Value(value) = expr else { return None };
-    let Value::Placeholder(name) = &value.value else { return None };
+    let Value::Placeholder(name) = &value.value else {
+        return None;
+    };
     name.strip_prefix('$')?.parse().ok().filter(|number| *number > 0)
 }
 
 /// `CAST(expr AS target)`.
 pub(crate) fn cast(expr: Expr, target: SqlType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type: target, array: false, format: None }
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: target,
+        array: false,
+        format: None,
+    }
 }
 
 fn sql_type(data_type: &DataType) -> Option<SqlType> {
@@ -118,11 +141,15 @@ impl Session {
         declared: &[Option<DataType>],
     ) -> Result<Vec<DataType>> {
         let found = plan.get_parameter_types().map_err(|e| self.error(&e))?;
-        let numbers = found.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let numbers = found
+            .keys()
+            .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
         let count = numbers.max().unwrap_or(0).max(declared.len());
         let types = (1..=count).map(|number| {
             let declared = declared.get(number - 1).cloned().flatten();
-            declared.or_else(|| found.get(&format!("${number}")).cloned().flatten()).unwrap_or(DataType::Utf8)
+            declared
+                .or_else(|| found.get(&format!("${number}")).cloned().flatten())
+                .unwrap_or(DataType::Utf8)
         });
         Ok(types.collect())
     }
@@ -131,7 +158,11 @@ impl Session {
     pub(super) fn bind(&self, plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
         let types = self.parameter_types(&plan, &[])?;
         if types.len() > values.len() {
-            let message = format!("the statement has {} parameters, {} values were given", types.len(), values.len());
+            let message = format!(
+                "the statement has {} parameters, {} values were given",
+                types.len(),
+                values.len()
+            );
             return Err(Error::new(ErrorKind::InvalidStatement, message));
         }
         if types.is_empty() {

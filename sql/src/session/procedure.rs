@@ -6,8 +6,10 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::ColumnarValue;
-use datafusion::sql::sqlparser::ast::{Expr, Function as SqlCall, FunctionArguments};
+use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ExprWithAlias, Function as SqlCall, FunctionArg, FunctionArguments,
+};
 use hyprstream_udfs::Kind;
 
 use super::{Session, parameters};
@@ -23,11 +25,17 @@ impl Session {
         let mut types: Vec<DataType> = Vec::new();
         let bound = bind(procedure.function(), arguments(call)?)?;
         for (value, parameter) in bound.iter().zip(procedure.function().parameters) {
-            let Some(number) = value.as_ref().and_then(written_placeholder) else { continue };
+            let Some(number) = value.as_ref().and_then(written_placeholder) else {
+                continue;
+            };
             types.resize(types.len().max(number), DataType::Utf8);
             types[number - 1] = parameter.kind.data_type();
         }
-        Ok(Prepared { schema: procedure.schema(), parameter_types: types, is_query: true })
+        Ok(Prepared {
+            schema: procedure.schema(),
+            parameter_types: types,
+            is_query: true,
+        })
     }
 
     pub(super) async fn call(&self, call: &SqlCall, values: &[ScalarValue]) -> Result<Outcome> {
@@ -35,13 +43,25 @@ impl Session {
         let arguments = self.arguments(procedure.as_ref(), call, values)?;
         let stream = procedure.call(self, &arguments).await?;
         self.wrote();
-        Ok(Outcome::Rows { tag: "CALL".to_owned(), schema: stream.schema(), stream })
+        Ok(Outcome::Rows {
+            tag: "CALL".to_owned(),
+            schema: stream.schema(),
+            stream,
+        })
     }
 
-    fn arguments(&self, procedure: &dyn Procedure, call: &SqlCall, values: &[ScalarValue]) -> Result<Arguments> {
+    fn arguments(
+        &self,
+        procedure: &dyn Procedure,
+        call: &SqlCall,
+        values: &[ScalarValue],
+    ) -> Result<Arguments> {
         let function = procedure.function();
         let mut evaluated = Vec::with_capacity(function.parameters.len());
-        for (value, parameter) in bind(function, arguments(call)?)?.into_iter().zip(function.parameters) {
+        for (value, parameter) in bind(function, arguments(call)?)?
+            .into_iter()
+            .zip(function.parameters)
+        {
             let Some(value) = value else {
                 evaluated.push(ScalarValue::Null);
                 continue;
@@ -52,8 +72,13 @@ impl Session {
                 _ => parameter.kind.data_type(),
             };
             let is_text = value.try_as_str().is_some();
-            let cast = if value.is_null() { Ok(ScalarValue::Null) } else { value.cast_to(&target) };
-            let fits = is_text == matches!(parameter.kind, Kind::Text | Kind::Texts) || is_text || value.is_null();
+            let cast = if value.is_null() {
+                Ok(ScalarValue::Null)
+            } else {
+                value.cast_to(&target)
+            };
+            let fits =
+                is_text == matches!(parameter.kind, Kind::Text | Kind::Texts) || is_text || value.is_null();
             match cast {
                 Ok(cast) if fits => evaluated.push(cast),
                 _ => {
@@ -75,21 +100,26 @@ impl Session {
     fn evaluate(&self, expr: Expr, values: &[ScalarValue]) -> Result<ScalarValue> {
         if let Some(number) = written_placeholder(&expr) {
             return values.get(number - 1).cloned().ok_or_else(|| {
-                Error::new(ErrorKind::InvalidStatement, format!("there is no value for parameter ${number}"))
+                Error::new(
+                    ErrorKind::InvalidStatement,
+                    format!("there is no value for parameter ${number}"),
+                )
             });
         }
         let state = self.state()?;
         let nothing = DFSchema::empty();
-        let alias = datafusion::sql::sqlparser::ast::ExprWithAlias { expr, alias: None };
-        let value = state.create_logical_expr_from_sql_expr(alias, &nothing).and_then(|expr| {
-            let expr = state.create_physical_expr(expr, &nothing)?;
-            let options = RecordBatchOptions::new().with_row_count(Some(1));
-            let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
-            match expr.evaluate(&row)? {
-                ColumnarValue::Scalar(value) => Ok(value),
-                ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
-            }
-        });
+        let alias = ExprWithAlias { expr, alias: None };
+        let value = state
+            .create_logical_expr_from_sql_expr(alias, &nothing)
+            .and_then(|expr| {
+                let expr = state.create_physical_expr(expr, &nothing)?;
+                let options = RecordBatchOptions::new().with_row_count(Some(1));
+                let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+                match expr.evaluate(&row)? {
+                    ColumnarValue::Scalar(value) => Ok(value),
+                    ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
+                }
+            });
         value.map_err(|e| self.error(&e))
     }
 
@@ -97,21 +127,27 @@ impl Session {
     pub(crate) async fn query(&self, text: &str) -> Result<SendableRecordBatchStream> {
         let mut statements = parse(text)?.into_iter();
         let (Some(statement), None) = (statements.next(), statements.next()) else {
-            return Err(Error::new(ErrorKind::InvalidParameter, "one query is expected, not several"));
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                "one query is expected, not several",
+            ));
         };
         let Some(ast) = statement.ast else {
-            return Err(Error::new(ErrorKind::InvalidParameter, "a query is expected, not an empty text"));
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                "a query is expected, not an empty text",
+            ));
         };
         let mut state = self.state()?;
         let plan = self.plan(&state, ast).await?;
         if matches!(
             plan,
-            datafusion::logical_expr::LogicalPlan::Dml(_)
-                | datafusion::logical_expr::LogicalPlan::Ddl(_)
-                | datafusion::logical_expr::LogicalPlan::Copy(_)
-                | datafusion::logical_expr::LogicalPlan::Statement(_)
+            LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)
         ) {
-            return Err(Error::new(ErrorKind::InvalidParameter, "a query is expected, not a statement that changes data"));
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                "a query is expected, not a statement that changes data",
+            ));
         }
         self.stream(&mut state, &plan).await
     }
@@ -120,12 +156,15 @@ impl Session {
     pub(crate) fn progress(&self) -> impl Fn(String) + Send + Sync + use<> {
         let notices = self.inner.notices.clone();
         move |message| {
-            let _ = notices.send(Notice { severity: Severity::Notice, message });
+            let _ = notices.send(Notice {
+                severity: Severity::Notice,
+                message,
+            });
         }
     }
 }
 
-fn arguments(call: &SqlCall) -> Result<Vec<datafusion::sql::sqlparser::ast::FunctionArg>> {
+fn arguments(call: &SqlCall) -> Result<Vec<FunctionArg>> {
     match &call.args {
         FunctionArguments::List(list) => Ok(list.args.clone()),
         FunctionArguments::None => Ok(Vec::new()),

@@ -14,11 +14,18 @@ use crate::statement::{Outcome, Prepared};
 impl Session {
     pub(super) fn run_set(&self, set: &Set) -> Result<Outcome> {
         match set {
-            Set::SingleAssignment { scope, variable, values, .. } => {
+            Set::SingleAssignment {
+                scope,
+                variable,
+                values,
+                ..
+            } => {
                 let is_local = matches!(scope, Some(ContextModifier::Local));
                 self.assign(&variable_name(variable), values, is_local)?;
             }
-            Set::SetTimeZone { local, value } => self.assign("timezone", std::slice::from_ref(value), *local)?,
+            Set::SetTimeZone { local, value } => {
+                self.assign("timezone", std::slice::from_ref(value), *local)?
+            }
             Set::SetNames { charset_name, .. } => self.set("client_encoding", &charset_name.value)?,
             Set::SetNamesDefault {} => self.variables().reset("client_encoding")?,
             // Every statement commits by itself, whatever isolation a client asks for.
@@ -33,7 +40,10 @@ impl Session {
     }
 
     fn assign(&self, name: &str, values: &[Expr], is_local: bool) -> Result<()> {
-        let texts: Vec<String> = values.iter().map(|value| value_text(name, value)).collect::<Result<_>>()?;
+        let texts: Vec<String> = values
+            .iter()
+            .map(|value| value_text(name, value))
+            .collect::<Result<_>>()?;
         if texts.len() == 1 && texts[0].eq_ignore_ascii_case("default") {
             return self.variables().reset(name);
         }
@@ -74,7 +84,11 @@ impl Session {
 
     pub(super) fn prepare_show(&self, variable: &[Ident]) -> Result<Prepared> {
         let schema = self.show_rows(variable)?.schema();
-        Ok(Prepared { schema, parameter_types: Vec::new(), is_query: true })
+        Ok(Prepared {
+            schema,
+            parameter_types: Vec::new(),
+            is_query: true,
+        })
     }
 
     pub(super) fn show(&self, variable: &[Ident]) -> Result<Outcome> {
@@ -87,22 +101,39 @@ impl Session {
         if name == "all" {
             let rows = self.variables().rows()?;
             let column = |value: fn(&crate::settings::SettingRow) -> &String| -> ArrayRef {
-                Arc::new(rows.iter().map(|row| Some(value(row).as_str())).collect::<StringArray>())
+                Arc::new(
+                    rows.iter()
+                        .map(|row| Some(value(row).as_str()))
+                        .collect::<StringArray>(),
+                )
             };
-            let columns = vec![column(|r| &r.name), column(|r| &r.value), column(|r| &r.description)];
+            let columns = vec![
+                column(|r| &r.name),
+                column(|r| &r.value),
+                column(|r| &r.description),
+            ];
             return batch(&texts(&["name", "setting", "description"]), columns);
         }
         let value = self.variables().get(&name)?;
-        batch(&texts(&[&shown_as(&name)]), vec![Arc::new(StringArray::from(vec![value]))])
+        batch(
+            &texts(&[&shown_as(&name)]),
+            vec![Arc::new(StringArray::from(vec![value]))],
+        )
     }
 }
 
 fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
 }
 
 fn texts(names: &[&str]) -> SchemaRef {
-    Arc::new(Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        names
+            .iter()
+            .map(|name| Field::new(*name, DataType::Utf8, true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 fn variable_name(name: &ObjectName) -> String {
@@ -132,9 +163,9 @@ fn shown_as(name: &str) -> String {
 fn value_text(name: &str, value: &Expr) -> Result<String> {
     match value {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::EscapedStringLiteral(text) => {
-                Ok(text.clone())
-            }
+            Value::SingleQuotedString(text)
+            | Value::DoubleQuotedString(text)
+            | Value::EscapedStringLiteral(text) => Ok(text.clone()),
             Value::Number(number, _) => Ok(number.clone()),
             Value::Boolean(value) => Ok(if *value { "on" } else { "off" }.to_owned()),
             other => Ok(other.to_string()),

@@ -17,7 +17,10 @@ use crate::error::{Error, ErrorKind};
 
 /// The error of a statement that ran into its time limit.
 pub(super) fn timed_out() -> Error {
-    Error::new(ErrorKind::QueryCanceled, "canceling statement due to statement timeout")
+    Error::new(
+        ErrorKind::QueryCanceled,
+        "canceling statement due to statement timeout",
+    )
 }
 
 struct Guarded {
@@ -56,7 +59,9 @@ impl Stream for Guarded {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(rows) = &mut this.rows else { return Poll::Ready(None) };
+        let Some(rows) = &mut this.rows else {
+            return Poll::Ready(None);
+        };
         if let Some(timeout) = &mut this.timeout
             && timeout.as_mut().poll(context).is_ready()
         {

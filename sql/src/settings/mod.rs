@@ -34,7 +34,11 @@ pub(crate) struct Variables {
 
 impl Variables {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, set: BTreeMap::new(), hidden: BTreeMap::new() }
+        Self {
+            engine,
+            set: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+        }
     }
 
     /// The value of a setting.
@@ -47,7 +51,9 @@ impl Variables {
             return Ok(self.default(known));
         }
         let from_engine = self.engine.settings()?.into_iter().find(|row| row.name == name);
-        from_engine.map(|row| row.value).ok_or_else(|| self.unknown(&name))
+        from_engine
+            .map(|row| row.value)
+            .ok_or_else(|| self.unknown(&name))
     }
 
     /// Changes a setting for this session.
@@ -63,7 +69,8 @@ impl Variables {
             return Ok(());
         }
         // Clients keep names of their own, with a dot in them, as Postgres lets them.
-        let is_custom = name.contains('.') && !name.starts_with("hyprstream.") && !name.starts_with("datafusion.");
+        let is_custom =
+            name.contains('.') && !name.starts_with("hyprstream.") && !name.starts_with("datafusion.");
         if !is_custom {
             return Err(match self.engine.settings()?.iter().any(|row| row.name == name) {
                 true => Error::new(
@@ -118,7 +125,15 @@ impl Variables {
         for row in self.engine.settings()? {
             let value = self.set.get(row.name).cloned().unwrap_or(row.value);
             let (name, description) = (row.name.to_owned(), row.description.to_owned());
-            rows.insert(name.clone(), SettingRow { name, value, default: row.default, description });
+            rows.insert(
+                name.clone(),
+                SettingRow {
+                    name,
+                    value,
+                    default: row.default,
+                    description,
+                },
+            );
         }
         for known in KNOWN {
             let value = self.get(known.name)?;
@@ -148,7 +163,10 @@ impl Variables {
         settings.default_model = self.get("hyprstream.default_model")?;
         settings.max_tokens = number(&self.get("hyprstream.max_tokens")?, settings.max_tokens);
         settings.temperature = number(&self.get("hyprstream.temperature")?, settings.temperature);
-        settings.record_trajectories = self.set.get("hyprstream.record_trajectories").map(|value| value == "on");
+        settings.record_trajectories = self
+            .set
+            .get("hyprstream.record_trajectories")
+            .map(|value| value == "on");
         settings.client = client;
         Ok(settings)
     }
@@ -161,15 +179,25 @@ impl Variables {
     }
 
     fn default(&self, known: &Known) -> String {
-        let from_engine = if known.name.starts_with("hyprstream.") { self.engine.setting(known.name).ok() } else { None };
+        let from_engine = if known.name.starts_with("hyprstream.") {
+            self.engine.setting(known.name).ok()
+        } else {
+            None
+        };
         from_engine.unwrap_or_else(|| known.default.to_owned())
     }
 
     fn unknown(&self, name: &str) -> Error {
         let from_engine = self.engine.settings().unwrap_or_default();
-        let names = KNOWN.iter().map(|k| k.name).chain(from_engine.iter().map(|row| row.name));
+        let names = KNOWN
+            .iter()
+            .map(|k| k.name)
+            .chain(from_engine.iter().map(|row| row.name));
         let near = suggestion(name, names);
-        Error::new(ErrorKind::UndefinedObject, format!("unrecognized configuration parameter \"{name}\"{near}"))
+        Error::new(
+            ErrorKind::UndefinedObject,
+            format!("unrecognized configuration parameter \"{name}\"{near}"),
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Float32Array, Float32Builder, Float64Array, Int32Array, Int32Builder, Int64Array,
-    ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
+    ListBuilder, StringBuilder, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -15,8 +15,15 @@ pub(super) struct Column<R> {
 }
 
 impl<R> Column<R> {
-    fn new(name: &str, data_type: DataType, build: impl Fn(&[R]) -> ArrayRef + Send + Sync + 'static) -> Self {
-        Self { field: Field::new(name, data_type, true), build: Box::new(build) }
+    fn new(
+        name: &str,
+        data_type: DataType,
+        build: impl Fn(&[R]) -> ArrayRef + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            field: Field::new(name, data_type, true),
+            build: Box::new(build),
+        }
     }
 
     /// The column's values over these rows.
@@ -27,13 +34,14 @@ impl<R> Column<R> {
 
 /// Makes a constructor of columns of one type.
 macro_rules! column {
-    ($(#[$doc:meta])* $name:ident, $value:ty, $type:expr, $array:ty) => {
-        $(#[$doc])*
+    ($name:ident, $value:ty, $type:expr, $array:ty) => {
         pub(super) fn $name<R: 'static>(
             name: &str,
             value: impl Fn(&R) -> Option<$value> + Send + Sync + 'static,
         ) -> Column<R> {
-            Column::new(name, $type, move |rows| Arc::new(rows.iter().map(&value).collect::<$array>()))
+            Column::new(name, $type, move |rows| {
+                Arc::new(rows.iter().map(&value).collect::<$array>())
+            })
         }
     };
 }
@@ -43,14 +51,6 @@ column!(bigint, i64, DataType::Int64, Int64Array);
 column!(real, f32, DataType::Float32, Float32Array);
 column!(double, f64, DataType::Float64, Float64Array);
 column!(boolean, bool, DataType::Boolean, BooleanArray);
-column!(
-    /// Text that is made for the row.
-    made_text,
-    String,
-    DataType::Utf8,
-    StringArray
-);
-
 /// Text that the row has.
 pub(super) fn text<R: 'static>(
     name: &str,
@@ -70,7 +70,12 @@ pub(super) fn time<R: 'static>(
 ) -> Column<R> {
     let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Column::new(name, data_type, move |rows| {
-        Arc::new(rows.iter().map(&value).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+        Arc::new(
+            rows.iter()
+                .map(&value)
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        )
     })
 }
 
@@ -81,7 +86,8 @@ pub(super) fn texts<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Utf8, true), move |rows| {
         let mut lists = ListBuilder::new(StringBuilder::new());
-        rows.iter().for_each(|row| lists.append_value(value(row).iter().map(Some)));
+        rows.iter()
+            .for_each(|row| lists.append_value(value(row).iter().map(Some)));
         Arc::new(lists.finish())
     })
 }
@@ -93,7 +99,8 @@ pub(super) fn token_ids<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Int32, true), move |rows| {
         let mut lists = ListBuilder::new(Int32Builder::new());
-        rows.iter().for_each(|row| lists.append_value(value(row).iter().map(|id| Some(*id as i32))));
+        rows.iter()
+            .for_each(|row| lists.append_value(value(row).iter().map(|id| Some(*id as i32))));
         Arc::new(lists.finish())
     })
 }
@@ -105,7 +112,8 @@ pub(super) fn reals<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Float32, true), move |rows| {
         let mut lists = ListBuilder::new(Float32Builder::new());
-        rows.iter().for_each(|row| lists.append_value(value(row).iter().map(|v| Some(*v))));
+        rows.iter()
+            .for_each(|row| lists.append_value(value(row).iter().map(|v| Some(*v))));
         Arc::new(lists.finish())
     })
 }

@@ -49,7 +49,12 @@ impl Scan {
             Some(columns) => columns.iter().copied().collect(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        needed.extend(self.predicates.iter().flat_map(|p| collect_columns(p)).map(|column| column.index()));
+        needed.extend(
+            self.predicates
+                .iter()
+                .flat_map(|p| collect_columns(p))
+                .map(|column| column.index()),
+        );
         needed
     }
 
@@ -92,7 +97,12 @@ impl<S: Source> SystemTableExec<S> {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self { scan, context, properties: Arc::new(properties), source: PhantomData })
+        Ok(Self {
+            scan,
+            context,
+            properties: Arc::new(properties),
+            source: PhantomData,
+        })
     }
 }
 
@@ -105,8 +115,14 @@ impl<S: Source> fmt::Debug for SystemTableExec<S> {
 impl<S: Source> DisplayAs for SystemTableExec<S> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SystemTableExec: {}", self.scan.name)?;
-        let names: Vec<&str> =
-            self.properties.eq_properties.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> = self
+            .properties
+            .eq_properties
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         write!(f, ", projection=[{}]", names.join(", "))?;
         if !self.scan.predicates.is_empty() {
             let predicates: Vec<String> = self.scan.predicates.iter().map(ToString::to_string).collect();
@@ -165,8 +181,11 @@ fn read<S: Source>(scan: &Scan, context: &Context, mut send: impl FnMut(RecordBa
     let mut left = scan.limit.unwrap_or(usize::MAX);
     let mut rows = S::rows(context).map_err(external)?;
     while left > 0 {
-        let together: Vec<S::Row> =
-            rows.by_ref().take(ROWS_TOGETHER).collect::<Result<_, _>>().map_err(external)?;
+        let together: Vec<S::Row> = rows
+            .by_ref()
+            .take(ROWS_TOGETHER)
+            .collect::<Result<_, _>>()
+            .map_err(external)?;
         if together.is_empty() {
             break;
         }

@@ -1,6 +1,6 @@
 //! `grid_statistics`: counters of the weight store.
 
-use hyprstream_engine::{StatisticRow, Result};
+use hyprstream_engine::{Result, StatisticRow};
 
 use super::columns::{Column, double, text};
 use super::source::{Context, Rows, Source};

@@ -19,7 +19,10 @@ pub(super) struct Narrow {
 
 impl Narrow {
     pub(super) fn new(filters: &[Expr], limit: Option<usize>) -> Self {
-        let mut narrow = Self { limit: limit.filter(|_| filters.is_empty()), ..Self::default() };
+        let mut narrow = Self {
+            limit: limit.filter(|_| filters.is_empty()),
+            ..Self::default()
+        };
         filters.iter().for_each(|filter| narrow.add(filter));
         narrow
     }
@@ -35,7 +38,9 @@ impl Narrow {
 
     /// The one number that a column must have.
     pub(super) fn number(&self, column: &str) -> Option<u64> {
-        self.range(column).filter(|range| range.start() == range.end()).map(|range| *range.start())
+        self.range(column)
+            .filter(|range| range.start() == range.end())
+            .map(|range| *range.start())
     }
 
     /// The one text that a column must have.
@@ -48,7 +53,11 @@ impl Narrow {
 
     fn add(&mut self, filter: &Expr) {
         match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::And,
+                right,
+            }) => {
                 self.add(left);
                 self.add(right);
             }
@@ -69,7 +78,11 @@ impl Narrow {
                     self.compare(&between.expr, Operator::LtEq, most);
                 }
             }
-            Expr::InList(InList { expr, list, negated: false }) => self.in_list(expr, list),
+            Expr::InList(InList {
+                expr,
+                list,
+                negated: false,
+            }) => self.in_list(expr, list),
             _ => {}
         }
     }
@@ -98,7 +111,9 @@ impl Narrow {
             Expr::Literal(value, _) => Some(value),
             _ => None,
         });
-        let Some(literals) = literals.collect::<Option<Vec<_>>>() else { return };
+        let Some(literals) = literals.collect::<Option<Vec<_>>>() else {
+            return;
+        };
         let numbers: Option<Vec<i64>> = literals.iter().map(|v| number(v)).collect();
         if let Some(numbers) = numbers
             && let (Some(least), Some(most)) = (numbers.iter().min(), numbers.iter().max())
@@ -106,8 +121,10 @@ impl Narrow {
             self.within(name, *least, *most);
             return;
         }
-        let texts: Option<Vec<String>> =
-            literals.iter().map(|v| v.try_as_str().flatten().map(str::to_owned)).collect();
+        let texts: Option<Vec<String>> = literals
+            .iter()
+            .map(|v| v.try_as_str().flatten().map(str::to_owned))
+            .collect();
         if let Some(texts) = texts {
             self.texts.insert(name, texts);
         }
@@ -145,7 +162,10 @@ mod tests {
 
     #[test]
     fn comparisons_of_a_key_meet_in_one_range() {
-        let filters = [col("id").gt(lit(3_i64)).and(lit(10_i64).gt_eq(col("id"))), col("id").in_list(vec![lit(5_i64), lit(20_i64)], false)];
+        let filters = [
+            col("id").gt(lit(3_i64)).and(lit(10_i64).gt_eq(col("id"))),
+            col("id").in_list(vec![lit(5_i64), lit(20_i64)], false),
+        ];
         assert_eq!(Narrow::new(&filters, Some(7)).range("id"), Some(5..=10));
         assert_eq!(Narrow::new(&filters, Some(7)).limit, None);
         assert_eq!(Narrow::new(&[], Some(7)).limit, Some(7));
@@ -161,8 +181,15 @@ mod tests {
 
     #[test]
     fn other_filters_say_nothing_of_a_key() {
-        let filters = [col("id").not_eq(lit(3_i64)), col("id").in_list(vec![lit(1_i64)], true), (col("id") + lit(1_i64)).eq(lit(4_i64))];
+        let filters = [
+            col("id").not_eq(lit(3_i64)),
+            col("id").in_list(vec![lit(1_i64)], true),
+            (col("id") + lit(1_i64)).eq(lit(4_i64)),
+        ];
         assert_eq!(Narrow::new(&filters, None).range("id"), None);
-        assert_eq!(Narrow::new(&[col("name").eq(lit("a"))], None).text("name"), Some("a"));
+        assert_eq!(
+            Narrow::new(&[col("name").eq(lit("a"))], None).text("name"),
+            Some("a")
+        );
     }
 }

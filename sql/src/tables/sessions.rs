@@ -1,6 +1,6 @@
 //! `sessions`: the conversations.
 
-use hyprstream_engine::{SessionRow, Result};
+use hyprstream_engine::{Result, SessionRow};
 
 use super::columns::{Column, bigint, text, time};
 use super::source::{Context, Rows, Source};
@@ -22,7 +22,9 @@ impl Source for Sessions {
             text("model", |r: &SessionRow| Some(&r.model)),
             bigint("turns", |r: &SessionRow| Some(r.turns as i64)),
             bigint("prompt_tokens", |r: &SessionRow| Some(r.prompt_tokens as i64)),
-            bigint("completion_tokens", |r: &SessionRow| Some(r.completion_tokens as i64)),
+            bigint("completion_tokens", |r: &SessionRow| {
+                Some(r.completion_tokens as i64)
+            }),
         ]
     }
 

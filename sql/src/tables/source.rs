@@ -64,7 +64,14 @@ impl<S: Source> SystemTable<S> {
     pub(super) fn provider(engine: &Arc<Engine>) -> (&'static str, Arc<dyn TableProvider>) {
         let fields: Vec<_> = S::columns().into_iter().map(|column| column.field).collect();
         let schema = Arc::new(Schema::new(fields));
-        (S::NAME, Arc::new(Self { engine: Arc::clone(engine), schema, source: PhantomData }))
+        (
+            S::NAME,
+            Arc::new(Self {
+                engine: Arc::clone(engine),
+                schema,
+                source: PhantomData,
+            }),
+        )
     }
 }
 
@@ -90,7 +97,9 @@ impl<S: Source> TableProvider for SystemTable<S> {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
-        let predicates = filters.iter().map(|f| session.create_physical_expr(f.clone(), &schema));
+        let predicates = filters
+            .iter()
+            .map(|f| session.create_physical_expr(f.clone(), &schema));
         let predicates: Vec<Arc<dyn PhysicalExpr>> = predicates.collect::<Result<_>>()?;
         let context = Context {
             engine: Arc::clone(&self.engine),

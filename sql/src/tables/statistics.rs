@@ -1,6 +1,6 @@
 //! `statistics`: counters since the start.
 
-use hyprstream_engine::{StatisticRow, Result};
+use hyprstream_engine::{Result, StatisticRow};
 
 use super::columns::{Column, double, text};
 use super::source::{Context, Rows, Source};

@@ -1,6 +1,6 @@
 //! `training_runs`: the training runs.
 
-use hyprstream_engine::{TrainingRunRow, Result};
+use hyprstream_engine::{Result, TrainingRunRow};
 
 use super::columns::{Column, bigint, real, text, time};
 use super::source::{Context, Rows, Source};

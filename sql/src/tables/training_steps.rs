@@ -1,6 +1,6 @@
 //! `training_steps`: every step of every training run.
 
-use hyprstream_engine::{TrainingStepRow, Result};
+use hyprstream_engine::{Result, TrainingStepRow};
 
 use super::columns::{Column, bigint, double, real};
 use super::source::{Context, Rows, Source};

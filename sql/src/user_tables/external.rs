@@ -6,9 +6,9 @@ use std::sync::Arc;
 use datafusion::catalog::{TableProvider, TableProviderFactory};
 use datafusion::common::plan_err;
 use datafusion::datasource::listing_table_factory::ListingTableFactory;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{CreateExternalTable, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
@@ -27,15 +27,24 @@ impl FilePaths {
         std::fs::create_dir_all(files).map_err(|e| super::writer::io("create", files, &e))?;
         let mut allowed = Vec::with_capacity(others.len() + 1);
         for directory in std::iter::once(files).chain(others.iter().map(PathBuf::as_path)) {
-            allowed.push(directory.canonicalize().map_err(|e| super::writer::io("open", directory, &e))?);
+            allowed.push(
+                directory
+                    .canonicalize()
+                    .map_err(|e| super::writer::io("open", directory, &e))?,
+            );
         }
-        Ok(Self { files: allowed[0].clone(), allowed })
+        Ok(Self {
+            files: allowed[0].clone(),
+            allowed,
+        })
     }
 
     /// The file or directory that a location means, links and `..` resolved, if it may be read.
     pub(crate) fn readable(&self, location: &str) -> Result<PathBuf> {
         let path = self.absolute(location)?;
-        let resolved = path.canonicalize().map_err(|e| super::writer::io("open", &path, &e))?;
+        let resolved = path
+            .canonicalize()
+            .map_err(|e| super::writer::io("open", &path, &e))?;
         self.expect_allowed(location, resolved)
     }
 
@@ -43,12 +52,19 @@ impl FilePaths {
     pub(crate) fn writable(&self, location: &str) -> Result<PathBuf> {
         let path = self.absolute(location)?;
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::new(ErrorKind::InvalidParameter, format!("\"{location}\" is not a file")));
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("\"{location}\" is not a file"),
+            ));
         };
-        let directory = directory.canonicalize().map_err(|e| super::writer::io("open", directory, &e))?;
+        let directory = directory
+            .canonicalize()
+            .map_err(|e| super::writer::io("open", directory, &e))?;
         let resolved = directory.join(name);
         let resolved = if resolved.is_symlink() {
-            resolved.canonicalize().map_err(|e| super::writer::io("open", &resolved, &e))?
+            resolved
+                .canonicalize()
+                .map_err(|e| super::writer::io("open", &resolved, &e))?
         } else {
             resolved
         };
@@ -67,11 +83,18 @@ impl FilePaths {
     }
 
     fn expect_allowed(&self, location: &str, resolved: PathBuf) -> Result<PathBuf> {
-        if self.allowed.iter().any(|directory| resolved.starts_with(directory)) {
+        if self
+            .allowed
+            .iter()
+            .any(|directory| resolved.starts_with(directory))
+        {
             return Ok(resolved);
         }
         let message = format!("\"{location}\" is outside the directories that SQL may use");
-        let hint = format!("Put the file under {} or add its directory to the configuration.", self.files.display());
+        let hint = format!(
+            "Put the file under {} or add its directory to the configuration.",
+            self.files.display()
+        );
         Err(Error::new(ErrorKind::InsufficientPrivilege, message).with_hint(hint))
     }
 }
@@ -84,11 +107,16 @@ pub(crate) async fn load_external(
     files: &FilePaths,
 ) -> datafusion::common::Result<Arc<dyn TableProvider>> {
     for location in &mut statement.locations {
-        let path = files.readable(location).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let path = files
+            .readable(location)
+            .map_err(|e| DataFusionError::External(Box::new(e)))?;
         let slash = if path.is_dir() { "/" } else { "" };
         *location = format!("{}{slash}", path.display());
     }
-    match state.statement_to_plan(Statement::CreateExternalTable(statement)).await? {
+    match state
+        .statement_to_plan(Statement::CreateExternalTable(statement))
+        .await?
+    {
         LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) => {
             ListingTableFactory::new().create(state, &command).await
         }
@@ -98,7 +126,15 @@ pub(crate) async fn load_external(
 
 /// The text that the catalog keeps of an external table: the whole statement.
 pub(super) fn definition(create: &CreateExternalTable) -> String {
-    let CreateExternalTable { name, columns, file_type, locations, table_partition_cols, options, .. } = create;
+    let CreateExternalTable {
+        name,
+        columns,
+        file_type,
+        locations,
+        table_partition_cols,
+        options,
+        ..
+    } = create;
     let mut text = format!("CREATE EXTERNAL TABLE {name} ");
     if !columns.is_empty() {
         let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
@@ -108,10 +144,16 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
     if !table_partition_cols.is_empty() {
         text += &format!("PARTITIONED BY ({}) ", table_partition_cols.join(", "));
     }
-    let quoted: Vec<String> = locations.iter().map(|l| format!("'{}'", l.replace('\'', "''"))).collect();
+    let quoted: Vec<String> = locations
+        .iter()
+        .map(|l| format!("'{}'", l.replace('\'', "''")))
+        .collect();
     text += &format!("LOCATION {}", quoted.join(", "));
     if !options.is_empty() {
-        let options: Vec<String> = options.iter().map(|(k, v)| format!("'{}' {v}", k.replace('\'', "''"))).collect();
+        let options: Vec<String> = options
+            .iter()
+            .map(|(k, v)| format!("'{}' {v}", k.replace('\'', "''")))
+            .collect();
         text += &format!(" OPTIONS ({})", options.join(", "));
     }
     text
@@ -119,7 +161,10 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
 
 /// Reads a kept definition.
 pub(super) fn parse_definition(text: &str) -> datafusion::common::Result<CreateExternalTable> {
-    let parsed = DFParserBuilder::new(text).with_dialect(&PostgreSqlDialect {}).build()?.parse_statement()?;
+    let parsed = DFParserBuilder::new(text)
+        .with_dialect(&PostgreSqlDialect {})
+        .build()?
+        .parse_statement()?;
     match parsed {
         Statement::CreateExternalTable(statement) => Ok(statement),
         _ => plan_err!("the definition of an external table is damaged"),
@@ -144,7 +189,12 @@ mod tests {
         let (directory, paths) = paths();
         let found = paths.readable("inside.csv").unwrap();
         assert!(found.ends_with("files/inside.csv"));
-        assert_eq!(paths.readable(&directory.path().join("files/inside.csv").to_string_lossy()).unwrap(), found);
+        assert_eq!(
+            paths
+                .readable(&directory.path().join("files/inside.csv").to_string_lossy())
+                .unwrap(),
+            found
+        );
     }
 
     #[test]
@@ -155,10 +205,20 @@ mod tests {
         for location in ["../outside.csv", "link.csv", &outside.to_string_lossy()] {
             let error = paths.readable(location).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InsufficientPrivilege, "{location}");
-            assert_eq!(paths.writable(location).unwrap_err().kind(), ErrorKind::InsufficientPrivilege, "{location}");
+            assert_eq!(
+                paths.writable(location).unwrap_err().kind(),
+                ErrorKind::InsufficientPrivilege,
+                "{location}"
+            );
         }
-        assert_eq!(paths.readable("s3://bucket/x").unwrap_err().kind(), ErrorKind::FeatureNotSupported);
-        assert_eq!(paths.readable("missing.csv").unwrap_err().kind(), ErrorKind::IoError);
+        assert_eq!(
+            paths.readable("s3://bucket/x").unwrap_err().kind(),
+            ErrorKind::FeatureNotSupported
+        );
+        assert_eq!(
+            paths.readable("missing.csv").unwrap_err().kind(),
+            ErrorKind::IoError
+        );
         assert!(paths.writable("new.csv").is_ok());
     }
 }

@@ -13,7 +13,10 @@ pub(crate) struct Part {
 
 impl Part {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, is_obsolete: AtomicBool::new(false) }
+        Self {
+            path,
+            is_obsolete: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -21,7 +24,10 @@ impl Part {
     }
 
     pub(super) fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
     }
 
     /// The table has it.
@@ -53,6 +59,9 @@ pub(crate) struct Pins {
 
 impl Pins {
     pub(super) fn hold(&self, parts: &[Arc<Part>]) {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(parts.iter().cloned());
+        self.parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(parts.iter().cloned());
     }
 }

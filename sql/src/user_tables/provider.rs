@@ -32,8 +32,16 @@ pub(crate) struct StoredProvider {
 }
 
 impl StoredProvider {
-    pub(crate) fn new(table: Arc<StoredTable>, tables: Arc<UserTables>, defaults: HashMap<String, Expr>) -> Self {
-        Self { table, tables, defaults }
+    pub(crate) fn new(
+        table: Arc<StoredTable>,
+        tables: Arc<UserTables>,
+        defaults: HashMap<String, Expr>,
+    ) -> Self {
+        Self {
+            table,
+            tables,
+            defaults,
+        }
     }
 
     /// Reads the parts that the table has at this moment.
@@ -41,7 +49,11 @@ impl StoredProvider {
         if let Some(pins) = session.config().get_extension::<Pins>() {
             pins.hold(&self.table.parts);
         }
-        let urls = self.table.parts.iter().map(|part| ListingTableUrl::parse(part.path().to_string_lossy()));
+        let urls = self
+            .table
+            .parts
+            .iter()
+            .map(|part| ListingTableUrl::parse(part.path().to_string_lossy()));
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
         let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_>>()?)
             .with_listing_options(options)
@@ -82,7 +94,9 @@ impl TableProvider for StoredProvider {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        self.reader(session)?.scan(session, projection, filters, limit).await
+        self.reader(session)?
+            .scan(session, projection, filters, limit)
+            .await
     }
 
     async fn insert_into(
@@ -94,7 +108,10 @@ impl TableProvider for StoredProvider {
         if operation != InsertOp::Append {
             return not_impl_err!("{operation} is not supported");
         }
-        let sink = Append { table: Arc::clone(&self.table), tables: Arc::clone(&self.tables) };
+        let sink = Append {
+            table: Arc::clone(&self.table),
+            tables: Arc::clone(&self.tables),
+        };
         Ok(Arc::new(DataSinkExec::new(input, Arc::new(sink), None)))
     }
 }
@@ -120,10 +137,13 @@ impl DataSink for Append {
 
     async fn write_all(&self, mut data: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
         let external = |error| DataFusionError::External(Box::new(error));
-        let mut writer = PartWriter::try_new(self.tables.directory(), &self.table.schema).map_err(external)?;
+        let mut writer =
+            PartWriter::try_new(self.tables.directory(), &self.table.schema).map_err(external)?;
         while let Some(batch) = data.next().await {
             writer.write(&batch?).map_err(external)?;
         }
-        self.tables.append(&self.table.name, &self.table.schema, writer).map_err(external)
+        self.tables
+            .append(&self.table.name, &self.table.schema, writer)
+            .map_err(external)
     }
 }

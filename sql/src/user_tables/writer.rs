@@ -35,9 +35,18 @@ impl PartWriter {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
-            .map_err(|e| Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}")))?;
-        Ok(Self { writer: Some(writer), schema: Arc::clone(schema), path, rows: 0 })
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).map_err(|e| {
+            Error::new(
+                ErrorKind::FeatureNotSupported,
+                format!("the columns cannot be stored: {e}"),
+            )
+        })?;
+        Ok(Self {
+            writer: Some(writer),
+            schema: Arc::clone(schema),
+            path,
+            rows: 0,
+        })
     }
 
     /// Adds rows, cast to the table's columns.
@@ -45,9 +54,14 @@ impl PartWriter {
         let batch = fitted(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
         let Some(writer) = &mut self.writer else {
-            return Err(Error::new(ErrorKind::Internal, "a part was written after its end"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a part was written after its end",
+            ));
         };
-        writer.write(&batch).map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write a table's part: {e}")))
+        writer
+            .write(&batch)
+            .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write a table's part: {e}")))
     }
 
     /// How many rows were written.
@@ -60,17 +74,24 @@ impl PartWriter {
         if self.rows == 0 {
             return Ok(None);
         }
-        let Some(writer) = self.writer.take() else { return Ok(None) };
+        let Some(writer) = self.writer.take() else {
+            return Ok(None);
+        };
         let path = std::mem::take(&mut self.path);
         let part = Part::new(path.clone());
         part.retire();
         let part = Arc::new(part);
-        let file = writer
-            .into_inner()
-            .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write {}: {e}", path.display())))?;
+        let file = writer.into_inner().map_err(|e| {
+            Error::new(
+                ErrorKind::IoError,
+                format!("cannot write {}: {e}", path.display()),
+            )
+        })?;
         file.sync_all().map_err(|e| io("sync", &path, &e))?;
         if let Some(directory) = path.parent() {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(|e| io("sync", directory, &e))?;
+            File::open(directory)
+                .and_then(|d| d.sync_all())
+                .map_err(|e| io("sync", directory, &e))?;
         }
         Ok(Some(part))
     }
@@ -85,20 +106,30 @@ impl Drop for PartWriter {
 }
 
 fn part_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
     let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
     format!("{now:x}-{}-{number}.parquet", std::process::id())
 }
 
 fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
-        let message = format!("the table has {} columns, the rows have {}", schema.fields().len(), batch.num_columns());
+        let message = format!(
+            "the table has {} columns, the rows have {}",
+            schema.fields().len(),
+            batch.num_columns()
+        );
         return Err(Error::new(ErrorKind::DatatypeMismatch, message));
     }
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
         if !field.is_nullable() && column.null_count() > 0 {
-            let message = format!("null value in column \"{}\" violates not-null constraint", field.name());
+            let message = format!(
+                "null value in column \"{}\" violates not-null constraint",
+                field.name()
+            );
             return Err(Error::new(ErrorKind::NotNullViolation, message));
         }
         let column = cast(column, field.data_type()).map_err(|e| {
@@ -120,7 +151,11 @@ pub(crate) fn storable_schema(schema: &Schema, all_take_null: bool) -> Result<Sc
             return Err(Error::new(ErrorKind::DuplicateColumn, message));
         }
         let nullable = all_take_null || field.is_nullable();
-        fields.push(Field::new(field.name(), storable_type(field.data_type()), nullable));
+        fields.push(Field::new(
+            field.name(),
+            storable_type(field.data_type()),
+            nullable,
+        ));
     }
     Ok(Arc::new(Schema::new(fields)))
 }
@@ -135,5 +170,8 @@ fn storable_type(data_type: &DataType) -> DataType {
 }
 
 pub(super) fn io(action: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))
+    Error::new(
+        ErrorKind::IoError,
+        format!("cannot {action} {}: {error}", path.display()),
+    )
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::Sort as SortKey;
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Projection, Sort};
 
@@ -38,8 +38,13 @@ fn asks_row_by_row(plan: &LogicalPlan) -> bool {
 fn sink_limit(limit: &Limit, plan: LogicalPlan) -> Result<LogicalPlan> {
     match &plan {
         LogicalPlan::Projection(_) => over_input(plan, |input| sink_limit(limit, input)),
-        other if InferenceNode::from_plan(other).is_some() => over_input(plan, |input| sink_limit(limit, input)),
-        _ => Ok(LogicalPlan::Limit(Limit { input: Arc::new(plan), ..limit.clone() })),
+        other if InferenceNode::from_plan(other).is_some() => {
+            over_input(plan, |input| sink_limit(limit, input))
+        }
+        _ => Ok(LogicalPlan::Limit(Limit {
+            input: Arc::new(plan),
+            ..limit.clone()
+        })),
     }
 }
 
@@ -48,7 +53,12 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
     if let LogicalPlan::Projection(projection) = &plan {
         let keys = keys
             .into_iter()
-            .map(|key| Ok(SortKey { expr: before_projection(key.expr, projection)?, ..key }))
+            .map(|key| {
+                Ok(SortKey {
+                    expr: before_projection(key.expr, projection)?,
+                    ..key
+                })
+            })
             .collect::<Result<Vec<_>>>()?;
         let input = LogicalPlan::clone(&projection.input);
         return match sink_sort(keys, fetch, input)? {
@@ -59,7 +69,9 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
     if let Some(node) = InferenceNode::from_plan(&plan) {
         let reads_answer = |key: &SortKey| {
             let columns = key.expr.column_refs();
-            node.calls.iter().any(|call| columns.iter().any(|c| c.name == call.column))
+            node.calls
+                .iter()
+                .any(|call| columns.iter().any(|c| c.name == call.column))
         };
         if keys.iter().any(reads_answer) {
             return Ok(None);
@@ -70,13 +82,19 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
             None => Ok(None),
         };
     }
-    Ok(Some(LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(plan), fetch })))
+    Ok(Some(LogicalPlan::Sort(Sort {
+        expr: keys,
+        input: Arc::new(plan),
+        fetch,
+    })))
 }
 
 /// A key over a projection's columns as one over its input's.
 fn before_projection(key: Expr, projection: &Projection) -> Result<Expr> {
     let key = key.transform(|expr| {
-        let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+        let Expr::Column(column) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
         let Some(place) = projection.schema.maybe_index_of_column(column) else {
             return Ok(Transformed::no(expr));
         };
@@ -90,5 +108,7 @@ fn over_input(
     plan: LogicalPlan,
     mut change: impl FnMut(LogicalPlan) -> Result<LogicalPlan>,
 ) -> Result<LogicalPlan> {
-    Ok(plan.map_children(|input| Ok(Transformed::yes(change(input)?)))?.data)
+    Ok(plan
+        .map_children(|input| Ok(Transformed::yes(change(input)?)))?
+        .data)
 }

@@ -35,14 +35,21 @@ pub(super) fn asks_model(expr: &Expr) -> bool {
 
 fn has_subquery(expr: &Expr) -> bool {
     let is_subquery = |e: &Expr| {
-        matches!(e, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
+        matches!(
+            e,
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
+        )
     };
     expr.exists(|e| Ok(is_subquery(e))).unwrap_or(false)
 }
 
 impl<'a> Hoister<'a> {
     pub(super) fn new(names: &'a mut Names) -> Self {
-        Self { names, layers: Vec::new(), columns: Vec::new() }
+        Self {
+            names,
+            layers: Vec::new(),
+            columns: Vec::new(),
+        }
     }
 
     /// The expression with a column where each call was. `guard` says which rows need its value.
@@ -51,14 +58,20 @@ impl<'a> Hoister<'a> {
             return Ok(expr);
         }
         match expr {
-            Expr::ScalarFunction(function) if function.func.as_async().is_some() => self.hoist_call(function, guard),
-            Expr::ScalarFunction(function) if matches!(function.func.name(), "coalesce" | "nvl" | "ifnull") => {
+            Expr::ScalarFunction(function) if function.func.as_async().is_some() => {
+                self.hoist_call(function, guard)
+            }
+            Expr::ScalarFunction(function)
+                if matches!(function.func.name(), "coalesce" | "nvl" | "ifnull") =>
+            {
                 self.hoist_coalesce(function, guard)
             }
             Expr::Case(case) => self.hoist_case(case, guard),
-            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-                self.hoist_logical(*left, op, *right, guard)
-            }
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => self.hoist_logical(*left, op, *right, guard),
             other => Ok(other
                 .map_children(|child| Ok(Transformed::yes(self.hoist(child, guard.clone())?)))?
                 .data),
@@ -70,7 +83,12 @@ impl<'a> Hoister<'a> {
         for argument in std::mem::take(&mut function.args) {
             arguments.push(self.hoist(argument, guard.clone())?);
         }
-        let layer = arguments.iter().chain(&guard).map(|e| self.layer_above(e)).max().unwrap_or(0);
+        let layer = arguments
+            .iter()
+            .chain(&guard)
+            .map(|e| self.layer_above(e))
+            .max()
+            .unwrap_or(0);
         while self.layers.len() <= layer {
             self.layers.push(Layer::default());
         }
@@ -82,7 +100,11 @@ impl<'a> Hoister<'a> {
         let column = self.names.next(function.func.name());
         function.args = arguments;
         let expr = Expr::ScalarFunction(function);
-        self.layers[layer].calls.push(Call { expr, guard, column: column.clone() });
+        self.layers[layer].calls.push(Call {
+            expr,
+            guard,
+            column: column.clone(),
+        });
         self.columns.push((column.clone(), layer));
         Ok(Expr::Column(Column::new_unqualified(column)))
     }
@@ -99,7 +121,10 @@ impl<'a> Hoister<'a> {
     /// The lowest layer whose input has everything that the expression needs.
     fn layer_above(&self, expr: &Expr) -> usize {
         let columns = expr.column_refs();
-        let needed = self.columns.iter().filter(|(name, _)| columns.iter().any(|c| c.name() == name));
+        let needed = self
+            .columns
+            .iter()
+            .filter(|(name, _)| columns.iter().any(|c| c.name() == name));
         needed.map(|(_, layer)| layer + 1).max().unwrap_or(0)
     }
 
@@ -124,7 +149,11 @@ impl<'a> Hoister<'a> {
             Some(otherwise) => Some(Box::new(self.hoist(*otherwise, reached)?)),
             None => None,
         };
-        Ok(Expr::Case(Case { expr: operand, when_then_expr: branches, else_expr: otherwise }))
+        Ok(Expr::Case(Case {
+            expr: operand,
+            when_then_expr: branches,
+            else_expr: otherwise,
+        }))
     }
 
     fn hoist_coalesce(&mut self, mut function: ScalarFunction, guard: Option<Expr>) -> Result<Expr> {
@@ -153,7 +182,11 @@ impl<'a> Hoister<'a> {
             let right = self.hoist(right, and(guard, open(&left)))?;
             (left, right)
         };
-        Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
+        Ok(Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(left),
+            op,
+            Box::new(right),
+        )))
     }
 
     /// True when nothing was taken out.
@@ -168,7 +201,9 @@ impl<'a> Hoister<'a> {
                 plan
             } else {
                 let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-                LogicalPlanBuilder::from(plan).project(columns.into_iter().chain(layer.computed))?.build()?
+                LogicalPlanBuilder::from(plan)
+                    .project(columns.into_iter().chain(layer.computed))?
+                    .build()?
             };
             Ok(InferenceNode::try_new(plan, layer.calls)?.into_plan())
         })

@@ -45,7 +45,9 @@ impl AnalyzerRule for HoistInference {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let mut names = Names::default();
-        Ok(plan.transform_up_with_subqueries(|plan| hoist(plan, &mut names))?.data)
+        Ok(plan
+            .transform_up_with_subqueries(|plan| hoist(plan, &mut names))?
+            .data)
     }
 }
 
@@ -94,19 +96,30 @@ fn hoist_plain(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
         }
         let saved = preserver.save(&expr);
         let expr = hoister.hoist(expr, None)?;
-        Ok(Transformed::yes(if keeps_names { expr } else { saved.restore(expr) }))
+        Ok(Transformed::yes(if keeps_names {
+            expr
+        } else {
+            saved.restore(expr)
+        }))
     })?;
     let input = hoister.wrap(input)?;
-    let plan = plan.data.map_children(|_| Ok(Transformed::yes(input.clone())))?.data.recompute_schema()?;
+    let plan = plan
+        .data
+        .map_children(|_| Ok(Transformed::yes(input.clone())))?
+        .data
+        .recompute_schema()?;
     restore_columns(plan, &schema)
 }
 
 /// Predicates without a call first, then one after the other, each over the rows that passed those before.
 fn hoist_filter(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let schema = plan.schema().clone();
-    let LogicalPlan::Filter(filter) = plan else { return Ok(plan) };
-    let (calling, cheap): (Vec<Expr>, Vec<Expr>) =
-        split_conjunction_owned(filter.predicate).into_iter().partition(asks_model);
+    let LogicalPlan::Filter(filter) = plan else {
+        return Ok(plan);
+    };
+    let (calling, cheap): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate)
+        .into_iter()
+        .partition(asks_model);
     let mut plan = LogicalPlan::clone(&filter.input);
     if let Some(cheap) = conjunction(cheap) {
         plan = LogicalPlanBuilder::from(plan).filter(cheap)?.build()?;
@@ -120,21 +133,31 @@ fn hoist_filter(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
 fn filter_by_call(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Result<LogicalPlan> {
     let mut hoister = Hoister::new(names);
     let predicate = hoister.hoist(predicate, None)?;
-    LogicalPlanBuilder::from(hoister.wrap(input)?).filter(predicate)?.build()
+    LogicalPlanBuilder::from(hoister.wrap(input)?)
+        .filter(predicate)?
+        .build()
 }
 
 /// A function in FROM whose arguments are calls themselves.
 fn hoist_rows(plan: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let schema = plan.schema().clone();
-    let Some(node) = RowsNode::from_plan(plan) else { return Ok(plan.clone()) };
+    let Some(node) = RowsNode::from_plan(plan) else {
+        return Ok(plan.clone());
+    };
     let mut hoister = Hoister::new(names);
-    let arguments: Vec<Expr> =
-        node.arguments.iter().map(|a| hoister.hoist(a.clone(), None)).collect::<Result<_>>()?;
+    let arguments: Vec<Expr> = node
+        .arguments
+        .iter()
+        .map(|a| hoister.hoist(a.clone(), None))
+        .collect::<Result<_>>()?;
     let input = match &node.input {
         Some(input) => input.clone(),
         None => LogicalPlanBuilder::empty(true).build()?,
     };
-    let node = node.clone().with_arguments(arguments).with_input(hoister.wrap(input)?)?;
+    let node = node
+        .clone()
+        .with_arguments(arguments)
+        .with_input(hoister.wrap(input)?)?;
     restore_columns(node.into_plan(), &schema)
 }
 
@@ -150,6 +173,8 @@ fn restore_columns(plan: LogicalPlan, schema: &datafusion::common::DFSchemaRef) 
     if plan.schema().fields().len() == schema.fields().len() {
         return Ok(plan);
     }
-    let columns = schema.iter().map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())));
+    let columns = schema
+        .iter()
+        .map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())));
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }

@@ -59,20 +59,46 @@ impl InferenceExec {
             .zip(&guards)
             .map(|(call, guard)| PlannedCall::try_new(call, guard.clone(), &input.schema()))
             .collect::<Result<Vec<_>>>()?;
-        for (call, field) in calls.iter().zip(schema.fields().iter().skip(input.schema().fields().len())) {
+        for (call, field) in calls
+            .iter()
+            .zip(schema.fields().iter().skip(input.schema().fields().len()))
+        {
             if call.data_type() != field.data_type() {
-                return internal_err!("a call gives {}, its column has {}", call.data_type(), field.data_type());
+                return internal_err!(
+                    "a call gives {}, its column has {}",
+                    call.data_type(),
+                    field.data_type()
+                );
             }
         }
         let properties = properties(&input, &schema)?;
         let metrics = ExecutionPlanMetricsSet::new();
         let calls = Arc::new(calls);
-        Ok(Self { input, expressions, guards, calls, wanted_rows, schema, properties, metrics })
+        Ok(Self {
+            input,
+            expressions,
+            guards,
+            calls,
+            wanted_rows,
+            schema,
+            properties,
+            metrics,
+        })
     }
 
     fn slices(&self, input: SendableRecordBatchStream) -> Slices {
-        let rows = self.calls.iter().map(PlannedCall::rows_per_call).min().unwrap_or(1);
-        Slices { input, calls: Arc::clone(&self.calls), rows_per_slice: rows, ready: VecDeque::new() }
+        let rows = self
+            .calls
+            .iter()
+            .map(PlannedCall::rows_per_call)
+            .min()
+            .unwrap_or(1);
+        Slices {
+            input,
+            calls: Arc::clone(&self.calls),
+            rows_per_slice: rows,
+            ready: VecDeque::new(),
+        }
     }
 }
 
@@ -180,7 +206,9 @@ impl ExecutionPlan for InferenceExec {
         let answers = Answers {
             slices: self.slices(self.input.execute(partition, context)?),
             start: Box::new(move |slice| {
-                slice.answer(Arc::clone(&calls), Arc::clone(&shared), Arc::clone(&schema)).boxed()
+                slice
+                    .answer(Arc::clone(&calls), Arc::clone(&shared), Arc::clone(&schema))
+                    .boxed()
             }),
             under_way: FuturesOrdered::new(),
             exhausted: false,
@@ -188,7 +216,11 @@ impl ExecutionPlan for InferenceExec {
             answered: 0,
         };
         let schema = Arc::clone(&self.schema);
-        let rows_together = if self.wanted_rows.is_some() { window } else { ROWS_TOGETHER };
+        let rows_together = if self.wanted_rows.is_some() {
+            window
+        } else {
+            ROWS_TOGETHER
+        };
         let batches = answers.ready_chunks(rows_together).map(move |chunk| {
             let chunk = together(&schema, chunk);
             if let Ok(batch) = &chunk {
@@ -196,7 +228,10 @@ impl ExecutionPlan for InferenceExec {
             }
             chunk
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            batches,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -222,7 +257,12 @@ struct Slices {
 
 impl Slices {
     fn cut(&mut self, batch: RecordBatch) -> Result<()> {
-        let inputs = Arc::new(self.calls.iter().map(|call| call.input(&batch)).collect::<Result<Vec<_>>>()?);
+        let inputs = Arc::new(
+            self.calls
+                .iter()
+                .map(|call| call.input(&batch))
+                .collect::<Result<Vec<_>>>()?,
+        );
         let batch = Arc::new(batch);
         let rows = batch.num_rows();
         for start in (0..rows).step_by(self.rows_per_slice) {
@@ -275,7 +315,8 @@ impl Answers {
             match self.slices.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(slice))) => self.under_way.push_back((self.start)(slice)),
                 Poll::Ready(Some(Err(error))) => {
-                    self.under_way.push_back(futures::future::ready(Err(error)).boxed());
+                    self.under_way
+                        .push_back(futures::future::ready(Err(error)).boxed());
                     self.exhausted = true;
                 }
                 Poll::Ready(None) => self.exhausted = true,

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::{DFSchema, DFSchemaRef, Result, TableReference, internal_err};
 use datafusion::arrow::datatypes::{Field, FieldRef};
+use datafusion::common::{DFSchema, DFSchemaRef, Result, TableReference, internal_err};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
@@ -38,15 +38,23 @@ impl PartialOrd for InferenceNode {
 
 impl InferenceNode {
     pub(crate) fn try_new(input: LogicalPlan, calls: Vec<Call>) -> Result<Self> {
-        let mut fields: Vec<(Option<TableReference>, FieldRef)> =
-            input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
+        let mut fields: Vec<(Option<TableReference>, FieldRef)> = input
+            .schema()
+            .iter()
+            .map(|(q, f)| (q.cloned(), Arc::clone(f)))
+            .collect();
         for call in &calls {
             let data_type = call.expr.get_type(input.schema())?;
             fields.push((None, Arc::new(Field::new(&call.column, data_type, true))));
         }
         let metadata = input.schema().metadata().clone();
         let schema = Arc::new(DFSchema::new_with_metadata(fields, metadata)?);
-        Ok(Self { input, calls, wanted_rows: None, schema })
+        Ok(Self {
+            input,
+            calls,
+            wanted_rows: None,
+            schema,
+        })
     }
 
     pub(crate) fn with_wanted_rows(mut self, rows: usize) -> Self {
@@ -86,7 +94,9 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
     /// The calls, then their guards.
     fn expressions(&self) -> Vec<Expr> {
         let calls = self.calls.iter().map(|c| c.expr.clone());
-        calls.chain(self.calls.iter().filter_map(|c| c.guard.clone())).collect()
+        calls
+            .chain(self.calls.iter().filter_map(|c| c.guard.clone()))
+            .collect()
     }
 
     /// Predicates over an answer stay above; all others go below, so that the model sees fewer rows.
@@ -113,8 +123,14 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         let mut exprs = exprs.into_iter();
         let mut calls: Vec<Call> = Vec::with_capacity(self.calls.len());
         for call in &self.calls {
-            let Some(expr) = exprs.next() else { return internal_err!("an inference node lost a call") };
-            calls.push(Call { expr, guard: None, column: call.column.clone() });
+            let Some(expr) = exprs.next() else {
+                return internal_err!("an inference node lost a call");
+            };
+            calls.push(Call {
+                expr,
+                guard: None,
+                column: call.column.clone(),
+            });
         }
         for (new, old) in calls.iter_mut().zip(&self.calls) {
             if old.guard.is_some() {
@@ -134,7 +150,11 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         let width = input.fields().len();
         let mut needed: BTreeSet<usize> = output_columns.iter().copied().filter(|i| *i < width).collect();
         for expr in UserDefinedLogicalNodeCore::expressions(self) {
-            needed.extend(expr.column_refs().into_iter().filter_map(|column| input.maybe_index_of_column(column)));
+            needed.extend(
+                expr.column_refs()
+                    .into_iter()
+                    .filter_map(|column| input.maybe_index_of_column(column)),
+            );
         }
         Some(vec![needed.into_iter().collect()])
     }

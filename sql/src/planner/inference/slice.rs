@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
 use datafusion::arrow::compute::{filter_record_batch, interleave, take_arrays};
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue, internal_datafusion_err, internal_err};
 use datafusion::config::ConfigOptions;
@@ -52,7 +52,7 @@ impl PlannedCall {
     pub(super) fn try_new(
         call: &Arc<dyn PhysicalExpr>,
         guard: Option<Arc<dyn PhysicalExpr>>,
-        input: &datafusion::arrow::datatypes::Schema,
+        input: &Schema,
     ) -> Result<Self> {
         let Some(function) = call.downcast_ref::<ScalarFunctionExpr>() else {
             return internal_err!("{call} is not a call");
@@ -60,7 +60,10 @@ impl PlannedCall {
         let arguments = function.args().to_vec();
         Ok(Self {
             function: Arc::new(function.fun().clone()),
-            argument_fields: arguments.iter().map(|a| a.return_field(input)).collect::<Result<_>>()?,
+            argument_fields: arguments
+                .iter()
+                .map(|a| a.return_field(input))
+                .collect::<Result<_>>()?,
             arguments,
             return_field: call.return_field(input)?,
             guard,
@@ -69,7 +72,11 @@ impl PlannedCall {
 
     /// How many rows one call takes.
     pub(super) fn rows_per_call(&self) -> usize {
-        self.function.as_async().and_then(|f| f.ideal_batch_size()).unwrap_or(1).max(1)
+        self.function
+            .as_async()
+            .and_then(|f| f.ideal_batch_size())
+            .unwrap_or(1)
+            .max(1)
     }
 
     /// Evaluates the arguments, for those rows only that the guard lets through.
@@ -77,7 +84,10 @@ impl PlannedCall {
         let rows = batch.num_rows();
         let Some(guard) = &self.guard else {
             let places = (0..rows as u32).map(Some).collect();
-            return Ok(Input { arguments: self.evaluate(batch)?, places });
+            return Ok(Input {
+                arguments: self.evaluate(batch)?,
+                places,
+            });
         };
         let mask = guard.evaluate(batch)?.into_array(rows)?;
         let mask: BooleanArray = mask.as_boolean().iter().map(|m| Some(m == Some(true))).collect();
@@ -95,7 +105,10 @@ impl PlannedCall {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let rows = batch.num_rows();
-        self.arguments.iter().map(|a| a.evaluate(batch)?.into_array(rows)).collect()
+        self.arguments
+            .iter()
+            .map(|a| a.evaluate(batch)?.into_array(rows))
+            .collect()
     }
 
     /// The answers for a range of the batch's rows.
@@ -103,14 +116,21 @@ impl PlannedCall {
         let (sources, places) = self.ask(input, rows, shared)?;
         let answers = try_join_all(sources).await.map_err(DataFusionError::Shared)?;
         let empty = new_null_array(self.return_field.data_type(), 1);
-        let arrays: Vec<&dyn Array> =
-            std::iter::once(&empty).chain(&answers).map(std::convert::AsRef::as_ref).collect();
+        let arrays: Vec<&dyn Array> = std::iter::once(&empty)
+            .chain(&answers)
+            .map(AsRef::as_ref)
+            .collect();
         Ok(interleave(&arrays, &places)?)
     }
 
     /// Starts what was not asked before. Gives all answers that the rows take values from, and for each row which
     /// answer (0 is NULL) and which value of it.
-    fn ask(&self, input: &Input, rows: Range<usize>, shared: &Shared) -> Result<(Vec<Answer>, Vec<(usize, usize)>)> {
+    fn ask(
+        &self,
+        input: &Input,
+        rows: Range<usize>,
+        shared: &Shared,
+    ) -> Result<(Vec<Answer>, Vec<(usize, usize)>)> {
         let mut sources: Vec<Answer> = Vec::new();
         let mut fresh = Fresh::default();
         let mut wanted = Vec::with_capacity(rows.len());
@@ -166,9 +186,15 @@ impl PlannedCall {
         let function = Arc::clone(&self.function);
         let answer = async move {
             let Some(function) = function.as_async() else {
-                return Err(Arc::new(internal_datafusion_err!("{} does not ask a model", function.name())));
+                return Err(Arc::new(internal_datafusion_err!(
+                    "{} does not ask a model",
+                    function.name()
+                )));
             };
-            let answer = function.invoke_async_with_args(arguments).await.map_err(Arc::new)?;
+            let answer = function
+                .invoke_async_with_args(arguments)
+                .await
+                .map_err(Arc::new)?;
             answer.into_array(rows).map_err(Arc::new)
         };
         Ok(answer.boxed().shared())
@@ -181,7 +207,10 @@ impl PlannedCall {
 
 impl Input {
     fn row(&self, place: u32) -> Result<Vec<ScalarValue>> {
-        self.arguments.iter().map(|a| ScalarValue::try_from_array(a, place as usize)).collect()
+        self.arguments
+            .iter()
+            .map(|a| ScalarValue::try_from_array(a, place as usize))
+            .collect()
     }
 }
 
@@ -222,14 +251,18 @@ impl Slice {
         self,
         calls: Arc<Vec<PlannedCall>>,
         shared: Arc<Shared>,
-        schema: datafusion::arrow::datatypes::SchemaRef,
+        schema: SchemaRef,
     ) -> Result<RecordBatch> {
         let answers = calls
             .iter()
             .zip(self.inputs.iter())
             .map(|(call, input)| call.answer(input, self.rows.clone(), &shared));
         let answers = try_join_all(answers).await?;
-        let mut columns = self.batch.slice(self.rows.start, self.rows.len()).columns().to_vec();
+        let mut columns = self
+            .batch
+            .slice(self.rows.start, self.rows.len())
+            .columns()
+            .to_vec();
         columns.extend(answers);
         Ok(RecordBatch::try_new(schema, columns)?)
     }

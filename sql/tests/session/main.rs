@@ -1,0 +1,9 @@
+//! Sessions over a real engine and the bundled model.
+
+mod errors;
+mod inference;
+mod plans;
+mod procedures;
+mod settings;
+mod support;
+mod tables;
