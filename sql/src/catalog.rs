@@ -1,7 +1,7 @@
 //! The catalog: the users' tables in `public`, ours in `hyprstream`, both by their bare names.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
@@ -26,7 +26,8 @@ pub(crate) const USER_SCHEMA: &str = "public";
 pub(crate) struct UserSchema {
     tables: Arc<UserTables>,
     system: Arc<SystemTables>,
-    state: Arc<OnceLock<SessionState>>,
+    /// Weak, because the planner's state holds the catalog that holds this.
+    state: Weak<OnceLock<SessionState>>,
     files: FilePaths,
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn catalog(
     let user = UserSchema {
         tables: Arc::clone(tables),
         system: Arc::clone(system),
-        state: Arc::clone(state),
+        state: Arc::downgrade(state),
         files: files.clone(),
     };
     catalog.register_schema(USER_SCHEMA, Arc::new(user))?;
@@ -56,17 +57,20 @@ impl SchemaProvider for UserSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let planner = self.state.upgrade();
         match self.tables.get(name) {
             Some(UserTable::Stored(table)) => Ok(Some(Arc::new(self.stored(table)?))),
-            Some(UserTable::External(table)) => match (&table.provider, self.state.get()) {
-                (Some(provider), _) => Ok(Some(Arc::clone(provider))),
-                (None, Some(state)) => {
-                    let provider = table.load(state, &self.files).await?;
-                    self.tables.loaded(name, &table.statement, &provider);
-                    Ok(Some(provider))
+            Some(UserTable::External(table)) => {
+                match (&table.provider, planner.as_ref().and_then(|p| p.get())) {
+                    (Some(provider), _) => Ok(Some(Arc::clone(provider))),
+                    (None, Some(state)) => {
+                        let provider = table.load(state, &self.files).await?;
+                        self.tables.loaded(name, &table.statement, &provider);
+                        Ok(Some(provider))
+                    }
+                    (None, None) => Ok(None),
                 }
-                (None, None) => Ok(None),
-            },
+            }
             None => self.system.table(name).await,
         }
     }
@@ -79,7 +83,8 @@ impl SchemaProvider for UserSchema {
 impl UserSchema {
     fn stored(&self, table: Arc<StoredTable>) -> Result<StoredProvider> {
         let mut defaults: HashMap<String, Expr> = HashMap::new();
-        if let Some(state) = self.state.get() {
+        let planner = self.state.upgrade();
+        if let Some(state) = planner.as_ref().and_then(|p| p.get()) {
             for (column, text) in table.defaults() {
                 let expr = state.create_logical_expr(text, &DFSchema::empty())?;
                 defaults.insert(column.clone(), expr);

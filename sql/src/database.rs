@@ -37,6 +37,8 @@ pub struct Database {
     pub(crate) system: Arc<SystemTables>,
     pub(crate) files: FilePaths,
     state: SessionState,
+    /// What the catalog plans defaults and external tables with; it lives as long as this does.
+    _planner: Arc<OnceLock<SessionState>>,
     sessions: AtomicU64,
 }
 
@@ -55,6 +57,7 @@ impl Database {
             system,
             files,
             state,
+            _planner: planner,
             sessions: AtomicU64::new(0),
         }))
     }

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
 use hyprstream_engine::{EmbedRequest, Embedding, Engine};
 
@@ -35,7 +35,7 @@ impl Embed {
         Self {
             engine,
             default_model: settings.model(),
-            signature: EMBED.signature(Volatility::Volatile),
+            signature: EMBED.asynchronous_signature(),
         }
     }
 }
@@ -68,11 +68,8 @@ impl ScalarUDFImpl for Embed {
         internal_err!("the type of embed depends on its arguments' values")
     }
 
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        EMBED.coerce(given)
-    }
-
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        EMBED.check(args.arg_fields)?;
         let mut values = Vec::with_capacity(EMBED.parameters.len());
         for (parameter, value) in EMBED.parameters.iter().zip(args.scalar_arguments) {
             match (parameter.name, value) {
@@ -105,7 +102,7 @@ impl AsyncScalarUDFImpl for Embed {
         let DataType::FixedSizeList(_, length) = args.return_field.data_type() else {
             return internal_err!("embed returns a list of fixed size");
         };
-        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let columns = EMBED.columns(&args.args, args.number_rows)?;
         let rows: Vec<Vec<ScalarValue>> = rows(&columns, args.number_rows).collect::<Result<_>>()?;
         let mut request = None;
         for row in rows.iter().filter(|row| !is_null_row(row, EMBED.required)) {

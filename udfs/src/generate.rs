@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
 use hyprstream_engine::{Completion, Engine, GenerateRequest, SamplingOptions};
 
@@ -37,7 +37,7 @@ impl Generate {
     pub fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
-            signature: GENERATE.signature(Volatility::Volatile),
+            signature: GENERATE.asynchronous_signature(),
         }
     }
 }
@@ -57,11 +57,8 @@ impl ScalarUDFImpl for Generate {
         internal_err!("the type of generate depends on its arguments' values")
     }
 
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        GENERATE.coerce(given)
-    }
-
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        GENERATE.check(args.arg_fields)?;
         let details = GENERATE
             .position("details")
             .and_then(|i| args.scalar_arguments.get(i));
@@ -89,7 +86,7 @@ impl AsyncScalarUDFImpl for Generate {
 
     async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let settings = Settings::of(&args.config_options);
-        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let columns = GENERATE.columns(&args.args, args.number_rows)?;
         let mut answers = Vec::with_capacity(args.number_rows);
         for values in rows(&columns, args.number_rows) {
             answers.push(match request(&values?, &settings)? {

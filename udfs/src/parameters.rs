@@ -2,9 +2,9 @@
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Signature, TypeSignature, Volatility};
 
 /// The type of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -210,6 +210,32 @@ impl Function {
     /// The position of an argument.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.parameters.iter().position(|p| p.name == name)
+    }
+
+    /// The signature of a function that asks the model. An asynchronous function has no say in how its arguments
+    /// are cast, so it takes them as they are: their types are checked when its own type is asked for, and they are
+    /// cast when it runs.
+    pub(crate) fn asynchronous_signature(&self) -> Signature {
+        let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
+        let counts = (self.required..=self.parameters.len())
+            .map(TypeSignature::Any)
+            .collect();
+        let signature = Signature::one_of(counts, Volatility::Volatile);
+        signature.clone().with_parameter_names(names).unwrap_or(signature)
+    }
+
+    /// The types of the arguments as they were given, checked.
+    pub(crate) fn check(&self, given: &[FieldRef]) -> Result<()> {
+        let types: Vec<DataType> = given.iter().map(|field| field.data_type().clone()).collect();
+        self.coerce(&types).map(|_| ())
+    }
+
+    /// The arguments' values as arrays of the types that the function takes.
+    pub(crate) fn columns(&self, arguments: &[ColumnarValue], rows: usize) -> Result<Vec<ArrayRef>> {
+        let columns = arguments.iter().zip(self.parameters);
+        columns
+            .map(|(argument, parameter)| parameter.cast(&argument.to_array(rows)?))
+            .collect()
     }
 
     /// The signature for DataFusion: types are checked by [`Function::coerce`].

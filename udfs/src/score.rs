@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::Float64Array;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+};
 use hyprstream_engine::{Engine, ScoreRequest};
 
 use crate::arguments::{Arguments, is_null_row, rows};
@@ -28,7 +30,7 @@ impl Score {
     pub fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
-            signature: SCORE.signature(Volatility::Volatile),
+            signature: SCORE.asynchronous_signature(),
         }
     }
 }
@@ -48,8 +50,9 @@ impl ScalarUDFImpl for Score {
         Ok(DataType::Float64)
     }
 
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        SCORE.coerce(given)
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        SCORE.check(args.arg_fields)?;
+        Ok(Arc::new(Field::new(SCORE.name, DataType::Float64, true)))
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -65,7 +68,7 @@ impl AsyncScalarUDFImpl for Score {
 
     async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let settings = Settings::of(&args.config_options);
-        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let columns = SCORE.columns(&args.args, args.number_rows)?;
         let mut scores = Vec::with_capacity(args.number_rows);
         for values in rows(&columns, args.number_rows) {
             let values = values?;

@@ -18,6 +18,7 @@ use super::{Session, parameters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planner::uses_model;
 use crate::statement::{Outcome, Prepared};
+use crate::user_tables::Pins;
 
 /// A batch that is there already as an outcome.
 pub(super) fn rows(tag: &str, batch: RecordBatch) -> Outcome {
@@ -115,7 +116,15 @@ impl Session {
             asks_model,
             "planned"
         );
-        execute_stream(physical, state.task_ctx()).map_err(|e| self.error(&e))
+        let rows = execute_stream(physical, state.task_ctx()).map_err(|e| self.error(&e))?;
+        let pins = state.config().get_extension::<Pins>();
+        let rows = RecordBatchStreamAdapter::new(
+            rows.schema(),
+            rows.inspect_ok(move |_| {
+                let _ = &pins;
+            }),
+        );
+        Ok(Box::pin(rows))
     }
 
     /// Runs a plan whose only row says how many rows it touched.

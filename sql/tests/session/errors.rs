@@ -151,7 +151,7 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
     let f = Fixture::new();
     f.rows("SET statement_timeout = '300ms'").await;
     let error = f
-        .error("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a.value * b.value = -1")
+        .error("SELECT sum(value) FROM generate_series(1, 100000000000)")
         .await;
     assert_eq!(error.kind(), ErrorKind::QueryCanceled);
     f.rows("RESET statement_timeout").await;

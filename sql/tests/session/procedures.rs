@@ -116,7 +116,7 @@ async fn bad_training_data_is_refused_before_a_run_begins() {
         ),
         (
             "CALL restore_adapter('nothing', version => '1')",
-            "adapter \"nothing\"",
+            "adapter \"nothing@1\" does not exist",
         ),
     ] {
         let error = f.error(text).await;

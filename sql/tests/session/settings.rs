@@ -108,10 +108,8 @@ async fn parameters_have_the_types_of_what_they_stand_for() {
         .await
         .unwrap();
     assert_eq!(found, [["seven"]]);
-    let answer = f.with_parameters(
-        "SELECT generate($1, max_tokens => $2) IS NOT NULL",
-        &[ScalarValue::from("hi"), ScalarValue::from(1_i64)],
-    );
+    let values = [ScalarValue::from("hi"), ScalarValue::from(1_i64)];
+    let answer = f.with_parameters("SELECT generate($1, max_tokens => $2) IS NOT NULL", &values);
     assert_eq!(answer.await.unwrap(), [["true"]]);
 }
 
