@@ -8,10 +8,10 @@ use std::{
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::harness::Server;
+use crate::harness::{Server, program};
 
 async fn hyprstream(directory: &Path, arguments: &[&str]) -> Output {
-    let program = Command::new(env!("CARGO_BIN_EXE_hyprstream"))
+    let program = Command::new(program())
         .args(arguments)
         .arg("--data-dir")
         .arg(directory)
@@ -123,7 +123,7 @@ async fn chat_answers_a_prompt_on_stdout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_name_the_commands() {
-    let output = Command::new(env!("CARGO_BIN_EXE_hyprstream"))
+    let output = Command::new(program())
         .args(["completions", "bash"])
         .output()
         .await;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use crate::harness::{Server, root};
+use crate::harness::{Server, program, root};
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -76,7 +76,7 @@ fn every_file_that_a_document_links_to_exists() {
 
 #[test]
 fn the_configuration_reference_is_what_the_program_knows() {
-    let output = Command::new(env!("CARGO_BIN_EXE_hyprstream"))
+    let output = Command::new(program())
         .args(["config", "show"])
         .output()
         .expect("hyprstream can be executed");
@@ -95,27 +95,50 @@ fn the_configuration_reference_is_what_the_program_knows() {
     assert_eq!(headings(&read("docs/configuration.md"), "Options"), known);
 }
 
+/// The words in backquotes of the paragraph under a heading.
+fn words_under(text: &str, heading: &str) -> BTreeSet<String> {
+    let start = text.find(&format!("\n### `{heading}`\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    let body = text[start + 5..].split_once('\n').expect("a body").1;
+    let body = body.find("\n#").map_or(body, |end| &body[..end]);
+    body.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sql_reference_names_every_table_setting_and_function() {
+async fn the_sql_reference_names_every_table_column_and_setting() {
     let server = Server::start().await;
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let names = |rows: Vec<Vec<Option<String>>>| -> BTreeSet<String> {
-        rows.into_iter()
-            .map(|row| row[0].clone().expect("a name"))
-            .collect()
+        rows.into_iter().map(|row| row[0].clone().expect("a name")).collect()
     };
-    let tables = connection
-        .rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'hyprstream'")
-        .await;
-    assert_eq!(headings(&reference, "Tables"), names(tables));
-    let settings = connection.rows("SELECT name FROM hyprstream.settings").await;
-    assert_eq!(headings(&reference, "Settings"), names(settings));
-    for function in headings(&reference, "Functions") {
-        let error = connection.error(&format!("SELECT {function}()")).await;
-        assert!(
-            !error.message.contains("did you mean"),
-            "{function} is in the reference: {error}"
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hyprstream'";
+    let tables = names(connection.rows(tables).await);
+    assert_eq!(headings(&reference, "Tables"), tables);
+    for table in tables {
+        let columns = format!(
+            "SELECT column_name FROM information_schema.columns \
+             WHERE table_schema = 'hyprstream' AND table_name = '{table}'"
         );
+        assert_eq!(words_under(&reference, &table), names(connection.rows(&columns).await), "{table}");
+    }
+    let settings = "SELECT name FROM hyprstream.settings WHERE name LIKE 'hyprstream.%'";
+    assert_eq!(headings(&reference, "Settings"), names(connection.rows(settings).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sql_reference_names_only_functions_and_procedures_that_exist() {
+    let server = Server::start().await;
+    let connection = server.connect().await;
+    let reference = read("docs/sql.md");
+    let functions = headings(&reference, "Functions");
+    assert!(functions.contains("generate") && functions.contains("embed"), "{functions:?}");
+    for function in functions {
+        let error = connection.error(&format!("SELECT * FROM {function}(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)")).await;
+        let scalar = connection.error(&format!("SELECT {function}()")).await;
+        assert!(error.code != "42883" || scalar.code != "42883" || scalar.message.contains("argument"), "{scalar}");
+    }
+    for procedure in headings(&reference, "Procedures") {
+        let error = connection.error(&format!("CALL {procedure}(nothing_of_this_name => 1)")).await;
+        assert!(error.message.contains("nothing_of_this_name"), "{procedure}: {error}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a restart keeps.
 
-use crate::harness::{Server, TrainedServer, exact_share};
+use crate::harness::{Server, TrainedServer, exact_share, program};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_settings_and_adapters_survive_a_restart() {
@@ -66,7 +66,7 @@ async fn files_outside_the_allowed_directories_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_server_on_the_same_directory_is_refused_with_the_holders_pid() {
     let server = Server::start().await;
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hyprstream"))
+    let output = tokio::process::Command::new(program())
         .args(["serve", "--pg", "127.0.0.1:0", "--flight", "off", "--data-dir"])
         .arg(server.path())
         .output()

@@ -13,6 +13,11 @@ pub fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The program under test: the one that cargo built beside this test, unless `HYPRSTREAM_PROGRAM` names another.
+pub fn program() -> std::path::PathBuf {
+    std::env::var_os("HYPRSTREAM_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_hyprstream").into(), Into::into)
+}
+
 /// A count that the environment may set; `HYPRSTREAM_FULL=1` picks the full one.
 pub fn count(variable: &str, reduced: usize, full: usize) -> usize {
     match std::env::var(variable) {

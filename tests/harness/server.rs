@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::Connection;
+use super::{Connection, program};
 
 /// How long a server may take to open its doors; recovery after a kill included.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ impl Server {
     }
 
     fn spawn(directory: Arc<TempDir>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hyprstream"))
+        let mut child = Command::new(program())
             .args([
                 "serve",
                 "--pg",
