@@ -74,10 +74,15 @@ fn every_file_that_a_document_links_to_exists() {
     }
 }
 
+/// A text with every run of white space as one space.
+fn flowing(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn the_configuration_reference_is_what_the_program_knows() {
     let output = Command::new(program())
-        .args(["config", "show"])
+        .args(["config", "show", "--describe", "--format", "json"])
         .output()
         .expect("hyprstream can be executed");
     assert!(
@@ -85,19 +90,28 @@ fn the_configuration_reference_is_what_the_program_knows() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let shown = String::from_utf8(output.stdout).expect("UTF-8");
-    let known: BTreeSet<String> = shown
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .filter_map(|line| line.split_once('=').map(|(name, _)| name.trim().to_owned()))
-        .collect();
-    assert!(known.len() > 5, "{shown}");
-    assert_eq!(headings(&read("docs/configuration.md"), "Options"), known);
+    let options: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("a JSON array");
+    let reference = read("docs/configuration.md");
+    let name = |option: &serde_json::Value| option["option"].as_str().expect("a name").to_owned();
+    assert_eq!(
+        headings(&reference, "Options"),
+        options.iter().map(name).collect()
+    );
+    for option in &options {
+        let description = flowing(option["description"].as_str().expect("a description"));
+        assert!(
+            flowing(&reference).contains(&description),
+            "{}: {description}",
+            name(option)
+        );
+    }
 }
 
 /// The words in backquotes of the paragraph under a heading.
 fn words_under(text: &str, heading: &str) -> BTreeSet<String> {
-    let start = text.find(&format!("\n### `{heading}`\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    let start = text
+        .find(&format!("\n### `{heading}`\n"))
+        .unwrap_or_else(|| panic!("there is no {heading}"));
     let body = text[start + 5..].split_once('\n').expect("a body").1;
     let body = body.find("\n#").map_or(body, |end| &body[..end]);
     body.split('`').skip(1).step_by(2).map(str::to_owned).collect()
@@ -109,7 +123,9 @@ async fn the_sql_reference_names_every_table_column_and_setting() {
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let names = |rows: Vec<Vec<Option<String>>>| -> BTreeSet<String> {
-        rows.into_iter().map(|row| row[0].clone().expect("a name")).collect()
+        rows.into_iter()
+            .map(|row| row[0].clone().expect("a name"))
+            .collect()
     };
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hyprstream'";
     let tables = names(connection.rows(tables).await);
@@ -119,10 +135,17 @@ async fn the_sql_reference_names_every_table_column_and_setting() {
             "SELECT column_name FROM information_schema.columns \
              WHERE table_schema = 'hyprstream' AND table_name = '{table}'"
         );
-        assert_eq!(words_under(&reference, &table), names(connection.rows(&columns).await), "{table}");
+        assert_eq!(
+            words_under(&reference, &table),
+            names(connection.rows(&columns).await),
+            "{table}"
+        );
     }
     let settings = "SELECT name FROM hyprstream.settings WHERE name LIKE 'hyprstream.%'";
-    assert_eq!(headings(&reference, "Settings"), names(connection.rows(settings).await));
+    assert_eq!(
+        headings(&reference, "Settings"),
+        names(connection.rows(settings).await)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,14 +154,29 @@ async fn the_sql_reference_names_only_functions_and_procedures_that_exist() {
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let functions = headings(&reference, "Functions");
-    assert!(functions.contains("generate") && functions.contains("embed"), "{functions:?}");
+    assert!(
+        functions.contains("generate") && functions.contains("embed"),
+        "{functions:?}"
+    );
     for function in functions {
-        let error = connection.error(&format!("SELECT * FROM {function}(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)")).await;
+        let error = connection
+            .error(&format!(
+                "SELECT * FROM {function}(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)"
+            ))
+            .await;
         let scalar = connection.error(&format!("SELECT {function}()")).await;
-        assert!(error.code != "42883" || scalar.code != "42883" || scalar.message.contains("argument"), "{scalar}");
+        assert!(
+            error.code != "42883" || scalar.code != "42883" || scalar.message.contains("argument"),
+            "{scalar}"
+        );
     }
     for procedure in headings(&reference, "Procedures") {
-        let error = connection.error(&format!("CALL {procedure}(nothing_of_this_name => 1)")).await;
-        assert!(error.message.contains("nothing_of_this_name"), "{procedure}: {error}");
+        let error = connection
+            .error(&format!("CALL {procedure}(nothing_of_this_name => 1)"))
+            .await;
+        assert!(
+            error.message.contains("nothing_of_this_name"),
+            "{procedure}: {error}"
+        );
     }
 }
