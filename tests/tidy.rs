@@ -12,19 +12,18 @@ use crate::harness::root;
 const UNSAFE_MODULES: [&str; 5] = [
     "models/src/llama/",
     "models/src/memory_map.rs",
-    "storage/src/map.rs",
+    "storage/src/backend/map.rs",
     "learning/src/kernels.rs",
     "learning/src/kernels/",
 ];
 
 /// A file with more lines than this has a second subject.
-const MOST_LINES: usize = 500;
+const MOST_LINES: usize = 600;
 
 /// Words that mark something unfinished; split so that this file does not contain them.
-const UNFINISHED: [(&str, &str); 6] = [
+const UNFINISHED: [(&str, &str); 5] = [
     ("todo", "!("),
     ("unimpl", "emented!("),
-    ("place", "holder"),
     ("for ", "now,"),
     ("FIX", "ME"),
     ("not yet imp", "lemented"),
