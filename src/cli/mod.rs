@@ -143,12 +143,17 @@ fn read_file(
     }
 }
 
+/// Planning recurses once a level of an expression, and a long chain of operators has many; memory is taken only as
+/// far as the stack is used.
+const STACK_BYTES: usize = 64 << 20;
+
 fn dispatch(command: Command, loaded: &Loaded) -> Exit {
     start_logging(&loaded.config);
     // Planning and encoding run on these threads, so one long statement must not hold up all others.
     let threads = std::thread::available_parallelism().map_or(4, |count| count.get().max(4));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = match runtime {
