@@ -23,6 +23,8 @@ pub enum Kind {
     Integers,
     /// A list of numbers.
     Vector,
+    /// A version: its number or a tag.
+    Version,
 }
 
 /// One argument of a function.
@@ -283,6 +285,7 @@ impl Parameter {
             // NULL keeps its own type, so that what is written out stays a literal.
             (_, DataType::Null) => DataType::Null,
             (Kind::Text, t) if t.is_string() => DataType::Utf8,
+            (Kind::Version, t) if t.is_string() || t.is_integer() => DataType::Utf8,
             (Kind::Integer, t) if t.is_integer() => DataType::Int64,
             (Kind::Float, t) if t.is_numeric() => DataType::Float64,
             (Kind::Boolean, DataType::Boolean) => DataType::Boolean,
@@ -316,7 +319,7 @@ impl Kind {
     /// The Arrow type of an argument of this kind.
     pub fn data_type(self) -> DataType {
         match self {
-            Self::Text => DataType::Utf8,
+            Self::Text | Self::Version => DataType::Utf8,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Boolean => DataType::Boolean,
@@ -336,6 +339,7 @@ impl Kind {
             Self::Texts => "text or an array of text",
             Self::Integers => "an array of integers",
             Self::Vector => "an array of numbers",
+            Self::Version => "a version's number or tag",
         }
     }
 }

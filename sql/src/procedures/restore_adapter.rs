@@ -14,7 +14,7 @@ const FUNCTION: Function = Function {
     name: "restore_adapter",
     parameters: &[
         parameter("name", Kind::Text),
-        parameter("version", Kind::Text),
+        parameter("version", Kind::Version),
         parameter("checkpoint", Kind::Integer),
     ],
     required: 1,
