@@ -79,6 +79,18 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    /// The Postgres catalog holds the list of catalogs that it stands in; without this neither would ever go, and
+    /// the engine would keep its directory.
+    fn drop(&mut self) {
+        if let Some(catalog) = self.state.catalog_list().catalog(DATABASE) {
+            for schema in catalog.schema_names() {
+                let _ = catalog.deregister_schema(&schema, true);
+            }
+        }
+    }
+}
+
 impl KnownNames for Database {
     fn tables(&self) -> Vec<String> {
         self.tables

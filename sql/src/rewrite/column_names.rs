@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem};
 
+use super::field_access;
+
 /// Names the columns of a SELECT that have none. DataFusion wants names to differ, so a second one is numbered.
 pub(super) fn name_columns(select: &mut Select) {
     let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
@@ -38,6 +40,7 @@ fn natural_name(expr: &Expr) -> Option<String> {
             (!name.eq_ignore_ascii_case("unnest")).then(|| name.to_lowercase())
         }
         Expr::Case { .. } => Some("case".into()),
+        Expr::CompoundFieldAccess { .. } => field_access::field_name(expr),
         Expr::Cast { expr, .. } => natural_name(expr),
         Expr::Nested(expr) => natural_name(expr),
         _ => None,

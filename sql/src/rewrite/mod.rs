@@ -1,6 +1,7 @@
 //! What is decided on the syntax tree, before planning: named arguments, functions in FROM, column names.
 
 mod column_names;
+mod field_access;
 mod functions_in_from;
 mod named_arguments;
 
@@ -69,6 +70,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        field_access::rewrite(expr);
         match named_arguments::rewrite(expr) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(Box::new(error)),

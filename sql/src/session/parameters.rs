@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
 use datafusion::sql::parser::{CopyToSource, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, TimezoneInfo, Value, VisitMut, VisitorMut,
@@ -133,6 +134,24 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
     })
 }
 
+/// Parameters under a cast have the type that they are cast to.
+fn cast_parameters(plan: &LogicalPlan) -> datafusion::common::Result<Vec<(String, DataType)>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let PlannedExpr::Cast(cast) = expr
+                    && let PlannedExpr::Placeholder(placeholder) = cast.expr.as_ref()
+                {
+                    found.push((placeholder.id.clone(), cast.field.data_type().clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
+}
+
 impl Session {
     /// The type of each parameter, `$1` first.
     pub(super) fn parameter_types(
@@ -140,7 +159,13 @@ impl Session {
         plan: &LogicalPlan,
         declared: &[Option<DataType>],
     ) -> Result<Vec<DataType>> {
-        let found = plan.get_parameter_types().map_err(|e| self.error(&e))?;
+        let mut found = plan.get_parameter_types().map_err(|e| self.error(&e))?;
+        for (name, data_type) in cast_parameters(plan).map_err(|e| self.error(&e))? {
+            let known = found.entry(name).or_default();
+            if known.is_none() {
+                *known = Some(data_type);
+            }
+        }
         let numbers = found
             .keys()
             .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());

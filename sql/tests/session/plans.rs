@@ -28,7 +28,13 @@ async fn generation_stands_where_it_sees_the_fewest_rows() {
         ),
         (
             "SELECT id FROM t WHERE generate(body) = 'x' AND id > 1",
-            vec!["FilterExec", "InferenceExec", "FilterExec", "DataSourceExec"],
+            vec![
+                "FilterExec",
+                "ProjectionExec",
+                "InferenceExec",
+                "FilterExec",
+                "DataSourceExec",
+            ],
         ),
         (
             "SELECT generate(body) FROM t ORDER BY id LIMIT 1",

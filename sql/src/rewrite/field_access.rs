@@ -1,0 +1,60 @@
+//! `(details).text`: a field of a STRUCT, as Postgres writes it.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Value,
+};
+
+/// Writes `(x).field` as the call that the planner knows.
+pub(super) fn rewrite(expr: &mut Expr) {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else {
+        return;
+    };
+    let names = access_chain.iter().map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    });
+    let Some(names) = names.collect::<Option<Vec<Ident>>>() else {
+        return;
+    };
+    let inner = match root.as_ref() {
+        Expr::Nested(inner) => inner.as_ref().clone(),
+        other => other.clone(),
+    };
+    *expr = names.iter().fold(inner, get_field);
+}
+
+/// The name of the field that an expression reads, for its column.
+pub(super) fn field_name(expr: &Expr) -> Option<String> {
+    let Expr::CompoundFieldAccess { access_chain, .. } = expr else {
+        return None;
+    };
+    match access_chain.last()? {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.clone()),
+        _ => None,
+    }
+}
+
+fn get_field(from: Expr, name: &Ident) -> Expr {
+    let field = if name.quote_style.is_some() {
+        name.value.clone()
+    } else {
+        name.value.to_lowercase()
+    };
+    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    let field = Expr::Value(Value::SingleQuotedString(field).into());
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("get_field")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(from), argument(field)],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
