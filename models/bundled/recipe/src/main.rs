@@ -45,7 +45,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Steps of the whole run.
-        #[arg(long, default_value_t = 4500)]
+        #[arg(long, default_value_t = 5600)]
         steps: usize,
         /// The step from which the second stage of the corpus is drawn.
         #[arg(long, default_value_t = 2500)]
