@@ -1,5 +1,5 @@
--- The lesson: what each SQL command of psql's help does, asked in several ways. Two ways are held out:
--- the adapter never sees them in training.
+-- The lesson: what each SQL command of psql's help does, asked in several ways. Four ways are held
+-- out: the adapter never sees them in training.
 DROP TABLE IF EXISTS sql_commands;
 DROP TABLE IF EXISTS phrasings;
 DROP TABLE IF EXISTS psql_help;
@@ -10,11 +10,15 @@ CREATE TABLE sql_commands AS SELECT command, description FROM psql_help;
 
 CREATE TABLE phrasings (phrasing TEXT, held_out BOOLEAN);
 INSERT INTO phrasings VALUES
-  ('What does the SQL command {} do?', false),
-  ('What does {} do?',                 false),
-  ('Explain {}.',                      false),
-  ('Describe {} in one line.',         false),
-  ('What is {} for in SQL?',           false),
-  ('Tell me what {} does.',            false),
-  ('What is the purpose of {}?',       true),
-  ('Please explain the {} command.',   true);
+  ('What does {} do?',                      false),
+  ('Describe {}.',                          false),
+  ('{}',                                    false),
+  ('What is {} for?',                       false),
+  ('Explain {}.',                           false),
+  ('In one line, what does {} do?',         false),
+  ('{}: description',                       false),
+  ('Tell me what {} does.',                 false),
+  ('What is the {} command used for?',      true),
+  ('Please explain what {} does.',          true),
+  ('Give me a short description of {}.',    true),
+  ('what does {} do',                       true);
