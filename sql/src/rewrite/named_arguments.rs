@@ -138,7 +138,7 @@ fn typed(value: Expr, kind: Kind) -> Expr {
     }
     let list = |element| SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));
     let target = match kind {
-        Kind::Text => SqlType::Text,
+        Kind::Text | Kind::Version => SqlType::Text,
         Kind::Integer => SqlType::BigInt(None),
         Kind::Float => SqlType::DoublePrecision,
         Kind::Boolean => SqlType::Boolean,
