@@ -101,6 +101,9 @@ fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
         ArrowError::CastError(message) | ArrowError::ParseError(message) => {
             Error::new(ErrorKind::InvalidText, message)
         }
+        ArrowError::InvalidArgumentError(message) if message.contains("non-nullable") => {
+            Error::new(ErrorKind::NotNullViolation, message)
+        }
         ArrowError::InvalidArgumentError(message) => Error::new(ErrorKind::InvalidParameter, message),
         ArrowError::NotYetImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message),
         ArrowError::IoError(message, _) => Error::new(ErrorKind::IoError, message),

@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn a_syntax_error_points_at_its_character() {
-        let error = parse("SELECT 1\nFROM WHERE").unwrap_err();
+        let error = parse("SELECT 1\nFROM t WHERE )").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SyntaxError);
-        assert_eq!(error.position(), Some(15), "{error}");
+        assert_eq!(error.position(), Some(23), "{error}");
         assert!(!error.message().contains("Line"), "{error}");
     }
 

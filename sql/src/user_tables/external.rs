@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -106,6 +107,8 @@ pub(crate) async fn load_external(
     mut statement: CreateExternalTable,
     files: &FilePaths,
 ) -> datafusion::common::Result<Arc<dyn TableProvider>> {
+    // Planning looks the name up, and the name that is being loaded must not ask for itself.
+    statement.name = ObjectName::from(vec![Ident::new("__external_table")]);
     for location in &mut statement.locations {
         let path = files
             .readable(location)

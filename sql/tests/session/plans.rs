@@ -59,7 +59,10 @@ async fn generation_stands_where_it_sees_the_fewest_rows() {
                 "DataSourceExec",
             ],
         ),
-        ("SELECT * FROM generate('x')", vec!["ModelRowsExec"]),
+        (
+            "SELECT * FROM generate('x')",
+            vec!["CooperativeExec", "ModelRowsExec"],
+        ),
         (
             "SELECT g.token FROM t, generate(t.body) g WHERE t.id = 1",
             vec!["ProjectionExec", "ModelRowsExec", "FilterExec", "DataSourceExec"],

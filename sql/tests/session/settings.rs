@@ -12,23 +12,23 @@ async fn a_setting_is_set_shown_and_reset_in_its_session_alone() {
         .database
         .session(hyprstream_sql::SessionOptions::default())
         .unwrap();
-    f.rows("SET hyprstream.max_tokens = 3").await;
-    assert_eq!(f.value("SHOW hyprstream.max_tokens").await, "3");
+    f.rows("SET hyprstream.max_tokens = 1").await;
+    assert_eq!(f.value("SHOW hyprstream.max_tokens").await, "1");
     assert_eq!(
         f.value("SELECT value FROM settings WHERE name = 'hyprstream.max_tokens'")
             .await,
-        "3"
+        "1"
     );
     assert_eq!(
         f.value("SELECT current_setting('hyprstream.max_tokens')").await,
-        "3"
+        "1"
     );
     assert_eq!(other.setting("hyprstream.max_tokens").unwrap(), "256");
     assert_eq!(
         f.rows("SELECT * FROM generate('Tell me about France.')")
             .await
             .len(),
-        3
+        1
     );
     f.rows("RESET hyprstream.max_tokens").await;
     assert_eq!(f.value("SHOW hyprstream.max_tokens").await, "256");
