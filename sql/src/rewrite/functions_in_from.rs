@@ -21,7 +21,7 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     let Some(function) = find(name, TABLE_FUNCTIONS) else {
         return Ok(());
     };
-    // Functions with named arguments are bound where they are planned; this one's are put in order here.
+    // It takes no columns, so it is a table like any other; its named arguments are put in order here.
     if function.name == ADAPTER_WEIGHTS.name {
         let bound = bind(function, std::mem::take(&mut args.args))?;
         args.args = bound
@@ -29,6 +29,7 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
             .flatten()
             .map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v)))
             .collect();
+        return Ok(());
     }
     *factor = TableFactor::Function {
         lateral: true,
