@@ -95,7 +95,7 @@ enum Command {
         #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
         /// How often every pair is seen.
-        #[arg(long, default_value_t = 12)]
+        #[arg(long, default_value_t = 16)]
         epochs: usize,
         /// Pairs a step.
         #[arg(long, default_value_t = 32)]
