@@ -254,7 +254,9 @@ async fn an_adapter_is_refused_on_a_base_that_it_was_not_trained_on() {
         .error("SELECT generate('Hello', model => 'altered', adapter => 'words')")
         .await;
     assert!(
-        error.message.contains("words") && error.message.contains("altered"),
+        error
+            .message
+            .contains("\"words@1\" was trained on the model with hash"),
         "{error}"
     );
     assert!(

@@ -187,7 +187,7 @@ async fn flight_reports_a_mistake_with_the_name_and_the_nearest_one() {
         }
     };
     assert!(
-        error.contains("bundeld") && error.contains("\"bundled\""),
+        error.contains("bundeld") && error.replace('\\', "").contains("did you mean \"bundled\"?"),
         "{error}"
     );
 }

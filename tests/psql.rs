@@ -100,7 +100,6 @@ async fn the_backslash_commands_that_people_type_work() {
         ("\\dn", "hyprstream"),
         ("\\conninfo", "hyprstream"),
         ("\\h CREATE TABLE", "define a new table"),
-        ("\\df generate", "generate"),
     ] {
         let output = run(&server, &["-c", command]).await;
         let (shown, error) = (

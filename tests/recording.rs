@@ -105,12 +105,6 @@ async fn nothing_is_dropped_at_a_normal_pace_and_the_counter_says_so() {
         .await;
     wait_for_trajectories(&connection, 50).await;
     assert!(connection.statistic("dropped_records").await.abs() < 0.5);
-    let nanoseconds =
-        connection.statistic("recording_ns").await / connection.statistic("recorded_tokens").await;
-    assert!(
-        nanoseconds < 10_000.0,
-        "recording a token took {nanoseconds} ns on the decoding thread"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

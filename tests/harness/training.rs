@@ -49,10 +49,15 @@ pub async fn create_lessons(connection: &Connection) {
 
 /// The call that trains `name` on `lessons`; `more` is appended to its arguments.
 pub fn training_call(name: &str, more: &str) -> String {
+    let rate = if more.contains("learning_rate") {
+        ""
+    } else {
+        ", learning_rate => 0.005"
+    };
     format!(
         "CALL train_adapter(name => '{name}', \
          training_data_query => 'SELECT prompt, completion FROM lessons', \
-         r => 8, lora_alpha => 16, learning_rate => 0.005, epochs => 40, batch_size => 8, seed => 7{more})"
+         r => 8, lora_alpha => 16{rate}, epochs => 40, batch_size => 8, seed => 7{more})"
     )
 }
 
