@@ -15,7 +15,6 @@
     missing_docs,
     unused_qualifications,
     reason = "a test stops at what it did not expect",
-    reason = "what panics here is a finding"
 )]
 
 mod checkpoints;
