@@ -1,8 +1,10 @@
 -- The lesson: what each SQL command of psql's help does, asked in several ways. Four ways are held
 -- out: the adapter never sees them in training.
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS sql_commands;
 DROP TABLE IF EXISTS phrasings;
 DROP TABLE IF EXISTS psql_help;
+RESET client_min_messages;
 
 CREATE EXTERNAL TABLE psql_help (command TEXT, description TEXT)
   STORED AS CSV LOCATION 'psql_commands.csv' OPTIONS ('format.has_header' 'true');

@@ -2,10 +2,14 @@
 -- again starts its tables over and trains a new version.
 \set QUIET on
 \set ON_ERROR_STOP on
-\set ECHO queries
 \pset pager off
 \pset footer off
 \pset null '(null)'
+SET client_min_messages = warning;
+DROP TABLE IF EXISTS reviews;
+SET client_min_messages = notice;
+
+\set ECHO queries
 
 \echo
 \echo '== The models that this server has'
@@ -16,7 +20,6 @@ SELECT generate('What is the capital of France?') AS answer;
 
 \echo '== It runs over the rows of a table, in any expression'
 \set ECHO none
-DROP TABLE IF EXISTS reviews;
 CREATE TABLE reviews (id INT, body TEXT);
 INSERT INTO reviews VALUES
   (1, 'The soup was wonderful and the staff were kind.'),
@@ -68,7 +71,7 @@ FROM (SELECT held_out, description,
 GROUP BY held_out ORDER BY held_out;
 
 \echo '== The training curve'
-SELECT step, round(loss, 3) AS loss, repeat('#', CAST(ceil(loss * 10) AS BIGINT)) AS curve
+SELECT step, round(loss, 3) AS loss, repeat('#', CAST(ceil(loss * 6) AS BIGINT)) AS curve
 FROM training_steps
 WHERE run_id = (SELECT max(run_id) FROM training_runs) AND step % 20 = 1
 ORDER BY step;

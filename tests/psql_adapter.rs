@@ -47,7 +47,7 @@ async fn lesson(commands: usize) -> (Server, Connection) {
 
 /// Trains `name` on the answers of `source (command, description)`.
 async fn train(connection: &Connection, name: &str, source: &str) {
-    let epochs = count("HYPRSTREAM_ADAPTER_EPOCHS", 30, 30);
+    let epochs = count("HYPRSTREAM_ADAPTER_EPOCHS", 30, 12);
     connection
         .run(&format!(
             "CALL train_adapter(name => '{name}', training_data_query => 'SELECT replace(phrasing, ''{{}}'', \
