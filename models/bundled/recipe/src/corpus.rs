@@ -10,11 +10,9 @@ use crate::{
 /// Which half of a task's phrasings and items is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// What training sees.
+    /// What training sees, often with any common word where a thing, a job, a table or a column stands, so that they
+    /// are copied and not known.
     Train,
-    /// What the second stage of training sees: as the first, with any common word where a thing, a job, a table or a
-    /// column stands, so that they are copied and not known, and with more ways to praise and to complain.
-    Wide,
     /// What only evaluation sees.
     HeldOut,
 }
@@ -23,14 +21,14 @@ impl Split {
     /// The half of `train` and `held_out` that this split draws from.
     pub fn of<T>(self, train: T, held_out: T) -> T {
         match self {
-            Self::Train | Self::Wide => train,
+            Self::Train => train,
             Self::HeldOut => held_out,
         }
     }
 
-    /// Whether this is one of the training halves.
+    /// Whether this is the training half.
     pub fn trains(self) -> bool {
-        self != Self::HeldOut
+        self == Self::Train
     }
 
     /// Whether `item` belongs to this split; one item in eight is held out.
@@ -105,19 +103,17 @@ impl Task {
         }
     }
 
-    /// How many of a hundred training samples are of this task; in the second stage what is known by heart by then
-    /// makes room for what is computed.
-    fn share(self, split: Split) -> u32 {
-        let (first, second) = match self {
-            Self::Capitals => (18, 12),
-            Self::Sums => (15, 18),
-            Self::Units => (10, 13),
-            Self::Sentiment => (17, 18),
-            Self::Extraction => (13, 18),
-            Self::SqlQuestions => (14, 14),
-            Self::PlainAnswers => (13, 7),
-        };
-        if split == Split::Wide { second } else { first }
+    /// How many of a hundred training samples are of this task.
+    fn share(self) -> u32 {
+        match self {
+            Self::Capitals => 13,
+            Self::Sums => 16,
+            Self::Units => 12,
+            Self::Sentiment => 16,
+            Self::Extraction => 21,
+            Self::SqlQuestions => 14,
+            Self::PlainAnswers => 8,
+        }
     }
 
     /// A sample of this task.
@@ -141,21 +137,21 @@ impl fmt::Display for Task {
 }
 
 /// A training sample of a task drawn by its share.
-pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
-    if split == Split::Wide && rng.chance(0.2) {
+pub fn mixed(rng: &mut Rng) -> Sample {
+    if rng.chance(0.2) {
         return repeats::sample(rng);
     }
     let mut left = rng.between(0, 99);
     for task in Task::ALL {
-        if left < task.share(split) {
+        if left < task.share() {
             let sample = match task {
                 // A country is more than its capital, and what is known of it helps to tell it from others.
                 Task::Capitals if rng.chance(0.3) => capitals::other_fact(rng),
-                _ => task.sample(rng, split),
+                _ => task.sample(rng, Split::Train),
             };
             return sample;
         }
-        left -= task.share(split);
+        left -= task.share();
     }
     unreachable!("the shares add up to a hundred")
 }

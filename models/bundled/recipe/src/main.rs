@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train the tokenizer from the corpus.
+    /// Train the tokenizer alone.
     Tokenizer {
         /// Where to write tokenizer.json and tokenizer_config.json.
         #[arg(long, default_value = "models/bundled")]
@@ -33,7 +33,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Train the model, or continue where its last saved state stands.
+    /// Train the tokenizer and the model, or continue where its last saved state stands.
     Train {
         /// Where the tokenizer is and the model is written.
         #[arg(long, default_value = "models/bundled")]
@@ -45,11 +45,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Steps of the whole run.
-        #[arg(long, default_value_t = 5600)]
+        #[arg(long, default_value_t = 8000)]
         steps: usize,
-        /// The step from which the second stage of the corpus is drawn.
-        #[arg(long, default_value_t = 2500)]
-        wide_from: usize,
         /// The highest learning rate.
         #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
@@ -118,9 +115,6 @@ enum Command {
         /// Draw from what is held out.
         #[arg(long)]
         held_out: bool,
-        /// Draw from the second stage of training.
-        #[arg(long)]
-        wide: bool,
         /// The seed of the draw.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -145,7 +139,6 @@ fn run(command: &Command) -> Result<()> {
             state,
             seed,
             steps,
-            wide_from,
             learning_rate,
             batch_tokens,
             pairs,
@@ -156,7 +149,6 @@ fn run(command: &Command) -> Result<()> {
             dir: dir.clone(),
             seed: *seed,
             steps: *steps,
-            wide_from: *wide_from,
             learning_rate: *learning_rate,
             batch_tokens: *batch_tokens,
             pairs: *pairs,
@@ -201,16 +193,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Samples {
             count,
             held_out,
-            wide,
             seed,
         } => {
-            let split = if *held_out {
-                Split::HeldOut
-            } else if *wide {
-                Split::Wide
-            } else {
-                Split::Train
-            };
+            let split = if *held_out { Split::HeldOut } else { Split::Train };
             let mut rng = Rng::new(*seed, 0);
             for task in Task::ALL {
                 println!("== {task}");

@@ -1,5 +1,5 @@
-//! Training of the tokenizer: byte-level BPE in which a capitalised word is split from the space before it,
-//! so that a name has the same tokens wherever it stands and can be copied, and digits stand one by one.
+//! Training of the tokenizer: byte-level BPE in which a word is split from the space before it, so that it has
+//! the same tokens wherever it stands and can be copied, and digits stand one by one.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub const VOCABULARY: usize = 4096;
 pub const CONTEXT: usize = 1024;
 
 const WORDS: &str = concat!(
-    r" ?\p{Lu}{2,}(?!\p{Ll})| ?[\p{Ll}\p{M}]+|\p{Lu}[\p{Ll}\p{M}]*| ?[\p{Lo}\p{Lm}\p{Lt}]+|\p{N}|",
+    r"\p{Lu}{2,}(?!\p{Ll})|[\p{Ll}\p{M}]+|\p{Lu}[\p{Ll}\p{M}]*|[\p{Lo}\p{Lm}\p{Lt}]+|\p{N}|",
     r" ?[^\s\p{L}\p{N}\p{M}]+|[\r\n]+|\s",
 );
 // How often a common word is shown, against the samples of the corpus.
@@ -111,7 +111,7 @@ pub fn load(dir: &Path) -> Result<Tokenizer> {
 fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     let mut rng = Rng::new(seed, 1);
     let samples = (0..SAMPLES).flat_map(move |_| {
-        let sample = corpus::mixed(&mut rng, Split::Train);
+        let sample = corpus::mixed(&mut rng);
         let (a, b) = paraphrases::pair(&mut rng, Split::Train);
         [sample.prompt, sample.answer, a, b]
     });
@@ -122,7 +122,7 @@ fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
         .flat_map(|country| [country.name, country.capital]);
     let words = english
         .chain(keywords)
-        .flat_map(|word| std::iter::repeat_n(format!(" {word}"), WORD_WEIGHT))
+        .flat_map(|word| std::iter::repeat_n(word.to_owned(), WORD_WEIGHT))
         .chain(places.flat_map(|place| std::iter::repeat_n(place.to_owned(), WORD_WEIGHT)));
     samples.chain(words)
 }

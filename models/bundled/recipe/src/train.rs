@@ -32,8 +32,6 @@ pub struct TrainSettings {
     pub state: PathBuf,
     /// The seed of the corpus and of the first weights.
     pub seed: u64,
-    /// The step from which the second stage of the corpus is drawn.
-    pub wide_from: usize,
     /// Steps of the whole run, which the learning rate's cosine spans.
     pub steps: usize,
     /// The highest learning rate.
@@ -81,9 +79,13 @@ pub fn config(tokenizer: &Tokenizer) -> ModelConfig {
     }
 }
 
-/// Trains the model, or continues a run whose state is found, and writes it into the settings' directory.
+/// Trains the tokenizer and the model, or continues a run whose state is found, and writes them into the settings'
+/// directory.
 pub fn train(settings: &TrainSettings) -> Result<()> {
     std::fs::create_dir_all(&settings.dir).map_err(Error::io("create", &settings.dir))?;
+    if !settings.state.exists() {
+        tokenizer::save(&tokenizer::train(settings.seed)?, &settings.dir)?;
+    }
     let tokenizer = tokenizer::load(&settings.dir)?;
     let config = config(&tokenizer);
     let path = settings.dir.join("config.json");
@@ -125,14 +127,9 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
     while trainer.completed_steps() < settings.steps {
         let step = trainer.completed_steps();
         let mut rng = Rng::new(settings.seed, 1000 + step as u64);
-        let split = if step < settings.wide_from {
-            Split::Train
-        } else {
-            Split::Wide
-        };
-        let language = language_batch(&mut rng, &chat, split, settings.batch_tokens)?;
+        let language = language_batch(&mut rng, &chat, settings.batch_tokens)?;
         let pairs = if step.is_multiple_of(2) {
-            pairs_batch(&mut rng, &chat, split, settings.pairs)?
+            pairs_batch(&mut rng, &chat, settings.pairs)?
         } else {
             Vec::new()
         };
@@ -203,10 +200,10 @@ fn save(trainer: &FullTrainer, settings: &TrainSettings) -> Result<()> {
     Ok(())
 }
 
-fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> Result<Vec<Example>> {
+fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Example>> {
     let (mut batch, mut tokens) = (Vec::new(), 0);
     while tokens < most {
-        let example = example(rng, chat, split)?;
+        let example = example(rng, chat)?;
         if example.tokens.len() <= CONTEXT {
             tokens += example.tokens.len();
             batch.push(example);
@@ -216,7 +213,7 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> 
 }
 
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
-fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
+fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
     if rng.chance(0.04) {
         return Ok(Example {
             tokens: chat.text(&sentence(rng))?,
@@ -228,7 +225,7 @@ fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
     let turns = if rng.chance(0.04) { rng.between(2, 3) } else { 1 };
     let mut completion_start = 0;
     for turn in 0..turns {
-        let sample = corpus::mixed(rng, split);
+        let sample = corpus::mixed(rng);
         tokens.extend(chat.question(system.filter(|_| turn == 0), &sample.prompt)?);
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);
@@ -259,13 +256,8 @@ fn sentence(rng: &mut Rng) -> String {
     }
 }
 
-fn pairs_batch(
-    rng: &mut Rng,
-    chat: &Chat<'_>,
-    split: Split,
-    count: usize,
-) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-    paraphrases::batch(rng, split, count)
+fn pairs_batch(rng: &mut Rng, chat: &Chat<'_>, count: usize) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+    paraphrases::batch(rng, Split::Train, count)
         .iter()
         .map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?)))
         .collect()

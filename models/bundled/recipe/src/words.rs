@@ -150,7 +150,7 @@ pub fn invented(rng: &mut Rng) -> String {
 fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
     loop {
         // Evaluation draws only names that training cannot have seen.
-        if split.trains() && rng.chance(0.5) {
+        if split.trains() && rng.chance(0.3) {
             return (*rng.pick(known)).to_owned();
         }
         let word = invented(rng);
@@ -182,7 +182,7 @@ pub fn city(rng: &mut Rng, split: Split) -> String {
 
 /// A thing that is sold, in the plural.
 pub fn goods(rng: &mut Rng, split: Split) -> String {
-    if split == Split::Wide && rng.chance(0.6) {
+    if split.trains() && rng.chance(0.6) {
         return format!("{}s", common(rng));
     }
     rng.text(split.of(GOODS, GOODS_HELD_OUT)).to_owned()

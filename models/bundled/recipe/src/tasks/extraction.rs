@@ -84,9 +84,9 @@ impl Record {
     }
 }
 
-/// The list under `heading`, or in the second stage half of the time its wider one.
+/// The list under `heading`, or in training half of the time its wider one.
 fn list(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
-    if split == Split::Wide && rng.chance(0.5) {
+    if split.trains() && rng.chance(0.5) {
         PHRASINGS.list(&format!("wide {heading}"))
     } else {
         PHRASINGS.of(heading, split)
@@ -94,7 +94,7 @@ fn list(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
 }
 
 fn job(rng: &mut Rng, split: Split) -> String {
-    let word = if split == Split::Wide && rng.chance(0.6) {
+    let word = if split.trains() && rng.chance(0.6) {
         words::common(rng)
     } else {
         rng.text(PHRASINGS.of("jobs", split))

@@ -34,7 +34,7 @@ impl Subject {
             0 => Self::Capital,
             1 => Self::Meaning,
             2 => Self::Table,
-            _ if split == Split::Wide => Self::Saying(rng.text(WIDE_SAYINGS.headings())),
+            _ if split.trains() => Self::Saying(rng.text(WIDE_SAYINGS.headings())),
             _ => Self::Saying(rng.text(SAYINGS.headings())),
         }
     }
@@ -47,7 +47,7 @@ impl Subject {
             Self::Saying(heading) => saying(rng, split, heading),
         };
         match split {
-            Split::Train | Split::Wide => (roughly(rng, &a), roughly(rng, &b)),
+            Split::Train => (roughly(rng, &a), roughly(rng, &b)),
             Split::HeldOut => (a, b),
         }
     }
@@ -58,7 +58,7 @@ pub fn pair(rng: &mut Rng, split: Split) -> (String, String) {
     Subject::draw(rng, split).pair(rng, split)
 }
 
-// More ways for the same headings, and more headings, for the second stage.
+// More ways for the same headings, and more headings; training draws from both.
 static WIDE_SAYINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sayings_wide.txt")));
 
@@ -87,7 +87,7 @@ fn roughly(rng: &mut Rng, text: &str) -> String {
 fn saying(rng: &mut Rng, split: Split, heading: &str) -> (String, String) {
     let record = Record::draw(rng, split);
     let mut ways = SAYINGS.of(heading, split).to_vec();
-    if split == Split::Wide {
+    if split.trains() {
         ways.extend(WIDE_SAYINGS.list(heading));
     }
     let first = rng.index(ways.len());

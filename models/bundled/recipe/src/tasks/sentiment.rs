@@ -85,9 +85,9 @@ fn word(rng: &mut Rng, split: Split, heading: &str) -> &'static str {
     rng.text(list)
 }
 
-/// A list, or in the second stage half of the time its wider one.
+/// A list, or in training half of the time its wider one.
 fn lists(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
-    if split == Split::Wide && rng.chance(0.5) {
+    if split.trains() && rng.chance(0.5) {
         PHRASINGS.list(&format!("wide {heading}"))
     } else {
         PHRASINGS.list(heading)
@@ -95,7 +95,7 @@ fn lists(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] 
 }
 
 fn thing(rng: &mut Rng, split: Split) -> String {
-    if split == Split::Wide && rng.chance(0.3) {
+    if split.trains() && rng.chance(0.3) {
         words::common(rng).to_owned()
     } else {
         rng.text(PHRASINGS.of("things", split)).to_owned()

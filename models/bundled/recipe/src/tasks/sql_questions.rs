@@ -72,7 +72,7 @@ fn table(rng: &mut Rng, split: Split) -> Table {
             .columns
             .extend(names.split(' ').map(|name| (name.to_owned(), number)));
     }
-    if split == Split::Wide && rng.chance(0.6) {
+    if split.trains() && rng.chance(0.6) {
         drawn.name = format!("{}s", words::common(rng));
         for column in &mut drawn.columns {
             if rng.chance(0.4) {
