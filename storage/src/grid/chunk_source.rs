@@ -35,7 +35,7 @@ pub(crate) fn chunk_view<'a>(
                 patches.push(patch);
                 continue;
             }
-            Some(&(CODEC_ZSTD | CODEC_LZ4)) => Cow::Owned(decompress(&bytes).map_err(refuse)?),
+            Some(&(CODEC_ZSTD | CODEC_LZ4)) => Cow::Owned(decompress(&bytes, layout, index).map_err(refuse)?),
             _ => bytes,
         };
         let base = ChunkView::new(raw, layout.numbers.dtype).map_err(refuse)?;

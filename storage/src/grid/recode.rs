@@ -83,7 +83,7 @@ fn recode_chunk(
     let Some(compression) = compression else {
         return Ok((!is_raw).then(|| raw.bytes().to_vec()));
     };
-    let cold = compress(raw.bytes(), compression)
+    let cold = compress(raw.bytes(), layout, index, compression)
         .map_err(|reason| writer.objects.malformed(chunk, "a chunk of a matrix", reason))?;
     // A patch is smaller than any compression of what it stands for.
     Ok(cold.filter(|cold| cold.len() < stored.len() && !chunk.is_patch()))

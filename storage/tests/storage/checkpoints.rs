@@ -76,7 +76,6 @@ fn a_hundred_checkpoints_of_scattered_changes_cost_less_than_three() {
 }
 
 #[test]
-#[ignore = "cold f32 takes 5.34 bytes an active value where 5.3 are promised"]
 fn sparse_values_take_the_bytes_that_are_promised() {
     let directory = tempfile::tempdir().unwrap();
     let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();

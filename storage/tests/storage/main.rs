@@ -14,7 +14,7 @@
     clippy::too_many_lines,
     missing_docs,
     unused_qualifications,
-    reason = "a test stops at what it did not expect",
+    reason = "a test stops at what it did not expect"
 )]
 
 mod checkpoints;

@@ -1,11 +1,18 @@
 //! Cold chunks: the leaves taken apart so that a compressor finds something, then compressed.
 //!
 //! Positions become gaps, values become byte planes (all lowest bytes, then all next ones), because the exponents of
-//! neighbouring weights are alike and their mantissas are not. The body is: directory, positions of all leaves,
-//! planes of all values.
+//! neighbouring weights are alike and their mantissas are not. Each part is a stream of its own, so that planes of
+//! noise neither spoil the code of the exponents nor cost more than they hold. Where the leaves begin in the raw
+//! chunk follows from what they are, and is not kept.
 
-use super::encode::{CODEC_RAW, Form, HEADER_BYTES, MASK_BYTES};
-use crate::grid::format::{Cursor, Decoded, Kind, MAX_OBJECT_BYTES, dtype_from_code};
+use std::borrow::Cow;
+
+use super::Layout;
+use super::encode::{ChunkBuilder, Form, HEADER_BYTES, MASK_BYTES};
+use super::gaps::{push_gaps, push_positions};
+use super::streams::{Packer, Unpacker};
+use super::view::ChunkView;
+use crate::grid::format::{Cursor, Decoded, Encoder, MAX_OBJECT_BYTES, dtype_from_code};
 
 /// Compressed with zstd.
 pub(crate) const CODEC_ZSTD: u8 = 1;
@@ -21,205 +28,194 @@ pub enum Compression {
     Lz4,
 }
 
+/// A leaf's entry: its form above, its active elements below.
+const FORM_SHIFT: u32 = 14;
+const ACTIVE_MASK: u16 = 0x1fff;
+
 /// Compresses a raw chunk; `None` when that gains less than 5 %.
-pub(crate) fn compress(raw: &[u8], compression: Compression) -> Decoded<Option<Vec<u8>>> {
-    let plain = take_apart(raw)?;
-    let (codec, packed) = match compression {
-        Compression::Zstd(level) => {
-            let packed =
-                zstd::bulk::compress(&plain, level.clamp(1, 19)).map_err(|_| "zstd could not compress it")?;
-            (CODEC_ZSTD, packed)
-        }
-        Compression::Lz4 => (CODEC_LZ4, lz4_flex::block::compress(&plain)),
-    };
-    let mut cold = raw.get(..HEADER_BYTES).ok_or("a chunk is too short")?.to_vec();
-    if let Some(byte) = cold.get_mut(1) {
-        *byte = codec;
+pub(crate) fn compress(
+    raw: &[u8],
+    layout: &Layout,
+    chunk: u64,
+    compression: Compression,
+) -> Decoded<Option<Vec<u8>>> {
+    let parts = Parts::of(raw, layout, chunk)?;
+    let mut packer = Packer::new(compression)?;
+    let mut cold = Encoder::with_capacity(raw.len());
+    cold.raw(raw.get(..HEADER_BYTES).ok_or("a chunk is too short")?);
+    for (form, active) in &parts.leaves {
+        let active = u16::try_from(*active).map_err(|_| "a leaf has more active elements than it covers")?;
+        cold.u16(u16::try_from(form.code()).unwrap_or(0) << FORM_SHIFT | active);
     }
-    cold.extend_from_slice(&packed);
+    packer.put(&mut cold, &parts.shapes)?;
+    packer.put_gaps(&mut cold, &parts.gaps)?;
+    let width = layout.numbers.dtype.bytes();
+    for plane in 0..width {
+        let plane: Vec<u8> = parts.values.iter().skip(plane).step_by(width).copied().collect();
+        packer.put(&mut cold, &plane)?;
+    }
+    let mut cold = cold.bytes;
+    if let Some(byte) = cold.get_mut(1) {
+        *byte = packer.codec();
+    }
     Ok((cold.len() * 20 <= raw.len() * 19).then_some(cold))
 }
 
 /// The raw chunk that was compressed.
-pub(crate) fn decompress(cold: &[u8]) -> Decoded<Vec<u8>> {
-    let (header, packed) = cold
-        .split_at_checked(HEADER_BYTES)
-        .ok_or("a chunk is too short")?;
-    let raw_len = Cursor::new(header.get(4..).unwrap_or_default()).u32()? as usize;
+pub(crate) fn decompress(cold: &[u8], layout: &Layout, chunk: u64) -> Decoded<Vec<u8>> {
+    let mut input = Cursor::new(cold);
+    let header = input.take(HEADER_BYTES)?;
+    let [_, codec, dtype, leaves, len @ ..] = header else {
+        return Err("a chunk is too short");
+    };
+    if dtype_from_code(*dtype)? != layout.numbers.dtype {
+        return Err("a chunk's numbers are not of its matrix's type");
+    }
+    if usize::from(*leaves) != layout.geometry.leaves_of(chunk) {
+        return Err("a chunk has fewer leaves than its matrix");
+    }
+    let raw_len = Cursor::new(len).u32()? as usize;
     if raw_len > MAX_OBJECT_BYTES {
         return Err("a cold chunk claims to be longer than any chunk");
     }
-    // A gap takes a byte more than its position when it is long, of which a leaf has at most 16.
-    let plain_len = raw_len + 512;
-    let plain = match header.get(1) {
-        Some(&CODEC_ZSTD) => {
-            zstd::bulk::decompress(packed, plain_len).map_err(|_| "a cold chunk is not what zstd wrote")?
+    let mut sizes = Sizes::default();
+    let mut entries = Vec::with_capacity(usize::from(*leaves));
+    for index in 0..usize::from(*leaves) {
+        let entry = input.u16()?;
+        let form = Form::from_code(u32::from(entry >> FORM_SHIFT));
+        let leaf = layout.geometry.leaf(chunk, index);
+        let active = usize::from(entry & ACTIVE_MASK);
+        if active > leaf.area() {
+            return Err("a leaf has more active elements than it covers");
         }
-        Some(&CODEC_LZ4) => lz4_flex::block::decompress(packed, plain_len)
-            .map_err(|_| "a cold chunk is not what LZ4 wrote")?,
-        _ => return Err("a chunk is compressed in an unknown way"),
-    };
-    put_together(header, &plain, raw_len)
-}
-
-/// What the directory says of a leaf.
-struct Part {
-    form: Form,
-    active: usize,
-    start: usize,
-    body_bytes: usize,
-}
-
-/// The leaves of a raw chunk, by its directory.
-fn parts(directory: &[u8], raw_len: usize) -> Decoded<Vec<Part>> {
-    let mut input = Cursor::new(directory);
-    let mut parts: Vec<Part> = Vec::new();
-    while !input.is_empty() {
-        let entry = input.u32()?;
-        let start = (entry & 0x1_ffff) as usize * 4;
-        parts.push(Part {
-            form: Form::from_code(entry >> 30),
-            active: (entry >> 17 & 0x1fff) as usize,
-            start,
-            body_bytes: 0,
-        });
+        sizes.add(form, active, leaf.area());
+        entries.push((form, active));
     }
-    let mut end = raw_len;
-    for part in parts.iter_mut().rev() {
-        part.body_bytes = end
-            .checked_sub(part.start)
-            .ok_or("a chunk's leaves are out of order")?;
-        end = part.start;
-    }
-    Ok(parts)
-}
-
-fn value_bytes(header: &[u8]) -> Decoded<usize> {
-    Ok(dtype_from_code(*header.get(2).ok_or("a chunk is too short")?)?.bytes())
-}
-
-/// Bytes of positions, mask or runs before the values of a leaf.
-fn index_bytes(part: &Part, body: &[u8]) -> Decoded<usize> {
-    Ok(match part.form {
-        Form::Offsets => (2 * part.active).next_multiple_of(4),
-        Form::Mask => MASK_BYTES,
-        Form::Runs => (Cursor::new(body).u32()? as usize)
-            .saturating_mul(4)
-            .saturating_add(4),
-        Form::Dense => 0,
-    })
-}
-
-fn take_apart(raw: &[u8]) -> Decoded<Vec<u8>> {
-    let (header, _) = raw.split_at_checked(HEADER_BYTES).ok_or("a chunk is too short")?;
-    let directory_end = HEADER_BYTES + 4 * usize::from(*header.get(3).unwrap_or(&0));
-    let directory = raw
-        .get(HEADER_BYTES..directory_end)
-        .ok_or("a chunk is too short")?;
-    let width = value_bytes(header)?;
-    let mut plain = directory.to_vec();
-    let mut values = Vec::with_capacity(raw.len());
-    for part in parts(directory, raw.len())? {
-        let body = raw
-            .get(part.start..part.start + part.body_bytes)
-            .ok_or("a leaf ends past its chunk")?;
-        let (index, rest) = body
-            .split_at_checked(index_bytes(&part, body)?)
-            .ok_or("a leaf ends past its chunk")?;
-        if part.form == Form::Offsets {
-            put_gaps(index, part.active, &mut plain);
-        } else {
-            plain.extend_from_slice(index);
-        }
-        values.extend_from_slice(rest);
-    }
+    let mut unpacker = Unpacker::new(*codec)?;
+    let shapes = unpacker.take(&mut input, sizes.most_shape_bytes)?;
+    let gaps = unpacker.take_gaps(&mut input, sizes.offsets)?;
+    let width = layout.numbers.dtype.bytes();
+    let mut values = vec![0; sizes.values * width];
     for plane in 0..width {
-        plain.extend(values.iter().skip(plane).step_by(width));
-    }
-    Ok(plain)
-}
-
-/// Positions of at most 4095 as the distance to the one before, in one byte when it is below 255.
-fn put_gaps(index: &[u8], active: usize, plain: &mut Vec<u8>) {
-    let mut next = 0u16;
-    for position in index.as_chunks::<2>().0.iter().take(active) {
-        let position = u16::from_le_bytes(*position);
-        let gap = position.saturating_sub(next);
-        match u8::try_from(gap) {
-            Ok(short) if short < u8::MAX => plain.push(short),
-            _ => {
-                plain.push(u8::MAX);
-                plain.extend_from_slice(&gap.to_le_bytes());
-            }
+        let bytes = unpacker.take(&mut input, sizes.values)?;
+        if bytes.len() != sizes.values {
+            return Err("a cold chunk has another number of values than its leaves");
         }
-        next = position.saturating_add(1);
+        let slots = values.iter_mut().skip(plane).step_by(width);
+        slots.zip(bytes.iter()).for_each(|(to, from)| *to = *from);
     }
-}
-
-fn take_gaps(input: &mut Cursor<'_>, active: usize, raw: &mut Vec<u8>) -> Decoded<()> {
-    let mut next = 0u16;
-    for _ in 0..active {
-        let gap = match input.u8()? {
-            u8::MAX => input.u16()?,
-            short => u16::from(short),
-        };
-        let position = next.checked_add(gap).ok_or("a gap leads past its leaf")?;
-        raw.extend_from_slice(&position.to_le_bytes());
-        next = position.saturating_add(1);
-    }
-    raw.resize(raw.len().next_multiple_of(4), 0);
-    Ok(())
-}
-
-fn put_together(header: &[u8], plain: &[u8], raw_len: usize) -> Decoded<Vec<u8>> {
-    let width = value_bytes(header)?;
-    let mut input = Cursor::new(plain);
-    let directory = input.take(4 * usize::from(*header.get(3).unwrap_or(&0)))?;
-    let parts = parts(directory, raw_len)?;
-    let mut indices = Vec::with_capacity(parts.len());
-    let mut value_count = 0;
-    for part in &parts {
-        let mut index = Vec::new();
-        if part.form == Form::Offsets {
-            take_gaps(&mut input, part.active, &mut index)?;
-        } else {
-            let len = index_bytes(part, input.rest())?;
-            index.extend_from_slice(input.take(len)?);
-        }
-        let values = part
-            .body_bytes
-            .checked_sub(index.len())
-            .ok_or("a leaf ends past its chunk")?;
-        indices.push((index, values / width));
-        value_count += values / width;
-    }
-    let planes = input.take(value_count * width)?;
-    let mut raw = Vec::with_capacity(raw_len);
-    raw.extend_from_slice(header);
-    if let Some(codec) = raw.get_mut(1) {
-        *codec = CODEC_RAW;
-    }
-    raw.extend_from_slice(directory);
-    let mut first = 0;
-    for (index, values) in indices {
-        raw.extend_from_slice(&index);
-        let start = raw.len();
-        raw.resize(start + values * width, 0);
-        for plane in 0..width {
-            let bytes = planes.get(plane * value_count + first..).unwrap_or_default();
-            let target = raw
-                .get_mut(start + plane..)
-                .unwrap_or_default()
-                .iter_mut()
-                .step_by(width);
-            target.zip(bytes).take(values).for_each(|(to, from)| *to = *from);
-        }
-        first += values;
-    }
-    if raw.len() == raw_len && raw.first() == Some(&Kind::Chunk.code()) {
+    let parts = Parts {
+        leaves: entries,
+        shapes: shapes.into_owned(),
+        gaps,
+        values,
+    };
+    let raw = parts.put_together(layout, chunk, raw_len)?;
+    if input.is_empty() && raw.len() == raw_len {
         Ok(raw)
     } else {
         Err("a cold chunk has another length than it claims")
+    }
+}
+
+/// How much the leaves of a cold chunk ask for.
+#[derive(Default)]
+struct Sizes {
+    /// Elements of leaves that are lists of offsets.
+    offsets: usize,
+    /// Stored values.
+    values: usize,
+    /// Masks, and runs if each held one element.
+    most_shape_bytes: usize,
+}
+
+impl Sizes {
+    fn add(&mut self, form: Form, active: usize, area: usize) {
+        self.values += if form == Form::Dense { area } else { active };
+        match form {
+            Form::Offsets => self.offsets += active,
+            Form::Mask => self.most_shape_bytes += MASK_BYTES,
+            Form::Runs => self.most_shape_bytes += 4 + 4 * active,
+            Form::Dense => {}
+        }
+    }
+}
+
+/// A raw chunk taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    /// Form and active elements of each leaf.
+    leaves: Vec<(Form, usize)>,
+    /// Masks and runs, as they are.
+    shapes: Vec<u8>,
+    /// Gaps of the leaves that are lists of offsets, each leaf from its beginning.
+    gaps: Vec<u16>,
+    /// Values of all leaves.
+    values: Vec<u8>,
+}
+
+impl Parts {
+    fn of(raw: &[u8], layout: &Layout, chunk: u64) -> Decoded<Self> {
+        let Layout { geometry, numbers } = layout;
+        let view = ChunkView::new(Cow::Borrowed(raw), numbers.dtype)?;
+        if view.leaves() != geometry.leaves_of(chunk) {
+            return Err("a chunk has fewer leaves than its matrix");
+        }
+        let mut parts = Self {
+            leaves: Vec::with_capacity(view.leaves()),
+            shapes: Vec::new(),
+            gaps: Vec::new(),
+            values: Vec::with_capacity(raw.len()),
+        };
+        for index in 0..view.leaves() {
+            let leaf = geometry.leaf(chunk, index);
+            let leaf_view = view.leaf(index, &leaf, *numbers)?;
+            leaf_view.check(&leaf, *numbers)?;
+            parts.leaves.push((leaf_view.form, leaf_view.active));
+            if leaf_view.form == Form::Offsets {
+                let positions = leaf_view.index.as_chunks::<2>().0.iter().take(leaf_view.active);
+                push_gaps(positions.map(|bytes| u16::from_le_bytes(*bytes)), &mut parts.gaps);
+            } else {
+                parts.shapes.extend_from_slice(leaf_view.index);
+            }
+            parts.values.extend_from_slice(leaf_view.values);
+        }
+        Ok(parts)
+    }
+
+    fn put_together(&self, layout: &Layout, chunk: u64, raw_len: usize) -> Decoded<Vec<u8>> {
+        let Layout { geometry, numbers } = layout;
+        let mut builder = ChunkBuilder::new(*numbers, self.leaves.len(), raw_len);
+        let (mut shapes, mut gaps) = (Cursor::new(&self.shapes), self.gaps.as_slice());
+        let mut values = Cursor::new(&self.values);
+        let mut body = Vec::new();
+        for (index, (form, active)) in self.leaves.iter().enumerate() {
+            body.clear();
+            let mut stored = *active;
+            match form {
+                Form::Offsets => {
+                    let (mine, rest) = gaps
+                        .split_at_checked(*active)
+                        .ok_or("a cold chunk has fewer gaps than active elements")?;
+                    push_positions(mine, &mut body)?;
+                    body.resize(body.len().next_multiple_of(4), 0);
+                    gaps = rest;
+                }
+                Form::Mask => body.extend_from_slice(shapes.take(MASK_BYTES)?),
+                Form::Runs => {
+                    let runs = Cursor::new(shapes.rest()).u32()? as usize;
+                    body.extend_from_slice(shapes.take(runs.saturating_mul(4).saturating_add(4))?);
+                }
+                Form::Dense => stored = geometry.leaf(chunk, index).area(),
+            }
+            body.extend_from_slice(values.take(stored * numbers.dtype.bytes())?);
+            builder.push_encoded(*form, *active, &body);
+        }
+        if shapes.is_empty() && gaps.is_empty() && values.is_empty() {
+            Ok(builder.finish().bytes)
+        } else {
+            Err("a cold chunk holds more than its leaves")
+        }
     }
 }
 
@@ -227,7 +223,7 @@ fn put_together(header: &[u8], plain: &[u8], raw_len: usize) -> Decoded<Vec<u8>>
 #[expect(clippy::unwrap_used, reason = "a test stops where something is not there")]
 mod tests {
     use super::*;
-    use crate::grid::chunk::{Geometry, Numbers, Scratch, encode_chunk};
+    use crate::grid::chunk::{CODEC_RAW, Geometry, Numbers, Scratch, encode_chunk};
     use crate::grid::path::DataType;
 
     #[test]
@@ -245,22 +241,55 @@ mod tests {
                 }
             }
             let numbers = Numbers { dtype, scale: 0.01 };
+            let layout = Layout { geometry, numbers };
             let raw = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default()).bytes;
+            assert_eq!(raw.get(1), Some(&CODEC_RAW));
             for compression in [Compression::Zstd(3), Compression::Lz4] {
-                let Some(cold) = compress(&raw, compression).unwrap() else {
+                let Some(cold) = compress(&raw, &layout, 0, compression).unwrap() else {
                     continue;
                 };
                 assert!(cold.len() * 20 <= raw.len() * 19);
-                assert_eq!(
-                    decompress(&cold).unwrap(),
-                    raw,
-                    "{dtype:?} {step} {compression:?}"
-                );
+                let found = decompress(&cold, &layout, 0).unwrap();
+                assert!(found == raw, "{dtype:?} {step} {compression:?}");
             }
-            assert_eq!(
-                put_together(raw.get(..8).unwrap(), &take_apart(&raw).unwrap(), raw.len()).unwrap(),
-                raw
-            );
+            let parts = Parts::of(&raw, &layout, 0).unwrap();
+            assert!(parts.put_together(&layout, 0, raw.len()).unwrap() == raw);
         }
+    }
+
+    #[test]
+    fn damaged_cold_chunks_are_refused_or_have_the_length_they_claim() {
+        let geometry = Geometry::new(300, 100);
+        let numbers = Numbers {
+            dtype: DataType::F32,
+            scale: 1.0,
+        };
+        let layout = Layout { geometry, numbers };
+        let values: Vec<f32> = (0..30_000u16)
+            .map(|n| {
+                if n % 37 == 0 || n / 1000 == 7 {
+                    f32::from(n)
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let raw = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default()).bytes;
+        let cold = compress(&raw, &layout, 0, Compression::Zstd(3)).unwrap().unwrap();
+        let mut refused = 0;
+        for at in 0..cold.len() {
+            for bit in 0..8 {
+                let mut damaged = cold.clone();
+                if let Some(byte) = damaged.get_mut(at) {
+                    *byte ^= 1 << bit;
+                }
+                match decompress(&damaged, &layout, 0) {
+                    Ok(found) => assert_eq!(found.len(), raw.len()),
+                    Err(_) => refused += 1,
+                }
+            }
+            refused += usize::from(decompress(cold.get(..at).unwrap_or_default(), &layout, 0).is_err());
+        }
+        assert!(refused > cold.len(), "{refused} of {}", cold.len());
     }
 }

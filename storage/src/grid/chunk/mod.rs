@@ -2,10 +2,12 @@
 
 mod cold;
 mod encode;
+mod gaps;
 mod geometry;
 mod merge;
 mod numbers;
 mod patch;
+mod streams;
 mod view;
 
 pub use cold::Compression;

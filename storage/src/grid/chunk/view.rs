@@ -21,9 +21,9 @@ pub(crate) struct LeafView<'a> {
     pub(crate) form: Form,
     pub(crate) active: usize,
     /// Positions, mask or runs; empty when dense.
-    index: &'a [u8],
+    pub(super) index: &'a [u8],
     /// Packed values.
-    values: &'a [u8],
+    pub(super) values: &'a [u8],
     /// All of it, as another chunk can take it over.
     pub(crate) body: &'a [u8],
 }
