@@ -1,7 +1,7 @@
 //! Cancel requests: who may stop which connection's statement.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use subtle::ConstantTimeEq;
@@ -48,12 +48,12 @@ impl CancelSwitch {
 }
 
 /// The secret and the switch of each process id.
-type OpenConnections = HashMap<u32, ([u8; 4], Weak<CancelSwitch>)>;
+type OpenConnections = HashMap<i32, ([u8; 4], Weak<CancelSwitch>)>;
 
 /// All open connections, by the process id that each was given.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    next_process: AtomicU32,
+    next_process: AtomicI32,
     open: Mutex<OpenConnections>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Connections {
 #[derive(Debug)]
 pub(crate) struct Registration {
     connections: Arc<Connections>,
-    pub process: u32,
+    pub process: i32,
     pub secret: [u8; 4],
     pub switch: Arc<CancelSwitch>,
 }
@@ -82,7 +82,7 @@ impl Connections {
     }
 
     /// Serves a cancel request; a wrong secret is ignored without a word, as the protocol asks.
-    pub(crate) fn cancel(&self, process: u32, secret: &[u8]) {
+    pub(crate) fn cancel(&self, process: i32, secret: &[u8]) {
         let switch = match self.lock().get(&process) {
             Some((expected, switch)) if bool::from(expected[..].ct_eq(secret)) => switch.upgrade(),
             _ => None,

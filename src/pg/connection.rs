@@ -5,13 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use hyprstream_sql::{Notice, Session};
+use pgwire::messages::PgWireFrontendMessage as Message;
+use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::cancel::Registration;
 use super::errors::{Failure, Report};
 use super::extended_query::{Portal, PreparedStatement};
-use super::messages::Message;
-use super::replies::{self, TransactionStatus};
+use super::messages::Request;
+use super::replies;
 use super::transport::{FLUSH_BYTES, Input, Output, ReadError};
 use crate::stopping::Stopping;
 
@@ -65,11 +67,16 @@ impl Connection {
                 }
             };
             let handled = match message {
-                Ok(None | Some(Message::Terminate)) | Err(ReadError::Io(_)) => return,
+                Ok(None | Some(Request::Message(Message::Terminate(_)))) | Err(ReadError::Io(_)) => return,
                 Err(ReadError::Malformed(malformed)) => {
                     Err(Failure::Fatal(Report::fatal("08P01", malformed.to_string())))
                 }
-                Ok(Some(message)) => self.handle(message).await,
+                Ok(Some(Request::Message(message))) => self.handle(message).await,
+                Ok(Some(Request::FunctionCall)) => {
+                    let refused = Report::error("0A000", "the function call protocol is not supported")
+                        .with_hint("call the function in a SELECT");
+                    self.finish(Err(refused.into())).await
+                }
             };
             match handled {
                 Ok(()) => {}
@@ -83,41 +90,30 @@ impl Connection {
 
     /// Answers one message. Errors of statements are answered here; what is returned ends the connection.
     async fn handle(&mut self, message: Message) -> Result<(), Failure> {
-        if self.skip_until_sync && message.is_extended() {
-            return Ok(());
-        }
-        let extended = message.is_extended();
+        let extended = message.is_extended_query();
         let result = match message {
-            Message::Query(text) => {
+            Message::Query(query) => {
                 self.skip_until_sync = false;
-                let result = self.simple_query(&text).await;
+                let result = self.simple_query(&query.query).await;
                 return self.finish(result).await;
             }
-            Message::Sync => {
+            Message::Sync(_) => {
                 self.skip_until_sync = false;
                 return self.finish(Ok(())).await;
             }
-            Message::FunctionCall => {
-                let refused = Report::error("0A000", "the function call protocol is not supported")
-                    .with_hint("call the function in a SELECT");
-                return self.finish(Err(refused.into())).await;
-            }
-            Message::Parse {
-                name,
-                query,
-                parameter_types,
-            } => self.parse(name, &query, &parameter_types).await,
+            _ if extended && self.skip_until_sync => Ok(()),
+            Message::Parse(parse) => self.parse(parse).await,
             Message::Bind(bind) => self.bind(bind),
-            Message::Describe(target, name) => self.describe(target, &name),
-            Message::Execute { portal, max_rows } => self.execute(&portal, max_rows).await,
-            Message::Close(target, name) => {
-                self.close(target, &name);
+            Message::Describe(describe) => self.describe(&describe),
+            Message::Execute(execute) => self.execute(execute).await,
+            Message::Close(close) => {
+                self.close(&close);
                 Ok(())
             }
-            Message::Flush => self.flush().await,
+            Message::Flush(_) => self.flush().await,
             // A client whose COPY was refused may still send its data, as Postgres allows.
-            Message::CopyData | Message::CopyDone | Message::CopyFail => Ok(()),
-            Message::Password(_) | Message::Terminate => Err(Failure::Fatal(Report::fatal(
+            Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_) => Ok(()),
+            _ => Err(Failure::Fatal(Report::fatal(
                 "08P01",
                 "unexpected password message",
             ))),
@@ -149,14 +145,14 @@ impl Connection {
 
     fn ready_for_query(&mut self) {
         let status = self.transaction_status();
-        replies::ready_for_query(&mut self.output.buffer, status);
+        replies::put(&mut self.output.buffer, &ReadyForQuery::new(status));
     }
 
     fn transaction_status(&self) -> TransactionStatus {
         match self.session.transaction_status() {
             hyprstream_sql::TransactionStatus::Idle => TransactionStatus::Idle,
-            hyprstream_sql::TransactionStatus::InBlock => TransactionStatus::Open,
-            hyprstream_sql::TransactionStatus::Failed => TransactionStatus::Failed,
+            hyprstream_sql::TransactionStatus::InBlock => TransactionStatus::Transaction,
+            hyprstream_sql::TransactionStatus::Failed => TransactionStatus::Error,
         }
     }
 

@@ -1,8 +1,11 @@
 //! Errors and notices as a Postgres client receives them.
 
 use hyprstream_sql::{Notice, Severity};
+use pgwire::error::ErrorInfo;
 
-/// An `ErrorResponse` or `NoticeResponse` before it is encoded.
+use super::replies::c_text;
+
+/// An error or notice; every door and command gives it in its own way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub severity: &'static str,
@@ -36,6 +39,19 @@ impl Report {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The fields of the `ErrorResponse` or `NoticeResponse`.
+    pub(crate) fn info(&self) -> ErrorInfo {
+        let mut info = ErrorInfo::new(
+            self.severity.to_owned(),
+            self.sqlstate.to_owned(),
+            c_text(&self.message),
+        );
+        info.severity_nonlocalized = Some(self.severity.to_owned());
+        info.hint = self.hint.as_deref().map(c_text);
+        info.position = self.position.map(|position| position.to_string());
+        info
     }
 }
 

@@ -5,14 +5,20 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use hyprstream_sql::{Outcome, Prepared, Statement};
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
+    TARGET_TYPE_BYTE_PORTAL,
+};
+use pgwire::messages::response::EmptyQueryResponse;
 
 use super::connection::Connection;
 use super::errors::{Failure, Report};
-use super::messages::{Bind, Format, Target};
+use super::messages::Format;
 use super::parameters::{self, ParameterType};
-use super::replies;
+use super::replies::{self, put};
 use super::rows::{self, Progress, Rows, command_tag};
-use super::types;
+use super::types::{self, ColumnType};
 
 /// How many statements and portals a connection may keep.
 const MAX_KEPT: usize = 10_000;
@@ -42,8 +48,9 @@ enum State {
 }
 
 impl Connection {
-    /// Plans a statement and keeps it under `name`.
-    pub(super) async fn parse(&mut self, name: String, query: &str, oids: &[u32]) -> Result<(), Failure> {
+    /// Plans a statement and keeps it under its name.
+    pub(super) async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
+        let (name, oids) = (parse.name.unwrap_or_default(), &parse.type_oids);
         if name.is_empty() {
             self.statements.remove("");
         } else if self.statements.contains_key(&name) {
@@ -51,7 +58,7 @@ impl Connection {
             return Err(Report::error("42P05", message).into());
         }
         check_kept(self.statements.len(), "prepared statements")?;
-        let mut statements = self.session.parse(query)?;
+        let mut statements = self.session.parse(&parse.query)?;
         if statements.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Report::error("42601", message).into());
@@ -72,17 +79,20 @@ impl Connection {
             parameters,
         };
         self.statements.insert(name, Arc::new(statement));
-        replies::parse_complete(&mut self.output.buffer);
+        put(&mut self.output.buffer, &ParseComplete::new());
         Ok(())
     }
 
     /// Makes a portal of a statement and its parameters.
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
-        let statement = self.statement(&bind.statement)?.clone();
-        if bind.portal.is_empty() {
+        let statement = self
+            .statement(bind.statement_name.as_deref().unwrap_or_default())?
+            .clone();
+        let name = bind.portal_name.unwrap_or_default();
+        if name.is_empty() {
             self.portals.remove("");
-        } else if self.portals.contains_key(&bind.portal) {
-            return Err(Report::error("42P03", format!("portal \"{}\" already exists", bind.portal)).into());
+        } else if self.portals.contains_key(&name) {
+            return Err(Report::error("42P03", format!("portal \"{name}\" already exists")).into());
         }
         check_kept(self.portals.len(), "portals")?;
         let expected = statement.parameters.len();
@@ -93,7 +103,7 @@ impl Connection {
             );
             return Err(Report::error("08P01", message).into());
         }
-        let parameter_formats = spread(&bind.parameter_formats, expected, "parameter")?;
+        let parameter_formats = spread(&bind.parameter_format_codes, expected, "parameter")?;
         let parameters = bind
             .parameters
             .into_iter()
@@ -108,7 +118,7 @@ impl Connection {
             })
             .collect::<Result<_, _>>()?;
         let formats = spread(
-            &bind.result_formats,
+            &bind.result_column_format_codes,
             statement.prepared.schema.fields().len(),
             "result",
         )?;
@@ -118,52 +128,43 @@ impl Connection {
             formats,
             state: State::Bound,
         };
-        self.portals.insert(bind.portal, portal);
-        replies::bind_complete(&mut self.output.buffer);
+        self.portals.insert(name, portal);
+        put(&mut self.output.buffer, &BindComplete::new());
         Ok(())
     }
 
     /// Says what a statement takes and what it or a portal returns.
-    pub(super) fn describe(&mut self, target: Target, name: &str) -> Result<(), Failure> {
-        let columns = match target {
-            Target::Statement => {
-                let statement = self.statement(name)?.clone();
-                let oids: Vec<u32> = statement
-                    .parameters
-                    .iter()
-                    .map(|parameter| parameter.oid)
-                    .collect();
-                replies::parameter_description(&mut self.output.buffer, &oids);
-                let schema = &statement.prepared.schema;
-                statement
-                    .prepared
-                    .is_query
-                    .then(|| rows::describe(schema, |_| Format::Text))
-            }
-            Target::Portal => {
-                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
-                let prepared = &portal.statement.prepared;
-                prepared
-                    .is_query
-                    .then(|| rows::describe(&prepared.schema, |index| portal.formats[index]))
-            }
+    pub(super) fn describe(&mut self, describe: &Describe) -> Result<(), Failure> {
+        let name = describe.name.as_deref().unwrap_or_default();
+        let columns = if describe.target_type == TARGET_TYPE_BYTE_PORTAL {
+            let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+            rows_of(&portal.statement.prepared, |index| portal.formats[index])?
+        } else {
+            let statement = self.statement(name)?;
+            let columns = rows_of(&statement.prepared, |_| Format::Text)?;
+            let oids = statement.parameters.iter().map(|parameter| parameter.oid);
+            let parameters = ParameterDescription::new(oids.collect());
+            put(&mut self.output.buffer, &parameters);
+            columns
         };
         match columns {
             Some(columns) => rows::write_description(&columns, &mut self.output.buffer),
-            None => replies::no_data(&mut self.output.buffer),
+            None => put(&mut self.output.buffer, &NoData::new()),
         }
         Ok(())
     }
 
     /// Runs a portal, or goes on with it.
-    pub(super) async fn execute(&mut self, name: &str, max_rows: usize) -> Result<(), Failure> {
+    pub(super) async fn execute(&mut self, execute: Execute) -> Result<(), Failure> {
+        let name = execute.name.unwrap_or_default();
+        let max_rows = usize::try_from(execute.max_rows).unwrap_or(0);
         // The portal is out of the map while it runs, so a failure drops it and with it the work.
-        let mut portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
+        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
         self.registration.switch.arm();
         let result = self.run_portal(&mut portal, max_rows).await;
         self.registration.switch.disarm();
         result?;
-        self.portals.insert(name.to_string(), portal);
+        self.portals.insert(name, portal);
         self.flush_if_full().await
     }
 
@@ -176,7 +177,7 @@ impl Connection {
                         let message = "cached plan must not change result type";
                         return Err(Report::error("0A000", message).into());
                     }
-                    let rows = Rows::new(tag, &schema, stream, |index| portal.formats[index]);
+                    let rows = Rows::try_new(tag, &schema, stream, |index| portal.formats[index])?;
                     portal.state = State::Running(rows);
                 }
                 Outcome::Command { tag, rows } => {
@@ -187,7 +188,7 @@ impl Connection {
                 }
                 Outcome::Empty => {
                     portal.state = State::Done;
-                    replies::empty_query(&mut self.output.buffer);
+                    put(&mut self.output.buffer, &EmptyQueryResponse::new());
                     return Ok(());
                 }
             }
@@ -195,7 +196,7 @@ impl Connection {
         match std::mem::replace(&mut portal.state, State::Done) {
             State::Running(mut rows) => {
                 if self.send_rows(&mut rows, max_rows).await? == Progress::Suspended {
-                    replies::portal_suspended(&mut self.output.buffer);
+                    put(&mut self.output.buffer, &PortalSuspended::new());
                     portal.state = State::Running(rows);
                 } else {
                     replies::command_complete(&mut self.output.buffer, &rows.tag());
@@ -213,12 +214,14 @@ impl Connection {
     }
 
     /// Forgets a statement or portal; one that is not there is no error.
-    pub(super) fn close(&mut self, target: Target, name: &str) {
-        match target {
-            Target::Statement => drop(self.statements.remove(name)),
-            Target::Portal => drop(self.portals.remove(name)),
+    pub(super) fn close(&mut self, close: &Close) {
+        let name = close.name.as_deref().unwrap_or_default();
+        if close.target_type == TARGET_TYPE_BYTE_PORTAL {
+            self.portals.remove(name);
+        } else {
+            self.statements.remove(name);
         }
-        replies::close_complete(&mut self.output.buffer);
+        put(&mut self.output.buffer, &CloseComplete::new());
     }
 
     fn statement(&self, name: &str) -> Result<&Arc<PreparedStatement>, Report> {
@@ -227,6 +230,17 @@ impl Connection {
             name => Report::error("26000", format!("prepared statement \"{name}\" does not exist")),
         })
     }
+}
+
+/// The columns of what a statement returns, where it returns rows.
+fn rows_of(
+    prepared: &Prepared,
+    format: impl Fn(usize) -> Format,
+) -> Result<Option<Vec<(String, ColumnType, Format)>>, Report> {
+    prepared
+        .is_query
+        .then(|| rows::describe(&prepared.schema, format))
+        .transpose()
 }
 
 fn no_portal(name: &str) -> Report {
@@ -258,16 +272,16 @@ fn parameter_types(prepared: &Prepared, oids: &[u32], declared: &[Option<DataTyp
 }
 
 /// Format codes come once for all, one for each, or not at all.
-fn spread(formats: &[Format], count: usize, what: &str) -> Result<Vec<Format>, Report> {
-    match formats {
+fn spread(codes: &[i16], count: usize, what: &str) -> Result<Vec<Format>, Report> {
+    match codes {
         [] => Ok(vec![Format::Text; count]),
-        [format] => Ok(vec![*format; count]),
-        formats if formats.len() == count => Ok(formats.to_vec()),
-        formats => Err(Report::error(
+        [code] => Ok(vec![Format::from_code(*code); count]),
+        codes if codes.len() == count => Ok(codes.iter().copied().map(Format::from_code).collect()),
+        codes => Err(Report::error(
             "08P01",
             format!(
                 "bind message has {} {what} formats but {count} are needed",
-                formats.len()
+                codes.len()
             ),
         )),
     }
@@ -280,12 +294,9 @@ mod tests {
     #[test]
     fn one_format_stands_for_all_columns() {
         assert_eq!(spread(&[], 2, "result").unwrap(), [Format::Text; 2]);
-        assert_eq!(
-            spread(&[Format::Binary], 3, "result").unwrap(),
-            [Format::Binary; 3]
-        );
+        assert_eq!(spread(&[1], 3, "result").unwrap(), [Format::Binary; 3]);
         let both = [Format::Binary, Format::Text];
-        assert_eq!(spread(&both, 2, "result").unwrap(), both);
-        assert_eq!(spread(&both, 3, "result").unwrap_err().sqlstate, "08P01");
+        assert_eq!(spread(&[1, 0], 2, "result").unwrap(), both);
+        assert_eq!(spread(&[1, 0], 3, "result").unwrap_err().sqlstate, "08P01");
     }
 }

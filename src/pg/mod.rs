@@ -1,7 +1,7 @@
 //! The Postgres door: wire protocol 3, one session a connection.
 //!
-//! Messages are decoded here and not by a library because every length in them comes from outside: a message
-//! that is cut short must be an error of its connection, never a panic.
+//! Messages are those of `pgwire`; a client's bytes are checked before its decoders see them, because every
+//! length in them comes from outside.
 
 mod cancel;
 mod connection;

@@ -1,195 +1,89 @@
-//! What the server answers, encoded into frames.
+//! What the server answers, as messages of `pgwire`.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
+use pgwire::messages::Message;
+use pgwire::messages::data::{FieldDescription, RowDescription};
+use pgwire::messages::response::{CommandComplete, ErrorResponse, NoticeResponse};
 
 use super::errors::Report;
+use super::messages::Format;
 use super::types::ColumnType;
-use crate::pg::messages::Format;
 
-/// Whether a transaction block is open, as `ReadyForQuery` says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TransactionStatus {
-    Idle,
-    Open,
-    Failed,
-}
-
-/// Writes one frame: its type, then what `body` appends, then the length that came of it.
-pub(crate) fn frame(out: &mut BytesMut, kind: u8, body: impl FnOnce(&mut BytesMut)) {
-    out.put_u8(kind);
+/// Appends a message, or nothing where it is longer than the protocol allows.
+pub(crate) fn try_put(out: &mut BytesMut, message: &impl Message) -> Result<(), Report> {
     let start = out.len();
-    out.put_u32(0);
-    body(out);
-    let length = (out.len() - start) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    message.encode(out).map_err(|error| {
+        out.truncate(start);
+        Report::error("54000", format!("cannot send the answer: {error}"))
+    })
 }
 
-/// A C string; a NUL inside would end it early and shift the rest of the message.
-fn put_text(out: &mut BytesMut, text: &str) {
-    out.extend(text.bytes().filter(|byte| *byte != 0));
-    out.put_u8(0);
+/// Appends a message that only the server's own words make long.
+pub(crate) fn put(out: &mut BytesMut, message: &impl Message) {
+    if let Err(report) = try_put(out, message) {
+        tracing::error!("{}", report.message);
+    }
 }
 
-pub(crate) fn authentication_ok(out: &mut BytesMut) {
-    frame(out, b'R', |out| out.put_u32(0));
-}
-
-pub(crate) fn authentication_sasl(out: &mut BytesMut, mechanism: &str) {
-    frame(out, b'R', |out| {
-        out.put_u32(10);
-        put_text(out, mechanism);
-        out.put_u8(0);
-    });
-}
-
-pub(crate) fn authentication_sasl_continue(out: &mut BytesMut, data: &str) {
-    frame(out, b'R', |out| {
-        out.put_u32(11);
-        out.put_slice(data.as_bytes());
-    });
-}
-
-pub(crate) fn authentication_sasl_final(out: &mut BytesMut, data: &str) {
-    frame(out, b'R', |out| {
-        out.put_u32(12);
-        out.put_slice(data.as_bytes());
-    });
-}
-
-/// Tells a client that asked for a newer 3.x which one it gets, and which of its options are unknown.
-pub(crate) fn negotiate_protocol_version(out: &mut BytesMut, unknown_options: &[&str]) {
-    frame(out, b'v', |out| {
-        out.put_u32(3 << 16);
-        out.put_u32(unknown_options.len() as u32);
-        for option in unknown_options {
-            put_text(out, option);
-        }
-    });
-}
-
-pub(crate) fn parameter_status(out: &mut BytesMut, name: &str, value: &str) {
-    frame(out, b'S', |out| {
-        put_text(out, name);
-        put_text(out, value);
-    });
-}
-
-pub(crate) fn backend_key_data(out: &mut BytesMut, process: u32, secret: [u8; 4]) {
-    frame(out, b'K', |out| {
-        out.put_u32(process);
-        out.put_slice(&secret);
-    });
-}
-
-pub(crate) fn ready_for_query(out: &mut BytesMut, status: TransactionStatus) {
-    let status = match status {
-        TransactionStatus::Idle => b'I',
-        TransactionStatus::Open => b'T',
-        TransactionStatus::Failed => b'E',
-    };
-    frame(out, b'Z', |out| out.put_u8(status));
+/// Text for a C string; a NUL inside would end it early and shift the rest of the message.
+pub(crate) fn c_text(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 pub(crate) fn command_complete(out: &mut BytesMut, tag: &str) {
-    frame(out, b'C', |out| put_text(out, tag));
-}
-
-pub(crate) fn empty_query(out: &mut BytesMut) {
-    frame(out, b'I', |_| {});
-}
-
-pub(crate) fn parse_complete(out: &mut BytesMut) {
-    frame(out, b'1', |_| {});
-}
-
-pub(crate) fn bind_complete(out: &mut BytesMut) {
-    frame(out, b'2', |_| {});
-}
-
-pub(crate) fn close_complete(out: &mut BytesMut) {
-    frame(out, b'3', |_| {});
-}
-
-pub(crate) fn no_data(out: &mut BytesMut) {
-    frame(out, b'n', |_| {});
-}
-
-pub(crate) fn portal_suspended(out: &mut BytesMut) {
-    frame(out, b's', |_| {});
-}
-
-pub(crate) fn parameter_description(out: &mut BytesMut, types: &[u32]) {
-    frame(out, b't', |out| {
-        out.put_u16(types.len() as u16);
-        for oid in types {
-            out.put_u32(*oid);
-        }
-    });
+    put(out, &CommandComplete::new(c_text(tag)));
 }
 
 pub(crate) fn row_description<'a>(
     out: &mut BytesMut,
-    columns: impl ExactSizeIterator<Item = (&'a str, ColumnType, Format)>,
+    columns: impl Iterator<Item = (&'a str, ColumnType, Format)>,
 ) {
-    frame(out, b'T', |out| {
-        out.put_u16(columns.len() as u16);
-        for (name, column_type, format) in columns {
-            put_text(out, name);
-            out.put_u32(0);
-            out.put_u16(0);
-            out.put_u32(column_type.oid);
-            out.put_i16(column_type.size);
-            out.put_i32(column_type.modifier);
-            out.put_u16(u16::from(format == Format::Binary));
-        }
+    let fields = columns.map(|(name, column_type, format)| {
+        FieldDescription::new(
+            c_text(name),
+            0,
+            0,
+            column_type.oid,
+            column_type.size,
+            column_type.modifier,
+            format.code(),
+        )
     });
+    put(out, &RowDescription::new(fields.collect()));
 }
 
 /// An `ErrorResponse`.
 pub(crate) fn error(out: &mut BytesMut, report: &Report) {
-    frame(out, b'E', |out| report_fields(out, report));
+    put(out, &ErrorResponse::from(report.info()));
 }
 
 /// A `NoticeResponse`.
 pub(crate) fn notice(out: &mut BytesMut, report: &Report) {
-    frame(out, b'N', |out| report_fields(out, report));
-}
-
-fn report_fields(out: &mut BytesMut, report: &Report) {
-    let mut field = |code: u8, text: &str| {
-        out.put_u8(code);
-        put_text(out, text);
-    };
-    field(b'S', report.severity);
-    field(b'V', report.severity);
-    field(b'C', report.sqlstate);
-    field(b'M', &report.message);
-    if let Some(hint) = &report.hint {
-        field(b'H', hint);
-    }
-    if let Some(position) = report.position {
-        field(b'P', &position.to_string());
-    }
-    out.put_u8(0);
+    put(out, &NoticeResponse::from(report.info()));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use pgwire::messages::response::CommandComplete;
 
-    #[test]
-    fn a_frame_carries_its_length_without_its_type() {
-        let mut out = BytesMut::new();
-        command_complete(&mut out, "SELECT 3");
-        assert_eq!(&out[..], b"C\0\0\0\x0dSELECT 3\0");
-    }
+    use super::*;
 
     #[test]
     fn a_nul_in_a_message_does_not_end_its_field() {
         let mut out = BytesMut::new();
-        error(&mut out, &Report::error("42P01", "no \0 table"));
-        let text = String::from_utf8_lossy(&out).into_owned();
-        assert!(text.contains("Mno  table\0"), "{text:?}");
+        error(&mut out, &Report::error("42P01", "no \0 table").with_hint("a\0b"));
+        assert_eq!(
+            &out[..],
+            b"E\0\0\0\x29SERROR\0VERROR\0C42P01\0Mno  table\0Hab\0\0"
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_leaves_nothing_behind() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let report = try_put(&mut out, &CommandComplete::new("x".repeat(30_000))).unwrap_err();
+        assert_eq!(report.sqlstate, "54000");
+        assert_eq!(&out[..], b"before");
     }
 
     #[test]

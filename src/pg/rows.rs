@@ -1,11 +1,12 @@
 //! Rows on their way to a client, sent as they come.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use hyprstream_sql::{Outcome, Statement};
+use pgwire::messages::data::DataRow;
 
 use super::connection::Connection;
 use super::encode::{self, Column};
@@ -14,12 +15,17 @@ use super::messages::Format;
 use super::replies;
 use super::types::{self, ColumnType};
 
+/// The most columns that the messages can count.
+const MAX_COLUMNS: usize = i16::MAX as usize;
+
 /// A result's columns and the stream that its rows come from. Dropping it cancels the work.
 pub(crate) struct Rows {
     tag: String,
     columns: Vec<(String, ColumnType, Format)>,
     stream: SendableRecordBatchStream,
     batch: Batch,
+    /// The values of one row, kept for its memory.
+    values: BytesMut,
     sent: u64,
 }
 
@@ -40,19 +46,20 @@ pub(crate) enum Progress {
 
 impl Rows {
     /// A result whose column `n` is sent in `format(n)`.
-    pub(crate) fn new(
+    pub(crate) fn try_new(
         tag: String,
         schema: &Schema,
         stream: SendableRecordBatchStream,
         format: impl Fn(usize) -> Format,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Report> {
+        Ok(Self {
             tag,
-            columns: describe(schema, format),
+            columns: describe(schema, format)?,
             stream,
             batch: Batch::default(),
+            values: BytesMut::new(),
             sent: 0,
-        }
+        })
     }
 
     /// Writes the `RowDescription`.
@@ -65,16 +72,18 @@ impl Rows {
         command_tag(&self.tag, Some(std::mem::take(&mut self.sent)))
     }
 
-    fn write_row(&mut self, out: &mut BytesMut) {
-        let Self { columns, batch, .. } = self;
-        replies::frame(out, b'D', |out| {
-            out.put_u16(columns.len() as u16);
-            for (column, (_, _, format)) in batch.columns.iter().zip(columns) {
-                column.write(batch.next, *format, out);
-            }
-        });
+    fn write_row(&mut self, out: &mut BytesMut) -> Result<(), Report> {
+        let mut values = std::mem::take(&mut self.values);
+        for (column, (_, _, format)) in self.batch.columns.iter().zip(&self.columns) {
+            column.write(self.batch.next, *format, &mut values);
+        }
+        let mut row = DataRow::new(values, self.columns.len() as i16);
+        replies::try_put(out, &row)?;
+        row.data.clear();
+        self.values = row.data;
         self.batch.next += 1;
         self.sent += 1;
+        Ok(())
     }
 }
 
@@ -111,7 +120,7 @@ impl Connection {
                 if left == 0 {
                     return Ok(Progress::Suspended);
                 }
-                rows.write_row(&mut self.output.buffer);
+                rows.write_row(&mut self.output.buffer)?;
                 left -= 1;
                 self.flush_if_full().await?;
             }
@@ -135,11 +144,19 @@ impl Connection {
 pub(crate) fn describe(
     schema: &Schema,
     format: impl Fn(usize) -> Format,
-) -> Vec<(String, ColumnType, Format)> {
-    let fields = schema.fields().iter().enumerate();
-    fields
+) -> Result<Vec<(String, ColumnType, Format)>, Report> {
+    let fields = schema.fields();
+    if fields.len() > MAX_COLUMNS {
+        let message = format!(
+            "a result can have at most {MAX_COLUMNS} columns, not {}",
+            fields.len()
+        );
+        return Err(Report::error("54011", message));
+    }
+    let columns = fields.iter().enumerate();
+    Ok(columns
         .map(|(index, field)| (field.name().clone(), types::column_type(field), format(index)))
-        .collect()
+        .collect())
 }
 
 /// Writes a `RowDescription`.
@@ -162,7 +179,17 @@ pub(crate) fn command_tag(tag: &str, rows: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+
     use super::*;
+
+    #[test]
+    fn a_result_with_more_columns_than_can_be_counted_is_refused() {
+        let schema = |columns| Schema::new(vec![Field::new("a", DataType::Int32, true); columns]);
+        let text = |_| Format::Text;
+        assert_eq!(describe(&schema(32_767), text).unwrap().len(), 32_767);
+        assert_eq!(describe(&schema(32_768), text).unwrap_err().sqlstate, "54011");
+    }
 
     #[test]
     fn tags_count_rows_as_postgres_does() {

@@ -1,6 +1,7 @@
 //! The simple protocol: a text of any number of statements.
 
 use hyprstream_sql::{Outcome, Statement};
+use pgwire::messages::response::EmptyQueryResponse;
 
 use super::connection::Connection;
 use super::errors::Failure;
@@ -25,7 +26,7 @@ impl Connection {
     async fn run_statement(&mut self, statement: &Statement) -> Result<(), Failure> {
         match self.start(statement, &[]).await? {
             Outcome::Rows { tag, schema, stream } => {
-                let mut rows = Rows::new(tag, &schema, stream, |_| Format::Text);
+                let mut rows = Rows::try_new(tag, &schema, stream, |_| Format::Text)?;
                 rows.describe(&mut self.output.buffer);
                 self.send_rows(&mut rows, 0).await?;
                 replies::command_complete(&mut self.output.buffer, &rows.tag());
@@ -34,7 +35,7 @@ impl Connection {
                 self.pending_notices();
                 replies::command_complete(&mut self.output.buffer, &command_tag(&tag, rows));
             }
-            Outcome::Empty => replies::empty_query(&mut self.output.buffer),
+            Outcome::Empty => replies::put(&mut self.output.buffer, &EmptyQueryResponse::new()),
         }
         self.flush_if_full().await
     }

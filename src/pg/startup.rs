@@ -1,15 +1,23 @@
 //! How a connection begins: encryption refused, the user checked, the session opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyprstream_sql::{Database, ErrorKind, Session, SessionOptions};
+use pgwire::messages::PgWireFrontendMessage;
+use pgwire::messages::response::SslResponse;
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, PasswordMessageFamily,
+    SecretKey, Startup,
+};
 
 use super::cancel::Connections;
 use super::connection::Connection;
 use super::errors::Report;
-use super::messages::{Message, Opening, text};
-use super::replies;
+use super::messages::{Malformed, Request, sasl_initial};
+use super::replies::{self, put};
 use super::scram::{self, Verifier};
 use super::transport::{Input, Output, ReadError};
 use crate::stopping::Stopping;
@@ -41,8 +49,14 @@ impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Io(_) => Self::Over,
-            ReadError::Malformed(malformed) => Self::Told(Report::fatal("08P01", malformed.to_string())),
+            ReadError::Malformed(malformed) => malformed.into(),
         }
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::Told(Report::fatal("08P01", malformed.to_string()))
     }
 }
 
@@ -80,7 +94,11 @@ pub(super) async fn begin(
         Ok(session) => {
             let registration = shared.connections.register();
             announce(&mut output, &session);
-            replies::backend_key_data(&mut output.buffer, registration.process, registration.secret);
+            let secret = SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret));
+            put(
+                &mut output.buffer,
+                &BackendKeyData::new(registration.process, secret),
+            );
             Some(Connection::new(input, output, session, registration, stopping))
         }
         Err(Refusal::Told(report)) => {
@@ -98,53 +116,69 @@ async fn open(
     output: &mut Output,
     admitted: bool,
 ) -> Result<Session, Refusal> {
-    let mut encryption_requests = 0;
-    let (minor_version, parameters) = loop {
-        match input.opening().await?.ok_or(Refusal::Over)? {
-            Opening::Ssl | Opening::Gss if encryption_requests < 2 => {
-                encryption_requests += 1;
-                output.send(b"N").await?;
-            }
-            Opening::Ssl | Opening::Gss => return Err(Refusal::Over),
-            Opening::Cancel { process, secret } => {
-                shared.connections.cancel(process, &secret);
-                return Err(Refusal::Over);
-            }
-            Opening::Startup {
-                minor_version,
-                parameters,
-            } => break (minor_version, parameters),
-        }
-    };
+    let Startup {
+        protocol_number_minor: minor_version,
+        parameters,
+        ..
+    } = startup_message(shared, input, output).await?;
     if !admitted {
         let report = Report::fatal("53300", "sorry, too many clients already")
             .with_hint("the limit is the option max_connections");
         return Err(report.into());
     }
-    let unknown: Vec<&str> = parameters
-        .iter()
-        .map(|(name, _)| name.as_str())
+    let unknown: Vec<String> = parameters
+        .keys()
         .filter(|name| name.starts_with("_pq_."))
+        .cloned()
         .collect();
     if minor_version > 0 || !unknown.is_empty() {
-        replies::negotiate_protocol_version(&mut output.buffer, &unknown);
+        put(
+            &mut output.buffer,
+            &NegotiateProtocolVersion::new(Startup::PROTOCOL_VERSION_3_0, unknown),
+        );
     }
     check_names(&parameters)?;
     if let Some(verifier) = &shared.verifier {
         authenticate(verifier, input, output).await?;
     }
-    replies::authentication_ok(&mut output.buffer);
+    put(&mut output.buffer, &Authentication::Ok);
     session(shared, &parameters)
 }
 
-fn parameter<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    parameters
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
+/// The client's startup message, after the requests for encryption that may come before it are refused.
+async fn startup_message(
+    shared: &Shared,
+    input: &mut Input,
+    output: &mut Output,
+) -> Result<Startup, Refusal> {
+    let mut encryption_requests = 0;
+    loop {
+        match input.opening().await?.ok_or(Refusal::Over)? {
+            // TLS and GSSAPI are refused with the same byte.
+            PgWireFrontendMessage::SslNegotiation(_) if encryption_requests < 2 => {
+                encryption_requests += 1;
+                put(&mut output.buffer, &SslResponse::Refuse);
+                output.flush().await?;
+            }
+            PgWireFrontendMessage::CancelRequest(request) => {
+                let secret = request.secret_key.to_bytes();
+                shared.connections.cancel(request.pid, &secret);
+                return Err(Refusal::Over);
+            }
+            PgWireFrontendMessage::Startup(startup) => return Ok(startup),
+            _ => return Err(Refusal::Over),
+        }
+    }
 }
 
-fn check_names(parameters: &[(String, String)]) -> Result<(), Report> {
+/// What a client says of itself when it connects.
+type Parameters = BTreeMap<String, String>;
+
+fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
+    parameters.get(name).map(String::as_str)
+}
+
+fn check_names(parameters: &Parameters) -> Result<(), Report> {
     let user = parameter(parameters, "user").unwrap_or_default();
     let database = parameter(parameters, "database")
         .filter(|name| !name.is_empty())
@@ -170,23 +204,21 @@ fn check_names(parameters: &[(String, String)]) -> Result<(), Report> {
 
 async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Output) -> Result<(), Refusal> {
     let malformed = || Report::fatal("08P01", "malformed SCRAM message");
-    replies::authentication_sasl(&mut output.buffer, scram::MECHANISM);
+    let mechanisms = vec![scram::MECHANISM.to_owned()];
+    put(&mut output.buffer, &Authentication::SASL(mechanisms));
     output.flush().await?;
-    let mut first = password_message(input).await?;
-    if text(&mut first).map_err(|_| malformed())? != scram::MECHANISM {
-        return Err(Report::fatal(
-            "08P01",
-            "client selected an invalid SASL authentication mechanism",
-        )
-        .into());
+    let initial = sasl_initial(password_message(input).await?)?;
+    if initial.auth_method != scram::MECHANISM {
+        let message = "client selected an invalid SASL authentication mechanism";
+        return Err(Report::fatal("08P01", message).into());
     }
-    // The length before the data says nothing that the message's own length does not.
-    let data = first.get(4..).unwrap_or_default();
-    let data = std::str::from_utf8(data).map_err(|_| malformed())?;
+    let data = initial.data.unwrap_or_default();
+    let data = std::str::from_utf8(&data).map_err(|_| malformed())?;
     let (exchange, reply) = scram::first(verifier, data).map_err(|reason| Report::fatal("08P01", reason))?;
-    replies::authentication_sasl_continue(&mut output.buffer, &reply);
+    put(&mut output.buffer, &Authentication::SASLContinue(reply.into()));
     output.flush().await?;
-    let last = password_message(input).await?;
+    let response = password_message(input).await?.into_sasl_response();
+    let last = response.map_err(Malformed::from)?.data;
     let last = std::str::from_utf8(&last).map_err(|_| malformed())?;
     let signature = exchange.finish(verifier, last).ok_or_else(|| {
         Report::fatal(
@@ -194,19 +226,19 @@ async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Outpu
             format!("password authentication failed for user \"{NAME}\""),
         )
     })?;
-    replies::authentication_sasl_final(&mut output.buffer, &signature);
+    put(&mut output.buffer, &Authentication::SASLFinal(signature.into()));
     Ok(())
 }
 
-async fn password_message(input: &mut Input) -> Result<bytes::Bytes, Refusal> {
+async fn password_message(input: &mut Input) -> Result<PasswordMessageFamily, Refusal> {
     match input.short_message().await?.ok_or(Refusal::Over)? {
-        Message::Password(data) => Ok(data),
+        Request::Message(PgWireFrontendMessage::PasswordMessageFamily(message)) => Ok(message),
         _ => Err(Report::fatal("08P01", "expected SASL response").into()),
     }
 }
 
 /// Opens the session with the settings that the client asks for.
-fn session(shared: &Shared, parameters: &[(String, String)]) -> Result<Session, Refusal> {
+fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Refusal> {
     let options = SessionOptions {
         user: NAME.into(),
         application_name: parameter(parameters, "application_name")
@@ -276,11 +308,15 @@ fn announce(output: &mut Output, session: &Session) {
         ("default_transaction_read_only", "off"),
         ("in_hot_standby", "off"),
     ];
+    let mut announce = |name: &str, value: &str| {
+        let status = ParameterStatus::new(name.to_owned(), replies::c_text(value));
+        put(&mut output.buffer, &status);
+    };
     for (name, value) in fixed {
-        replies::parameter_status(&mut output.buffer, name, value);
+        announce(name, value);
     }
     if let Ok(name) = session.setting("application_name") {
-        replies::parameter_status(&mut output.buffer, "application_name", &name);
+        announce("application_name", &name);
     }
 }
 
@@ -289,7 +325,7 @@ mod tests {
     use super::*;
 
     fn names(user: &str, database: Option<&str>) -> Result<(), Report> {
-        let mut parameters = vec![("user".to_string(), user.to_string())];
+        let mut parameters = Parameters::from([("user".to_string(), user.to_string())]);
         parameters.extend(database.map(|name| ("database".to_string(), name.to_string())));
         check_names(&parameters)
     }

@@ -4,11 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use pgwire::messages::PgWireFrontendMessage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::messages::{self, Malformed, Message, Opening};
+use super::messages::{self, Malformed, Request};
 
 /// How far ahead of the running statement a client's messages are read.
 const READ_AHEAD_BYTES: usize = 1 << 20;
@@ -64,7 +65,7 @@ pub(crate) fn split(stream: TcpStream, max_message_bytes: usize) -> (Input, Outp
 
 impl Input {
     /// The next opening message, or `None` if the client closed the connection.
-    pub(crate) async fn opening(&mut self) -> Result<Option<Opening>, ReadError> {
+    pub(crate) async fn opening(&mut self) -> Result<Option<PgWireFrontendMessage>, ReadError> {
         loop {
             if let Some(opening) = messages::next_opening(&mut self.buffer)? {
                 return Ok(Some(opening));
@@ -76,7 +77,7 @@ impl Input {
     }
 
     /// The next message, or `None` if the client closed the connection. Dropping the future loses nothing.
-    pub(crate) async fn message(&mut self) -> Result<Option<Message>, ReadError> {
+    pub(crate) async fn message(&mut self) -> Result<Option<Request>, ReadError> {
         loop {
             if let Some(message) = messages::next_message(&mut self.buffer, self.max_message_bytes)? {
                 return Ok(Some(message));
@@ -88,7 +89,7 @@ impl Input {
     }
 
     /// A message while the client has not authenticated yet, which must be short.
-    pub(crate) async fn short_message(&mut self) -> Result<Option<Message>, ReadError> {
+    pub(crate) async fn short_message(&mut self) -> Result<Option<Request>, ReadError> {
         let max_message_bytes = std::mem::replace(&mut self.max_message_bytes, messages::MAX_STARTUP_BYTES);
         let message = self.message().await;
         self.max_message_bytes = max_message_bytes;
@@ -126,11 +127,6 @@ impl Output {
             self.writer.write_all_buf(&mut self.buffer).await?;
         }
         Ok(())
-    }
-
-    /// Sends bytes outside of any frame.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes).await
     }
 
     /// Sends what has gathered and closes the connection.
