@@ -152,12 +152,11 @@ impl<'a> Copier<'a> {
                 Kind::Blob => format!("piece {index} of {what}"),
                 _ => format!("chunk {index} of {what}"),
             };
-            match self.object(entry, kind, &name)? {
-                Some(copy) => copies.push(copy),
-                None => {
-                    self.give_up(&copies, kind)?;
-                    return Ok(None);
-                }
+            if let Some(copy) = self.object(entry, kind, &name)? {
+                copies.push(copy)
+            } else {
+                self.give_up(&copies, kind)?;
+                return Ok(None);
             }
         }
         Ok(Some(copies))

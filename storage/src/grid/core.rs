@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Durability;
-use super::format::{Ref, SUPERBLOCK_SLOTS, Superblock};
+use super::format::{COPY_BYTES, Ref, SUPERBLOCK_SLOTS, Superblock};
 use super::space_table::{SpaceTable, StoredSpace};
 use super::state::{Current, Published, State};
 use super::wal::Wal;
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     /// The newest superblock known durable, and its slot.
     pub(crate) durable: Superblock,
     pub(crate) durable_slot: usize,
+    /// The copy of the newest superblock written.
+    pub(crate) copy: Ref,
     /// Whether the newest state is the durable superblock plus the log, so that the log alone can take it further.
     pub(crate) log_continues: bool,
     /// Rises with every record of the log that somebody may wait for.
@@ -80,14 +82,13 @@ impl Core {
             self.adopt(root, next_sequence, current);
             return Ok(());
         }
-        let stored = match self.store_everything() {
+        let (stored, superblock) = match self.store_everything(root, next_sequence) {
             Ok(stored) => stored,
             Err(error) => {
                 self.abort();
                 return Err(error);
             }
         };
-        let superblock = self.superblock(root, next_sequence, &stored);
         let slot = 1 - self.durable_slot;
         // From here on a superblock of this attempt may be on disk, whose log records begin anew.
         self.log_continues = false;
@@ -104,6 +105,7 @@ impl Core {
         }
         stored.adopt(&mut self.writer.space, &mut self.table);
         self.writer.space.superblock_written();
+        self.copy = superblock.copy;
         if sync {
             self.became_durable(superblock, slot);
         }
@@ -111,15 +113,15 @@ impl Core {
         Ok(())
     }
 
-    fn store_everything(&mut self) -> Result<StoredSpace> {
+    /// Writes everything that a superblock refers to, and its copy.
+    fn store_everything(&mut self, root: Ref, next_sequence: u64) -> Result<(StoredSpace, Superblock)> {
+        if !self.copy.is_null() {
+            self.writer.free(&self.copy)?;
+        }
+        let reserved = self.writer.reserve(COPY_BYTES)?;
         let stored = self.writer.store_space(&self.table)?;
-        self.writer.objects.write_out()?;
-        Ok(stored)
-    }
-
-    fn superblock(&self, root: Ref, next_sequence: u64, stored: &StoredSpace) -> Superblock {
         let (space, space_depth) = stored.root();
-        Superblock {
+        let mut superblock = Superblock {
             store_id: self.store_id,
             commit: self.writer.commit,
             durable_commit: self.durable.commit,
@@ -128,7 +130,11 @@ impl Core {
             space_depth,
             space,
             next_sequence,
-        }
+            copy: Ref::default(),
+        };
+        superblock.copy = self.writer.fill(reserved, &superblock.encode_copy(), 0)?;
+        self.writer.objects.write_out()?;
+        Ok((stored, superblock))
     }
 
     fn write_superblock(&self, slot: usize, superblock: &Superblock) -> Result<()> {
@@ -213,6 +219,7 @@ impl Core {
         let records = self.wal.recover(durable.commit)?;
         self.writer.space = space;
         self.table = table;
+        self.copy = durable.copy;
         self.writer.objects.discard();
         self.log_continues = false;
         self.last_attempt += 1;

@@ -108,7 +108,7 @@ impl<'snapshot> Matrix<'snapshot> {
         self.for_each_leaf(0..self.geometry.chunks(), &mut |leaf, view| {
             match view {
                 Some(view) => self.decode(leaf, view, values, cols),
-                None => self.rows_of(leaf, values, cols, |line, _| line.fill(0.0)),
+                None => rows_of(leaf, values, cols, |line, _| line.fill(0.0)),
             }
             Ok(())
         })
@@ -160,7 +160,7 @@ impl<'snapshot> Matrix<'snapshot> {
     fn decode(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
         if let Some(packed) = view.dense_values() {
             let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
-            self.rows_of(leaf, values, cols, |line, row| {
+            rows_of(leaf, values, cols, |line, row| {
                 let packed = packed
                     .get(row * line_bytes..(row + 1) * line_bytes)
                     .unwrap_or_default();
@@ -168,28 +168,13 @@ impl<'snapshot> Matrix<'snapshot> {
             });
             return;
         }
-        self.rows_of(leaf, values, cols, |line, _| line.fill(0.0));
+        rows_of(leaf, values, cols, |line, _| line.fill(0.0));
         view.for_each(leaf, self.numbers, |position, bits| {
             let (row, col) = leaf.element(position);
             if let Some(value) = values.get_mut(row as usize * cols + col as usize) {
                 *value = self.numbers.value(bits);
             }
         });
-    }
-
-    fn rows_of(
-        &self,
-        leaf: &Leaf,
-        values: &mut [f32],
-        cols: usize,
-        mut visit: impl FnMut(&mut [f32], usize),
-    ) {
-        for row in 0..leaf.height as usize {
-            let start = (leaf.row as usize + row) * cols + leaf.col as usize;
-            if let Some(line) = values.get_mut(start..start + leaf.width as usize) {
-                visit(line, row);
-            }
-        }
     }
 
     fn chunk(&self, chunk: u64) -> Result<Option<&ChunkView<'snapshot>>> {
@@ -233,5 +218,15 @@ impl<'snapshot> Matrix<'snapshot> {
             "element",
             format!("({row}, {col}) is outside {}, which is {shape}", self.path),
         )
+    }
+}
+
+/// Calls `visit(line, row of the leaf)` with the leaf's part of each row of a matrix that is `cols` wide.
+fn rows_of(leaf: &Leaf, values: &mut [f32], cols: usize, mut visit: impl FnMut(&mut [f32], usize)) {
+    for row in 0..leaf.height as usize {
+        let start = (leaf.row as usize + row) * cols + leaf.col as usize;
+        if let Some(line) = values.get_mut(start..start + leaf.width as usize) {
+            visit(line, row);
+        }
     }
 }

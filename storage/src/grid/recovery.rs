@@ -74,6 +74,7 @@ pub(crate) fn open(
         next_sequence: superblock.next_sequence,
         store_id: superblock.store_id,
         durable: superblock,
+        copy: superblock.copy,
         durable_slot: slot,
         log_continues: true,
         ticket: 0,
@@ -129,6 +130,7 @@ pub(crate) fn read_superblocks(objects: &Objects) -> Result<Found> {
             supported: super::format::FORMAT_VERSION,
         }),
         Some((offset, SuperblockError::Invalid(reason))) => {
+            let reason = format!("{reason}; salvage looks for copies of them among the objects");
             Err(Error::corrupt(path, offset, "both superblocks", reason))
         }
         None => Err(Error::internal("there are no superblocks")),
@@ -162,9 +164,13 @@ pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(
     Ok((table, Space::from_regions(&maps)))
 }
 
-fn check_new_objects(objects: &Objects, superblock: &Superblock) -> Result<()> {
+/// Refuses a superblock of which something did not reach the disk.
+pub(crate) fn check_new_objects(objects: &Objects, superblock: &Superblock) -> Result<()> {
     let durable = superblock.durable_commit;
     check_tree(objects, &superblock.root, ROOT, durable)?;
+    if !superblock.copy.is_null() && superblock.copy.birth > durable {
+        objects.object(&superblock.copy, Kind::Superblock)?;
+    }
     if superblock.space.is_null() {
         return Ok(());
     }

@@ -93,5 +93,6 @@ fn describe(kind: Kind) -> &'static str {
         Kind::Chunk => "a chunk of a matrix",
         Kind::Blob => "a piece of a metadata value",
         Kind::Region => "the map of a region",
+        Kind::Superblock => "the copy of the superblock",
     }
 }

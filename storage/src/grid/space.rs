@@ -351,9 +351,9 @@ impl Space {
                     .map(unit)
                     .is_some_and(|(map, _, _, start)| bits_are(&map.fresh, start, 1, true));
                 if fresh {
-                    readers.push((unit, units))
+                    readers.push((unit, units));
                 } else {
-                    recovery.push((unit, units))
+                    recovery.push((unit, units));
                 }
             }
         }

@@ -254,7 +254,7 @@ impl<'store> WriteTransaction<'store> {
 
     /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible.
     pub fn commit(mut self, durability: Durability) -> Result<()> {
-        let root = self.edit(|editor, writer| editor.flush(writer))?;
+        let root = self.edit(Editor::flush)?;
         self.open = false;
         self.store
             .finish(&mut self.core, root, self.editor.next_sequence, durability)

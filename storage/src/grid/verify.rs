@@ -56,6 +56,9 @@ impl GridStore {
     }
 }
 
+/// Called with each key and value of a tree.
+type VisitEntry<'v, W> = &'v mut dyn FnMut(&mut W, &[u8], &Value) -> Result<()>;
+
 struct Walk<'a> {
     core: &'a mut Core,
     report: VerifyReport,
@@ -93,17 +96,11 @@ impl Walk<'_> {
                 }
                 Value::Blob { pieces, .. } => {
                     let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-                    walk.table(
-                        &pieces.children,
-                        pieces.depth,
-                        Kind::Blob,
-                        0,
-                        &mut |walk, index, piece| {
-                            let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
-                            walk.note(piece, read, || format!("piece {index} of the metadata {name:?}"))
-                                .map(drop)
-                        },
-                    )
+                    walk.table(&pieces.children, pieces.depth, 0, &mut |walk, index, piece| {
+                        let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
+                        walk.note(piece, read, || format!("piece {index} of the metadata {name:?}"))
+                            .map(drop)
+                    })
                 }
                 Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
             },
@@ -143,13 +140,7 @@ impl Walk<'_> {
         }
     }
 
-    fn tree(
-        &mut self,
-        node: &Ref,
-        below: u8,
-        what: &str,
-        visit: &mut dyn FnMut(&mut Self, &[u8], &Value) -> Result<()>,
-    ) -> Result<()> {
+    fn tree(&mut self, node: &Ref, below: u8, what: &str, visit: VisitEntry<'_, Self>) -> Result<()> {
         if node.is_null() || !self.own(node) {
             return Ok(());
         }
@@ -169,7 +160,6 @@ impl Walk<'_> {
         &mut self,
         children: &[Ref],
         depth: u8,
-        kind: Kind,
         first: u64,
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
@@ -187,7 +177,7 @@ impl Walk<'_> {
             }
             let read = read_table_node(&self.core.writer.objects, child, depth);
             if let Some(entries) = self.note(child, read, || format!("a table of chunks from {index} on"))? {
-                self.table(&entries, depth - 1, kind, index, visit)?;
+                self.table(&entries, depth - 1, index, visit)?;
             }
         }
         Ok(())
@@ -196,29 +186,23 @@ impl Walk<'_> {
     fn matrix(&mut self, record: &MatrixRecord, name: &str) -> Result<()> {
         let layout = Layout::of(record);
         let chunks = &record.chunks;
-        self.table(
-            &chunks.children,
-            chunks.depth,
-            Kind::Chunk,
-            0,
-            &mut |walk, index, chunk| {
-                let checked = walk.chunk(chunk, &layout, index);
-                walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
-                let mut patch = *chunk;
-                loop {
-                    let base = base_of(&walk.core.writer.objects, &patch);
-                    let Some(Some(base)) =
-                        walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))?
-                    else {
-                        return Ok(());
-                    };
-                    if !walk.own(&base) {
-                        return Ok(());
-                    }
-                    patch = base;
+        self.table(&chunks.children, chunks.depth, 0, &mut |walk, index, chunk| {
+            let checked = walk.chunk(chunk, &layout, index);
+            walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
+            let mut patch = *chunk;
+            loop {
+                let base = base_of(&walk.core.writer.objects, &patch);
+                let Some(Some(base)) =
+                    walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))?
+                else {
+                    return Ok(());
+                };
+                if !walk.own(&base) {
+                    return Ok(());
                 }
-            },
-        )
+                patch = base;
+            }
+        })
     }
 
     fn chunk(&mut self, chunk: &Ref, layout: &Layout, index: u64) -> Result<()> {
@@ -258,6 +242,11 @@ impl Walk<'_> {
             .collect();
         for own in nodes.iter().chain(&maps).filter(|own| !own.is_null()) {
             self.own(own);
+        }
+        let copy = self.core.copy;
+        if !copy.is_null() && self.own(&copy) {
+            let read = self.core.writer.objects.object(&copy, Kind::Superblock).map(drop);
+            self.note(&copy, read, || "the copy of the superblock".to_owned())?;
         }
         let regions = self.core.writer.space.regions.len();
         let mut expected = vec![0u64; regions * (REGION_UNITS / 64)];

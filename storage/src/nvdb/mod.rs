@@ -1,4 +1,4 @@
-//! NanoVDB files: a version of an adapter as one float grid, and back.
+//! `NanoVDB` files: a version of an adapter as one float grid, and back.
 //!
 //! The elements of all matrices are laid out one after the other, row by row, each matrix beginning at a multiple of
 //! 512; element `e` is voxel `e % 512` of leaf `e / 512`, leaves fill a lower node of 16³ and lower nodes stand
@@ -57,7 +57,7 @@ pub struct NvdbSummary {
     pub bytes: u64,
 }
 
-/// Writes a version as a NanoVDB file, replacing a file of that name once the new one is whole.
+/// Writes a version as a `NanoVDB` file, replacing a file of that name once the new one is whole.
 pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Path) -> Result<NvdbSummary> {
     let mut matrices = Vec::new();
     for info in snapshot.matrices(adapter, version)? {
@@ -97,13 +97,13 @@ pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Pat
     })
 }
 
-/// Reads the first grid of a NanoVDB file, which must be a float grid without compression.
+/// Reads the first grid of a `NanoVDB` file, which must be a float grid without compression.
 pub fn import_nvdb(path: &Path) -> Result<NvdbGrid> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     parse_nvdb(path, &bytes)
 }
 
-/// Reads a NanoVDB file that is in memory; `path` names it in errors.
+/// Reads a `NanoVDB` file that is in memory; `path` names it in errors.
 pub fn parse_nvdb(path: &Path, bytes: &[u8]) -> Result<NvdbGrid> {
     reader::decode(bytes)
         .map_err(|problem| Error::corrupt(path, problem.offset as u64, "a NanoVDB grid", problem.reason))

@@ -198,7 +198,7 @@ fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Result<B
     put_root(&mut buffer, &places, uppers.len(), &total);
     let crc = crc32c::crc32c(buffer.range(places.upper, places.end));
     put_manifest(&mut buffer, &manifest::write(matrices, crc));
-    put_grid_data(&mut buffer, &places, name, &total)?;
+    put_grid_data(&mut buffer, &places, name, &total);
     let head = crc32(buffer.range(16, places.upper));
     buffer.u32(8, head);
     buffer.u32(12, u32::MAX);
@@ -297,7 +297,7 @@ fn put_manifest(buffer: &mut Buffer, manifest: &str) {
     buffer.put(at + BLIND, manifest.as_bytes());
 }
 
-fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Extent) -> Result<()> {
+fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Extent) {
     let size = buffer.0.len() as u64;
     buffer.put(0, &MAGIC);
     buffer.u32(16, VERSION);
@@ -319,7 +319,6 @@ fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Exten
     buffer.u32(636, FLOAT);
     buffer.u64(640, places.end as u64);
     buffer.u32(648, 1);
-    Ok(())
 }
 
 fn encode_file_header(name: &str, grid: &Buffer) -> Vec<u8> {

@@ -125,15 +125,12 @@ impl TrajectoryLog {
             let summary = Segment::summarise(&path, Some(*number) == newest_number)?;
             all.insert(*number, summary);
         }
-        let newest = match newest_number {
-            Some(number) => {
-                let end = all.get(&number).map_or(0, |summary| summary.bytes);
-                Segment::reopen(&segment_path(directory, number), end)?
-            }
-            None => {
-                all.insert(1, SegmentSummary::empty());
-                Segment::create(&segment_path(directory, 1))?
-            }
+        let newest = if let Some(number) = newest_number {
+            let end = all.get(&number).map_or(0, |summary| summary.bytes);
+            Segment::reopen(&segment_path(directory, number), end)?
+        } else {
+            all.insert(1, SegmentSummary::empty());
+            Segment::create(&segment_path(directory, 1))?
         };
         let directory_changed = newest_number.is_none();
         let segments = Segments {

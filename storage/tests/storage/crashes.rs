@@ -145,7 +145,7 @@ fn commit(store: &GridStore, history: &mut History, rng: &mut Rng) -> Result<(),
         return Ok(());
     }
     let mut write = store.begin_write()?;
-    for _ in 0..1 + rng.below(4) {
+    for _ in 0..=rng.below(4) {
         model.apply(&random_op(rng), &mut write)?;
     }
     history.push(model);

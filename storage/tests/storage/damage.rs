@@ -3,6 +3,7 @@
 //! `HYPRSTREAM_MUTATIONS` says how many mutated files are tried (100,000 is the full count).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use hyprstream_storage::backend::MemoryBackend;
@@ -11,10 +12,10 @@ use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
 use crate::support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
 
 /// A store's two files and the states that an opening may find.
-struct Image {
-    data: Vec<u8>,
-    wal: Vec<u8>,
-    states: Vec<Model>,
+pub(crate) struct Image {
+    pub(crate) data: Vec<u8>,
+    pub(crate) wal: Vec<u8>,
+    pub(crate) states: Vec<Model>,
 }
 
 fn mutations(default: u64) -> u64 {
@@ -24,7 +25,7 @@ fn mutations(default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-pub fn some_ops() -> Vec<Vec<Op>> {
+pub(crate) fn some_ops() -> Vec<Vec<Op>> {
     vec![
         vec![
             Op::Put {
@@ -101,6 +102,15 @@ pub fn some_ops() -> Vec<Vec<Op>> {
         ],
         vec![
             Op::Drop { version: 1 },
+            Op::Put {
+                version: 5,
+                matrix: 1,
+                shape: 3,
+                dtype: 1,
+                density: 1,
+                seed: 11,
+            },
+            Op::Recode { version: 5, how: 1 },
             Op::Update {
                 version: 2,
                 matrix: 1,
@@ -111,7 +121,7 @@ pub fn some_ops() -> Vec<Vec<Op>> {
     ]
 }
 
-fn image(sealed: bool) -> Image {
+pub(crate) fn image(sealed: bool) -> Image {
     let data = MemoryBackend::new("data", Vec::new());
     let wal = MemoryBackend::new("wal", Vec::new());
     GridStore::create_backend(&data).unwrap();
@@ -276,7 +286,9 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     let mut model = Model::default();
     for ops in some_ops() {
         let mut write = store.begin_write().unwrap();
-        ops.iter().for_each(|op| model.apply(op, &mut write).unwrap());
+        for op in &ops {
+            model.apply(op, &mut write).unwrap();
+        }
         write.commit(Durability::Immediate).unwrap();
     }
     store.close().unwrap();
@@ -333,4 +345,69 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     }
     model.assert_same(&found);
     assert_sound(&store);
+}
+
+/// A store of several commits, closed, in `directory`.
+fn closed_store(directory: &Path) -> Model {
+    let store = GridStore::open(directory, &GridOptions::default()).unwrap();
+    let mut model = Model::default();
+    for ops in some_ops() {
+        let mut write = store.begin_write().unwrap();
+        for op in &ops {
+            model.apply(op, &mut write).unwrap();
+        }
+        write.commit(Durability::Immediate).unwrap();
+    }
+    store.close().unwrap();
+    model
+}
+
+#[test]
+fn salvage_without_a_superblock_finds_the_newest_commit_by_its_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    let model = closed_store(&old);
+    let mut data = std::fs::read(old.join("grid.data")).unwrap();
+    data[..8192].fill(0xff);
+    std::fs::write(old.join("grid.data"), &data).unwrap();
+    let error = GridStore::open(&old, &GridOptions::default()).unwrap_err();
+    assert!(
+        error.is_corrupt() && error.to_string().contains("salvage"),
+        "{error}"
+    );
+    let salvaged = salvage(&old, &new).unwrap();
+    assert!(salvaged.from_copy && salvaged.left_out.is_empty(), "{salvaged:?}");
+    let store = GridStore::open(&new, &GridOptions::default()).unwrap();
+    model.assert_same(&Model::read(&store.snapshot()).unwrap());
+    assert_sound(&store);
+}
+
+#[test]
+fn salvage_applies_the_log_that_belongs_to_the_copy() {
+    let image = image(false);
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    std::fs::create_dir_all(&old).unwrap();
+    let mut data = image.data.clone();
+    data[..8192].fill(0);
+    std::fs::write(old.join("grid.data"), &data).unwrap();
+    std::fs::write(old.join("grid.wal"), &image.wal).unwrap();
+    let salvaged = salvage(&old, &new).unwrap();
+    assert_eq!((salvaged.applied_batches, salvaged.lost_batches), (3, 0));
+    let store = GridStore::open(&new, &GridOptions::default()).unwrap();
+    let found = Model::read(&store.snapshot()).unwrap();
+    image.states.last().unwrap().assert_same(&found);
+}
+
+#[test]
+fn salvage_of_a_file_without_any_superblock_says_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    closed_store(&old);
+    std::fs::write(old.join("grid.data"), vec![0; 100_000]).unwrap();
+    let error = salvage(&old, &new).unwrap_err();
+    assert!(
+        error.is_corrupt() && error.to_string().contains("both superblocks"),
+        "{error}"
+    );
 }

@@ -10,16 +10,16 @@
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    clippy::missing_panics_doc,
     clippy::too_many_lines,
     missing_docs,
-    unused_qualifications,
     reason = "a test stops at what it did not expect"
 )]
 
 mod checkpoints;
 mod crashes;
 mod damage;
+mod golden;
+mod interleavings;
 mod model;
 mod nvdb;
 mod processes;

@@ -1,4 +1,4 @@
-//! NanoVDB files, against the real library.
+//! `NanoVDB` files, against the real library.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,9 @@ fn program(directory: &Path) -> Option<PathBuf> {
 fn voxel_file(path: &Path, voxels: &[([i32; 3], f32)]) {
     let mut bytes = Vec::new();
     for (at, value) in voxels {
-        at.iter().for_each(|n| bytes.extend_from_slice(&n.to_le_bytes()));
+        for n in at {
+            bytes.extend_from_slice(&n.to_le_bytes());
+        }
         bytes.extend_from_slice(&value.to_le_bytes());
     }
     std::fs::write(path, bytes).unwrap();
@@ -199,7 +201,9 @@ fn damaged_grids_are_refused_and_never_panic() {
     let mut model = Model::default();
     let mut write = store.begin_write().unwrap();
     for ops in crate::damage::some_ops().iter().take(1) {
-        ops.iter().for_each(|op| model.apply(op, &mut write).unwrap());
+        for op in ops {
+            model.apply(op, &mut write).unwrap();
+        }
     }
     write.commit(Durability::Immediate).unwrap();
     let file = directory.path().join("a.nvdb");

@@ -48,7 +48,7 @@ fn no_reader_sees_half_a_commit_or_pages_that_were_reused() {
             let mut batch = UpdateBatch::new();
             let elements: Vec<_> = spots.iter().map(|(row, col)| (*row, *col, generation)).collect();
             batch.set(&path(), &elements);
-            let durability = if generation as u32 % 50 == 0 {
+            let durability = if (generation as u32).is_multiple_of(50) {
                 Durability::Eventual
             } else {
                 Durability::None

@@ -122,7 +122,8 @@ pub(crate) fn differences(
     limit: usize,
 ) -> Decoded<Option<Vec<(u16, u32)>>> {
     let mut found = Vec::new();
-    let (mut before, mut after): (Vec<(u16, u32)>, Vec<(u16, u32)>) = (Vec::new(), Vec::new());
+    let mut before: Vec<(u16, u32)> = Vec::new();
+    let mut after: Vec<(u16, u32)> = Vec::new();
     for (index, number) in (0..geometry.leaves_of(chunk)).zip(0u16..) {
         let leaf = geometry.leaf(chunk, index);
         before.clear();
@@ -135,7 +136,7 @@ pub(crate) fn differences(
         old_leaf.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
         new_leaf.for_each(&leaf, numbers, |position, bits| after.push((position, bits)));
         difference_of(&before, &after, |position, bits| {
-            found.push((number << LEAF_BITS | position, bits))
+            found.push((number << LEAF_BITS | position, bits));
         });
         if found.len() > limit {
             return Ok(None);

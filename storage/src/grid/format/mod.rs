@@ -18,7 +18,7 @@ pub(crate) use node::{
 };
 pub(crate) use reference::Ref;
 pub(crate) use region::{REGION_UNITS, REGION_WORDS, RegionImage, bits_are, clear_bits, next_bit, set_bits};
-pub(crate) use superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError};
+pub(crate) use superblock::{COPY_BYTES, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError};
 pub(crate) use table::{FANOUT, Table, decode_table_node, encode_table_node};
 pub(crate) use value::{
     AdapterRecord, BLOB_PIECE_BYTES, INLINE_BYTES, MatrixRecord, Value, VersionRecord, dtype_code,
@@ -42,10 +42,11 @@ pub(crate) enum Kind {
     Chunk,
     Blob,
     Region,
+    Superblock,
 }
 
 impl Kind {
-    pub(crate) fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Leaf => 1,
             Self::Branch => 2,
@@ -53,6 +54,7 @@ impl Kind {
             Self::Chunk => 4,
             Self::Blob => 5,
             Self::Region => 6,
+            Self::Superblock => 7,
         }
     }
 }

@@ -36,9 +36,8 @@ impl Tree {
 
     /// The value of a key as changed so far.
     pub(crate) fn get(&self, writer: &Writer, key: &[u8]) -> Result<Option<Value>> {
-        let mut link = match &self.root {
-            Some(link) => link,
-            None => return Ok(None),
+        let Some(mut link) = self.root.as_ref() else {
+            return Ok(None);
         };
         loop {
             match link {
