@@ -159,8 +159,10 @@ fn bytes_per_value(store: &GridStore, workload: &Workload, table: &mut Table) {
         (DataType::F16, "bytes_f16", "bytes_f16_cold"),
     ] {
         fill(store, workload, hot, dtype);
+        let active = workload.active() as u64;
         let per_value = |table: &mut Table, row| {
             let found = store.version_statistics("sparse", hot).unwrap();
+            assert_eq!(found.active, active);
             table.set(row, OURS, found.bytes as f64 / found.active as f64);
         };
         per_value(table, hot);

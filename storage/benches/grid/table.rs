@@ -193,7 +193,7 @@ fn show(unit: Unit, number: f64) -> String {
     match unit {
         Unit::Bytes => format!("{number:.2}"),
         Unit::Times => format!("{number:.2} ×"),
-        Unit::Rate => format!("{:.1} GB/s", (64 << 20) as f64 / number),
+        Unit::Rate => format!("{:.1} GB/s", f64::from(64 << 20) / number),
         Unit::Time if number < 1e3 => format!("{number:.0} ns"),
         Unit::Time if number < 1e5 => format!("{:.1} µs", number / 1e3),
         Unit::Time => format!("{:.2} ms", number / 1e6),

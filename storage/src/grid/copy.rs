@@ -153,7 +153,7 @@ impl<'a> Copier<'a> {
                 _ => format!("chunk {index} of {what}"),
             };
             if let Some(copy) = self.object(entry, kind, &name)? {
-                copies.push(copy)
+                copies.push(copy);
             } else {
                 self.give_up(&copies, kind)?;
                 return Ok(None);

@@ -133,7 +133,7 @@ pub(super) fn encode(name: &str, matrices: &[NvdbMatrix]) -> Result<Vec<u8>> {
             "it has no active elements, and a grid without voxels has no extent",
         ));
     }
-    let grid = encode_grid(name, &leaves, matrices)?;
+    let grid = encode_grid(name, &leaves, matrices);
     let mut file = encode_file_header(name, &grid);
     file.extend_from_slice(&grid.0);
     Ok(file)
@@ -166,7 +166,7 @@ fn leaves_of(matrices: &[NvdbMatrix]) -> Result<Vec<Leaf>> {
     Ok(leaves)
 }
 
-fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Result<Buffer> {
+fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Buffer {
     let lowers: Vec<&[Leaf]> = leaves
         .chunk_by(|a, b| a.number / LEAVES_OF_LOWER == b.number / LEAVES_OF_LOWER)
         .collect();
@@ -202,7 +202,7 @@ fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Result<B
     let head = crc32(buffer.range(16, places.upper));
     buffer.u32(8, head);
     buffer.u32(12, u32::MAX);
-    Ok(buffer)
+    buffer
 }
 
 fn put_nodes(buffer: &mut Buffer, places: &Places, uppers: &[&[&[Leaf]]]) -> Extent {

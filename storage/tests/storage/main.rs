@@ -2,16 +2,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::string_slice,
     clippy::unreachable,
     clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::too_many_lines,
-    missing_docs,
     reason = "a test stops at what it did not expect"
 )]
 
