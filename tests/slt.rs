@@ -86,6 +86,7 @@ files!(
     embed,
     errors,
     generate,
+    grid,
     lazy,
     plans,
     settings,

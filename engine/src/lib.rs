@@ -39,6 +39,7 @@ mod statistics;
 mod tests;
 mod tokens;
 mod training;
+mod weights_diff;
 mod weights_scan;
 
 pub use adapters::RestoreSource;
@@ -52,7 +53,8 @@ pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, 
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
     AdapterRow, CheckpointRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
-    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch, WeightFilter,
+    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch,
+    WeightDifferenceBatch, WeightFilter,
 };
 pub use score::{Score, ScoreRequest};
 pub use settings::SettingRow;

@@ -304,6 +304,11 @@ impl MatrixKind {
             Self::B => "B",
         }
     }
+
+    /// The matrix of this name in the store.
+    pub(crate) fn of(name: &str) -> Self {
+        if name == "A" { Self::A } else { Self::B }
+    }
 }
 
 /// Which of an adapter's weights.
@@ -338,4 +343,23 @@ pub struct WeightBatch {
     pub cols: Vec<u32>,
     /// The values.
     pub values: Vec<f32>,
+}
+
+/// Some weights of one matrix in which two versions differ; the four vectors have one length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightDifferenceBatch {
+    /// The layer.
+    pub layer: u32,
+    /// PEFT name of the module.
+    pub module: String,
+    /// A or B.
+    pub matrix: MatrixKind,
+    /// Rows of the weights.
+    pub rows: Vec<u32>,
+    /// Columns of the weights.
+    pub cols: Vec<u32>,
+    /// Their values in the first version; `None` where its matrix does not reach or is not there.
+    pub old_values: Vec<Option<f32>>,
+    /// Their values in the second version, likewise.
+    pub new_values: Vec<Option<f32>>,
 }

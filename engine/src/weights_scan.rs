@@ -11,7 +11,8 @@ use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::rows::{MatrixKind, WeightBatch, WeightFilter};
 
-const BATCH_ELEMENTS: usize = 1 << 16;
+/// Elements that are looked at for one batch.
+pub(crate) const BATCH_ELEMENTS: usize = 1 << 16;
 
 impl Engine {
     /// The active weights of one version, read from the store batch by batch as the iterator is driven.
@@ -23,7 +24,7 @@ impl Engine {
         let snapshot = self.adapter_store.snapshot();
         let adapter = resolve(&snapshot, &parse_one(name)?)?;
         let mut matrices: VecDeque<MatrixInfo> = snapshot.matrices(&adapter.name, &adapter.version)?.into();
-        matrices.retain(|info| wanted(info, filter));
+        matrices.retain(|info| wanted((info.path.layer, &info.path.module, &info.path.matrix), filter));
         let scan = WeightScan {
             snapshot,
             matrices,
@@ -36,17 +37,13 @@ impl Engine {
     }
 }
 
-fn wanted(info: &MatrixInfo, filter: &WeightFilter) -> bool {
-    let path = &info.path;
-    filter
-        .layers
-        .as_ref()
-        .is_none_or(|layers| layers.contains(&path.layer))
-        && filter
-            .modules
-            .as_ref()
-            .is_none_or(|modules| modules.contains(&path.module))
-        && filter.matrix.is_none_or(|matrix| matrix.as_str() == path.matrix)
+/// Whether a filter lets anything of a matrix through.
+pub(crate) fn wanted((layer, module, matrix): (u32, &str, &str), filter: &WeightFilter) -> bool {
+    let layers = filter.layers.as_ref();
+    let modules = filter.modules.as_ref();
+    layers.is_none_or(|layers| layers.contains(&layer))
+        && modules.is_none_or(|modules| modules.iter().any(|wanted| wanted == module))
+        && filter.matrix.is_none_or(|wanted| wanted.as_str() == matrix)
 }
 
 struct WeightScan {
@@ -72,11 +69,7 @@ impl WeightScan {
         let mut batch = WeightBatch {
             layer: info.path.layer,
             module: info.path.module.clone(),
-            matrix: if info.path.matrix == "A" {
-                MatrixKind::A
-            } else {
-                MatrixKind::B
-            },
+            matrix: MatrixKind::of(&info.path.matrix),
             rows: Vec::new(),
             cols: Vec::new(),
             values: Vec::new(),
@@ -124,7 +117,8 @@ impl Iterator for WeightScan {
     }
 }
 
-fn clip(range: Option<&RangeInclusive<u32>>, length: usize) -> Range<usize> {
+/// The part of a side of a matrix that a filter wants.
+pub(crate) fn clip(range: Option<&RangeInclusive<u32>>, length: usize) -> Range<usize> {
     match range {
         None => 0..length,
         Some(range) => (*range.start() as usize).min(length)..(*range.end() as usize + 1).min(length),

@@ -144,6 +144,10 @@ fn state(
         hyprstream_udfs::ADAPTER_WEIGHTS.name,
         Arc::new(hyprstream_udfs::AdapterWeights::new(Arc::clone(engine))),
     );
+    context.register_udtf(
+        hyprstream_udfs::ADAPTER_DIFF.name,
+        Arc::new(hyprstream_udfs::AdapterDiff::new(Arc::clone(engine))),
+    );
     Ok(context.state())
 }
 

@@ -3,6 +3,7 @@
 //! This crate owns the functions and the one mapping of the engine's errors to DataFusion's. It knows nothing of
 //! sessions, statements or plans: where a call runs is decided in the planner above it.
 
+mod adapter_diff;
 mod adapter_weights;
 mod arguments;
 mod count_tokens;
@@ -19,6 +20,7 @@ mod settings;
 mod similarity;
 mod table_function;
 mod tokenize;
+mod weight_table;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::async_udf::AsyncScalarUDF;
 use hyprstream_engine::Engine;
 
+pub use adapter_diff::AdapterDiff;
 pub use adapter_weights::AdapterWeights;
 pub use count_tokens::CountTokens;
 pub use detokenize::Detokenize;
@@ -36,7 +39,7 @@ pub use error::{engine_error, external};
 pub use generate::{Generate, details_fields};
 pub use generate_table::GenerateTable;
 pub use parameters::{
-    ADAPTER_WEIGHTS, Function, Kind, Parameter, SCALAR_FUNCTIONS, TABLE_FUNCTIONS, type_name,
+    ADAPTER_DIFF, ADAPTER_WEIGHTS, Function, Kind, Parameter, SCALAR_FUNCTIONS, TABLE_FUNCTIONS, type_name,
 };
 pub use score::Score;
 pub use settings::Settings;

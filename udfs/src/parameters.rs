@@ -194,6 +194,15 @@ pub const ADAPTER_WEIGHTS: Function = Function {
     description: "The weights of an adapter's version, a row a stored value.",
 };
 
+/// `adapter_diff`, a table function.
+pub const ADAPTER_DIFF: Function = Function {
+    name: "adapter_diff",
+    parameters: &[parameter("old", Kind::Text), parameter("new", Kind::Text)],
+    required: 2,
+    reserved: &[],
+    description: "The weights in which two versions of adapters differ, a row a weight.",
+};
+
 /// Every scalar function.
 pub const SCALAR_FUNCTIONS: &[Function] = &[
     GENERATE,
@@ -206,7 +215,7 @@ pub const SCALAR_FUNCTIONS: &[Function] = &[
 ];
 
 /// Every table function.
-pub const TABLE_FUNCTIONS: &[Function] = &[GENERATE_TABLE, EMBED, ADAPTER_WEIGHTS];
+pub const TABLE_FUNCTIONS: &[Function] = &[GENERATE_TABLE, EMBED, ADAPTER_WEIGHTS, ADAPTER_DIFF];
 
 impl Function {
     /// The position of an argument.

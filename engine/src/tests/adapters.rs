@@ -5,7 +5,7 @@ use hyprstream_models::{ContentHash, Module};
 use super::{Bench, ask_random, publish_weights, random_config, statistic, tokens, write_random};
 use crate::{Error, GenerateRequest, MatrixKind, RestoreSource, WeightFilter};
 
-fn base_hash(bench: &Bench, model: &str) -> ContentHash {
+pub(super) fn base_hash(bench: &Bench, model: &str) -> ContentHash {
     bench
         .engine
         .slot(Some(model))

@@ -8,6 +8,7 @@ mod refusals;
 mod scoring;
 mod sessions;
 mod training;
+mod weight_diffs;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! `FROM t, generate(t.c)` means `FROM t, LATERAL generate(t.c)`, as in Postgres.
 
 use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
-use hyprstream_udfs::{ADAPTER_WEIGHTS, TABLE_FUNCTIONS};
+use hyprstream_udfs::{ADAPTER_DIFF, ADAPTER_WEIGHTS, TABLE_FUNCTIONS};
 
 use super::named_arguments::{bind, find};
 use crate::error::Result;
@@ -21,8 +21,8 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     let Some(function) = find(name, TABLE_FUNCTIONS) else {
         return Ok(());
     };
-    // It takes no columns, so it is a table like any other; its named arguments are put in order here.
-    if function.name == ADAPTER_WEIGHTS.name {
+    // These take no columns, so they are tables like any other; their named arguments are put in order here.
+    if [ADAPTER_WEIGHTS.name, ADAPTER_DIFF.name].contains(&function.name) {
         let bound = bind(function, std::mem::take(&mut args.args))?;
         args.args = bound
             .into_iter()
