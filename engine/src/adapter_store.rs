@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 use crate::adapter_name::{AdapterReference, parse_stack};
 use crate::errors::{Error, Result};
 use crate::nearest::nearest;
-use crate::statistics::StatisticRow;
 
 /// What is known of a published version beside its matrices.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -138,36 +137,9 @@ impl AdapterStore {
         parse_stack(text)?.into_iter().map(resolve).collect()
     }
 
-    pub(crate) fn statistics(&self) -> Result<Vec<StatisticRow>> {
-        let snapshot = self.snapshot();
-        let (mut versions, mut drafts, mut matrices, mut active) = (0_u64, 0_u64, 0_u64, 0_u64);
-        let adapters = snapshot.adapters()?;
-        for adapter in &adapters {
-            for version in snapshot.versions(adapter)? {
-                *(if version.published {
-                    &mut versions
-                } else {
-                    &mut drafts
-                }) += 1;
-                for matrix in snapshot.matrices(adapter, &version.version)? {
-                    matrices += 1;
-                    active += matrix.active;
-                }
-            }
-        }
-        let rows = [
-            ("adapters", adapters.len() as u64),
-            ("versions", versions),
-            ("drafts", drafts),
-            ("matrices", matrices),
-            ("active_values", active),
-        ];
-        Ok(rows
-            .map(|(name, value)| StatisticRow {
-                name: name.to_owned(),
-                value: value as f64,
-            })
-            .into())
+    /// The store itself, for what is not a read of a snapshot or one write.
+    pub(crate) fn grid(&self) -> &GridStore {
+        &self.grid
     }
 }
 

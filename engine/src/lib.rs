@@ -22,6 +22,7 @@ mod embed;
 mod engine;
 mod errors;
 mod generation;
+mod grid_statistics;
 mod nearest;
 mod options;
 mod places;
@@ -52,7 +53,7 @@ pub use errors::{Error, Fault, Result};
 pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
-    AdapterRow, CheckpointRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
+    AdapterRow, CheckpointRow, GridStatisticsRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
     TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch,
     WeightDifferenceBatch, WeightFilter,
 };

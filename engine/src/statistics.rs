@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::Engine;
-use crate::errors::Result;
 
 /// One counter or measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,10 +104,5 @@ impl Engine {
         let mut rows = self.statistics.rows();
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         rows
-    }
-
-    /// Counters of the weight store.
-    pub fn grid_statistics(&self) -> Result<Vec<StatisticRow>> {
-        self.adapter_store.statistics()
     }
 }
