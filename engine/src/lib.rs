@@ -10,6 +10,7 @@
 //! - A published version never changes; restoring or branching publishes another one.
 
 mod adapter_cache;
+mod adapter_files;
 mod adapter_name;
 mod adapter_store;
 mod adapters;
@@ -43,6 +44,7 @@ mod training;
 mod weights_diff;
 mod weights_scan;
 
+pub use adapter_files::{AdapterFormat, ExportedAdapter, ImportRequest, record_path};
 pub use adapters::RestoreSource;
 pub use hyprstream_models::SamplingOptions;
 
@@ -53,8 +55,8 @@ pub use errors::{Error, Fault, Result};
 pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
-    AdapterRow, CheckpointRow, GridStatisticsRow, MatrixKind, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
-    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch,
+    AdapterRow, CheckpointRow, GridStatisticsRow, MatrixKind, ModelRow, RunStatus, SessionRow,
+    TrainingRunRow, TrainingStepRow, TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch,
     WeightDifferenceBatch, WeightFilter,
 };
 pub use score::{Score, ScoreRequest};

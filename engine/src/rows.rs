@@ -67,7 +67,7 @@ pub struct AdapterRow {
     pub created_at: i64,
     /// The training run that made it.
     pub run_id: Option<u64>,
-    /// What it was restored or branched from, as `name@version` or `checkpoint N`.
+    /// What it was restored, branched or imported from, as `name@version`, `checkpoint N` or `file NAME`.
     pub parent: Option<String>,
     /// The query its training data came from.
     pub data_query: Option<String>,

@@ -1,5 +1,6 @@
 //! The engine as its callers see it, on the bundled model and on models of random weights.
 
+mod adapter_files;
 mod adapters;
 mod embedding;
 mod generating;

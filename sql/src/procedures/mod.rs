@@ -6,6 +6,8 @@ mod branch_adapter;
 mod cancel_training;
 mod checkpoint_adapter;
 mod drop_adapter;
+mod export_adapter;
+mod import_adapter;
 mod restore_adapter;
 mod tag_adapter;
 mod train_adapter;
@@ -46,6 +48,8 @@ pub(crate) fn all() -> Vec<Box<dyn Procedure>> {
         Box::new(cancel_training::CancelTraining),
         Box::new(checkpoint_adapter::CheckpointAdapter),
         Box::new(drop_adapter::DropAdapter),
+        Box::new(export_adapter::ExportAdapter),
+        Box::new(import_adapter::ImportAdapter),
         Box::new(restore_adapter::RestoreAdapter),
         Box::new(tag_adapter::TagAdapter),
         Box::new(train_adapter::TrainAdapter),
