@@ -36,6 +36,7 @@ mod scheduler;
 mod score;
 mod sessions;
 mod settings;
+mod space;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -61,5 +62,6 @@ pub use rows::{
 };
 pub use score::{Score, ScoreRequest};
 pub use settings::SettingRow;
+pub use space::{CompactedStore, RecodedAdapter};
 pub use statistics::StatisticRow;
 pub use training::{TrainRequest, TrainingEvent, TrainingRun};

@@ -8,6 +8,7 @@ mod recording;
 mod refusals;
 mod scoring;
 mod sessions;
+mod space;
 mod training;
 mod weight_diffs;
 

@@ -63,6 +63,14 @@ impl Arguments {
         }
     }
 
+    /// True or false.
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+        match self.value(name) {
+            Some(ScalarValue::Boolean(value)) => *value,
+            _ => None,
+        }
+    }
+
     /// A list of texts; a single text is split at its commas.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
         let Some(value) = self.value(name) else {

@@ -5,11 +5,16 @@ mod arguments;
 mod branch_adapter;
 mod cancel_training;
 mod checkpoint_adapter;
+mod compact;
 mod drop_adapter;
 mod export_adapter;
+mod freeze_adapter;
 mod import_adapter;
+mod recoded_rows;
 mod restore_adapter;
+mod rotate_adapter;
 mod tag_adapter;
+mod thaw_adapter;
 mod train_adapter;
 
 use std::sync::Arc;
@@ -47,11 +52,15 @@ pub(crate) fn all() -> Vec<Box<dyn Procedure>> {
         Box::new(branch_adapter::BranchAdapter),
         Box::new(cancel_training::CancelTraining),
         Box::new(checkpoint_adapter::CheckpointAdapter),
+        Box::new(compact::Compact),
         Box::new(drop_adapter::DropAdapter),
         Box::new(export_adapter::ExportAdapter),
+        Box::new(freeze_adapter::FreezeAdapter),
         Box::new(import_adapter::ImportAdapter),
         Box::new(restore_adapter::RestoreAdapter),
+        Box::new(rotate_adapter::RotateAdapter),
         Box::new(tag_adapter::TagAdapter),
+        Box::new(thaw_adapter::ThawAdapter),
         Box::new(train_adapter::TrainAdapter),
     ]
 }
