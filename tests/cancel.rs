@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::harness::{Connection, Server, create_lessons, training_call};
@@ -104,23 +105,46 @@ async fn cancelling_a_training_run_publishes_nothing_and_the_next_run_works() {
     assert_eq!(connection.value("SELECT count(*) FROM adapters").await, "1");
 }
 
+/// What a client sends to begin a session and run `sql`, without waiting for any answer.
+fn session_with(sql: &str) -> Vec<u8> {
+    let framed = |body: &[u8]| [&(body.len() as u32 + 4).to_be_bytes(), body].concat();
+    let startup = framed(b"\0\x03\0\0user\0hyprstream\0database\0hyprstream\0\0");
+    let query = framed(format!("{sql}\0").as_bytes());
+    [startup, b"Q".to_vec(), query].concat()
+}
+
+/// Waits until more than `tokens` tokens were decoded since the server started.
+async fn await_tokens(watcher: &Connection, tokens: f64) -> f64 {
+    let start = Instant::now();
+    loop {
+        let decoded = watcher.statistic("generated_tokens").await;
+        if decoded > tokens {
+            return decoded;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{decoded} tokens were decoded, and then no more"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the client keeps the socket of a dropped connection open until its statement ends, so nothing hangs up"]
 async fn a_client_that_hangs_up_stops_its_work() {
     let server = Server::start().await;
     let watcher = server.connect().await;
-    let connection = server.connect().await;
-    let work = tokio::spawn(async move {
-        let _ = connection.try_rows(MANY).await;
-    });
-    let mut waited = 0;
-    while watcher.statistic("generated_tokens").await < 1.0 {
-        assert!(waited < 200, "the work had not begun");
-        waited += 1;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    work.abort();
-    let _ = work.await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut socket = TcpStream::connect(server.postgres())
+        .await
+        .expect("the server accepts a connection");
+    socket
+        .write_all(&session_with(MANY))
+        .await
+        .expect("the server reads");
+    let begun = await_tokens(&watcher, 0.0).await;
+    await_tokens(&watcher, begun).await;
+    drop(socket);
     assert_decoding_stops(&watcher).await;
+    let begun = watcher.value("SELECT count(*) FROM trajectories").await;
+    let begun: u32 = begun.parse().expect("a count");
+    assert!(begun < 2000, "all {begun} answers were begun");
 }
