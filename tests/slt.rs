@@ -90,6 +90,7 @@ files!(
     lazy,
     plans,
     settings,
+    sparse,
     system_tables,
     tables,
     tokenize,

@@ -19,9 +19,10 @@ impl FullTrainer {
         let mut offset = 0;
         for (name, shape, values) in &tensors {
             let end = offset + values.len() * 2;
-            header.push_str(&format!(
-                ",\"{name}\":{{\"dtype\":\"BF16\",\"shape\":{shape:?},\"data_offsets\":[{offset},{end}]}}"
-            ));
+            header.extend([
+                format!(",\"{name}\":{{\"dtype\":\"BF16\",\"shape\":{shape:?},"),
+                format!("\"data_offsets\":[{offset},{end}]}}"),
+            ]);
             offset = end;
         }
         header.push('}');
@@ -49,6 +50,7 @@ impl FullTrainer {
             self.steps,
             &self.base.weights.tensors(),
             &self.adam,
+            &[],
         );
         replace(path, |file| file.write_all(&bytes))
     }

@@ -1,4 +1,4 @@
-//! LoRA and full-parameter training: pure algorithms over models and data.
+//! `LoRA` and full-parameter training: pure algorithms over models and data.
 //!
 //! Invariants:
 //! - A gradient is the derivative of the loss that is reported, written by hand for the llama, qwen2 and
@@ -33,6 +33,9 @@ mod pack;
 mod rope;
 mod schedule;
 mod shards;
+mod sparsity;
+#[cfg(test)]
+mod sparsity_tests;
 mod state;
 mod trainer;
 mod weights;

@@ -19,7 +19,7 @@ impl Example {
     }
 }
 
-/// The optimiser: AdamW with decoupled weight decay.
+/// The optimiser: `AdamW` with decoupled weight decay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdamOptions {
     /// Decay of the first moment.
@@ -67,7 +67,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// The hyperparameters of a LoRA run.
+/// The hyperparameters of a `LoRA` run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
     /// The learning rate after the warm-up.
@@ -92,6 +92,12 @@ pub struct TrainOptions {
     pub shards: usize,
     /// The arithmetic of the matrix products.
     pub precision: Precision,
+    /// The share of the weights of each A and each B that is held at zero: at least 0 (none) and below 1.
+    pub sparsity: f32,
+    /// Steps after which a sparse adapter gives the places of its smallest weights to others.
+    pub regrow_interval: usize,
+    /// Whether the threads give way to what else the machine does. The result does not depend on it.
+    pub in_background: bool,
 }
 
 impl Default for TrainOptions {
@@ -108,6 +114,9 @@ impl Default for TrainOptions {
             threads: 0,
             shards: 4,
             precision: Precision::F32,
+            sparsity: 0.0,
+            regrow_interval: 10,
+            in_background: false,
         }
     }
 }
@@ -122,6 +131,13 @@ impl TrainOptions {
         count("max_seq_len", self.max_seq_len, 2, 1 << 24)?;
         count("shards", self.shards, 1, 1024)?;
         count("threads", self.threads, 0, 1024)?;
+        count("regrow_interval", self.regrow_interval, 1, 1_000_000)?;
+        if !(0.0..1.0).contains(&self.sparsity) {
+            return Err(Error::argument(format!(
+                "sparsity is {}; it must be at least 0 and below 1",
+                self.sparsity
+            )));
+        }
         self.adam.validate()
     }
 }

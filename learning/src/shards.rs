@@ -119,7 +119,7 @@ impl Shards {
         let contrast = info_nce(&sides[0], &sides[1], width, temperature);
         let (workspaces, gradients) = (&self.workspaces, &mut self.gradients);
         let row = |index: usize| {
-            let side = if index % 2 == 0 {
+            let side = if index.is_multiple_of(2) {
                 &contrast.d_left
             } else {
                 &contrast.d_right
@@ -179,6 +179,11 @@ impl Shards {
     /// The sum that [`Shards::reduce`] made.
     pub(crate) fn sum(&self) -> &Gradients {
         &self.gradients[0]
+    }
+
+    /// The same, to be written.
+    pub(crate) fn sum_mut(&mut self) -> &mut Gradients {
+        &mut self.gradients[0]
     }
 
     /// The loss of examples without a gradient.

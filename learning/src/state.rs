@@ -2,7 +2,7 @@
 //!
 //! Layout, little-endian: the magic, the run's fingerprint (32 bytes), the completed steps (u64), the number
 //! of tensors (u64), then for each tensor its length (u64) and three times that many f32 (parameter, first and
-//! second moment), and the SHA-256 of all of it.
+//! second moment), the mask of a sparse run (nothing for the others), and the SHA-256 of all of it.
 
 use hyprstream_models::ContentHash;
 
@@ -12,12 +12,13 @@ use crate::error::{Error, Result};
 const MAGIC: &[u8; 8] = b"HYPTRAI1";
 const HASH: usize = 32;
 
-/// Writes the state of a run.
+/// Writes the state of a run; `mask` is that of a sparse one, else empty.
 pub(crate) fn encode(
     fingerprint: &ContentHash,
     steps: usize,
     parameters: &[&[f32]],
     adam: &AdamW,
+    mask: &[u8],
 ) -> Vec<u8> {
     let numbers: usize = parameters.iter().map(|tensor| tensor.len()).sum();
     let mut bytes = Vec::with_capacity(numbers * 12 + parameters.len() * 8 + 96);
@@ -31,6 +32,7 @@ pub(crate) fn encode(
             bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         }
     }
+    bytes.extend_from_slice(mask);
     let hash = ContentHash::of(&bytes);
     bytes.extend_from_slice(hash.as_bytes());
     bytes
@@ -41,6 +43,7 @@ pub(crate) struct Decoded {
     pub(crate) steps: usize,
     pub(crate) parameters: Vec<Vec<f32>>,
     pub(crate) adam: AdamW,
+    pub(crate) mask: Vec<u8>,
 }
 
 /// Reads a state back; `lengths` are those of the run's tensors.
@@ -76,6 +79,7 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
             first: Vec::new(),
             second: Vec::new(),
         },
+        mask: Vec::new(),
     };
     for &len in lengths {
         if number(next(8)?) != len {
@@ -85,6 +89,7 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
         decoded.adam.first.push(floats(next(len * 4)?));
         decoded.adam.second.push(floats(next(len * 4)?));
     }
+    decoded.mask = rest.to_vec();
     Ok(decoded)
 }
 

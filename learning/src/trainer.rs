@@ -1,9 +1,9 @@
-//! LoRA training: examples in, an adapter out.
+//! `LoRA` training: examples in, an adapter out.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hyprstream_models::{ContentHash, LoraWeights};
+use hyprstream_models::{ContentHash, LoraWeights, run_in_background};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -16,10 +16,11 @@ use crate::network::{AdapterView, Gradients, Network};
 use crate::options::{Example, StepReport, TrainOptions};
 use crate::pack::check_tokens;
 use crate::shards::Shards;
+use crate::sparsity::{Mask, Moment};
 use crate::state;
 use crate::weights::BaseWeights;
 
-/// A run of LoRA training, advanced step by step.
+/// A run of `LoRA` training, advanced step by step.
 ///
 /// The same base, configuration, options and examples give the same weights bit for bit, at any number of
 /// threads, and also when the run is stopped, saved with [`LoraTrainer::state`] and restored.
@@ -29,7 +30,9 @@ pub struct LoraTrainer {
     options: TrainOptions,
     examples: Vec<Example>,
     skipped: usize,
-    adapter: Adapter,
+    pub(crate) adapter: Adapter,
+    /// Of a sparse run.
+    pub(crate) mask: Option<Mask>,
     adam: AdamW,
     shards: Shards,
     steps: usize,
@@ -61,7 +64,10 @@ impl LoraTrainer {
         for example in &examples {
             check_tokens(&example.tokens, base.dims.vocab)?;
         }
-        let adapter = Adapter::fresh(&config, &base.dims, options.seed);
+        let mut adapter = Adapter::fresh(&config, &base.dims, options.seed);
+        let mask = (options.sparsity > 0.0)
+            .then(|| Mask::thin(&mut adapter, &config, options.sparsity))
+            .transpose()?;
         let adam = AdamW::new(&adapter.tensors());
         let zeros = Gradients {
             adapter: Some(adapter.zeros_like()),
@@ -69,6 +75,9 @@ impl LoraTrainer {
         };
         let count = options.shards.min(options.batch_size);
         let shards = Shards::try_new(options.threads, count, options.precision, &zeros)?;
+        if options.in_background {
+            shards.pool().broadcast(|_| run_in_background());
+        }
         let order = (0, epoch_order(examples.len(), options.seed, 0));
         Ok(Self {
             base,
@@ -77,6 +86,7 @@ impl LoraTrainer {
             examples,
             skipped,
             adapter,
+            mask,
             adam,
             shards,
             steps: 0,
@@ -84,9 +94,14 @@ impl LoraTrainer {
         })
     }
 
-    /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one.
+    /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one. A sparse
+    /// run keeps the largest of them.
     pub fn start_from(&mut self, weights: &LoraWeights) -> Result<()> {
-        self.adapter.copy_from(weights, &self.config)
+        self.adapter.copy_from(weights, &self.config)?;
+        if let Some(mask) = &mut self.mask {
+            *mask = Mask::thin_trained(&mut self.adapter, self.options.sparsity)?;
+        }
+        Ok(())
     }
 
     /// Examples that were left out.
@@ -135,8 +150,7 @@ impl LoraTrainer {
         self.shards.clear();
         let sum = self.shards.language(network, &examples)?;
         self.shards.reduce();
-        let gradients = self.shards.sum().tensors();
-        let norm = self.shards.pool().install(|| global_norm(&gradients));
+        let norm = self.gradient_norm();
         let loss = (sum.loss / sum.targets as f64) as f32;
         let step = self.steps + 1;
         if !(loss.is_finite() && norm.is_finite()) {
@@ -146,6 +160,9 @@ impl LoraTrainer {
                 grad_norm: norm,
             });
         }
+        let norm = self.restrict_gradient(norm);
+        let gradients = self.shards.sum().tensors();
+        let options = &self.options;
         let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
         let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
         let decays = vec![true; gradients.len()];
@@ -164,6 +181,30 @@ impl LoraTrainer {
             tokens: sum.tokens,
             target_tokens: sum.targets,
         })
+    }
+
+    fn gradient_norm(&self) -> f32 {
+        let gradients = self.shards.sum().tensors();
+        self.shards.pool().install(|| global_norm(&gradients))
+    }
+
+    /// Moves the mask of a sparse run when it is time and leaves of the gradient what the mask lets through. Answers
+    /// the norm of the gradient that is left.
+    fn restrict_gradient(&mut self, norm: f32) -> f32 {
+        let moment = Moment {
+            steps: self.steps,
+            total: self.total_steps(),
+            interval: self.options.regrow_interval,
+        };
+        let Some(mask) = &mut self.mask else { return norm };
+        mask.advance(
+            &mut self.adapter,
+            &self.shards.sum().tensors(),
+            &mut self.adam,
+            moment,
+        );
+        mask.apply(self.shards.sum_mut().tensors_mut());
+        self.gradient_norm()
     }
 
     /// Mean cross-entropy of the examples' target tokens under the present adapter, in nats.
@@ -201,6 +242,7 @@ impl LoraTrainer {
             self.steps,
             &self.adapter.tensors(),
             &self.adam,
+            &self.mask.as_ref().map(Mask::to_bytes).unwrap_or_default(),
         )
     }
 
@@ -208,6 +250,13 @@ impl LoraTrainer {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let lengths: Vec<usize> = self.adapter.tensors().iter().map(|tensor| tensor.len()).collect();
         let decoded = state::decode(bytes, &self.fingerprint(), &lengths)?;
+        if let Some(mask) = &mut self.mask
+            && !mask.copy_from_bytes(&decoded.mask)
+        {
+            return Err(Error::State(
+                "it does not hold the mask of a sparse run".to_owned(),
+            ));
+        }
         for (own, saved) in self.adapter.tensors_mut().into_iter().zip(&decoded.parameters) {
             own.copy_from_slice(saved);
         }
@@ -234,6 +283,7 @@ impl LoraTrainer {
     fn fingerprint(&self) -> ContentHash {
         let options = TrainOptions {
             threads: 0,
+            in_background: false,
             ..self.options.clone()
         };
         let mut text = format!("{:?} {:?} {options:?}", self.base.config, self.config).into_bytes();

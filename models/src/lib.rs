@@ -30,6 +30,7 @@ pub use gguf::{GgufModel, WeightType};
 pub use hash::ContentHash;
 pub use llama::{
     Batch, CacheType, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions, Pooling,
+    run_in_background,
 };
 pub use lora::{LoraMatrix, LoraWeights, Module};
 pub use safetensors::SafetensorsModel;

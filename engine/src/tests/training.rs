@@ -323,10 +323,10 @@ async fn data_that_cannot_be_trained_on_is_refused_before_a_run_is_recorded() {
         ),
         (
             TrainRequest {
-                sparsity: Some(0.5),
+                sparsity: Some(1.0),
                 ..request("a", 1)
             },
-            "sparsity above 0 is not available",
+            "invalid sparsity 1: it is at least 0 and below 1",
         ),
         (
             TrainRequest {

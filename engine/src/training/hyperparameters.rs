@@ -22,16 +22,23 @@ pub(super) struct Hyperparameters {
     pub(super) warmup_ratio: f32,
     pub(super) max_grad_norm: f32,
     pub(super) weight_decay: f32,
+    pub(super) sparsity: f32,
     pub(super) seed: u64,
 }
 
 impl Hyperparameters {
     /// `parameters` is the number of the base model's weights: a small model learns with a larger adapter and rate.
     pub(super) fn of(request: &TrainRequest, parameters: u64, context: u32) -> Result<Self> {
-        for (name, value) in [("sparsity", request.sparsity), ("ewc_lambda", request.ewc_lambda)] {
-            if value.is_some_and(|value| value != 0.0) {
-                return Err(Error::Unsupported(format!("{name} above 0")));
-            }
+        if request.ewc_lambda.is_some_and(|value| value != 0.0) {
+            return Err(Error::Unsupported("ewc_lambda above 0".to_owned()));
+        }
+        let sparsity = request.sparsity.unwrap_or(0.0);
+        if !(0.0..1.0).contains(&sparsity) {
+            return Err(Error::argument(
+                "sparsity",
+                sparsity,
+                "it is at least 0 and below 1",
+            ));
         }
         let is_small = parameters < 50_000_000;
         let r = request.r.unwrap_or(if is_small { 16 } else { 8 });
@@ -55,6 +62,7 @@ impl Hyperparameters {
             warmup_ratio: request.warmup_ratio.unwrap_or(0.03),
             max_grad_norm: request.max_grad_norm.unwrap_or(1.0),
             weight_decay: request.weight_decay.unwrap_or(0.0),
+            sparsity,
             seed: request.seed.unwrap_or(0),
         })
     }
@@ -83,6 +91,8 @@ impl Hyperparameters {
             },
             seed: self.seed,
             threads,
+            sparsity: self.sparsity,
+            in_background: true,
             ..TrainOptions::default()
         })
     }

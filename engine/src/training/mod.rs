@@ -62,7 +62,7 @@ pub struct TrainRequest {
     pub max_grad_norm: Option<f32>,
     /// Decoupled weight decay.
     pub weight_decay: Option<f32>,
-    /// Share of the weights held at zero; only 0 is available.
+    /// Share of the weights of each matrix that is held at zero, at least 0 and below 1.
     pub sparsity: Option<f32>,
     /// Weight of the penalty for leaving earlier tasks' weights; only 0 is available.
     pub ewc_lambda: Option<f32>,

@@ -36,10 +36,11 @@ const FUNCTION: Function = Function {
         parameter("warmup_ratio", Kind::Float),
         parameter("max_grad_norm", Kind::Float),
         parameter("weight_decay", Kind::Float),
+        parameter("sparsity", Kind::Float),
         parameter("seed", Kind::Integer),
     ],
     required: 1,
-    reserved: &["sparsity", "ewc_lambda"],
+    reserved: &["ewc_lambda"],
     description: "Trains an adapter on the prompts and completions of a query, and publishes its next version.",
 };
 
@@ -114,6 +115,7 @@ fn request(arguments: &Arguments) -> Result<TrainRequest> {
         warmup_ratio: arguments.float("warmup_ratio")?,
         max_grad_norm: arguments.float("max_grad_norm")?,
         weight_decay: arguments.float("weight_decay")?,
+        sparsity: arguments.float("sparsity")?,
         seed: arguments.integer("seed")?,
         ..TrainRequest::default()
     })

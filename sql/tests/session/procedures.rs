@@ -111,8 +111,8 @@ async fn bad_training_data_is_refused_before_a_run_begins() {
             "invalid epochs many",
         ),
         (
-            "CALL train_adapter(name => 'a', sparsity => 0.5)",
-            "\"sparsity\" of train_adapter is not supported in this version",
+            "CALL train_adapter(name => 'a', ewc_lambda => 0.5)",
+            "\"ewc_lambda\" of train_adapter is not supported in this version",
         ),
         (
             "CALL restore_adapter('nothing', version => '1')",
