@@ -1,5 +1,5 @@
 //! 256 distinct prompts asked at once of the engine, against the same prompts driven on llama.cpp directly: the
-//! bundled model, and a random-weight model of Qwen3-0.6B's shape at Q8_0. Both sides take turns in one run, decode
+//! bundled model, and a random-weight model of `Qwen3-0.6B`'s shape at `Q8_0`. Both sides take turns in one run, decode
 //! greedily and count generated tokens. The direct side decodes waves of sequences and is given its best width.
 //!
 //! `HYPRSTREAM_BENCH_QUICK=1` leaves out the large model.

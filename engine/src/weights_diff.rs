@@ -1,7 +1,7 @@
 //! The weights in which two versions differ, read a block at a time, of the pages alone that they do not share.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, Shape, Snapshot};
 
@@ -152,13 +152,16 @@ impl DifferenceScan {
     }
 }
 
+/// Old and new value by row and column.
+type Values = BTreeMap<(usize, usize), [Option<f32>; 2]>;
+
 /// The active values of both matrices in a block, by row and column.
 fn active_values(
     sides: &[Option<Matrix<'_>>; 2],
     shapes: &[Option<Shape>; 2],
-    (rows, cols): (std::ops::Range<usize>, std::ops::Range<usize>),
-) -> Result<BTreeMap<(usize, usize), [Option<f32>; 2]>> {
-    let mut values: BTreeMap<(usize, usize), [Option<f32>; 2]> = BTreeMap::new();
+    (rows, cols): (Range<usize>, Range<usize>),
+) -> Result<Values> {
+    let mut values = Values::new();
     for (side, (matrix, shape)) in sides.iter().zip(shapes).enumerate() {
         let (Some(matrix), Some(shape)) = (matrix, shape) else {
             continue;

@@ -1,4 +1,4 @@
-//! Steps of LoRA training at hidden 512 × 8 layers, rank 8 on seven projections, 4 × 128 tokens.
+//! Steps of `LoRA` training at hidden 512 × 8 layers, rank 8 on seven projections, 4 × 128 tokens.
 //!
 //! `training [f32|bf16] [steps]` prints one line of JSON: tokens a second of the median step, and the peak of
 //! resident memory above the loaded weights. `benches/peers/training` sets it beside PEFT.

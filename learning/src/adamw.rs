@@ -1,4 +1,4 @@
-//! AdamW (1711.05101): moments of the gradient, decay apart from it, clipping by the global norm.
+//! `AdamW` (1711.05101): moments of the gradient, decay apart from it, clipping by the global norm.
 
 use rayon::prelude::*;
 

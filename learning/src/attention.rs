@@ -130,7 +130,9 @@ pub(crate) fn backward(
         for (index, row) in probabilities.chunks_exact_mut(keys).take(size).enumerate() {
             let log_sum = log_sums[(block.rows.0 + index) * dims.heads + block.query];
             let (seen, hidden) = row.split_at_mut(block.seen(index));
-            seen.iter_mut().for_each(|score| *score = exp(*score - log_sum));
+            for score in seen {
+                *score = exp(*score - log_sum);
+            }
             hidden.fill(0.0);
         }
         let d_rows = Mat::rows(&d_out[q_at..], q_width);

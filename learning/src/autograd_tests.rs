@@ -66,6 +66,7 @@ impl Reference<'_> {
         x.broadcast_mul(&angles.cos()?)? + turned.broadcast_mul(&angles.sin()?)?
     }
 
+    #[expect(clippy::many_single_char_names, reason = "the names of the formulas")]
     fn attention(&self, x: &Tensor, prefix: &str) -> Result<Tensor> {
         let config = self.base.config();
         let (t, heads, kv_heads) = (x.dim(0)?, config.num_attention_heads, config.num_key_value_heads);

@@ -33,9 +33,9 @@ pub(crate) fn backward(
     if let Some(weights) = &mut gradients.weights {
         norm::backward_weight(&last, &last_inverse, d_hidden, &mut weights.final_norm);
     }
-    [last, last_inverse, hidden]
-        .into_iter()
-        .for_each(|buffer| workspace.give(buffer));
+    for buffer in [last, last_inverse, hidden] {
+        workspace.give(buffer);
+    }
     for (layer, trace) in layers.into_iter().enumerate().rev() {
         network.check_cancel()?;
         let mut pass = LayerPass {
@@ -101,9 +101,9 @@ impl LayerPass<'_, '_> {
             let sum = &mut sum.layers[self.layer].post_norm;
             norm::backward_weight(&trace.middle, &trace.post_inverse, &d_normed, sum);
         }
-        [d_gate, d_up, normed, d_normed]
-            .into_iter()
-            .for_each(|buffer| self.workspace.give(buffer));
+        for buffer in [d_gate, d_up, normed, d_normed] {
+            self.workspace.give(buffer);
+        }
     }
 
     /// `dx` becomes the gradient of the layer's input.
@@ -149,9 +149,9 @@ impl LayerPass<'_, '_> {
             let sum = &mut sum.layers[self.layer].input_norm;
             norm::backward_weight(&trace.x, &trace.input_inverse, &d_normed, sum);
         }
-        [d_mixed, dq, dk, dv, normed, d_normed]
-            .into_iter()
-            .for_each(|buffer| self.workspace.give(buffer));
+        for buffer in [d_mixed, dq, dk, dv, normed, d_normed] {
+            self.workspace.give(buffer);
+        }
     }
 
     fn linear(

@@ -1,4 +1,4 @@
-//! InfoNCE (1807.03748) in both directions over pooled sequences, with the other pairs of the batch as negatives.
+//! `InfoNCE` (1807.03748) in both directions over pooled sequences, with the other pairs of the batch as negatives.
 
 use crate::kernels::{Mat, Multiplier, dot};
 use crate::loss::exponentials;

@@ -88,9 +88,9 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn release(self, workspace: &mut Workspace) {
         self.layers.into_iter().for_each(|layer| layer.release(workspace));
-        [self.last, self.last_inverse, self.hidden]
-            .into_iter()
-            .for_each(|buffer| workspace.give(buffer));
+        for buffer in [self.last, self.last_inverse, self.hidden] {
+            workspace.give(buffer);
+        }
     }
 }
 

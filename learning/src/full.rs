@@ -75,7 +75,7 @@ pub struct FullReport {
     pub step: usize,
     /// Mean cross-entropy of the target tokens before the update, in nats.
     pub loss: f32,
-    /// Mean InfoNCE loss of the pairs before the update, in nats.
+    /// Mean `InfoNCE` loss of the pairs before the update, in nats.
     pub contrastive_loss: f32,
     /// How often a text's partner was the most similar of the batch.
     pub contrastive_accuracy: f32,

@@ -35,6 +35,7 @@ pub(crate) struct LinearGradient<'a> {
 
 impl Linear<'_> {
     /// Answers y and the adapter's inner activations u = A x (empty without an adapter), both from `workspace`.
+    #[expect(clippy::many_single_char_names, reason = "the names of the formula")]
     pub(crate) fn forward(&self, x: &[f32], workspace: &mut Workspace) -> (Vec<f32>, Vec<f32>) {
         let (rows, columns) = (self.rows, self.columns);
         let n = x.len() / columns;
@@ -110,7 +111,7 @@ impl Linear<'_> {
         if let Some(bias) = gradient.bias {
             dy.chunks_exact(rows).for_each(|row| add(bias, row));
         }
-        let mut dx = dx.map(|(dx, accumulate)| {
+        let dx = dx.map(|(dx, accumulate)| {
             let weight = Mat::rows(self.weight, columns);
             workspace.matmul(
                 dx,
@@ -160,7 +161,7 @@ impl Linear<'_> {
             );
             workspace.give(dropped.unwrap_or_default());
         }
-        if let Some(dx) = dx.as_deref_mut() {
+        if let Some(dx) = dx {
             low.add_input_gradient(&du, columns, dx, workspace);
         }
         workspace.give(du);

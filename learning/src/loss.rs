@@ -80,9 +80,9 @@ pub(crate) fn cross_entropy(
             );
         }
     }
-    [logits, rows, d_rows]
-        .into_iter()
-        .for_each(|buffer| workspace.give(buffer));
+    for buffer in [logits, rows, d_rows] {
+        workspace.give(buffer);
+    }
     sum
 }
 

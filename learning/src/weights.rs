@@ -231,7 +231,7 @@ impl BaseWeights {
                 .zip(layer_shapes(&dims))
             {
                 let name = format!("{prefix}{name}");
-                let optional = name.ends_with(".bias")
+                let optional = name.ends_with("bias")
                     || name.ends_with("q_norm.weight")
                     || name.ends_with("k_norm.weight");
                 if !optional || source.shape(&name).is_some() {
@@ -273,7 +273,7 @@ impl BaseWeights {
                 *field = match LAYER_NAMES[index] {
                     "self_attn.o_proj.weight" | "mlp.down_proj.weight" => normal(len, residual),
                     name if name.ends_with("proj.weight") => normal(len, deviation),
-                    name if name.ends_with(".bias") => vec![0.0; if has_bias { len } else { 0 }],
+                    name if name.ends_with("bias") => vec![0.0; if has_bias { len } else { 0 }],
                     name if name.starts_with("self_attn") => vec![1.0; if has_norm { len } else { 0 }],
                     _ => vec![1.0; len],
                 };
@@ -341,7 +341,7 @@ impl BaseWeights {
             dims.kv_heads,
             dims.head,
         ];
-        if sizes.contains(&0) || dims.heads % dims.kv_heads != 0 || dims.head % 2 != 0 {
+        if sizes.contains(&0) || !dims.heads.is_multiple_of(dims.kv_heads) || !dims.head.is_multiple_of(2) {
             return Err(Error::argument(format!(
                 "a model of these sizes cannot be trained: {dims:?}"
             )));

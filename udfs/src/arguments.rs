@@ -28,12 +28,13 @@ impl<'a> Arguments<'a> {
     }
 
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<&'a str>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(value) => match value.try_as_str() {
-                Some(text) => Ok(text),
-                None => exec_err!("{}: argument {name} is not text", self.function.name),
-            },
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        if let Some(text) = value.try_as_str() {
+            Ok(text)
+        } else {
+            exec_err!("{}: argument {name} is not text", self.function.name)
         }
     }
 

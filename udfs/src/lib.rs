@@ -1,6 +1,6 @@
 //! `generate`, `embed`, `tokenize` and the other SQL functions, one a file.
 //!
-//! This crate owns the functions and the one mapping of the engine's errors to DataFusion's. It knows nothing of
+//! This crate owns the functions and the one mapping of the engine's errors to `DataFusion`'s. It knows nothing of
 //! sessions, statements or plans: where a call runs is decided in the planner above it.
 
 mod adapter_diff;

@@ -249,7 +249,7 @@ impl Function {
             .collect()
     }
 
-    /// The signature for DataFusion: types are checked by [`Function::coerce`].
+    /// The signature for `DataFusion`: types are checked by [`Function::coerce`].
     pub(crate) fn signature(&self, volatility: Volatility) -> Signature {
         let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
         let signature = Signature::user_defined(volatility);

@@ -6,6 +6,7 @@
 //! is the transpose of the other, so an operand needs a transposition of pairs only when its memory runs the
 //! other way.
 
+#![expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
 #![expect(
     unsafe_code,
     reason = "tile and AVX-512 instructions; they are reached only after `available` and read through masks \
@@ -121,7 +122,7 @@ fn multiply(
                 b: [b.0.as_ptr(), b.1.as_ptr()],
                 steps,
             };
-            if tall == BLOCK && wide == BLOCK && alpha == 1.0 {
+            if tall == BLOCK && wide == BLOCK && alpha.to_bits() == 1.0_f32.to_bits() {
                 let target = &mut c[i * width + j..][..(BLOCK - 1) * width + BLOCK];
                 // SAFETY: the tiles are configured by the caller; each of the four pointers is good for
                 // `steps` tiles, and `target` for 32 rows of 32 numbers, `width` apart.
@@ -146,6 +147,7 @@ fn multiply(
 }
 
 /// Two packed tiles' rows of A and two of B, and how many tiles they are long.
+#[derive(Clone, Copy)]
 struct Operands {
     a: [*const u16; 2],
     b: [*const u16; 2],
@@ -177,7 +179,7 @@ fn configure() {
     // SAFETY: the caller has checked that tiles are there; the 64 bytes are a valid configuration, and no
     // compiled code but this module's uses the tiles.
     unsafe {
-        asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly, preserves_flags))
+        asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly, preserves_flags));
     }
 }
 

@@ -4,6 +4,7 @@
     unsafe_code,
     reason = "the matrix product takes raw pointers; `Mat::check` proves their bounds"
 )]
+#![expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
 
 use crate::options::Precision;
 

@@ -13,7 +13,9 @@ pub(super) fn narrowed(filters: &[Expr], limit: Option<usize>) -> WeightFilter {
         limit: limit.filter(|_| filters.is_empty()),
         ..WeightFilter::default()
     };
-    filters.iter().for_each(|filter| add(&mut narrow, filter));
+    for filter in filters {
+        add(&mut narrow, filter);
+    }
     narrow
 }
 
@@ -100,6 +102,6 @@ fn meet(range: Option<&RangeInclusive<u32>>, least: i64, most: i64) -> RangeIncl
     let (least, most) = (least.max(i64::from(from)), most.min(i64::from(to)));
     match (u32::try_from(least), u32::try_from(most)) {
         (Ok(least), Ok(most)) => least..=most,
-        _ => 1..=0,
+        _ => RangeInclusive::new(1, 0),
     }
 }
