@@ -42,8 +42,9 @@ pub struct Workload {
     pub matrices: Vec<Vec<f32>>,
     /// Matrix, row and column of active elements, in random order; a power of two of them.
     pub picks: Vec<(usize, usize, usize)>,
-    /// Batches of 1,000 and of 84,000 scattered updates, by matrix.
+    /// Batches of 1,000 scattered updates, by matrix.
     pub small_batches: Vec<Vec<Updates>>,
+    /// Batches of 84,000, whose places are the same, so that the matrices do not fill up under the measurement.
     pub large_batches: Vec<Vec<Updates>>,
     /// A dense matrix of [`DENSE_SIDE`] squared.
     pub dense: Vec<f32>,
@@ -69,7 +70,7 @@ impl Workload {
         let picks = (0..1 << 16).map(|_| active[rng.below(active.len() as u64) as usize]);
         let picks = picks.collect();
         let small_batches = (0..16).map(|n| batch(&mut rng, 1000, n)).collect();
-        let large_batches = (0..4).map(|n| batch(&mut rng, 84_000, n)).collect();
+        let large_batches = of_same_places(batch(&mut rng, 84_000, 0), 4);
         let dense = (0..DENSE_SIDE * DENSE_SIDE).map(|n| n as f32 + 1.0).collect();
         Self {
             matrices,
@@ -103,6 +104,18 @@ fn batch(rng: &mut Rng, count: usize, number: u32) -> Vec<Updates> {
         by_matrix[rng.below(u64::from(MATRICES)) as usize].push((row, col, number as f32 + 1.0));
     }
     by_matrix
+}
+
+/// The batch, and others with other values in the same places.
+fn of_same_places(first: Vec<Updates>, count: u16) -> Vec<Vec<Updates>> {
+    let with_values = |number: u16| {
+        let mut batch = first.clone();
+        for (_, _, value) in batch.iter_mut().flatten() {
+            *value += f32::from(number);
+        }
+        batch
+    };
+    (0..count).map(with_values).collect()
 }
 
 fn checkpoints(rng: &mut Rng) -> Vec<Vec<f32>> {

@@ -24,3 +24,4 @@ mod processes;
 mod readers;
 mod support;
 mod trajectories;
+mod updates;

@@ -102,10 +102,13 @@ impl ChunkBuilder {
         let values = elements.iter().map(|(_, bits)| *bits);
         match form {
             Form::Offsets => {
-                for (position, _) in elements {
-                    self.bytes.extend_from_slice(&position.to_le_bytes());
+                let start = self.bytes.len();
+                self.bytes
+                    .resize((start + 2 * elements.len()).next_multiple_of(4), 0);
+                let slots = self.bytes.get_mut(start..).unwrap_or_default().as_chunks_mut().0;
+                for (slot, (position, _)) in slots.iter_mut().zip(elements) {
+                    *slot = position.to_le_bytes();
                 }
-                self.align();
                 self.numbers.write(&mut self.bytes, values);
             }
             Form::Mask => {

@@ -35,6 +35,29 @@ pub(crate) struct Place {
     pub(crate) position: u16,
 }
 
+impl Place {
+    /// One more than the largest order that a sort key holds.
+    pub(crate) const ORDERS: usize = 1 << 24;
+
+    /// A number that orders by place, then by `order`. The largest matrix has fewer than 2^24 chunks.
+    pub(crate) fn sort_key(self, order: u32) -> u64 {
+        let in_chunk = u64::from(self.leaf) << 12 | u64::from(self.position);
+        self.chunk << 40 | in_chunk << 24 | u64::from(order)
+    }
+
+    /// What [`Self::sort_key`] was made of.
+    pub(crate) fn of_sort_key(key: u64) -> (Self, u32) {
+        let [o0, o1, o2, p0, p1, ..] = key.to_le_bytes();
+        let in_chunk = u16::from_le_bytes([p0, p1]);
+        let place = Self {
+            chunk: key >> 40,
+            leaf: in_chunk >> 12,
+            position: in_chunk & 0xfff,
+        };
+        (place, u32::from_le_bytes([o0, o1, o2, 0]))
+    }
+}
+
 /// A leaf's part of the matrix; smaller than 4096 elements at the matrix's edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Leaf {
@@ -101,8 +124,13 @@ impl Geometry {
     /// The part of the matrix that a leaf of a chunk covers; empty when there is no such leaf.
     pub(crate) fn leaf(&self, chunk: u64, leaf: usize) -> Leaf {
         let index = chunk.saturating_mul(LEAVES as u64).saturating_add(leaf as u64);
-        let down = u32::try_from(index / u64::from(self.across)).unwrap_or(u32::MAX);
-        let right = u32::try_from(index % u64::from(self.across)).unwrap_or(u32::MAX);
+        // Most leaves are of narrow matrices, where a division would be most of what a look at an element costs.
+        let (down, right) = match u64::from(self.across) {
+            1 => (index, 0),
+            across => (index / across, index % across),
+        };
+        let down = u32::try_from(down).unwrap_or(u32::MAX);
+        let right = u32::try_from(right).unwrap_or(u32::MAX);
         let row = down
             .checked_mul(1 << self.row_bits)
             .unwrap_or(self.rows)
@@ -169,5 +197,24 @@ impl Leaf {
     pub(crate) fn position_of(&self, index: usize) -> u16 {
         let width = self.width.max(1) as usize;
         u16::try_from((index / width) << self.pitch_bits | (index % width)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::path::MAX_ELEMENTS;
+
+    #[test]
+    fn the_sort_key_of_the_last_place_of_the_largest_matrices_comes_back() {
+        for rows in [1u32, 33, 64, 65, 1 << 18, u32::MAX] {
+            let cols = u32::try_from(MAX_ELEMENTS / u64::from(rows)).unwrap_or(u32::MAX);
+            for (rows, cols) in [(rows, cols), (cols, rows)] {
+                let place = Geometry::new(rows, cols).place(rows - 1, cols - 1);
+                let order = u32::try_from(Place::ORDERS - 1).unwrap_or(0);
+                assert_eq!(Place::of_sort_key(place.sort_key(order)), (place, order));
+                assert!(place.sort_key(order) < Geometry::new(rows, cols).chunks() << 40);
+            }
+        }
     }
 }

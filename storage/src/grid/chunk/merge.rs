@@ -39,7 +39,8 @@ pub(crate) fn merge_chunk(
     if old.is_some_and(|old| old.leaves() != leaves) {
         return Err("a chunk has not as many leaves as its matrix");
     }
-    let mut builder = ChunkBuilder::new(numbers, leaves, 4096);
+    let room = old.map_or(0, |old| old.bytes().len()) + 8 * changes.len();
+    let mut builder = ChunkBuilder::new(numbers, leaves, room.max(256));
     let mut before: Vec<(u16, u32)> = Vec::new();
     let mut after: Vec<(u16, u32)> = Vec::new();
     let mut rest = changes;
@@ -58,7 +59,7 @@ pub(crate) fn merge_chunk(
         }
         before.clear();
         if let Some(view) = view {
-            view.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
+            view.collect_into(&leaf, numbers, &mut before);
         }
         merge(&before, mine, numbers, &mut after);
         builder.push(&leaf, &after);
@@ -68,14 +69,19 @@ pub(crate) fn merge_chunk(
 
 fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
     after.clear();
-    let mut old = before.iter().copied().peekable();
+    after.reserve(before.len() + changes.len());
+    let mut old = before;
     for same_place in changes.chunk_by(|a, b| a.place == b.place) {
         let Some(first) = same_place.first() else { continue };
         let position = first.place.position;
-        while let Some(kept) = old.next_if(|(at, _)| *at < position) {
-            after.push(kept);
-        }
-        let stored = old.next_if(|(at, _)| *at == position).map_or(0, |(_, bits)| bits);
+        let below = old.iter().take_while(|(at, _)| *at < position).count();
+        let (kept, rest) = old.split_at_checked(below).unwrap_or((old, &[]));
+        after.extend_from_slice(kept);
+        let (stored, rest) = match rest.split_first() {
+            Some(((at, bits), rest)) if *at == position => (*bits, rest),
+            _ => (0, rest),
+        };
+        old = rest;
         let bits = same_place.iter().fold(stored, |bits, change| match change.edit {
             Edit::Set(value) => numbers.bits(value),
             Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
@@ -86,5 +92,5 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
             after.push((position, bits));
         }
     }
-    after.extend(old);
+    after.extend_from_slice(old);
 }

@@ -49,14 +49,27 @@ impl Numbers {
     }
 
     /// Appends packed values.
-    pub(crate) fn write(self, out: &mut Vec<u8>, values: impl Iterator<Item = u32>) {
+    pub(crate) fn write(self, out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u32>) {
+        let start = out.len();
+        out.resize(start + self.dtype.bytes() * values.len(), 0);
+        let slots = out.get_mut(start..).unwrap_or_default();
         match self.dtype {
-            DataType::F32 => values.for_each(|bits| out.extend_from_slice(&bits.to_le_bytes())),
-            DataType::F16 | DataType::Bf16 => values.for_each(|bits| {
-                let [low, high, ..] = bits.to_le_bytes();
-                out.extend_from_slice(&[low, high]);
-            }),
-            DataType::Int8 => out.extend(values.map(|bits| bits.to_le_bytes()[0])),
+            DataType::F32 => {
+                for (slot, bits) in slots.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                    *slot = bits.to_le_bytes();
+                }
+            }
+            DataType::F16 | DataType::Bf16 => {
+                for (slot, bits) in slots.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                    let [low, high, ..] = bits.to_le_bytes();
+                    *slot = [low, high];
+                }
+            }
+            DataType::Int8 => {
+                for (slot, bits) in slots.iter_mut().zip(values) {
+                    *slot = bits.to_le_bytes()[0];
+                }
+            }
         }
     }
 

@@ -174,6 +174,20 @@ impl LeafView<'_> {
             .map(|[a, b, c, d]| (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d])))
     }
 
+    /// Appends each active element, position and bits, in order.
+    pub(crate) fn collect_into(&self, leaf: &Leaf, numbers: Numbers, elements: &mut Vec<(u16, u32)>) {
+        if self.form == Form::Offsets && numbers.dtype == DataType::F32 {
+            let positions = self.index.as_chunks::<2>().0.iter().take(self.active);
+            let values = self.values.as_chunks::<4>().0;
+            let pairs = positions.zip(values);
+            elements.extend(
+                pairs.map(|(position, bits)| (u16::from_le_bytes(*position), u32::from_le_bytes(*bits))),
+            );
+            return;
+        }
+        self.for_each(leaf, numbers, |position, bits| elements.push((position, bits)));
+    }
+
     /// Calls `visit(position, bits)` for each active element in order.
     pub(crate) fn for_each(&self, leaf: &Leaf, numbers: Numbers, mut visit: impl FnMut(u16, u32)) {
         let value = |rank| numbers.read(self.values, rank).unwrap_or(0);
