@@ -139,6 +139,20 @@ async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
             .await,
         [[Some(newest.clone())]]
     );
+    for direction in ["", "DESC"] {
+        let ids: Vec<u64> = connection
+            .rows(&format!("SELECT id FROM trajectories WHERE id > 0 ORDER BY id {direction} LIMIT 4 OFFSET 2"))
+            .await
+            .into_iter()
+            .map(|row| row[0].as_deref().expect("an id").parse().expect("a number"))
+            .collect();
+        let newest: u64 = newest.parse().expect("a number");
+        let expected: Vec<u64> = match direction {
+            "DESC" => (newest - 5..=newest - 2).rev().collect(),
+            _ => (newest - 6..=newest - 3).collect(),
+        };
+        assert_eq!(ids, expected, "ORDER BY id {direction}");
+    }
     let one = connection
         .value(&format!("SELECT count(*) FROM trajectories WHERE id = {newest}"))
         .await;

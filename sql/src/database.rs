@@ -17,7 +17,7 @@ use crate::catalog::{self, DATABASE, USER_SCHEMA};
 use crate::classify::KnownNames;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions;
-use crate::planner::{HoistInference, LateralRule, QueryPlanning, RelationPlanning};
+use crate::planner::{DropUnreadCalls, HoistInference, LateralRule, QueryPlanning, RelationPlanning};
 use crate::session::{Session, SessionOptions};
 use crate::tables::SystemTables;
 use crate::user_tables::{FilePaths, UserTables};
@@ -129,6 +129,7 @@ fn state(
         .with_query_planner(Arc::new(QueryPlanning))
         .with_analyzer_rule(Arc::new(LateralRule))
         .with_analyzer_rule(Arc::new(HoistInference))
+        .with_optimizer_rule(Arc::new(DropUnreadCalls))
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(DATABASE, catalog::catalog(tables, system, planner, files)?);

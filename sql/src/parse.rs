@@ -50,6 +50,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
         );
         return Err(Error::new(ErrorKind::InvalidParameter, message));
     }
+    check_placeholders(text)?;
     let parsed = if is_catalog_query(text) {
         parse_catalog_query(text)
     } else {
@@ -76,6 +77,26 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
             })
         })
         .collect()
+}
+
+/// The wire counts parameters in 16 bits; a higher number would only ask for memory.
+fn check_placeholders(text: &str) -> Result<()> {
+    if !text.contains('$') {
+        return Ok(());
+    }
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize()
+        .unwrap_or_default();
+    for token in tokens {
+        let Token::Placeholder(name) = token else { continue };
+        let number = name.strip_prefix('$').unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        if is_number && number.parse::<u16>().is_err() {
+            let message = format!("there is no parameter ${number}; the highest is ${}", u16::MAX);
+            return Err(Error::new(ErrorKind::InvalidParameter, message));
+        }
+    }
+    Ok(())
 }
 
 /// Clients ask the Postgres catalog in ways that need rewriting as a whole; what users write does not. A name inside
@@ -206,6 +227,20 @@ mod tests {
         let statements = parse("SELECT 1; SELECT 'a;b'").unwrap();
         assert_eq!(statements.len(), 2);
         assert_eq!(statements[1].text(), "SELECT 'a;b'");
+    }
+
+    #[test]
+    fn a_parameter_beyond_what_the_wire_can_count_is_refused() {
+        for text in [
+            "SELECT $4000000000::int",
+            "CALL train_adapter(name => $18446744073709551615)",
+            "SELECT $65536",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{text}");
+            assert!(error.message().contains("$65535"), "{error}");
+        }
+        parse("SELECT $65535, '$4000000000', $$ $4000000000 $$").unwrap();
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! DataFusion plans calls of `generate`, `embed` and `score` as expressions. [`hoist`] moves each into an operator of
 //! its own, [`inference`], which keeps many rows going at once, in order, and hands rows on as they are ready.
 //! [`from`] plans the same functions in FROM, alone or LATERAL to what stands before them. [`query_planner`] turns
-//! both into physical operators and sees to it that nothing above them holds rows back.
+//! both into physical operators and sees to it that nothing above them holds rows back. [`unread`] drops calls whose
+//! answers nobody reads.
 
 mod from;
 mod hoist;
@@ -12,8 +13,10 @@ mod memo;
 mod query_planner;
 mod rows_exec;
 mod rows_node;
+mod unread;
 
 pub(crate) use from::{LateralRule, RelationPlanning};
 pub(crate) use hoist::HoistInference;
 pub(crate) use memo::Memo;
 pub(crate) use query_planner::{QueryPlanning, uses_model};
+pub(crate) use unread::DropUnreadCalls;

@@ -13,10 +13,13 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column as ColumnExpr;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult,
+};
 use hyprstream_udfs::external;
 
 use super::columns::Column;
@@ -104,6 +107,15 @@ impl<S: Source> SystemTableExec<S> {
             source: PhantomData,
         })
     }
+
+    fn copy(&self) -> Self {
+        Self {
+            scan: self.scan.clone(),
+            context: self.context.clone(),
+            properties: Arc::clone(&self.properties),
+            source: PhantomData,
+        }
+    }
 }
 
 impl<S: Source> fmt::Debug for SystemTableExec<S> {
@@ -127,6 +139,9 @@ impl<S: Source> DisplayAs for SystemTableExec<S> {
         if !self.scan.predicates.is_empty() {
             let predicates: Vec<String> = self.scan.predicates.iter().map(ToString::to_string).collect();
             write!(f, ", filters=[{}]", predicates.join(", "))?;
+        }
+        if self.context.descending {
+            write!(f, ", descending")?;
         }
         match self.scan.limit {
             Some(limit) => write!(f, ", limit={limit}"),
@@ -161,6 +176,37 @@ impl<S: Source> ExecutionPlan for SystemTableExec<S> {
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.scan.limit
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let mut plan = self.copy();
+        plan.scan.limit = limit;
+        plan.context.narrow.limit = limit.filter(|_| plan.scan.predicates.is_empty());
+        Some(Arc::new(plan))
+    }
+
+    /// Rows that come by a unique key come in that key's order, whatever stands behind it.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let column = order.first().and_then(|first| first.expr.downcast_ref::<ColumnExpr>());
+        let (Some(first), Some(column), Some(key)) = (order.first(), column, S::KEY) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        if column.name() != key || self.scan.limit.is_some() {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        let mut plan = self.copy();
+        plan.context.descending = first.options.descending;
+        let mut equivalences = EquivalenceProperties::new(self.scan.projected()?);
+        equivalences.add_ordering(order.iter().cloned());
+        plan.properties = Arc::new(PlanProperties::clone(&plan.properties).with_eq_properties(equivalences));
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(plan) })
     }
 
     /// The engine reads from disk, so this runs beside the threads that answer; it stops when nobody reads on.

@@ -29,6 +29,8 @@ pub(super) struct Context {
     pub(super) variables: Option<Arc<Variables>>,
     /// What the query needs, at most.
     pub(super) narrow: Narrow,
+    /// Whether the rows are wanted with the highest key first; see [`Source::KEY`].
+    pub(super) descending: bool,
 }
 
 /// A system table.
@@ -38,6 +40,9 @@ pub(super) trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// The table's name.
     const NAME: &'static str;
+
+    /// The unique column in whose order the rows come, if they come in such an order, in either direction.
+    const KEY: Option<&'static str> = None;
 
     /// The table's columns.
     fn columns() -> Vec<Column<Self::Row>>;
@@ -105,6 +110,7 @@ impl<S: Source> TableProvider for SystemTable<S> {
             engine: Arc::clone(&self.engine),
             variables: session.config().get_extension::<Variables>(),
             narrow: Narrow::new(filters, limit),
+            descending: false,
         };
         let scan = Scan {
             name: S::NAME,

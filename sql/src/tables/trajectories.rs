@@ -13,6 +13,7 @@ impl Source for Trajectories {
     type Row = TrajectoryRow;
 
     const NAME: &'static str = "trajectories";
+    const KEY: Option<&'static str> = Some("id");
 
     fn columns() -> Vec<Column<TrajectoryRow>> {
         vec![
@@ -44,7 +45,7 @@ impl Source for Trajectories {
         context.engine.trajectories(&TrajectoryFilter {
             ids: context.narrow.range("id"),
             session: context.narrow.text("session").map(str::to_owned),
-            newest_first: false,
+            newest_first: context.descending,
             limit: context.narrow.limit,
         })
     }

@@ -99,4 +99,31 @@ async fn a_plan_shows_the_call_its_condition_and_its_limit() {
             && plan.contains("limit=3"),
         "{plan}"
     );
+    let plan = f
+        .plan("SELECT prompt FROM trajectories ORDER BY id DESC LIMIT 2")
+        .await;
+    assert!(
+        plan.contains("descending, limit=2") && !plan.contains("SortExec"),
+        "{plan}"
+    );
+    let plan = f.plan("SELECT id FROM trajectories ORDER BY prompt LIMIT 2").await;
+    assert!(plan.contains("SortExec"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_is_not_planned() {
+    let f = Fixture::new();
+    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+        .await;
+    let answers = "(SELECT id, generate(body) AS a, generate(id::TEXT) AS b FROM t WHERE id > 0 ORDER BY id LIMIT 9) s";
+    for (query, calls) in [
+        (format!("SELECT count(id) FROM {answers}"), 0),
+        (format!("SELECT count(*) FROM {answers}"), 0),
+        (format!("SELECT id, b FROM {answers}"), 1),
+        (format!("SELECT a FROM {answers} WHERE b <> 'x'"), 2),
+    ] {
+        let plan = f.plan(&query).await;
+        let found = plan.matches("generate(").count();
+        assert_eq!(found, calls, "{query}\n{plan}");
+    }
 }
