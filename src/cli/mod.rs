@@ -202,6 +202,8 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
         default_model: config.default_model.clone(),
         threads: config.threads,
         training_threads: config.threads,
+        weights: config.weights,
+        context_length: config.context_length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
         ..EngineOptions::new(&config.data_dir)
     }
 }

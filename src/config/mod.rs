@@ -8,6 +8,8 @@ mod values;
 
 use std::path::PathBuf;
 
+use hyprstream_engine::WeightPreference;
+
 pub use self::layers::{Environment, Loaded, Source};
 pub(crate) use self::layers::{file_path, xdg_directory};
 pub use self::values::Door;
@@ -70,6 +72,12 @@ options! {
     default_model: Option<String> = |_: &dyn Environment| None;
     /// How many threads decode and train; by default one a core.
     threads: Option<usize> = |_: &dyn Environment| None;
+    /// In which type the weights of a Hugging Face directory answer: `stored`, `f32`, `f16`, `bf16`, `q8_0`, or
+    /// `auto`, which is f32 where that takes at most 64 MiB and else as stored. A GGUF file answers as it is.
+    weights: WeightPreference = |_: &dyn Environment| WeightPreference::Auto;
+    /// How many tokens a prompt and its answer may have together; by default 4096, or fewer where the model or
+    /// the memory allows fewer.
+    context_length: Option<usize> = |_: &dyn Environment| None;
     /// How many clients each door serves at once.
     max_connections: usize = |_: &dyn Environment| 1000;
     /// The longest message accepted from a client.

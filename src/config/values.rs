@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use hyprstream_engine::WeightPreference;
+
 /// Whether and where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Door {
@@ -70,6 +72,29 @@ impl Value for Door {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+const WEIGHTS: [(&str, WeightPreference); 6] = [
+    ("auto", WeightPreference::Auto),
+    ("stored", WeightPreference::Stored),
+    ("f32", WeightPreference::F32),
+    ("f16", WeightPreference::F16),
+    ("bf16", WeightPreference::Bf16),
+    ("q8_0", WeightPreference::Q8_0),
+];
+
+impl Value for WeightPreference {
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = WEIGHTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        known
+            .map(|(_, weights)| *weights)
+            .ok_or_else(|| format!("one of {} is expected", WEIGHTS.map(|(name, _)| name).join(", ")))
+    }
+
+    fn show(&self) -> String {
+        let known = WEIGHTS.iter().find(|(_, weights)| weights == self);
+        known.map(|(name, _)| (*name).to_owned()).unwrap_or_default()
     }
 }
 
