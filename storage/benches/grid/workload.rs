@@ -70,7 +70,7 @@ impl Workload {
         let picks = (0..1 << 16).map(|_| active[rng.below(active.len() as u64) as usize]);
         let picks = picks.collect();
         let small_batches = (0..16).map(|n| batch(&mut rng, 1000, n)).collect();
-        let large_batches = of_same_places(batch(&mut rng, 84_000, 0), 4);
+        let large_batches = of_same_places(&batch(&mut rng, 84_000, 0), 4);
         let dense = (0..DENSE_SIDE * DENSE_SIDE).map(|n| n as f32 + 1.0).collect();
         Self {
             matrices,
@@ -107,9 +107,9 @@ fn batch(rng: &mut Rng, count: usize, number: u32) -> Vec<Updates> {
 }
 
 /// The batch, and others with other values in the same places.
-fn of_same_places(first: Vec<Updates>, count: u16) -> Vec<Vec<Updates>> {
+fn of_same_places(first: &[Updates], count: u16) -> Vec<Vec<Updates>> {
     let with_values = |number: u16| {
-        let mut batch = first.clone();
+        let mut batch = first.to_vec();
         for (_, _, value) in batch.iter_mut().flatten() {
             *value += f32::from(number);
         }

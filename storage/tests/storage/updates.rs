@@ -15,7 +15,12 @@ fn store(directory: &Path) -> GridStore {
     let mut write = store.begin_write().unwrap();
     for layer in 0..2 {
         write
-            .put_matrix(&path(layer), Shape::new(300, 40), DataType::F32, &[0.0; 12_000])
+            .put_matrix(
+                &path(layer),
+                Shape::new(300, 40),
+                DataType::F32,
+                &vec![0.0; 12_000],
+            )
             .unwrap();
     }
     write.commit(Durability::Immediate).unwrap();
