@@ -7,7 +7,53 @@ use hyprstream_storage::{Error as StorageError, VersionInfo, VersionStatistics};
 use crate::adapter_store::AdapterStore;
 use crate::engine::Engine;
 use crate::errors::Result;
-use crate::rows::GridStatisticsRow;
+
+/// What one version holds in the weight store, or the store as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GridStatisticsRow {
+    /// The adapter; `None` in the row of the store, which counts what all versions hold.
+    pub adapter: Option<String>,
+    /// Its version, or the name of a draft; `None` in the row of the store.
+    pub version: Option<String>,
+    /// Whether it is a version that answers and not the draft of a checkpoint.
+    pub published: Option<bool>,
+    /// Matrices.
+    pub matrices: u64,
+    /// Rows times columns of all of them.
+    pub elements: u64,
+    /// Elements whose bits are not those of +0.0.
+    pub active_values: u64,
+    /// Chunks of up to 65,536 elements that are stored.
+    pub chunks: u64,
+    /// Of them those stored as what changed since another chunk.
+    pub patches: u64,
+    /// Bytes that it refers to; of the store, the bytes in use in its file.
+    pub bytes: u64,
+    /// Of them those that other versions refer to as well; of the store, the bytes that sharing saves at least.
+    pub shared_bytes: u64,
+    /// Length of the store's file; `None` in the row of a version.
+    pub file_bytes: Option<u64>,
+    /// Bytes of the store's write-ahead log; `None` in the row of a version.
+    pub wal_bytes: Option<u64>,
+}
+
+impl GridStatisticsRow {
+    /// Active values over elements, 0 where there are none.
+    pub fn density(&self) -> f64 {
+        if self.elements == 0 {
+            return 0.0;
+        }
+        self.active_values as f64 / self.elements as f64
+    }
+
+    /// Shared bytes over bytes, 0 where there are none.
+    pub fn sharing(&self) -> f64 {
+        if self.bytes == 0 {
+            return 0.0;
+        }
+        self.shared_bytes as f64 / self.bytes as f64
+    }
+}
 
 impl Engine {
     /// A row a version, drafts included, by adapter and age, and at last the row of the store, each measured when the

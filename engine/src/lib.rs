@@ -42,8 +42,7 @@ mod statistics;
 mod tests;
 mod tokens;
 mod training;
-mod weights_diff;
-mod weights_scan;
+mod weights;
 
 pub use adapter_files::{AdapterFormat, ExportedAdapter, ImportRequest, record_path};
 pub use adapters::RestoreSource;
@@ -54,14 +53,15 @@ pub use embed::{EmbedRequest, Embedding};
 pub use engine::{Engine, Holder};
 pub use errors::{Error, Fault, Result};
 pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
+pub use grid_statistics::GridStatisticsRow;
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
-    AdapterRow, CheckpointRow, GridStatisticsRow, MatrixKind, ModelRow, RunStatus, SessionRow,
-    TrainingRunRow, TrainingStepRow, TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow, WeightBatch,
-    WeightDifferenceBatch, WeightFilter,
+    AdapterRow, CheckpointRow, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
+    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow,
 };
 pub use score::{Score, ScoreRequest};
 pub use settings::SettingRow;
 pub use space::{CompactedStore, RecodedAdapter};
 pub use statistics::StatisticRow;
 pub use training::{TrainRequest, TrainingEvent, TrainingRun};
+pub use weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};

@@ -5,12 +5,12 @@ use std::ops::{Range, RangeInclusive};
 
 use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, Shape, Snapshot};
 
+use super::scan::{BATCH_ELEMENTS, clip, wanted};
+use super::{MatrixKind, WeightDifferenceBatch, WeightFilter};
 use crate::adapter_name::parse_one;
 use crate::adapter_store::{ResolvedAdapter, resolve};
 use crate::engine::Engine;
 use crate::errors::Result;
-use crate::rows::{MatrixKind, WeightDifferenceBatch, WeightFilter};
-use crate::weights_scan::{BATCH_ELEMENTS, clip, wanted};
 
 impl Engine {
     /// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is

@@ -5,14 +5,14 @@ use std::ops::{Range, RangeInclusive};
 
 use hyprstream_storage::{MatrixInfo, Snapshot};
 
+use super::{MatrixKind, WeightBatch, WeightFilter};
 use crate::adapter_name::parse_one;
 use crate::adapter_store::resolve;
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
-use crate::rows::{MatrixKind, WeightBatch, WeightFilter};
 
 /// Elements that are looked at for one batch.
-pub(crate) const BATCH_ELEMENTS: usize = 1 << 16;
+pub(super) const BATCH_ELEMENTS: usize = 1 << 16;
 
 impl Engine {
     /// The active weights of one version, read from the store batch by batch as the iterator is driven.
@@ -38,7 +38,7 @@ impl Engine {
 }
 
 /// Whether a filter lets anything of a matrix through.
-pub(crate) fn wanted((layer, module, matrix): (u32, &str, &str), filter: &WeightFilter) -> bool {
+pub(super) fn wanted((layer, module, matrix): (u32, &str, &str), filter: &WeightFilter) -> bool {
     let layers = filter.layers.as_ref();
     let modules = filter.modules.as_ref();
     layers.is_none_or(|layers| layers.contains(&layer))
@@ -118,7 +118,7 @@ impl Iterator for WeightScan {
 }
 
 /// The part of a side of a matrix that a filter wants.
-pub(crate) fn clip(range: Option<&RangeInclusive<u32>>, length: usize) -> Range<usize> {
+pub(super) fn clip(range: Option<&RangeInclusive<u32>>, length: usize) -> Range<usize> {
     match range {
         None => 0..length,
         Some(range) => (*range.start() as usize).min(length)..(*range.end() as usize + 1).min(length),

@@ -1,0 +1,83 @@
+//! Stored weights as batches of values with their places: those of a version, and those in which two differ.
+
+mod diff;
+mod scan;
+
+use std::ops::RangeInclusive;
+
+/// Which of the two matrices of a low-rank pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MatrixKind {
+    /// A: rank × in.
+    A,
+    /// B: out × rank.
+    B,
+}
+
+impl MatrixKind {
+    /// `A` or `B`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+        }
+    }
+
+    /// The matrix of this name in the store.
+    pub(crate) fn of(name: &str) -> Self {
+        if name == "A" { Self::A } else { Self::B }
+    }
+}
+
+/// Which of an adapter's weights.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WeightFilter {
+    /// Only these layers.
+    pub layers: Option<RangeInclusive<u32>>,
+    /// Only these modules, by PEFT name.
+    pub modules: Option<Vec<String>>,
+    /// Only this matrix.
+    pub matrix: Option<MatrixKind>,
+    /// Only these rows.
+    pub rows: Option<RangeInclusive<u32>>,
+    /// Only these columns.
+    pub cols: Option<RangeInclusive<u32>>,
+    /// At most this many values.
+    pub limit: Option<usize>,
+}
+
+/// Some active values of one matrix, in row-major order; the three vectors have one length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightBatch {
+    /// The layer.
+    pub layer: u32,
+    /// PEFT name of the module.
+    pub module: String,
+    /// A or B.
+    pub matrix: MatrixKind,
+    /// Rows of the values.
+    pub rows: Vec<u32>,
+    /// Columns of the values.
+    pub cols: Vec<u32>,
+    /// The values.
+    pub values: Vec<f32>,
+}
+
+/// Some weights of one matrix in which two versions differ; the four vectors have one length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightDifferenceBatch {
+    /// The layer.
+    pub layer: u32,
+    /// PEFT name of the module.
+    pub module: String,
+    /// A or B.
+    pub matrix: MatrixKind,
+    /// Rows of the weights.
+    pub rows: Vec<u32>,
+    /// Columns of the weights.
+    pub cols: Vec<u32>,
+    /// Their values in the first version; `None` where its matrix does not reach or is not there.
+    pub old_values: Vec<Option<f32>>,
+    /// Their values in the second version, likewise.
+    pub new_values: Vec<Option<f32>>,
+}
