@@ -2,7 +2,8 @@
 //! and sparse at rank 16. Each is trained at several learning rates, because fewer weights want larger steps, and
 //! shown at the one with the least validation loss.
 //!
-//! `cargo bench -p hyprstream-engine --bench sparse_training [-- EPOCHS]` prints a line for each run and a table.
+//! `cargo bench -p hyprstream-engine --bench sparse_training [-- EPOCHS [SPARSITY]]` prints a line for each run and a
+//! table, of the adapters of one sparsity when it is given.
 
 use std::error::Error;
 use std::time::Instant;
@@ -10,8 +11,8 @@ use std::time::Instant;
 use futures::StreamExt;
 use hyprstream_engine::{Engine, EngineOptions, TrainRequest, TrainingEvent, WeightFilter};
 
-const EPOCHS: u32 = 20;
-const RATES: [f32; 5] = [5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
+const EPOCHS: u32 = 10;
+const RATES: [f32; 6] = [2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 /// Rank and sparsity.
 const ARMS: [(u32, f32); 5] = [(1, 0.0), (4, 0.0), (16, 0.0), (16, 0.9), (16, 0.99)];
 const ASKED: [&str; 3] = [
@@ -44,10 +45,11 @@ struct Outcome {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let given = std::env::args()
+    let mut given = std::env::args()
         .skip(1)
-        .find_map(|argument| argument.parse().ok());
-    let epochs = given.unwrap_or(EPOCHS);
+        .filter_map(|argument| argument.parse::<f32>().ok());
+    let epochs = given.next().map_or(EPOCHS, |epochs| epochs as u32);
+    let only = given.next();
     let directory = tempfile::tempdir()?;
     let engine = Engine::open(EngineOptions::new(directory.path()))?;
     let base = train(&engine, 1, 0.0, 0.0, 1).await?;
@@ -57,6 +59,9 @@ async fn main() -> Result<(), Failure> {
     );
     let mut table = Vec::new();
     for (rank, sparsity) in ARMS {
+        if only.is_some_and(|only| only.to_bits() != sparsity.to_bits()) {
+            continue;
+        }
         let mut best: Option<Outcome> = None;
         for rate in RATES {
             let outcome = train(&engine, rank, sparsity, rate, epochs).await?;
