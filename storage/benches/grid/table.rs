@@ -147,7 +147,26 @@ impl Table {
         number.split([',', '}']).next()?.trim().parse().ok()
     }
 
-    /// The table, in Markdown.
+    /// The fastest of criterion's samples, in nanoseconds: what a machine that others use too comes closest to.
+    fn fastest(&self, group: &str, contender: &str) -> Option<f64> {
+        let path = self.criterion.join(group).join(contender).join("new/sample.json");
+        let json = std::fs::read_to_string(path).ok()?;
+        let (counts, times) = (array(&json, "iters")?, array(&json, "times")?);
+        let each = times.iter().zip(counts).map(|(time, count)| time / count);
+        each.min_by(f64::total_cmp)
+    }
+
+    fn cell(&self, row: &Row, contender: &'static str) -> String {
+        let Some(number) = self.number(row, contender) else {
+            return "–".to_owned();
+        };
+        match self.fastest(row.id, contender) {
+            Some(fastest) => format!("{} ({})", show(row.unit, number), show(row.unit, fastest)),
+            None => show(row.unit, number),
+        }
+    }
+
+    /// The table, in Markdown: medians, and in brackets the fastest samples.
     pub fn render(&self, contenders: &[&'static str]) -> String {
         let mut text = String::from("| |");
         for contender in contenders {
@@ -160,15 +179,23 @@ impl Table {
         for row in &ROWS {
             let _ = write!(text, "| {} |", row.title);
             for contender in contenders {
-                let number = self.number(row, contender);
-                let cell = number.map_or("–".to_owned(), |number| show(row.unit, number));
-                let _ = write!(text, " {cell} |");
+                let _ = write!(text, " {} |", self.cell(row, contender));
             }
             let (target, verdict) = judge(row, self.number(row, OURS), memcpy);
             let _ = writeln!(text, " {target} | {verdict} |");
         }
         text
     }
+}
+
+/// The numbers of an array in a flat JSON object.
+fn array(json: &str, name: &str) -> Option<Vec<f64>> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":["))?;
+    let (numbers, _) = rest.split_once(']')?;
+    numbers
+        .split(',')
+        .map(|number| number.trim().parse().ok())
+        .collect()
 }
 
 fn judge(row: &Row, number: Option<f64>, memcpy: Option<f64>) -> (String, &'static str) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::chunk::{ChunkView, Geometry, Layout, Leaf, LeafView, Numbers};
+use super::chunk::{ChunkView, Geometry, LEAVES, Layout, Leaf, LeafView, Numbers};
 use super::chunk_source::chunk_view;
 use super::format::{MatrixRecord, Ref};
 use super::path::{DataType, MatrixPath, Shape};
@@ -105,13 +105,30 @@ impl<'snapshot> Matrix<'snapshot> {
             );
             return Err(Error::argument("values", reason));
         }
-        self.for_each_leaf(0..self.geometry.chunks(), &mut |leaf, view| {
-            match view {
-                Some(view) => self.decode(leaf, view, values, cols),
-                None => rows_of(leaf, values, cols, |line, _| line.fill(0.0)),
+        let mut band: Vec<(Leaf, &[u8])> = Vec::with_capacity(LEAVES);
+        for chunk in 0..self.geometry.chunks() {
+            let view = self.chunk(chunk)?;
+            for index in 0..self.geometry.leaves_of(chunk) {
+                let leaf = self.geometry.leaf(chunk, index);
+                if band.first().is_some_and(|(first, _)| first.row != leaf.row) {
+                    self.decode_band(&band, values, cols);
+                    band.clear();
+                }
+                match view {
+                    Some(view) => {
+                        let view = self.leaf(view, chunk, index, &leaf)?;
+                        match view.dense_values() {
+                            Some(packed) => band.push((leaf, packed)),
+                            None => self.decode_sparse(&leaf, view, values, cols),
+                        }
+                    }
+                    None => rows_of(&leaf, values, cols, |line, _| line.fill(0.0)),
+                }
             }
-            Ok(())
-        })
+            self.decode_band(&band, values, cols);
+            band.clear();
+        }
+        Ok(())
     }
 
     /// Calls `visit(row, col, value)` for each active element in the ranges, leaf by leaf, row-major in a leaf;
@@ -157,17 +174,32 @@ impl<'snapshot> Matrix<'snapshot> {
         Ok(())
     }
 
-    fn decode(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
-        if let Some(packed) = view.dense_values() {
-            let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
-            rows_of(leaf, values, cols, |line, row| {
-                let packed = packed
-                    .get(row * line_bytes..(row + 1) * line_bytes)
-                    .unwrap_or_default();
-                self.numbers.decode(packed, line);
-            });
+    /// Decodes dense leaves that lie beside each other, row by row over all of them, so that memory is written in
+    /// long stretches.
+    fn decode_band(&self, band: &[(Leaf, &[u8])], values: &mut [f32], cols: usize) {
+        let height = band.first().map_or(0, |(leaf, _)| leaf.height as usize);
+        if let [(leaf, packed)] = band
+            && leaf.width as usize == cols
+        {
+            let start = leaf.row as usize * cols;
+            let part = values.get_mut(start..start + leaf.area()).unwrap_or_default();
+            self.numbers.decode(packed, part);
             return;
         }
+        for row in 0..height {
+            for (leaf, packed) in band {
+                let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
+                let start = (leaf.row as usize + row) * cols + leaf.col as usize;
+                let line = values.get_mut(start..start + leaf.width as usize);
+                let packed = packed.get(row * line_bytes..(row + 1) * line_bytes);
+                if let (Some(line), Some(packed)) = (line, packed) {
+                    self.numbers.decode(packed, line);
+                }
+            }
+        }
+    }
+
+    fn decode_sparse(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
         rows_of(leaf, values, cols, |line, _| line.fill(0.0));
         view.for_each(leaf, self.numbers, |position, bits| {
             let (row, col) = leaf.element(position);

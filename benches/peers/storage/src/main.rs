@@ -29,7 +29,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    let directory = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let place = directory.path();
     let results = place.join("criterion");
     let mut criterion = Criterion::default()

@@ -71,17 +71,23 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
     after.clear();
     after.reserve(before.len() + changes.len());
     let mut old = before;
-    for same_place in changes.chunk_by(|a, b| a.place == b.place) {
+    // All are of one leaf.
+    for same_place in changes.chunk_by(|a, b| a.place.position == b.place.position) {
         let Some(first) = same_place.first() else { continue };
         let position = first.place.position;
-        let below = old.iter().take_while(|(at, _)| *at < position).count();
-        let (kept, rest) = old.split_at_checked(below).unwrap_or((old, &[]));
-        after.extend_from_slice(kept);
-        let (stored, rest) = match rest.split_first() {
-            Some(((at, bits), rest)) if *at == position => (*bits, rest),
-            _ => (0, rest),
-        };
-        old = rest;
+        while let Some((kept, rest)) = old.split_first()
+            && kept.0 < position
+        {
+            after.push(*kept);
+            old = rest;
+        }
+        let mut stored = 0;
+        if let Some(((at, bits), rest)) = old.split_first()
+            && *at == position
+        {
+            stored = *bits;
+            old = rest;
+        }
         let bits = same_place.iter().fold(stored, |bits, change| match change.edit {
             Edit::Set(value) => numbers.bits(value),
             Edit::Add(value) => numbers.bits(numbers.value(bits) + value),

@@ -76,11 +76,17 @@ impl Numbers {
     /// Decodes packed values into as many numbers.
     pub(crate) fn decode(self, packed: &[u8], numbers: &mut [f32]) {
         match self.dtype {
-            DataType::F32 => {
-                for (number, bytes) in numbers.iter_mut().zip(packed.as_chunks::<4>().0) {
-                    *number = f32::from_le_bytes(*bytes);
+            DataType::F32 => match bytemuck::try_cast_slice::<u8, f32>(packed) {
+                // The map aligns objects, so this is the way taken.
+                Ok(floats) if cfg!(target_endian = "little") && floats.len() == numbers.len() => {
+                    numbers.copy_from_slice(floats);
                 }
-            }
+                _ => {
+                    for (number, bytes) in numbers.iter_mut().zip(packed.as_chunks::<4>().0) {
+                        *number = f32::from_le_bytes(*bytes);
+                    }
+                }
+            },
             DataType::F16 => {
                 for (number, bytes) in numbers.iter_mut().zip(packed.as_chunks::<2>().0) {
                     *number = f16::from_le_bytes(*bytes).to_f32();

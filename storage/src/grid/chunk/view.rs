@@ -109,7 +109,7 @@ impl<'a> ChunkView<'a> {
     }
 }
 
-impl LeafView<'_> {
+impl<'a> LeafView<'a> {
     /// The bits of the element at a position; 0 when it is inactive.
     pub(crate) fn bits(&self, leaf: &Leaf, position: u16, numbers: Numbers) -> u32 {
         let rank = match self.form {
@@ -232,7 +232,7 @@ impl LeafView<'_> {
     }
 
     /// The packed values when they are all of the leaf, row by row.
-    pub(crate) fn dense_values(&self) -> Option<&[u8]> {
+    pub(crate) fn dense_values(&self) -> Option<&'a [u8]> {
         (self.form == Form::Dense).then_some(self.values)
     }
 
