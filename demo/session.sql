@@ -59,14 +59,14 @@ CALL train_adapter(
 \o
 
 \echo '== The same questions, answered with it'
-SELECT command, generate('What does ' || command || ' do?', adapter => 'sql_help', max_tokens => 24) AS answer
+SELECT command, generate('What does ' || command || ' do?', adapter => 'sql_help', max_tokens => 64) AS answer
 FROM sql_commands WHERE command IN ('VACUUM', 'CREATE INDEX', 'LISTEN');
 
 \echo '== Exact answers, on the phrasings it was trained with and on those it never saw'
 SELECT held_out, count(*) AS questions,
        round(100 * avg(CASE WHEN answer = description THEN 1.0 ELSE 0.0 END), 1) AS exact_percent
 FROM (SELECT held_out, description,
-             generate(replace(phrasing, '{}', command), adapter => 'sql_help', max_tokens => 32) AS answer
+             generate(replace(phrasing, '{}', command), adapter => 'sql_help', max_tokens => 64) AS answer
       FROM sql_commands CROSS JOIN phrasings)
 GROUP BY held_out ORDER BY held_out;
 
@@ -94,10 +94,10 @@ CALL train_adapter(
     JOIN (SELECT description, row_number() OVER (ORDER BY md5(command)) AS n FROM sql_commands) r ON l.n = r.n',
   r => 16, lora_alpha => 32, learning_rate => 0.003, epochs => 4, batch_size => 32, seed => 1);
 \o
-SELECT generate('What does VACUUM do?', adapter => 'sql_help', max_tokens => 24) AS answer;
+SELECT generate('What does VACUUM do?', adapter => 'sql_help', max_tokens => 64) AS answer;
 
 \echo '== Roll it back'
 SELECT max(version) - 1 AS good FROM adapters WHERE name = 'sql_help' \gset
 CALL restore_adapter(name => 'sql_help', version => :good);
 SELECT version, is_latest, train_loss FROM adapters WHERE name = 'sql_help' ORDER BY version;
-SELECT generate('What does VACUUM do?', adapter => 'sql_help', max_tokens => 24) AS answer;
+SELECT generate('What does VACUUM do?', adapter => 'sql_help', max_tokens => 64) AS answer;

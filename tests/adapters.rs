@@ -121,10 +121,18 @@ async fn an_adapter_that_has_learnt_nothing_answers_exactly_as_the_base() {
     assert_eq!(connection.value(moved).await, "0");
     // One row at a time, so that both sides are decoded in batches of the same shape.
     for row in connection.rows("SELECT prompt, completion FROM lessons").await {
-        let (prompt, completion) = (row[0].as_deref().expect("a prompt"), row[1].as_deref().expect("a word"));
-        for call in [format!("score('{prompt}', '{completion}'"), format!("generate('{prompt}', max_tokens => 24")] {
+        let (prompt, completion) = (
+            row[0].as_deref().expect("a prompt"),
+            row[1].as_deref().expect("a word"),
+        );
+        for call in [
+            format!("score('{prompt}', '{completion}'"),
+            format!("generate('{prompt}', max_tokens => 24"),
+        ] {
             let base = connection.value(&format!("SELECT {call})")).await;
-            let blank = connection.value(&format!("SELECT {call}, adapter => 'blank')")).await;
+            let blank = connection
+                .value(&format!("SELECT {call}, adapter => 'blank')"))
+                .await;
             assert_eq!(blank, base, "{call}");
         }
     }

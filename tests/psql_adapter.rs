@@ -62,7 +62,7 @@ async fn exact(connection: &Connection, adapter: &str, held_out: bool) -> f64 {
     connection
         .number(&format!(
             "SELECT avg(CASE WHEN generate(replace(phrasing, '{{}}', command), adapter => '{adapter}', \
-             max_tokens => 32) = description THEN 1.0 ELSE 0.0 END) \
+             max_tokens => 64) = description THEN 1.0 ELSE 0.0 END) \
              FROM taught CROSS JOIN phrasings WHERE held_out = {held_out}"
         ))
         .await

@@ -141,7 +141,9 @@ async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
     );
     for direction in ["", "DESC"] {
         let ids: Vec<u64> = connection
-            .rows(&format!("SELECT id FROM trajectories WHERE id > 0 ORDER BY id {direction} LIMIT 4 OFFSET 2"))
+            .rows(&format!(
+                "SELECT id FROM trajectories WHERE id > 0 ORDER BY id {direction} LIMIT 4 OFFSET 2"
+            ))
             .await
             .into_iter()
             .map(|row| row[0].as_deref().expect("an id").parse().expect("a number"))

@@ -203,7 +203,9 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
         threads: config.threads,
         training_threads: config.threads,
         weights: config.weights,
-        context_length: config.context_length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
+        context_length: config
+            .context_length
+            .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
         ..EngineOptions::new(&config.data_dir)
     }
 }

@@ -12,8 +12,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -194,7 +194,9 @@ impl<S: Source> ExecutionPlan for SystemTableExec<S> {
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        let column = order.first().and_then(|first| first.expr.downcast_ref::<ColumnExpr>());
+        let column = order
+            .first()
+            .and_then(|first| first.expr.downcast_ref::<ColumnExpr>());
         let (Some(first), Some(column), Some(key)) = (order.first(), column, S::KEY) else {
             return Ok(SortOrderPushdownResult::Unsupported);
         };
@@ -206,7 +208,9 @@ impl<S: Source> ExecutionPlan for SystemTableExec<S> {
         let mut equivalences = EquivalenceProperties::new(self.scan.projected()?);
         equivalences.add_ordering(order.iter().cloned());
         plan.properties = Arc::new(PlanProperties::clone(&plan.properties).with_eq_properties(equivalences));
-        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(plan) })
+        Ok(SortOrderPushdownResult::Exact {
+            inner: Arc::new(plan),
+        })
     }
 
     /// The engine reads from disk, so this runs beside the threads that answer; it stops when nobody reads on.

@@ -106,7 +106,9 @@ async fn a_plan_shows_the_call_its_condition_and_its_limit() {
         plan.contains("descending, limit=2") && !plan.contains("SortExec"),
         "{plan}"
     );
-    let plan = f.plan("SELECT id FROM trajectories ORDER BY prompt LIMIT 2").await;
+    let plan = f
+        .plan("SELECT id FROM trajectories ORDER BY prompt LIMIT 2")
+        .await;
     assert!(plan.contains("SortExec"), "{plan}");
 }
 
@@ -115,7 +117,8 @@ async fn an_answer_that_nobody_reads_is_not_planned() {
     let f = Fixture::new();
     f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
         .await;
-    let answers = "(SELECT id, generate(body) AS a, generate(id::TEXT) AS b FROM t WHERE id > 0 ORDER BY id LIMIT 9) s";
+    let answers =
+        "(SELECT id, generate(body) AS a, generate(id::TEXT) AS b FROM t WHERE id > 0 ORDER BY id LIMIT 9) s";
     for (query, calls) in [
         (format!("SELECT count(id) FROM {answers}"), 0),
         (format!("SELECT count(*) FROM {answers}"), 0),

@@ -13,6 +13,11 @@ pub enum Split {
     /// What training sees, often with any common word where a thing, a job, a table or a column stands, so that they
     /// are copied and not known.
     Train,
+    /// What the second stage of training sees: as the first, with words of the sentences exchanged for any other and
+    /// any of the fields asked for, so that what stands where and what is asked decide, and not the sentence as a
+    /// whole. Some words are made of any pieces that the tokenizer has, so that no token is left that was never read
+    /// and never written.
+    Varied,
     /// What only evaluation sees.
     HeldOut,
 }
@@ -21,14 +26,19 @@ impl Split {
     /// The half of `train` and `held_out` that this split draws from.
     pub fn of<T>(self, train: T, held_out: T) -> T {
         match self {
-            Self::Train => train,
+            Self::Train | Self::Varied => train,
             Self::HeldOut => held_out,
         }
     }
 
-    /// Whether this is the training half.
+    /// Whether this is one of the training halves.
     pub fn trains(self) -> bool {
-        self == Self::Train
+        self != Self::HeldOut
+    }
+
+    /// Whether this is the second stage of training.
+    pub fn varies(self) -> bool {
+        self == Self::Varied
     }
 
     /// Whether `item` belongs to this split; one item in eight is held out.
@@ -103,17 +113,19 @@ impl Task {
         }
     }
 
-    /// How many of a hundred training samples are of this task.
-    fn share(self) -> u32 {
-        match self {
-            Self::Capitals => 13,
-            Self::Sums => 16,
-            Self::Units => 12,
-            Self::Sentiment => 16,
-            Self::Extraction => 21,
-            Self::SqlQuestions => 14,
-            Self::PlainAnswers => 8,
-        }
+    /// How many of a hundred training samples are of this task; in the second stage what is known by heart by then
+    /// makes room for what is copied.
+    fn share(self, split: Split) -> u32 {
+        let (first, second) = match self {
+            Self::Capitals => (13, 8),
+            Self::Sums => (16, 12),
+            Self::Units => (12, 9),
+            Self::Sentiment => (16, 18),
+            Self::Extraction => (21, 30),
+            Self::SqlQuestions => (14, 16),
+            Self::PlainAnswers => (8, 7),
+        };
+        if split.varies() { second } else { first }
     }
 
     /// A sample of this task.
@@ -137,21 +149,22 @@ impl fmt::Display for Task {
 }
 
 /// A training sample of a task drawn by its share.
-pub fn mixed(rng: &mut Rng) -> Sample {
-    if rng.chance(0.2) {
-        return repeats::sample(rng);
+pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
+    let repeats = if split.varies() { 0.15 } else { 0.2 };
+    if rng.chance(repeats) {
+        return repeats::sample(rng, split);
     }
     let mut left = rng.between(0, 99);
     for task in Task::ALL {
-        if left < task.share() {
+        if left < task.share(split) {
             let sample = match task {
                 // A country is more than its capital, and what is known of it helps to tell it from others.
                 Task::Capitals if rng.chance(0.3) => capitals::other_fact(rng),
-                _ => task.sample(rng, Split::Train),
+                _ => task.sample(rng, split),
             };
             return sample;
         }
-        left -= task.share();
+        left -= task.share(split);
     }
     unreachable!("the shares add up to a hundred")
 }

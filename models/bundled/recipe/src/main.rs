@@ -44,12 +44,21 @@ enum Command {
         /// The seed of the corpus and of the first weights.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Steps of the whole run.
-        #[arg(long, default_value_t = 8000)]
+        /// Steps of the first stage.
+        #[arg(long, default_value_t = 5600)]
         steps: usize,
-        /// The highest learning rate.
+        /// The highest learning rate of the first stage.
         #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
+        /// Steps of the second stage.
+        #[arg(long, default_value_t = 4000)]
+        second_steps: usize,
+        /// The highest learning rate of the second stage.
+        #[arg(long, default_value_t = 1.5e-3)]
+        second_learning_rate: f32,
+        /// Begin with the second stage, from the weights that stand in the directory.
+        #[arg(long)]
+        second_stage: bool,
         /// Tokens of questions and answers a step.
         #[arg(long, default_value_t = 3072)]
         batch_tokens: usize,
@@ -140,6 +149,9 @@ fn run(command: &Command) -> Result<()> {
             seed,
             steps,
             learning_rate,
+            second_steps,
+            second_learning_rate,
+            second_stage,
             batch_tokens,
             pairs,
             save_minutes,
@@ -150,6 +162,9 @@ fn run(command: &Command) -> Result<()> {
             seed: *seed,
             steps: *steps,
             learning_rate: *learning_rate,
+            second_steps: *second_steps,
+            second_learning_rate: *second_learning_rate,
+            second_stage: *second_stage,
             batch_tokens: *batch_tokens,
             pairs: *pairs,
             save_minutes: *save_minutes,

@@ -111,7 +111,7 @@ pub fn load(dir: &Path) -> Result<Tokenizer> {
 fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     let mut rng = Rng::new(seed, 1);
     let samples = (0..SAMPLES).flat_map(move |_| {
-        let sample = corpus::mixed(&mut rng);
+        let sample = corpus::mixed(&mut rng, Split::Train);
         let (a, b) = paraphrases::pair(&mut rng, Split::Train);
         [sample.prompt, sample.answer, a, b]
     });

@@ -2,15 +2,16 @@
 //! was interrupted continues as if it had not been.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
 use hyprstream_learning::{
     AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, Scheduler,
 };
-use hyprstream_models::{Architecture, ModelConfig};
+use hyprstream_models::{Architecture, ModelConfig, ModelFiles};
 use tokenizers::Tokenizer;
 
 use crate::{
@@ -32,10 +33,16 @@ pub struct TrainSettings {
     pub state: PathBuf,
     /// The seed of the corpus and of the first weights.
     pub seed: u64,
-    /// Steps of the whole run, which the learning rate's cosine spans.
+    /// Steps of the first stage, which its learning rate's cosine spans.
     pub steps: usize,
-    /// The highest learning rate.
+    /// The highest learning rate of the first stage.
     pub learning_rate: f32,
+    /// Steps of the second stage, which has a cosine of its own.
+    pub second_steps: usize,
+    /// The highest learning rate of the second stage.
+    pub second_learning_rate: f32,
+    /// Whether to begin with the second stage, from the weights in `dir`.
+    pub second_stage: bool,
     /// Tokens of questions and answers a step.
     pub batch_tokens: usize,
     /// Pairs of paraphrases in every second step.
@@ -83,28 +90,79 @@ pub fn config(tokenizer: &Tokenizer) -> ModelConfig {
 /// directory.
 pub fn train(settings: &TrainSettings) -> Result<()> {
     std::fs::create_dir_all(&settings.dir).map_err(Error::io("create", &settings.dir))?;
-    if !settings.state.exists() {
+    if !settings.state.exists() && !settings.second_stage {
         tokenizer::save(&tokenizer::train(settings.seed)?, &settings.dir)?;
     }
     let tokenizer = tokenizer::load(&settings.dir)?;
     let config = config(&tokenizer);
     let path = settings.dir.join("config.json");
     std::fs::write(&path, config.to_json()).map_err(Error::io("write", path))?;
-    let base = BaseWeights::random(&config, settings.seed)?;
-    eprintln!("{} parameters, {} steps", base.parameter_count(), settings.steps);
-    let mut trainer = FullTrainer::try_new(base, options(settings))?;
-    if settings.state.exists() {
-        trainer.restore_state(&settings.state)?;
-        eprintln!("continues after step {}", trainer.completed_steps());
+    let stages = Stage::all(settings);
+    let (mut weights, stages) = if settings.second_stage {
+        (load(&settings.dir)?, &stages[1..])
+    } else {
+        (BaseWeights::random(&config, settings.seed)?, &stages[..])
+    };
+    eprintln!("{} parameters", weights.parameter_count());
+    for stage in stages {
+        eprintln!("{}: {} steps", stage.name, stage.steps);
+        let mut trainer = FullTrainer::try_new(weights, options(settings, stage))?;
+        if stage.state.exists() {
+            trainer.restore_state(&stage.state)?;
+            eprintln!("continues after step {}", trainer.completed_steps());
+        }
+        run(&mut trainer, settings, stage, &tokenizer)?;
+        save(&trainer, settings, stage)?;
+        weights = trainer.weights().clone();
     }
-    run(&mut trainer, settings, &tokenizer)?;
-    save(&trainer, settings)
+    Ok(())
 }
 
-fn options(settings: &TrainSettings) -> FullOptions {
+fn load(dir: &Path) -> Result<BaseWeights> {
+    let weights = BaseWeights::from_tensors(ModelFiles::open(dir)?.tensors())?;
+    Ok(Arc::unwrap_or_clone(weights))
+}
+
+/// A part of the run with a corpus, a learning rate and an optimiser of its own.
+struct Stage {
+    name: &'static str,
+    split: Split,
+    // What its samples are numbered from, so that no stage sees another's.
+    first_step: usize,
+    steps: usize,
+    learning_rate: f32,
+    state: PathBuf,
+}
+
+impl Stage {
+    fn all(settings: &TrainSettings) -> [Self; 2] {
+        let mut second = OsString::from("second-");
+        second.push(settings.state.file_name().unwrap_or_default());
+        [
+            Self {
+                name: "first stage",
+                split: Split::Train,
+                first_step: 0,
+                steps: settings.steps,
+                learning_rate: settings.learning_rate,
+                state: settings.state.clone(),
+            },
+            Self {
+                name: "second stage",
+                split: Split::Varied,
+                first_step: settings.steps,
+                steps: settings.second_steps,
+                learning_rate: settings.second_learning_rate,
+                state: settings.state.with_file_name(second),
+            },
+        ]
+    }
+}
+
+fn options(settings: &TrainSettings, stage: &Stage) -> FullOptions {
     FullOptions {
-        learning_rate: settings.learning_rate,
-        total_steps: settings.steps,
+        learning_rate: stage.learning_rate,
+        total_steps: stage.steps,
         scheduler: Scheduler::Cosine,
         warmup_ratio: 0.02,
         adam: AdamOptions {
@@ -119,17 +177,22 @@ fn options(settings: &TrainSettings) -> FullOptions {
     }
 }
 
-fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenizer) -> Result<()> {
+fn run(
+    trainer: &mut FullTrainer,
+    settings: &TrainSettings,
+    stage: &Stage,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
     let chat = Chat::try_new(tokenizer)?;
     let cancel = AtomicBool::new(false);
     let (started, first) = (Instant::now(), trainer.completed_steps());
     let (mut saved, mut tokens, mut sums) = (Instant::now(), 0, Sums::default());
-    while trainer.completed_steps() < settings.steps {
+    while trainer.completed_steps() < stage.steps {
         let step = trainer.completed_steps();
-        let mut rng = Rng::new(settings.seed, 1000 + step as u64);
-        let language = language_batch(&mut rng, &chat, settings.batch_tokens)?;
+        let mut rng = Rng::new(settings.seed, 1000 + (stage.first_step + step) as u64);
+        let language = language_batch(&mut rng, &chat, stage.split, settings.batch_tokens)?;
         let pairs = if step.is_multiple_of(2) {
-            pairs_batch(&mut rng, &chat, settings.pairs)?
+            pairs_batch(&mut rng, &chat, stage.split, settings.pairs)?
         } else {
             Vec::new()
         };
@@ -144,7 +207,7 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
         sums.add(&report);
         if report.step.is_multiple_of(25) {
             let elapsed = started.elapsed().as_secs_f64();
-            let left = elapsed / (report.step - first) as f64 * (settings.steps - report.step) as f64;
+            let left = elapsed / (report.step - first) as f64 * (stage.steps - report.step) as f64;
             eprintln!(
                 "step {} {} learning rate {:.2e}, {:.0} tokens/s, {tokens} tokens, {:.0} min left",
                 report.step,
@@ -155,7 +218,7 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
             );
         }
         if saved.elapsed().as_secs() >= settings.save_minutes * 60 {
-            save(trainer, settings)?;
+            save(trainer, settings, stage)?;
             saved = Instant::now();
         }
     }
@@ -194,16 +257,16 @@ impl Sums {
     }
 }
 
-fn save(trainer: &FullTrainer, settings: &TrainSettings) -> Result<()> {
+fn save(trainer: &FullTrainer, settings: &TrainSettings, stage: &Stage) -> Result<()> {
     trainer.save_safetensors(&settings.dir.join("model.safetensors"))?;
-    trainer.save_state(&settings.state)?;
+    trainer.save_state(&stage.state)?;
     Ok(())
 }
 
-fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Example>> {
+fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> Result<Vec<Example>> {
     let (mut batch, mut tokens) = (Vec::new(), 0);
     while tokens < most {
-        let example = example(rng, chat)?;
+        let example = example(rng, chat, split)?;
         if example.tokens.len() <= CONTEXT {
             tokens += example.tokens.len();
             batch.push(example);
@@ -213,7 +276,7 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, most: usize) -> Result<Vec<Exa
 }
 
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
-fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
+fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
     if rng.chance(0.04) {
         return Ok(Example {
             tokens: chat.text(&sentence(rng))?,
@@ -225,7 +288,7 @@ fn example(rng: &mut Rng, chat: &Chat<'_>) -> Result<Example> {
     let turns = if rng.chance(0.04) { rng.between(2, 3) } else { 1 };
     let mut completion_start = 0;
     for turn in 0..turns {
-        let sample = corpus::mixed(rng);
+        let sample = corpus::mixed(rng, split);
         tokens.extend(chat.question(system.filter(|_| turn == 0), &sample.prompt)?);
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);
@@ -256,8 +319,13 @@ fn sentence(rng: &mut Rng) -> String {
     }
 }
 
-fn pairs_batch(rng: &mut Rng, chat: &Chat<'_>, count: usize) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-    paraphrases::batch(rng, Split::Train, count)
+fn pairs_batch(
+    rng: &mut Rng,
+    chat: &Chat<'_>,
+    split: Split,
+    count: usize,
+) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+    paraphrases::batch(rng, split, count)
         .iter()
         .map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?)))
         .collect()

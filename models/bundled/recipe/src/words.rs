@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use crate::{corpus::Split, rng::Rng, typing::upper_first};
 
 const FIRST_NAMES: &[&str] = &[
@@ -183,7 +185,7 @@ pub fn city(rng: &mut Rng, split: Split) -> String {
 /// A thing that is sold, in the plural.
 pub fn goods(rng: &mut Rng, split: Split) -> String {
     if split.trains() && rng.chance(0.6) {
-        return format!("{}s", common(rng));
+        return format!("{}s", any(rng, split));
     }
     rng.text(split.of(GOODS, GOODS_HELD_OUT)).to_owned()
 }
@@ -192,6 +194,38 @@ pub fn goods(rng: &mut Rng, split: Split) -> String {
 pub fn common(rng: &mut Rng) -> &'static str {
     rng.text(&COMMON)
 }
+
+/// A word that may stand for a thing: a common one, and in the second stage as often one that no list
+/// has.
+pub fn any(rng: &mut Rng, split: Split) -> String {
+    match rng.index(3) {
+        0 if split.varies() => invented(rng),
+        1 if split.varies() => pieced(rng),
+        _ => common(rng).to_owned(),
+    }
+}
+
+/// One to three pieces that the tokenizer has, put together.
+pub fn pieced(rng: &mut Rng) -> String {
+    (0..rng.between(1, 3)).map(|_| rng.text(&PIECES)).collect()
+}
+
+// Every token of two or more small letters.
+static PIECES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let tokenizer: Value =
+        serde_json::from_str(include_str!("../../tokenizer.json")).expect("the shipped tokenizer is JSON");
+    let vocabulary = tokenizer["model"]["vocab"]
+        .as_object()
+        .expect("it has a vocabulary");
+    let mut pieces: Vec<&str> = vocabulary
+        .keys()
+        .map(String::as_str)
+        .filter(|piece| piece.len() > 1 && piece.bytes().all(|b| b.is_ascii_lowercase()))
+        .map(|piece| &*piece.to_owned().leak())
+        .collect();
+    pieces.sort_unstable();
+    pieces
+});
 
 static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let held_out = ["machine", "train", "recipe", "museum", "project", "vessel"];

@@ -29,7 +29,7 @@ fn held_out_questions_never_occur_in_training() {
             .map(|_| task.sample(&mut rng, Split::HeldOut).prompt.to_lowercase())
             .collect();
         for index in 0..40_000 {
-            let split = Split::Train;
+            let split = [Split::Train, Split::Varied][index % 2];
             let question = task.sample(&mut rng, split).prompt.to_lowercase();
             assert!(!held_out.contains(&question), "{task}: {question}");
         }
@@ -39,7 +39,7 @@ fn held_out_questions_never_occur_in_training() {
 #[test]
 fn extractions_answer_with_json_whose_values_stand_in_the_question() {
     let mut rng = Rng::new(4, 0);
-    for split in [Split::Train, Split::HeldOut] {
+    for split in [Split::Train, Split::Varied, Split::HeldOut] {
         for _ in 0..2000 {
             let sample = Task::Extraction.sample(&mut rng, split);
             let fields: serde_json::Map<String, serde_json::Value> =

@@ -16,9 +16,9 @@ static PHRASINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/repeats.txt")));
 
 /// A text to be said back, or the question what follows a word of it; always of the training half.
-pub fn sample(rng: &mut Rng) -> Sample {
+pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     let count = rng.between(1, 9) as usize;
-    let words: Vec<String> = (0..count).map(|_| word(rng)).collect();
+    let words: Vec<String> = (0..count).map(|_| word(rng, split)).collect();
     let text = words.join(rng.text(&[" ", " ", ", ", "; ", " / "]));
     if count > 2 && rng.chance(0.35) {
         let at = rng.index(count - 1);
@@ -34,7 +34,10 @@ pub fn sample(rng: &mut Rng) -> Sample {
     Sample::new(rng.text(PHRASINGS.list("repeat")).replace("{t}", &text), text)
 }
 
-fn word(rng: &mut Rng) -> String {
+fn word(rng: &mut Rng, split: Split) -> String {
+    if split.varies() && rng.chance(0.5) {
+        return words::pieced(rng);
+    }
     match rng.index(12) {
         0..=3 => words::common(rng).to_owned(),
         4 => upper_first(words::common(rng)),

@@ -6,13 +6,22 @@ use crate::{
     corpus::{Sample, Split},
     phrasings::Phrasings,
     rng::Rng,
-    typing::{as_typed, upper_first},
+    typing::{as_typed, lower_first, upper_first},
     words,
 };
 
 // `{n}` and `{m}` are things, `{g}` a word of the review's own feeling and `{o}` one of the opposite.
 static PHRASINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sentiment.txt")));
+
+// Frames that name the opposite feeling too, which are the hard ones.
+static CONTRASTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let frames = PHRASINGS
+        .list("frames")
+        .iter()
+        .chain(PHRASINGS.list("wide frames"));
+    frames.copied().filter(|frame| frame.contains("{o}")).collect()
+});
 
 /// A review with its question; the answer is `positive` or `negative`.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
@@ -57,6 +66,8 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
         PHRASINGS.of("frames", Split::HeldOut)
     } else {
         match rng.index(10) {
+            0 | 1 if split.varies() => CONTRASTS.as_slice(),
+            2 | 3 if split.varies() => return opened(rng, thing, positive),
             0..=4 => lists(rng, split, "frames"),
             5 => PHRASINGS.list("negated"),
             _ => lists(rng, split, kind),
@@ -68,7 +79,10 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
         ("bad", "good")
     };
     let feeling = word(rng, split, own);
-    let frame = rng.text(frames);
+    let mut frame = rng.text(frames).to_owned();
+    if split.varies() && rng.chance(0.2) {
+        frame = format!("{} {}", rng.text(PHRASINGS.list("openers")), lower_first(&frame));
+    }
     let other_thing = self::thing(rng, split);
     let (second, opposite) = (word(rng, split, own), word(rng, split, other));
     frame
@@ -78,6 +92,33 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
         .replace("{g}", feeling)
         .replace("{G}", &upper_first(feeling))
         .replace("{o}", opposite)
+}
+
+/// A plain judgement behind words that open any sentence and before words that close it, neither of which lean.
+fn opened(rng: &mut Rng, thing: &str, positive: bool) -> String {
+    let feeling = word(rng, Split::Varied, if positive { "good" } else { "bad" });
+    let opener = if rng.chance(0.7) {
+        rng.text(PHRASINGS.list("openers"))
+    } else {
+        ""
+    };
+    let closer = if rng.chance(0.5) {
+        rng.text(PHRASINGS.list("closers"))
+    } else {
+        ""
+    };
+    let is = rng.text(&["is", "was", "is", "was", "seems", "remains", "has been"]);
+    let the = rng.text(&["the", "the", "this", "our", "my"]);
+    let sentence = [opener, the, thing, is, feeling, closer]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    format!(
+        "{}{}",
+        upper_first(&sentence),
+        rng.text(&[".", ".", ".", "!", ""])
+    )
 }
 
 fn word(rng: &mut Rng, split: Split, heading: &str) -> &'static str {

@@ -73,10 +73,10 @@ fn table(rng: &mut Rng, split: Split) -> Table {
             .extend(names.split(' ').map(|name| (name.to_owned(), number)));
     }
     if split.trains() && rng.chance(0.6) {
-        drawn.name = format!("{}s", words::common(rng));
+        drawn.name = format!("{}s", words::any(rng, split));
         for column in &mut drawn.columns {
             if rng.chance(0.4) {
-                words::common(rng).clone_into(&mut column.0);
+                column.0 = words::any(rng, split);
             }
         }
         return drawn;
