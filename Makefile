@@ -22,10 +22,15 @@ clients: prerequisites ## psql, Arrow FlightSQL and tokio-postgres clients at fu
 
 soak: prerequisites ## the crash, corruption and fault tests at full counts
 	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill
-	HYPRSTREAM_FULL=1 $(CARGO) test --locked -p hyprstream-storage
+	HYPRSTREAM_CRASH_SCHEDULES=10000 HYPRSTREAM_MUTATIONS=100000 HYPRSTREAM_SNAPSHOT_READS=1000000 \
+	HYPRSTREAM_INTERLEAVINGS=10000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
 
-fuzz: prerequisites ## the property tests over hostile input, a hundred thousand cases each
-	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models -p hyprstream-storage
+fuzz: prerequisites ## hostile input: property tests and damaged files, a hundred thousand cases each, and the fuzz targets
+	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models
+	HYPRSTREAM_MUTATIONS=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-storage -- damage nvdb
+	@if command -v cargo-fuzz >/dev/null; then for target in grid nvdb; do \
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done; \
+	else echo "cargo-fuzz is not installed (cargo install cargo-fuzz); the coverage-guided targets in fuzz/ were not run."; fi
 
 bench: build ## measure against the peers, both sides in one run
 	@scripts/bench

@@ -21,6 +21,8 @@ struct Acknowledged {
     inserted: AtomicU64,
     /// Versions of the adapter that were published.
     published: AtomicU64,
+    /// The newest checkpoint that was asked for.
+    checkpoint: AtomicU64,
     /// Tables created.
     tables: AtomicU64,
 }
@@ -45,7 +47,7 @@ async fn everything_acknowledged_survives_kill_9() {
         let work = [
             tokio::spawn(insert(server.connect().await, acknowledged.clone())),
             tokio::spawn(train(server.connect().await, acknowledged.clone())),
-            tokio::spawn(checkpoint(server.connect().await)),
+            tokio::spawn(checkpoint(server.connect().await, acknowledged.clone())),
             tokio::spawn(create_tables(server.connect().await, acknowledged.clone())),
         ];
         tokio::time::sleep(Duration::from_millis(random.random_range(20..2500))).await;
@@ -118,15 +120,21 @@ async fn train(connection: Connection, acknowledged: Arc<Acknowledged>) {
 }
 
 /// Takes one checkpoint after another, of the run or of the newest version, until the server is gone.
-async fn checkpoint(connection: Connection) {
+async fn checkpoint(connection: Connection, acknowledged: Arc<Acknowledged>) {
     loop {
         match connection
             .try_rows("CALL checkpoint_adapter(name => 'words')")
             .await
         {
+            Ok(rows) => {
+                let id = rows[0][0].as_deref().expect("an id").parse().expect("a number");
+                acknowledged.checkpoint.fetch_max(id, Ordering::SeqCst);
+            }
             Err(error) if error.code == "-----" => return,
-            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            // There is no such adapter yet.
+            Err(_) => {}
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -200,6 +208,15 @@ async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usiz
         connection
             .run("SELECT generate('Hello', adapter => 'words', max_tokens => 2)")
             .await;
+    }
+    let checkpoint = acknowledged.checkpoint.load(Ordering::SeqCst);
+    if checkpoint > 0 {
+        let kept = format!("SELECT count(*) FROM checkpoints WHERE id = {checkpoint} AND adapter = 'words'");
+        assert_eq!(
+            connection.value(&kept).await,
+            "1",
+            "round {round}: checkpoint {checkpoint} is gone"
+        );
     }
     for table in 1..=acknowledged.tables.load(Ordering::SeqCst) {
         let rows = connection.value(&format!("SELECT count(*) FROM t{table}")).await;

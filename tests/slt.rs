@@ -88,7 +88,6 @@ files!(
     generate,
     grid,
     lazy,
-    plans,
     settings,
     sparse,
     system_tables,

@@ -18,7 +18,7 @@ use crate::recording::Header;
 use crate::runtime::{NamedStack, Runtime, blocking};
 use crate::scheduler::{GenerateJob, Job, Recording};
 
-const MOST_TOKENS: u32 = 1 << 20;
+const MOST_TOKENS: u32 = 1_000_000;
 const MOST_STOPS: usize = 16;
 const LONGEST_STOP: usize = 1024;
 
@@ -140,11 +140,11 @@ fn check(request: &GenerateRequest) -> Result<()> {
         min_p,
         ..
     } = request.sampling;
-    if !(0.0..=100.0).contains(&temperature) {
+    if !(0.0..=10.0).contains(&temperature) {
         return Err(Error::argument(
             "temperature",
             temperature,
-            "it is between 0 and 100",
+            "it is between 0 and 10",
         ));
     }
     if !(top_p > 0.0 && top_p <= 1.0) {

@@ -75,6 +75,9 @@ impl Engine {
         let grid = GridStore::open(&data_dir.join("grid"), &GridOptions::default())?;
         let adapter_store = AdapterStore::new(Arc::new(grid));
         let log = TrajectoryLog::open(&data_dir.join("trajectories"), &TrajectoryLogOptions::default())?;
+        for file in log.set_aside() {
+            tracing::warn!(file = %file.display(), "a damaged segment of recorded answers was set aside; it is not read");
+        }
         retain(&log, &settings)?;
         let statistics = Arc::new(Statistics::default());
         let recorder = Recorder::try_new(

@@ -59,9 +59,11 @@ impl RuntimeOptions {
 
     fn weight_type(&self, files: &ModelFiles) -> WeightType {
         // A GGUF file is answered as it is; only a Hugging Face directory is converted.
-        let is_gguf = files.path().is_file();
+        if files.path().is_file() {
+            return WeightType::Stored;
+        }
         match self.weights {
-            WeightPreference::Auto if !is_gguf && is_exact(files.config()) => WeightType::F32,
+            WeightPreference::Auto if is_exact(files.config()) => WeightType::F32,
             WeightPreference::Auto | WeightPreference::Stored => WeightType::Stored,
             WeightPreference::F32 => WeightType::F32,
             WeightPreference::F16 => WeightType::F16,

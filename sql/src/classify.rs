@@ -73,7 +73,9 @@ pub(crate) fn engine(error: &EngineError) -> Error {
         | EngineError::UnknownObject { .. } => ErrorKind::UndefinedObject,
         EngineError::AlreadyExists { .. } => ErrorKind::DuplicateObject,
         EngineError::InUse { .. } | EngineError::Locked { .. } => ErrorKind::ObjectInUse,
-        EngineError::Argument { .. } | EngineError::PromptTooLong { .. } => ErrorKind::InvalidParameter,
+        EngineError::Argument { .. } | EngineError::PromptTooLong { .. } | EngineError::Refused(_) => {
+            ErrorKind::InvalidParameter
+        }
         EngineError::BaseMismatch { .. } | EngineError::InvalidModel { .. } => {
             ErrorKind::ObjectNotInPrerequisiteState
         }

@@ -61,6 +61,8 @@ pub enum ErrorKind {
     QueryCanceled,
     /// Memory, disk or another limit is used up (53000).
     InsufficientResources,
+    /// The statement is longer or deeper than is taken (54001).
+    StatementTooComplex,
     /// Reading or writing a file failed (58030).
     IoError,
     /// Stored bytes do not check out (XX001).
@@ -103,6 +105,7 @@ impl ErrorKind {
             Self::InsufficientPrivilege => "42501",
             Self::QueryCanceled => "57014",
             Self::InsufficientResources => "53000",
+            Self::StatementTooComplex => "54001",
             Self::IoError => "58030",
             Self::DataCorrupted => "XX001",
             Self::ObjectInUse => "55006",

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Set, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
@@ -20,6 +21,9 @@ use crate::statement::Statement;
 
 /// How deep expressions may nest.
 const RECURSION_LIMIT: usize = 64;
+
+/// How many operators may stand in a row, between two commas or parentheses.
+const OPERATOR_LIMIT: usize = 1000;
 
 /// Names that only questions to the Postgres catalog use.
 const CATALOG_NAMES: &[&str] = &[
@@ -50,7 +54,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
         );
         return Err(Error::new(ErrorKind::InvalidParameter, message));
     }
-    check_placeholders(text)?;
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize()
+        .unwrap_or_default();
+    check_placeholders(&tokens)?;
+    check_operators(&tokens)?;
+    if let Some(assignment) = after_alter_system(&tokens) {
+        return alter_system(text, &assignment);
+    }
     let parsed = if is_catalog_query(text) {
         parse_catalog_query(text)
     } else {
@@ -60,6 +71,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
         return Ok(vec![Statement {
             ast: None,
             text: String::new(),
+            for_all: false,
         }]);
     }
     let single = parsed.len() == 1;
@@ -74,19 +86,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
             Ok(Statement {
                 ast: Some(rewrite::rewrite(ast)?),
                 text,
+                for_all: false,
             })
         })
         .collect()
 }
 
 /// The wire counts parameters in 16 bits; a higher number would only ask for memory.
-fn check_placeholders(text: &str) -> Result<()> {
-    if !text.contains('$') {
-        return Ok(());
-    }
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize()
-        .unwrap_or_default();
+fn check_placeholders(tokens: &[Token]) -> Result<()> {
     for token in tokens {
         let Token::Placeholder(name) = token else { continue };
         let number = name.strip_prefix('$').unwrap_or_default();
@@ -97,6 +104,110 @@ fn check_placeholders(text: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A chain of operators is parsed in a loop into a tree as deep as the chain is long, which the parser's own limit
+/// does not see and which later work walks by recursion.
+fn check_operators(tokens: &[Token]) -> Result<()> {
+    let mut chains = vec![0];
+    for token in tokens {
+        match token {
+            Token::LParen | Token::LBracket => chains.push(0),
+            Token::RParen | Token::RBracket if chains.len() > 1 => {
+                chains.pop();
+            }
+            Token::Comma | Token::SemiColon => {
+                if let Some(chain) = chains.last_mut() {
+                    *chain = 0;
+                }
+            }
+            other if chains_on(other) => {
+                let chain = chains.last_mut().map_or(0, |chain| {
+                    *chain += 1;
+                    *chain
+                });
+                if chain > OPERATOR_LIMIT {
+                    let message = format!(
+                        "an expression has more than {OPERATOR_LIMIT} operators in a row; IN (…) takes long lists"
+                    );
+                    return Err(Error::new(ErrorKind::StatementTooComplex, message));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether an expression, or a query, goes on behind this token.
+fn chains_on(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::JOIN
+                | Keyword::LIKE
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
+        ),
+        Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::DollarQuotedString(_)
+        | Token::Placeholder(_)
+        | Token::Period
+        | Token::RParen
+        | Token::RBracket
+        | Token::EOF => false,
+        _ => true,
+    }
+}
+
+/// What stands behind `ALTER SYSTEM`, which the parser does not know.
+fn after_alter_system(tokens: &[Token]) -> Option<String> {
+    let mut words = tokens
+        .iter()
+        .filter(|token| !matches!(token, Token::Whitespace(_)));
+    for expected in ["ALTER", "SYSTEM"] {
+        match words.next() {
+            Some(Token::Word(word)) if word.value.eq_ignore_ascii_case(expected) => {}
+            _ => return None,
+        }
+    }
+    let rest: Vec<String> = words.map(ToString::to_string).collect();
+    // A dotted name has no spaces around its dots.
+    Some(rest.join(" ").replace(" . ", "."))
+}
+
+fn alter_system(text: &str, assignment: &str) -> Result<Vec<Statement>> {
+    let mut parsed = parse_plain(assignment)?;
+    let is_assignment = |ast: &Ast| match ast {
+        Ast::Statement(statement) => matches!(
+            statement.as_ref(),
+            SqlStatement::Set(Set::SingleAssignment { scope: None, .. })
+        ),
+        other => matches!(other, Ast::Reset(_)),
+    };
+    match (parsed.pop(), parsed.is_empty()) {
+        (Some(ast), true) if is_assignment(&ast) => Ok(vec![Statement {
+            ast: Some(ast),
+            text: text.trim().to_owned(),
+            for_all: true,
+        }]),
+        _ => Err(Error::new(
+            ErrorKind::SyntaxError,
+            "syntax error: ALTER SYSTEM is followed by SET name = value or RESET name, and stands alone",
+        )),
+    }
 }
 
 /// Clients ask the Postgres catalog in ways that need rewriting as a whole; what users write does not. A name inside
@@ -241,6 +352,36 @@ mod tests {
             assert!(error.message().contains("$65535"), "{error}");
         }
         parse("SELECT $65535, '$4000000000', $$ $4000000000 $$").unwrap();
+    }
+
+    #[test]
+    fn a_long_chain_of_operators_is_an_error_and_not_a_crash() {
+        for link in ["+1", "::int", " AND 1", " OR NOT 1", " UNION SELECT 1", "[1]||1"] {
+            let text = format!("SELECT 1{}", link.repeat(2_000_000 / link.len()));
+            let error = parse(&text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StatementTooComplex, "{link}");
+        }
+        let rows = vec!["(1, -2, 'a' || 'b')"; 20_000].join(", ");
+        parse(&format!("INSERT INTO t VALUES {rows}")).unwrap();
+    }
+
+    #[test]
+    fn alter_system_takes_one_assignment() {
+        for text in [
+            "ALTER SYSTEM SET hyprstream.trajectory_days = 30",
+            "alter system set hyprstream.trajectory_days to '30';",
+            "ALTER SYSTEM RESET hyprstream.trajectory_days",
+        ] {
+            let statements = parse(text).unwrap();
+            assert!(statements.len() == 1 && statements[0].for_all, "{text}");
+        }
+        for text in [
+            "ALTER SYSTEM",
+            "ALTER SYSTEM SELECT 1",
+            "ALTER SYSTEM SET a = 1; SELECT 1",
+        ] {
+            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::SyntaxError, "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use datafusion::sql::parser::Statement as Ast;
 pub struct Statement {
     pub(crate) ast: Option<Ast>,
     pub(crate) text: String,
+    /// Whether a SET or RESET is for all sessions, as `ALTER SYSTEM` says.
+    pub(crate) for_all: bool,
 }
 
 impl Statement {

@@ -1,4 +1,4 @@
-//! `hyprstream model …`, each a statement on the `models` table or a procedure.
+//! `hyprstream model …`, each a statement on the `models` table.
 
 use clap::Subcommand;
 
@@ -27,11 +27,6 @@ pub(super) enum ModelCommand {
         /// The model's name
         name: Option<String>,
     },
-    /// Remove a model
-    Rm {
-        /// The model's name
-        name: String,
-    },
 }
 
 pub(super) async fn run(config: &Config, command: ModelCommand) -> Exit {
@@ -43,10 +38,6 @@ pub(super) async fn run(config: &Config, command: ModelCommand) -> Exit {
         }
         ModelCommand::Show { name } => show(config, "models", &name, "model").await,
         ModelCommand::Verify { name } => verify(config, name.as_deref()).await,
-        ModelCommand::Rm { name } => {
-            let sql = format!("CALL drop_model(name => {})", literal(&name));
-            run_statements(config, &sql, &mut *output::to_stdout(OutputFormat::Table)).await
-        }
     }
 }
 

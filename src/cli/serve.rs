@@ -61,8 +61,10 @@ async fn serve(config: &Config) -> Result<Exit, String> {
     let pg = bind(&config.pg, "Postgres", password.is_some()).await?;
     let flight = bind(&config.flight, "FlightSQL", false).await?;
     let engine = Engine::open(engine_options(config)).map_err(|error| error.to_string())?;
-    let database =
-        Database::try_new(engine.clone(), DatabaseOptions::default()).map_err(|error| error.to_string())?;
+    let options = DatabaseOptions {
+        file_directories: config.file_directories.clone(),
+    };
+    let database = Database::try_new(engine.clone(), options).map_err(|error| error.to_string())?;
     let (pg_address, flight_address) = (address(pg.as_ref())?, address(flight.as_ref())?);
     engine
         .announce(&announcement(pg_address, flight_address))

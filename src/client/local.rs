@@ -10,6 +10,7 @@ use hyprstream_sql::{
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{ClientError, Column, PAUSE, Receiver};
+use crate::config::Config;
 use crate::pg::command_tag;
 use crate::pg::encode;
 use crate::pg::errors::Report;
@@ -25,8 +26,11 @@ pub(crate) struct LocalClient {
 type Interrupt<'a> = &'a mut (dyn Future<Output = ()> + Unpin + Send);
 
 impl LocalClient {
-    pub(super) fn try_new(engine: Arc<Engine>) -> Result<Self, ClientError> {
-        let database = Database::try_new(engine.clone(), DatabaseOptions::default())?;
+    pub(super) fn try_new(engine: Arc<Engine>, config: &Config) -> Result<Self, ClientError> {
+        let options = DatabaseOptions {
+            file_directories: config.file_directories.clone(),
+        };
+        let database = Database::try_new(engine.clone(), options)?;
         let options = SessionOptions {
             application_name: "hyprstream".into(),
             ..SessionOptions::default()
@@ -40,6 +44,19 @@ impl LocalClient {
     }
 
     pub(super) async fn run(
+        &mut self,
+        text: &str,
+        receiver: &mut dyn Receiver,
+        interrupt: Interrupt<'_>,
+    ) -> Result<(), ClientError> {
+        let ran = self.run_all(text, receiver, interrupt).await;
+        if ran.is_err() {
+            self.session.statement_failed();
+        }
+        ran
+    }
+
+    async fn run_all(
         &mut self,
         text: &str,
         receiver: &mut dyn Receiver,

@@ -73,7 +73,7 @@ impl Client {
         let deadline = tokio::time::Instant::now() + ANNOUNCEMENT_LIMIT;
         loop {
             let error = match Engine::open(crate::cli::engine_options(config)) {
-                Ok(engine) => return Ok(Self::Local(Box::new(LocalClient::try_new(engine)?))),
+                Ok(engine) => return Ok(Self::Local(Box::new(LocalClient::try_new(engine, config)?))),
                 Err(error) => error,
             };
             match &error {

@@ -68,6 +68,9 @@ options! {
     /// A file with the password of the user `hyprstream`. Needed to listen beyond loopback, where clients
     /// then authenticate by SCRAM-SHA-256; on loopback no password is asked for.
     password_file: Option<PathBuf> = |_: &dyn Environment| None;
+    /// Directories besides `files` in the data directory in which SQL may read and write files, separated by
+    /// colons.
+    file_directories: Vec<PathBuf> = |_: &dyn Environment| Vec::new();
     /// The model that answers when a statement names none.
     default_model: Option<String> = |_: &dyn Environment| None;
     /// How many threads decode and train; by default one a core.

@@ -55,6 +55,23 @@ impl Value for PathBuf {
     }
 }
 
+impl Value for Vec<PathBuf> {
+    fn parse(text: &str) -> Result<Self, String> {
+        let paths: Self = std::env::split_paths(text)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
+        match paths.iter().find(|path| !path.is_dir()) {
+            Some(path) => Err(format!("{} is not a directory", path.display())),
+            None => Ok(paths),
+        }
+    }
+
+    fn show(&self) -> String {
+        let paths: Vec<String> = self.iter().map(|path| path.display().to_string()).collect();
+        paths.join(":")
+    }
+}
+
 impl Value for Door {
     fn parse(text: &str) -> Result<Self, String> {
         if text == "off" {

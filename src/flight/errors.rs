@@ -27,6 +27,10 @@ fn code(kind: ErrorKind) -> Code {
         | ErrorKind::UndefinedDatabase => Code::NotFound,
         ErrorKind::SyntaxError
         | ErrorKind::AmbiguousColumn
+        | ErrorKind::DuplicateColumn
+        | ErrorKind::InvalidStatement
+        | ErrorKind::StatementTooComplex
+        | ErrorKind::DataException
         | ErrorKind::InvalidParameter
         | ErrorKind::InvalidText
         | ErrorKind::DatatypeMismatch
@@ -37,6 +41,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::FeatureNotSupported => Code::Unimplemented,
         ErrorKind::InsufficientPrivilege => Code::PermissionDenied,
         ErrorKind::QueryCanceled => Code::Cancelled,
+        ErrorKind::SerializationFailure => Code::Aborted,
         ErrorKind::InsufficientResources => Code::ResourceExhausted,
         ErrorKind::DataCorrupted => Code::DataLoss,
         ErrorKind::InFailedTransaction

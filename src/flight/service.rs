@@ -65,10 +65,10 @@ impl HyprstreamFlight {
             user: USER.into(),
             application_name: "FlightSQL".into(),
         };
-        self.database
-            .session(options)
-            .map(Arc::new)
-            .map_err(|error| status(&error))
+        let session = self.database.session(options).map_err(|error| status(&error))?;
+        // Flight has no notices; without a receiver none are kept.
+        drop(session.take_notices());
+        Ok(Arc::new(session))
     }
 
     /// The session of the token that a handshake gave, or one for this call alone.

@@ -137,6 +137,7 @@ mod tests {
             (ErrorKind::InFailedTransaction, "25P02"),
             (ErrorKind::QueryCanceled, "57014"),
             (ErrorKind::InsufficientResources, "53000"),
+            (ErrorKind::StatementTooComplex, "54001"),
             (ErrorKind::DataCorrupted, "XX001"),
             (ErrorKind::Internal, "XX000"),
         ];

@@ -1,9 +1,9 @@
 //! What arguments each function takes, in order: one list for signatures, named arguments and the catalog.
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, Signature, TypeSignature, Volatility};
 
 /// The type of an argument.
@@ -282,7 +282,12 @@ impl Parameter {
     /// A column of arguments as the function takes it, or an error that names the argument.
     pub fn cast(&self, column: &ArrayRef) -> Result<ArrayRef> {
         let target = self.coerce("in FROM", column.data_type())?;
-        Ok(cast(column, &target)?)
+        let nothing_lost = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        cast_with_options(column, &target, &nothing_lost)
+            .map_err(|error| exec_datafusion_err!("argument \"{}\" is out of range: {error}", self.name))
     }
 
     fn coerce(&self, function: &str, given: &DataType) -> Result<DataType> {

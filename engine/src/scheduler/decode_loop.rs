@@ -429,7 +429,7 @@ impl Decoder<'_> {
             && let Err(error) = context.remove(sequence.slot, ..)
         {
             tracing::error!(%error, "a sequence could not be removed; the cache is made anew");
-            self.release_context();
+            self.start_over();
         }
         sequence.finish(ending, self.statistics);
     }
@@ -441,7 +441,11 @@ impl Decoder<'_> {
                 self.retire(index, Ending::Failed(again(error)));
             }
         }
-        // What the failed decode left in the cache is unknown.
+        self.start_over();
+    }
+
+    /// A new cache for what is active, because what the old one holds is unknown.
+    fn start_over(&mut self) {
         for sequence in &mut self.active {
             sequence.cached = 0;
         }

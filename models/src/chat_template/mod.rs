@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 const NAME: &str = "chat";
+/// How many instructions a template may take, so that a hostile one ends; real ones take some hundreds a message.
+const FUEL: u64 = 10_000_000;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,7 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment.set_keep_trailing_newline(true);
         environment.set_recursion_limit(100);
+        environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(python::method);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", dates::strftime_now);

@@ -15,8 +15,15 @@ mod rows_exec;
 mod rows_node;
 mod unread;
 
+use datafusion::logical_expr::Expr;
+
 pub(crate) use from::{LateralRule, RelationPlanning};
 pub(crate) use hoist::HoistInference;
 pub(crate) use memo::Memo;
 pub(crate) use query_planner::{QueryPlanning, uses_model};
 pub(crate) use unread::DropUnreadCalls;
+
+/// True for a call of the model itself.
+fn is_call(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(function) if function.func.as_async().is_some())
+}

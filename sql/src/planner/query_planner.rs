@@ -16,6 +16,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use super::inference::{InferenceExec, InferenceNode};
+use super::is_call;
 use super::rows_exec::RowsExec;
 use super::rows_node::RowsNode;
 
@@ -58,10 +59,6 @@ pub(crate) fn uses_model(plan: &LogicalPlan) -> Result<bool> {
         })
     })?;
     Ok(found)
-}
-
-fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(function) if function.func.as_async().is_some())
 }
 
 /// Tells the operators under a LIMIT how many rows are wanted, where nothing between needs all rows first.

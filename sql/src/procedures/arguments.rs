@@ -47,9 +47,13 @@ impl Arguments {
             return Ok(None);
         };
         let fitting = T::try_from(*number);
-        fitting
-            .map(Some)
-            .map_err(|_| self.invalid(name, &number.to_string(), "it is out of range"))
+        fitting.map(Some).map_err(|_| {
+            let reason = match number.is_negative() {
+                true => "it must be at least 0".to_owned(),
+                false => format!("it must be less than 2^{}", 8 * size_of::<T>()),
+            };
+            self.invalid(name, &number.to_string(), &reason)
+        })
     }
 
     /// A number.

@@ -10,6 +10,7 @@ mod stream;
 mod transaction;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
@@ -138,7 +139,13 @@ impl Session {
         };
         self.transaction().expect_usable(ast)?;
         let timeout = self.variables().statement_timeout();
-        let running = self.run(ast, parameters);
+        let started = Instant::now();
+        let running = async {
+            match statement.for_all {
+                true => self.alter_system(ast),
+                false => self.run(ast, parameters).await,
+            }
+        };
         let outcome = match timeout {
             Some(timeout) => match tokio::time::timeout(timeout, running).await {
                 Ok(outcome) => outcome,
@@ -148,7 +155,8 @@ impl Session {
         };
         match outcome {
             Ok(Outcome::Rows { tag, schema, stream }) => {
-                let stream = self.guarded(stream, timeout);
+                let left = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+                let stream = self.guarded(stream, left);
                 Ok(Outcome::Rows { tag, schema, stream })
             }
             Ok(other) => Ok(other),
@@ -209,6 +217,9 @@ impl Session {
     }
 
     fn notice(&self, severity: Severity, message: impl Into<String>) {
+        if !self.variables().sends(severity) {
+            return;
+        }
         // Nobody may be listening any more; then there is nobody to tell.
         let _ = self.inner.notices.send(Notice {
             severity,

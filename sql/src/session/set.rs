@@ -5,7 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::sql::sqlparser::ast::{ContextModifier, DiscardObject, Expr, Ident, ObjectName, Set, Value};
+use datafusion::sql::parser::{ResetStatement, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, DiscardObject, Expr, Ident, ObjectName, Set, Statement as SqlStatement, Value,
+};
 
 use super::{Session, command};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,6 +57,27 @@ impl Session {
             (true, _) => self.variables().set_local(name, &value),
             (false, _) => self.variables().set(name, &value),
         }
+    }
+
+    /// Changes a setting for all sessions, also after a restart.
+    pub(super) fn alter_system(&self, ast: &Ast) -> Result<Outcome> {
+        let engine = self.database().engine();
+        match ast {
+            Ast::Reset(ResetStatement::Variable(name)) => engine.reset_setting(&variable_name(name))?,
+            Ast::Statement(statement) => {
+                if let SqlStatement::Set(Set::SingleAssignment { variable, values, .. }) = statement.as_ref()
+                {
+                    let name = variable_name(variable);
+                    let texts: Vec<String> = values
+                        .iter()
+                        .map(|value| value_text(&name, value))
+                        .collect::<Result<_>>()?;
+                    engine.set_setting(&name, &texts.join(", "))?;
+                }
+            }
+            _ => return Err(super::unsupported("this form of ALTER SYSTEM")),
+        }
+        Ok(command("ALTER SYSTEM"))
     }
 
     fn expect_own_role(&self, role: Option<&Ident>) -> Result<()> {

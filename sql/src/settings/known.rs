@@ -1,6 +1,6 @@
 //! The settings that a session may have: ours, and those of Postgres that clients send.
 
-use super::value::Kind;
+use super::value::{self, Kind};
 
 /// A setting.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(super) const KNOWN: &[Known] = &[
     known(
         "client_min_messages",
         "notice",
-        Kind::Text,
+        Kind::OneOf(value::MESSAGE_LEVELS),
         "The least severe message that is sent.",
     ),
     known(

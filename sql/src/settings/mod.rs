@@ -12,6 +12,7 @@ use hyprstream_udfs::Settings;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
+use crate::statement::Severity;
 use known::{KNOWN, Known};
 
 /// A setting as SHOW ALL and the settings table show it.
@@ -77,7 +78,9 @@ impl Variables {
                     ErrorKind::FeatureNotSupported,
                     format!("parameter \"{name}\" cannot be changed for one session"),
                 )
-                .with_hint("ALTER SYSTEM SET changes it for all."),
+                .with_hint(format!(
+                    "ALTER SYSTEM SET {name} = … changes it for all sessions."
+                )),
                 false => self.unknown(&name),
             });
         }
@@ -169,6 +172,14 @@ impl Variables {
             .map(|value| value == "on");
         settings.client = client;
         Ok(settings)
+    }
+
+    /// Whether `client_min_messages` lets a message of this severity through; INFO always is.
+    pub(crate) fn sends(&self, severity: Severity) -> bool {
+        let level = |name: &str| value::MESSAGE_LEVELS.iter().position(|level| *level == name);
+        let least = self.get("client_min_messages").ok();
+        let own = level(&severity.as_str().to_ascii_lowercase());
+        own.is_none() || own >= least.and_then(|name| level(&name))
     }
 
     /// How long a statement may take.

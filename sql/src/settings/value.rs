@@ -6,6 +6,11 @@ use datafusion::arrow::array::timezone::Tz;
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The severities of messages, from the least.
+pub(super) const MESSAGE_LEVELS: &[&str] = &[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
+];
+
 /// What values a setting takes.
 #[derive(Debug)]
 pub(super) enum Kind {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::arrow::array::Array;
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::FormatOptions;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
@@ -114,6 +115,12 @@ fn part_name() -> String {
     format!("{now:x}-{}-{number}.parquet", std::process::id())
 }
 
+/// A value that the column's type cannot hold is an error, not NULL.
+const NOTHING_LOST: CastOptions<'_> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
+
 fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
         let message = format!(
@@ -132,9 +139,15 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             );
             return Err(Error::new(ErrorKind::NotNullViolation, message));
         }
-        let column = cast(column, field.data_type()).map_err(|e| {
+        let column = cast_with_options(column, field.data_type(), &NOTHING_LOST).map_err(|e| {
             let message = format!("a value does not fit column \"{}\": {e}", field.name());
-            Error::new(ErrorKind::DatatypeMismatch, message)
+            let is_number = column.data_type().is_numeric() && field.data_type().is_numeric();
+            let kind = if is_number {
+                ErrorKind::NumericOutOfRange
+            } else {
+                ErrorKind::InvalidText
+            };
+            Error::new(kind, message)
         })?;
         columns.push(column);
     }

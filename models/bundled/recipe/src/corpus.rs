@@ -117,13 +117,13 @@ impl Task {
     /// makes room for what is copied.
     fn share(self, split: Split) -> u32 {
         let (first, second) = match self {
-            Self::Capitals => (13, 8),
-            Self::Sums => (16, 12),
-            Self::Units => (12, 9),
-            Self::Sentiment => (16, 18),
-            Self::Extraction => (21, 30),
-            Self::SqlQuestions => (14, 16),
-            Self::PlainAnswers => (8, 7),
+            Self::Capitals => (13, 6),
+            Self::Sums => (16, 9),
+            Self::Units => (12, 8),
+            Self::Sentiment => (16, 22),
+            Self::Extraction => (21, 36),
+            Self::SqlQuestions => (14, 13),
+            Self::PlainAnswers => (8, 6),
         };
         if split.varies() { second } else { first }
     }
@@ -150,8 +150,7 @@ impl fmt::Display for Task {
 
 /// A training sample of a task drawn by its share.
 pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
-    let repeats = if split.varies() { 0.15 } else { 0.2 };
-    if rng.chance(repeats) {
+    if rng.chance(0.2) {
         return repeats::sample(rng, split);
     }
     let mut left = rng.between(0, 99);

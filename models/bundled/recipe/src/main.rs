@@ -51,7 +51,7 @@ enum Command {
         #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
         /// Steps of the second stage.
-        #[arg(long, default_value_t = 4000)]
+        #[arg(long, default_value_t = 7400)]
         second_steps: usize,
         /// The highest learning rate of the second stage.
         #[arg(long, default_value_t = 1.5e-3)]
@@ -62,7 +62,7 @@ enum Command {
         /// Tokens of questions and answers a step.
         #[arg(long, default_value_t = 3072)]
         batch_tokens: usize,
-        /// Pairs of paraphrases in every second step.
+        /// Pairs of paraphrases in every second step of the first stage; the second has half of them.
         #[arg(long, default_value_t = 48)]
         pairs: usize,
         /// Minutes between two saves.

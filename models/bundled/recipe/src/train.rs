@@ -45,7 +45,7 @@ pub struct TrainSettings {
     pub second_stage: bool,
     /// Tokens of questions and answers a step.
     pub batch_tokens: usize,
-    /// Pairs of paraphrases in every second step.
+    /// Pairs of paraphrases in every second step of the first stage; the second has half of them.
     pub pairs: usize,
     /// Minutes between two saves.
     pub save_minutes: u64,
@@ -131,6 +131,7 @@ struct Stage {
     first_step: usize,
     steps: usize,
     learning_rate: f32,
+    pairs: usize,
     state: PathBuf,
 }
 
@@ -145,6 +146,7 @@ impl Stage {
                 first_step: 0,
                 steps: settings.steps,
                 learning_rate: settings.learning_rate,
+                pairs: settings.pairs,
                 state: settings.state.clone(),
             },
             Self {
@@ -153,6 +155,7 @@ impl Stage {
                 first_step: settings.steps,
                 steps: settings.second_steps,
                 learning_rate: settings.second_learning_rate,
+                pairs: settings.pairs.div_ceil(2),
                 state: settings.state.with_file_name(second),
             },
         ]
@@ -192,7 +195,7 @@ fn run(
         let mut rng = Rng::new(settings.seed, 1000 + (stage.first_step + step) as u64);
         let language = language_batch(&mut rng, &chat, stage.split, settings.batch_tokens)?;
         let pairs = if step.is_multiple_of(2) {
-            pairs_batch(&mut rng, &chat, stage.split, settings.pairs)?
+            pairs_batch(&mut rng, &chat, stage.split, stage.pairs)?
         } else {
             Vec::new()
         };

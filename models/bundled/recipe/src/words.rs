@@ -155,9 +155,13 @@ fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
         if split.trains() && rng.chance(0.3) {
             return (*rng.pick(known)).to_owned();
         }
-        let word = invented(rng);
-        if split.owns(&word) {
-            return upper_first(&word);
+        let word = if split.varies() && rng.chance(0.4) {
+            pieced_name(rng)
+        } else {
+            upper_first(&invented(rng))
+        };
+        if split.owns(&word.to_lowercase()) {
+            return word;
         }
     }
 }
@@ -195,36 +199,62 @@ pub fn common(rng: &mut Rng) -> &'static str {
     rng.text(&COMMON)
 }
 
-/// A word that may stand for a thing: a common one, and in the second stage as often one that no list
-/// has.
+/// A word that may stand for a thing: a common one, and in the second stage more often one that no
+/// list has.
 pub fn any(rng: &mut Rng, split: Split) -> String {
-    match rng.index(3) {
+    match rng.index(4) {
         0 if split.varies() => invented(rng),
-        1 if split.varies() => pieced(rng),
+        1 | 2 if split.varies() => pieced(rng),
         _ => common(rng).to_owned(),
     }
 }
 
-/// One to three pieces that the tokenizer has, put together.
+/// Two to four pieces that the tokenizer has, put together. Half of them are short, because a word that no list has
+/// is mostly of short ones, which stand in many other words too.
 pub fn pieced(rng: &mut Rng) -> String {
-    (0..rng.between(1, 3)).map(|_| rng.text(&PIECES)).collect()
+    (0..rng.between(2, 4)).map(|_| piece(rng)).collect()
 }
 
-// Every token of two or more small letters.
-static PIECES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+fn piece(rng: &mut Rng) -> &'static str {
+    if rng.chance(0.5) {
+        rng.text(&PIECES.short)
+    } else {
+        rng.text(&PIECES.small)
+    }
+}
+
+/// As [`pieced`], with a first piece that has a capital.
+pub fn pieced_name(rng: &mut Rng) -> String {
+    let first = rng.text(&PIECES.capital);
+    (0..rng.between(0, 2)).fold(first.to_owned(), |word, _| word + piece(rng))
+}
+
+struct Pieces {
+    short: Vec<&'static str>,
+    small: Vec<&'static str>,
+    capital: Vec<&'static str>,
+}
+
+// Every token of small letters, and every one of a capital before small letters.
+static PIECES: LazyLock<Pieces> = LazyLock::new(|| {
     let tokenizer: Value =
         serde_json::from_str(include_str!("../../tokenizer.json")).expect("the shipped tokenizer is JSON");
     let vocabulary = tokenizer["model"]["vocab"]
         .as_object()
         .expect("it has a vocabulary");
-    let mut pieces: Vec<&str> = vocabulary
-        .keys()
-        .map(String::as_str)
-        .filter(|piece| piece.len() > 1 && piece.bytes().all(|b| b.is_ascii_lowercase()))
-        .map(|piece| &*piece.to_owned().leak())
-        .collect();
-    pieces.sort_unstable();
-    pieces
+    let mut tokens: Vec<&'static str> = vocabulary.keys().map(|token| &*token.to_owned().leak()).collect();
+    tokens.sort_unstable();
+    let all_small = |token: &str| token.bytes().all(|b| b.is_ascii_lowercase());
+    let (small, others): (Vec<_>, Vec<_>) = tokens.into_iter().partition(|token| all_small(token));
+    let capital = others
+        .into_iter()
+        .filter(|token| token.starts_with(|c: char| c.is_ascii_uppercase()) && all_small(&token[1..]));
+    let short = small.iter().copied().filter(|token| token.len() < 3).collect();
+    Pieces {
+        short,
+        small,
+        capital: capital.collect(),
+    }
 });
 
 static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {

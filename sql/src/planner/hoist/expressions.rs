@@ -6,6 +6,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, lit};
 
 use super::super::inference::{Call, InferenceNode};
+use super::super::is_call;
 use super::Names;
 
 /// Collects the calls of an operator's expressions in layers: a call whose arguments need another call's answer
@@ -21,11 +22,6 @@ struct Layer {
     /// Subqueries in arguments, computed by a projection below.
     computed: Vec<Expr>,
     calls: Vec<Call>,
-}
-
-/// True for a call of the model itself.
-fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(function) if function.func.as_async().is_some())
 }
 
 /// True when a call of the model is in the expression.

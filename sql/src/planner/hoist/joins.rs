@@ -7,6 +7,7 @@ use datafusion::common::{JoinType, Result, not_impl_err};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 
+use super::super::is_call;
 use super::expressions::{Hoister, asks_model};
 use super::{Names, filter_by_call, restore_columns};
 
@@ -75,10 +76,6 @@ fn hoist_side(
     } else {
         hoister.wrap(side.clone())
     }
-}
-
-fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(function) if function.func.as_async().is_some())
 }
 
 fn belongs_to(call: &Expr, side: &LogicalPlan) -> bool {

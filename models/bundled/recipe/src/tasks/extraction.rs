@@ -138,7 +138,16 @@ fn template(rng: &mut Rng, split: Split) -> String {
 
 /// Ways in which each field may stand in a sentence.
 const PARTS: &[&[&str]] = &[
-    &["{name}", "{name}", "a man called {name}", "our {name}", "{name},"],
+    &[
+        "{name}",
+        "{name}",
+        "a man called {name}",
+        "our {name}",
+        "{name},",
+        "spoke to {name}",
+        "mail {name}",
+        "ask {name}",
+    ],
     &[
         "{age}",
         "({age})",
@@ -271,7 +280,7 @@ fn list(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
 }
 
 fn job(rng: &mut Rng, split: Split) -> String {
-    if split.trains() && rng.chance(0.6) {
+    if split.trains() && rng.chance(if split.varies() { 0.8 } else { 0.6 }) {
         words::any(rng, split)
     } else {
         rng.text(PHRASINGS.of("jobs", split)).to_owned()

@@ -17,7 +17,7 @@ static PHRASINGS: LazyLock<Phrasings> =
 
 /// A text to be said back, or the question what follows a word of it; always of the training half.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
-    let count = rng.between(1, 9) as usize;
+    let count = rng.between(1, if split.varies() { 14 } else { 9 }) as usize;
     let words: Vec<String> = (0..count).map(|_| word(rng, split)).collect();
     let text = words.join(rng.text(&[" ", " ", ", ", "; ", " / "]));
     if count > 2 && rng.chance(0.35) {
@@ -35,8 +35,12 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
 }
 
 fn word(rng: &mut Rng, split: Split) -> String {
-    if split.varies() && rng.chance(0.5) {
-        return words::pieced(rng);
+    if split.varies() && rng.chance(0.75) {
+        return if rng.chance(0.35) {
+            words::pieced_name(rng)
+        } else {
+            words::pieced(rng)
+        };
     }
     match rng.index(12) {
         0..=3 => words::common(rng).to_owned(),

@@ -66,8 +66,8 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
         PHRASINGS.of("frames", Split::HeldOut)
     } else {
         match rng.index(10) {
-            0 | 1 if split.varies() => CONTRASTS.as_slice(),
-            2 | 3 if split.varies() => return opened(rng, thing, positive),
+            0..=2 if split.varies() => CONTRASTS.as_slice(),
+            3 | 4 if split.varies() => return opened(rng, thing, positive),
             0..=4 => lists(rng, split, "frames"),
             5 => PHRASINGS.list("negated"),
             _ => lists(rng, split, kind),
@@ -136,7 +136,9 @@ fn lists(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] 
 }
 
 fn thing(rng: &mut Rng, split: Split) -> String {
-    if split.trains() && rng.chance(0.3) {
+    if split.varies() && rng.chance(0.5) {
+        words::any(rng, split)
+    } else if split.trains() && rng.chance(0.3) {
         words::common(rng).to_owned()
     } else {
         rng.text(PHRASINGS.of("things", split)).to_owned()
