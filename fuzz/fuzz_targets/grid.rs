@@ -1,8 +1,10 @@
 //! Any bytes as a store: an error or something that can be verified and read.
 //!
-//! Seed the corpus with `storage/tests/golden/version1.grid.data`. The superblocks' checksums are put right, so that
-//! the fuzzer reaches what lies behind them.
+//! Seed the corpus with `storage/tests/golden/version1.grid.data`. The checksums of the superblocks and
+//! of the objects that they lead to are put right, so that the fuzzer reaches what lies behind them.
 #![no_main]
+
+mod checksums;
 
 use std::sync::Arc;
 
@@ -11,12 +13,7 @@ use hyprstream_storage::{GridOptions, GridStore};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut data = bytes.to_vec();
-    for slot in [0, 4096] {
-        if data.len() >= slot + 512 {
-            let crc = crc32c::crc32c(&data[slot..slot + 508]);
-            data[slot + 508..slot + 512].copy_from_slice(&crc.to_le_bytes());
-        }
-    }
+    checksums::repair(&mut data);
     let data = Arc::new(MemoryBackend::new("data", data));
     let wal = Arc::new(MemoryBackend::new("wal", Vec::new()));
     let Ok(store) = GridStore::open_backends(data, wal, &GridOptions::default()) else { return };

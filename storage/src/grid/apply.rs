@@ -116,7 +116,10 @@ fn apply_changes(writer: &mut Writer, record: &mut MatrixRecord, changes: &[Chan
         } else {
             writer.put(&built.bytes, built.active)?
         };
-        record.active = (record.active + u64::from(built.active)).saturating_sub(u64::from(old.active()));
+        record.active = record
+            .active
+            .saturating_add(u64::from(built.active))
+            .saturating_sub(u64::from(old.active()));
         replaced.push((chunk, new));
     }
     writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)

@@ -6,12 +6,13 @@ use super::chunk::{
     CODEC_LZ4, CODEC_PATCH, CODEC_ZSTD, ChunkView, Layout, MAX_CHAIN, Patch, changes_of, decompress,
     differences, merge_chunk, patch_base,
 };
-use super::format::{Kind, Ref};
+use super::format::{Kind, Malformed, Ref};
 use super::source::Source;
 use super::writer::Writer;
 use crate::error::Result;
 
 const WHAT: &str = "a chunk of a matrix";
+const TOO_LONG: Malformed = "its chain of patches is too long";
 
 /// A chunk of a matrix: where it lies when it is raw, else unpacked.
 pub(crate) fn chunk_view<'a>(
@@ -29,7 +30,7 @@ pub(crate) fn chunk_view<'a>(
             Some(&CODEC_PATCH) => {
                 let patch = Patch::decode(&bytes, layout.numbers).map_err(refuse)?;
                 if patches.len() > MAX_CHAIN as usize {
-                    return Err(refuse("its chain of patches is too long"));
+                    return Err(refuse(TOO_LONG));
                 }
                 reference = patch.base;
                 patches.push(patch);
@@ -49,10 +50,14 @@ pub(crate) fn chunk_view<'a>(
     }
 }
 
-/// The base of a chunk that is a patch.
-pub(crate) fn base_of(source: &dyn Source, chunk: &Ref) -> Result<Option<Ref>> {
+/// The base of a chunk that is a patch and lies under `above` others. A chain that is longer than the format allows
+/// is refused, which also ends the walk along one that leads back to itself.
+pub(crate) fn base_of(source: &dyn Source, chunk: &Ref, above: u32) -> Result<Option<Ref>> {
     if !chunk.is_patch() {
         return Ok(None);
+    }
+    if above > MAX_CHAIN {
+        return Err(source.malformed(chunk, WHAT, TOO_LONG));
     }
     let bytes = source.object(chunk, Kind::Chunk)?;
     patch_base(&bytes)

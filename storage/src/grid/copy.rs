@@ -152,7 +152,7 @@ impl<'a> Copier<'a> {
                 Kind::Blob => format!("piece {index} of {what}"),
                 _ => format!("chunk {index} of {what}"),
             };
-            if let Some(copy) = self.object(entry, kind, &name)? {
+            if let Some(copy) = self.object(entry, kind, 0, &name)? {
                 copies.push(copy);
             } else {
                 self.give_up(&copies, kind)?;
@@ -170,16 +170,23 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    fn object(&mut self, object: &Ref, kind: Kind, what: &dyn Fn() -> String) -> Result<Option<Ref>> {
+    /// Copies an entry of a table; a chunk may lie under `above` patches, and takes what it patches along.
+    fn object(
+        &mut self,
+        object: &Ref,
+        kind: Kind,
+        above: u32,
+        what: &dyn Fn() -> String,
+    ) -> Result<Option<Ref>> {
         self.once(object, what, |copier| {
             let bytes = copier.source.object(object, kind)?.into_owned();
             if kind != Kind::Chunk {
                 return copier.writer.put(&bytes, object.aux).map(Some);
             }
-            let Some(base) = base_of(copier.source, object)? else {
+            let Some(base) = base_of(copier.source, object, above)? else {
                 return copier.writer.put(&bytes, object.aux).map(Some);
             };
-            let Some(base) = copier.object(&base, kind, what)? else {
+            let Some(base) = copier.object(&base, kind, above + 1, what)? else {
                 return Ok(None);
             };
             let mut patched = Encoder::with_capacity(bytes.len());

@@ -56,9 +56,18 @@ impl Core {
         }
         let oldest = self.published.oldest_read();
         self.writer.space.reclaim(oldest, self.durable.commit);
+        self.number_attempt()?;
         self.writer.space.begin();
-        self.last_attempt += 1;
-        self.writer.commit = self.last_attempt;
+        Ok(())
+    }
+
+    fn number_attempt(&mut self) -> Result<()> {
+        let next = self.last_attempt.checked_add(1).ok_or_else(|| {
+            let reason = "its commit number is the last that there is";
+            Error::corrupt(&self.writer.objects.path, 0, "the superblock", reason)
+        })?;
+        self.last_attempt = next;
+        self.writer.commit = next;
         Ok(())
     }
 
@@ -222,8 +231,7 @@ impl Core {
         self.copy = durable.copy;
         self.writer.objects.discard();
         self.log_continues = false;
-        self.last_attempt += 1;
-        self.writer.commit = self.last_attempt;
+        self.number_attempt()?;
         self.writer.space.begin();
         self.adopt(durable.root, durable.next_sequence, current);
         let durable_records = usize::try_from(log_records).unwrap_or(usize::MAX);

@@ -111,7 +111,10 @@ impl Editor {
             published: false,
             root,
         };
-        self.next_sequence += 1;
+        self.next_sequence = self.next_sequence.checked_add(1).ok_or_else(|| {
+            let reason = "its sequence number is the last that there is";
+            Error::corrupt(&writer.objects.path, 0, "the superblock", reason)
+        })?;
         self.main
             .insert(writer, &version_key(adapter, version), Value::Version(record))?;
         let key = adapter_key(adapter);

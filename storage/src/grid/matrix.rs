@@ -122,7 +122,7 @@ impl<'snapshot> Matrix<'snapshot> {
                             None => self.decode_sparse(&leaf, view, values, cols),
                         }
                     }
-                    None => rows_of(&leaf, values, cols, |line, _| line.fill(0.0)),
+                    None => rows_of(&leaf, values, cols, |line| line.fill(0.0)),
                 }
             }
             self.decode_band(&band, values, cols);
@@ -200,7 +200,7 @@ impl<'snapshot> Matrix<'snapshot> {
     }
 
     fn decode_sparse(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
-        rows_of(leaf, values, cols, |line, _| line.fill(0.0));
+        rows_of(leaf, values, cols, |line| line.fill(0.0));
         view.for_each(leaf, self.numbers, |position, bits| {
             let (row, col) = leaf.element(position);
             if let Some(value) = values.get_mut(row as usize * cols + col as usize) {
@@ -253,12 +253,12 @@ impl<'snapshot> Matrix<'snapshot> {
     }
 }
 
-/// Calls `visit(line, row of the leaf)` with the leaf's part of each row of a matrix that is `cols` wide.
-fn rows_of(leaf: &Leaf, values: &mut [f32], cols: usize, mut visit: impl FnMut(&mut [f32], usize)) {
+/// Calls `visit(line)` with the leaf's part of each row of a matrix that is `cols` wide.
+fn rows_of(leaf: &Leaf, values: &mut [f32], cols: usize, mut visit: impl FnMut(&mut [f32])) {
     for row in 0..leaf.height as usize {
         let start = (leaf.row as usize + row) * cols + leaf.col as usize;
         if let Some(line) = values.get_mut(start..start + leaf.width as usize) {
-            visit(line, row);
+            visit(line);
         }
     }
 }

@@ -9,6 +9,8 @@ mod core;
 mod diff;
 mod editor;
 mod format;
+#[cfg(test)]
+mod hostile;
 mod matrix;
 mod metadata;
 mod path;

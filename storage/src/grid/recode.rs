@@ -3,9 +3,9 @@
 use super::chunk::{CODEC_RAW, Compression, Layout, compress};
 use super::chunk_source::chunk_view;
 use super::editor::Editor;
-use super::format::{Kind, MatrixRecord, Ref, Value};
+use super::format::{Kind, MatrixRecord, Ref, Table, Value};
 use super::source::Source;
-use super::writer::{Writer, read_table};
+use super::writer::{Writer, read_table_node};
 use crate::error::Result;
 
 /// What a step between hot and cold did.
@@ -49,16 +49,16 @@ fn recode_matrix(
 ) -> Result<()> {
     let layout = Layout::of(record);
     let mut replaced: Vec<(u64, Ref)> = Vec::new();
-    for (chunk, index) in read_table(&writer.objects, &record.chunks)?.iter().zip(0u64..) {
-        if chunk.is_null() {
-            continue;
-        }
-        // Its nodes are this version's alone by now, so owners beyond the first are other versions.
-        if writer.space.extra_owners(&writer.objects, chunk.unit)? > 0 {
+    let mut chunks = Vec::new();
+    let Table { children, depth, .. } = &record.chunks;
+    // The tree's nodes are this version's alone by now, so owners beyond the first are other versions.
+    collect_chunks(writer, children, *depth, 0, false, &mut chunks)?;
+    for Found { index, chunk, shared } in chunks {
+        if shared {
             recoded.shared += 1;
             continue;
         }
-        let Some(bytes) = recode_chunk(writer, chunk, &layout, index, compression)? else {
+        let Some(bytes) = recode_chunk(writer, &chunk, &layout, index, compression)? else {
             continue;
         };
         recoded.chunks += 1;
@@ -67,6 +67,36 @@ fn recode_matrix(
         replaced.push((index, writer.put(&bytes, chunk.active())?));
     }
     writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
+}
+
+/// A chunk, and whether others have it too, by itself or with a node above it.
+struct Found {
+    index: u64,
+    chunk: Ref,
+    shared: bool,
+}
+
+fn collect_chunks(
+    writer: &mut Writer,
+    children: &[Ref],
+    depth: u8,
+    first: u64,
+    shared: bool,
+    chunks: &mut Vec<Found>,
+) -> Result<()> {
+    let span = 1u64 << (8 * u32::from(depth));
+    for (chunk, slot) in children.iter().zip(0u64..).filter(|(chunk, _)| !chunk.is_null()) {
+        let index = first + slot * span;
+        let shared = shared || writer.space.extra_owners(&writer.objects, chunk.unit)? > 0;
+        if depth == 0 {
+            let chunk = *chunk;
+            chunks.push(Found { index, chunk, shared });
+            continue;
+        }
+        let entries = read_table_node(&writer.objects, chunk, depth)?;
+        collect_chunks(writer, &entries, depth - 1, index, shared, chunks)?;
+    }
+    Ok(())
 }
 
 /// The chunk as it should be stored; `None` when it is.

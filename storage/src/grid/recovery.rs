@@ -223,9 +223,20 @@ fn check_table(objects: &Objects, children: &[Ref], depth: u8, kind: Kind, durab
             continue;
         }
         objects.object(child, kind)?;
-        if let Some(base) = base_of(objects, child)? {
-            check_table(objects, &[base], 0, kind, durable)?;
+        check_bases(objects, child, durable)?;
+    }
+    Ok(())
+}
+
+/// Reads the new chunks under a patch.
+fn check_bases(objects: &Objects, chunk: &Ref, durable: u64) -> Result<()> {
+    let mut chunk = *chunk;
+    for above in 0.. {
+        match base_of(objects, &chunk, above)? {
+            Some(base) if base.birth > durable => chunk = base,
+            _ => break,
         }
+        objects.object(&chunk, Kind::Chunk)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::copy::Copier;
 use super::format::{COPY_BYTES, Ref, Superblock, UNIT_BYTES};
 use super::recovery::{check_new_objects, read_superblocks};
 use super::source::Source;
-use super::store::{DATA_FILE, GridOptions, GridStore, WAL_FILE};
+use super::store::{DATA_FILE, GridOptions, GridStore, WAL_FILE, is_there};
 use super::update::UpdateBatch;
 use super::verify::Damage;
 use super::wal::Wal;
@@ -41,11 +41,11 @@ const UNIT_STEP: usize = 64;
 const _: () = assert!(UNIT_STEP as u64 == UNIT_BYTES);
 
 /// Copies what can be read of the store in `damaged` into a new store in `into`, which must not hold one. The
-/// damaged store is not changed. The newest superblock whose tree can be read is taken; without one, the newest copy of
-/// a superblock that lies among the objects. A file with neither cannot be salvaged: an object's checksum stands in
-/// what refers to it, so nothing would prove what is found.
+/// damaged store is not changed. The newest superblock that a recovery would take is taken, else the newest whose tree
+/// can be read; without one, the newest copy of a superblock that lies among the objects. A file with neither cannot
+/// be salvaged: an object's checksum stands in what refers to it, so nothing would prove what is found.
 pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
-    if into.join(DATA_FILE).exists() {
+    if is_there(&into.join(DATA_FILE))? {
         let name = into.display().to_string();
         return Err(Error::AlreadyExists { kind: "store", name });
     }
@@ -92,7 +92,8 @@ fn candidates(objects: &Objects) -> Result<Vec<(Superblock, bool)>> {
     let refused = match read_superblocks(objects) {
         Ok(found) => {
             let found = found.into_iter().map(|(_, superblock)| (superblock, false));
-            let found: Vec<_> = found.collect();
+            let mut found: Vec<_> = found.collect();
+            found.sort_by_cached_key(|(superblock, _)| check_new_objects(objects, superblock).is_err());
             let readable = |(superblock, _): &(Superblock, bool)| {
                 superblock.root.is_null() || objects.bytes(&superblock.root, "the main tree").is_ok()
             };

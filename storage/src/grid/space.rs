@@ -96,6 +96,11 @@ impl Slot {
                 RegionImage::decode(&bytes)
                     .map_err(|reason| source.malformed(&self.stored, "the map of a region", reason))?
             };
+            // What stands beside the reference was a hint until now, and is counted with from here on.
+            let used: u32 = image.allocated.iter().map(|word| word.count_ones()).sum();
+            self.free = u32::try_from(REGION_UNITS)
+                .unwrap_or(u32::MAX)
+                .saturating_sub(used);
             self.map = Some(Box::new(RegionMap {
                 blocked: image.allocated.clone(),
                 fresh: vec![0; REGION_WORDS],
@@ -224,10 +229,15 @@ impl Space {
     /// Notes one more owner of the object at `unit`.
     pub(crate) fn share(&mut self, source: &dyn Source, unit: u64) -> Result<()> {
         let (slot, start) = self.slot(unit)?;
+        let stored = slot.stored;
         let map = slot.load(source)?;
-        *map.shared
+        let extra = map
+            .shared
             .entry(u16::try_from(start).unwrap_or(u16::MAX))
-            .or_default() += 1;
+            .or_default();
+        *extra = extra.checked_add(1).ok_or_else(|| {
+            source.malformed(&stored, "the map of a region", "an object has too many owners")
+        })?;
         slot.dirty = true;
         self.log.push(Step::Shared { unit });
         Ok(())

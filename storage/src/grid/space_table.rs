@@ -3,7 +3,7 @@
 //! Storing a map takes space, which changes maps. So space is reserved first, until nothing changes any more, and
 //! only then are the maps encoded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::format::{FANOUT, Kind, Ref, RegionImage, UNIT_BYTES, decode_table_node, encode_table_node};
 use super::source::Source;
@@ -33,26 +33,30 @@ pub(crate) struct StoredSpace {
 impl SpaceTable {
     /// Reads the table of a superblock: itself, and where the region maps are.
     pub(crate) fn read(source: &dyn Source, root: &Ref, depth: u8, regions: u64) -> Result<(Self, Vec<Ref>)> {
+        let refuse = |node: &Ref, reason| source.malformed(node, "the table of regions", reason);
         let mut levels = vec![vec![*root]];
+        let mut seen = HashSet::new();
         for level in (1..=depth).rev() {
             let Some(nodes) = levels.last() else { break };
+            // Every entry of this level has a region under it that no other entry has.
+            let most = regions.div_ceil((FANOUT as u64).saturating_pow(u32::from(level) - 1));
             let mut below = Vec::new();
             for node in nodes.iter().filter(|node| !node.is_null()) {
+                if !seen.insert(node.unit) {
+                    return Err(refuse(node, "a node of it has two places"));
+                }
                 let bytes = source.object(node, Kind::Table)?;
-                let entries = decode_table_node(&bytes, level)
-                    .map_err(|reason| source.malformed(node, "the table of regions", reason))?;
-                below.extend(entries);
+                below.extend(decode_table_node(&bytes, level).map_err(|reason| refuse(node, reason))?);
+                if below.len() as u64 > most {
+                    return Err(refuse(root, "it is longer than it should be"));
+                }
             }
             levels.push(below);
         }
         let maps = levels.pop().unwrap_or_default();
         levels.reverse();
         if maps.len() as u64 != regions {
-            return Err(source.malformed(
-                root,
-                "the table of regions",
-                "it has another length than it should",
-            ));
+            return Err(refuse(root, "it has another length than it should"));
         }
         Ok((Self { levels }, maps))
     }

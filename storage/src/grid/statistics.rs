@@ -77,13 +77,13 @@ impl GridStore {
 
     /// What a version holds and shares. Walks its tree, without reading its chunks; writers wait meanwhile.
     pub fn version_statistics(&self, adapter: &str, version: &str) -> Result<VersionStatistics> {
-        let snapshot = self.snapshot();
-        let record = snapshot.version_record(adapter, version)?;
-        let record = record.ok_or_else(|| Error::NotFound {
-            kind: "version",
-            name: format!("{adapter}@{version}"),
-        })?;
         self.with_core(|core| {
+            // Taken under the lock: what it refers to is read through the writer's file, which a compaction replaces.
+            let record = self.snapshot().version_record(adapter, version)?;
+            let record = record.ok_or_else(|| Error::NotFound {
+                kind: "version",
+                name: format!("{adapter}@{version}"),
+            })?;
             let mut sum = Sum {
                 writer: &mut core.writer,
                 found: VersionStatistics::default(),
@@ -155,7 +155,10 @@ impl Sum<'_> {
         let mut chunk = *chunk;
         let mut shared = shared;
         self.found.patches += u64::from(chunk.is_patch());
-        while let Some(base) = super::chunk_source::base_of(&self.writer.objects, &chunk)? {
+        for above in 0.. {
+            let Some(base) = super::chunk_source::base_of(&self.writer.objects, &chunk, above)? else {
+                break;
+            };
             shared = self.add(&base, shared)?;
             self.writer.objects.object(&base, Kind::Chunk)?;
             chunk = base;

@@ -78,7 +78,7 @@ impl GridStore {
         std::fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
         let lock = Arc::new(DirectoryLock::acquire(directory, LOCK_FILE, &options.note)?);
         let data_path = directory.join(DATA_FILE);
-        if !data_path.exists() {
+        if !is_there(&data_path)? {
             create_file(directory)?;
         }
         let open = |name: &str| {
@@ -87,7 +87,10 @@ impl GridStore {
                 .map(Arc::new)
                 .map_err(|e| Error::io("open", &path, e))
         };
-        let mut store = Self::open_locked(open(DATA_FILE)?, open(WAL_FILE)?, options, Some(lock))?;
+        let (data, wal) = (open(DATA_FILE)?, open(WAL_FILE)?);
+        // Nothing is acknowledged before the files can be found by their names after a loss of power.
+        sync_directory(directory)?;
+        let mut store = Self::open_locked(data, wal, options, Some(lock))?;
         store.directory = Some(directory.to_owned());
         Ok(store)
     }
@@ -299,10 +302,19 @@ pub(crate) fn new_file(directory: &Path) -> Result<FileBackend> {
     FileBackend::open(&new).map_err(|e| Error::io("open", &new, e))
 }
 
-/// Makes the new file, which is synced, the data file.
+/// Makes the new file, which is synced, the data file; durable once the directory is synced.
 pub(crate) fn take_new_file(directory: &Path) -> Result<()> {
     let (new, data) = (directory.join(NEW_DATA_FILE), directory.join(DATA_FILE));
-    std::fs::rename(&new, &data).map_err(|e| Error::io("rename", &new, e))?;
+    std::fs::rename(&new, &data).map_err(|e| Error::io("rename", &new, e))
+}
+
+/// Makes the names of the files durable.
+pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|e| Error::io("sync the directory", directory, e))
+}
+
+/// Whether there is a file of this name. Not knowing is an error: what is there must not be replaced.
+pub(crate) fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|e| Error::io("look for", path, e))
 }

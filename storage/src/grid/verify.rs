@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use super::chunk::Layout;
 use super::chunk_source::{base_of, chunk_view};
 use super::core::Core;
-use super::format::{Kind, MatrixRecord, REGION_UNITS, Ref, UNIT_BYTES, Value, set_bits};
+use super::format::{
+    Kind, MatrixRecord, REGION_UNITS, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, UNIT_BYTES, Value, set_bits,
+};
+use super::recovery::read_superblocks;
 use super::source::Source;
 use super::space::RESERVED_UNITS;
 use super::store::GridStore;
@@ -31,7 +34,7 @@ pub struct VerifyReport {
 pub struct Damage {
     /// Where it begins in `grid.data`.
     pub offset: u64,
-    /// Its length.
+    /// Its length; 0 when only its place is known.
     pub bytes: u32,
     /// What it held: `chunk 3 of support@2/0/q_proj/A`.
     pub what: String,
@@ -50,6 +53,7 @@ impl GridStore {
                 owners: HashMap::new(),
             };
             walk.main_tree()?;
+            walk.superblock()?;
             walk.space()?;
             Ok(walk.report)
         })
@@ -63,7 +67,7 @@ struct Walk<'a> {
     core: &'a mut Core,
     report: VerifyReport,
     /// Units and number of owners by first unit.
-    owners: HashMap<u64, (u64, u32)>,
+    owners: HashMap<u64, (u64, u64)>,
 }
 
 impl Walk<'_> {
@@ -126,10 +130,12 @@ impl Walk<'_> {
     fn note<T>(&mut self, object: &Ref, read: Result<T>, what: impl FnOnce() -> String) -> Result<Option<T>> {
         match read {
             Ok(value) => Ok(Some(value)),
-            Err(Error::Corrupt { reason, .. }) => {
+            Err(Error::Corrupt { offset, reason, .. }) => {
+                // What was read may be whole, and something under it, such as the base of a patch, damaged.
+                let itself = offset == object.offset();
                 let damage = Damage {
-                    offset: object.offset(),
-                    bytes: object.len,
+                    offset,
+                    bytes: if itself { object.len } else { 0 },
                     what: what(),
                     reason,
                 };
@@ -190,18 +196,19 @@ impl Walk<'_> {
             let checked = walk.chunk(chunk, &layout, index);
             walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
             let mut patch = *chunk;
-            loop {
-                let base = base_of(&walk.core.writer.objects, &patch);
+            for above in 0.. {
+                let base = base_of(&walk.core.writer.objects, &patch, above);
                 let Some(Some(base)) =
                     walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))?
                 else {
-                    return Ok(());
+                    break;
                 };
                 if !walk.own(&base) {
-                    return Ok(());
+                    break;
                 }
                 patch = base;
             }
+            Ok(())
         })
     }
 
@@ -229,26 +236,61 @@ impl Walk<'_> {
         check().map_err(|reason| objects.malformed(chunk, "a chunk of a matrix", reason))
     }
 
+    /// Reads an object again that is kept in memory, and says whether it is whole.
+    fn stored(&mut self, object: &Ref, kind: Kind, what: impl FnOnce() -> String) -> Result<bool> {
+        if object.is_null() || !self.own(object) {
+            return Ok(true);
+        }
+        let read = self.core.writer.objects.object(object, kind).map(drop);
+        self.note(object, read, what).map(|found| found.is_some())
+    }
+
+    /// Reads the superblock that the next opening needs, and its copy. In the other slot a torn one may be left.
+    fn superblock(&mut self) -> Result<()> {
+        let durable = (self.core.durable_slot, self.core.durable);
+        let objects = &self.core.writer.objects;
+        let offset = SUPERBLOCK_SLOTS.get(durable.0).copied().unwrap_or_default();
+        let read = read_superblocks(objects).and_then(|found| {
+            let refuse = || {
+                Error::corrupt(
+                    objects.path(),
+                    offset,
+                    "a superblock",
+                    "it is not what was written",
+                )
+            };
+            found.contains(&durable).then_some(()).ok_or_else(refuse)
+        });
+        if let Err(Error::Corrupt { reason, .. }) = read {
+            self.report.damages.push(Damage {
+                offset,
+                bytes: u32::try_from(SUPERBLOCK_BYTES).unwrap_or(0),
+                what: "the superblock".to_owned(),
+                reason,
+            });
+        } else {
+            read?;
+        }
+        let copy = self.core.copy;
+        self.stored(&copy, Kind::Superblock, || {
+            "the copy of the superblock".to_owned()
+        })
+        .map(drop)
+    }
+
     /// Compares the allocator with the owners that were counted.
     fn space(&mut self) -> Result<()> {
         let nodes: Vec<Ref> = self.core.table.nodes().copied().collect();
-        let maps: Vec<Ref> = self
-            .core
-            .writer
-            .space
-            .regions
-            .iter()
-            .map(|slot| slot.stored)
-            .collect();
-        for own in nodes.iter().chain(&maps).filter(|own| !own.is_null()) {
-            self.own(own);
+        for node in &nodes {
+            self.stored(node, Kind::Table, || "the table of regions".to_owned())?;
         }
-        let copy = self.core.copy;
-        if !copy.is_null() && self.own(&copy) {
-            let read = self.core.writer.objects.object(&copy, Kind::Superblock).map(drop);
-            self.note(&copy, read, || "the copy of the superblock".to_owned())?;
+        let slots = &self.core.writer.space.regions;
+        let maps: Vec<Ref> = slots.iter().map(|slot| slot.stored).collect();
+        let mut whole = Vec::with_capacity(maps.len());
+        for (index, map) in maps.iter().enumerate() {
+            whole.push(self.stored(map, Kind::Region, || format!("the map of region {index}"))?);
         }
-        let regions = self.core.writer.space.regions.len();
+        let regions = maps.len();
         let mut expected = vec![0u64; regions * (REGION_UNITS / 64)];
         set_bits(&mut expected, 0, RESERVED_UNITS);
         let owners = std::mem::take(&mut self.owners);
@@ -257,6 +299,9 @@ impl Walk<'_> {
                 continue;
             };
             set_bits(&mut expected, start, length);
+            if whole.get(start / REGION_UNITS) == Some(&false) {
+                continue;
+            }
             let writer = &mut self.core.writer;
             let extra = match writer.space.extra_owners(&writer.objects, unit) {
                 Ok(extra) => extra,
@@ -271,14 +316,12 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            if extra + 1 != count {
-                self.space_damage(
-                    unit,
-                    &format!("{count} owners refer to it and {} are noted", extra + 1),
-                );
+            let noted = u64::from(extra) + 1;
+            if noted != count {
+                self.space_damage(unit, &format!("{count} owners refer to it and {noted} are noted"));
             }
         }
-        for index in 0..regions {
+        for (index, _) in whole.iter().enumerate().filter(|(_, whole)| **whole) {
             self.compare_region(index, &expected)?;
         }
         Ok(())

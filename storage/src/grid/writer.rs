@@ -172,8 +172,8 @@ impl Writer {
         })
     }
 
-    /// Places an object in reserved space, whose tail stays reserved with it: `len` covers the bytes alone, so
-    /// the caller frees with [`Reserved::units`].
+    /// Places an object in reserved space. It must take all of the reserved units, because what is freed later are
+    /// the units of its own length.
     pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
         let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
         let reference = Ref {
@@ -214,25 +214,31 @@ impl Writer {
     /// One owner less of a table's children and what is under them.
     pub(crate) fn release_table(&mut self, children: &[Ref], depth: u8, kind: Kind) -> Result<()> {
         for child in children.iter().filter(|child| !child.is_null()) {
+            if depth == 0 && kind == Kind::Chunk {
+                self.release_chunk(child, 0)?;
+                continue;
+            }
             if self.unshare(child)? {
                 continue;
             }
             if depth > 0 {
                 let entries = read_table_node(&self.objects, child, depth)?;
                 self.release_table(&entries, depth - 1, kind)?;
-            } else if kind == Kind::Chunk {
-                self.release_chunk_base(child)?;
             }
             self.free(child)?;
         }
         Ok(())
     }
 
-    fn release_chunk_base(&mut self, chunk: &Ref) -> Result<()> {
-        match base_of(&self.objects, chunk)? {
-            Some(base) => self.release_table(&[base], 0, Kind::Chunk),
-            None => Ok(()),
+    /// One owner less of a chunk, which lies under `above` patches, and of what it patches.
+    fn release_chunk(&mut self, chunk: &Ref, above: u32) -> Result<()> {
+        if self.unshare(chunk)? {
+            return Ok(());
         }
+        if let Some(base) = base_of(&self.objects, chunk, above)? {
+            self.release_chunk(&base, above + 1)?;
+        }
+        self.free(chunk)
     }
 
     /// Places a table of these entries, which the caller owns.

@@ -1,4 +1,5 @@
-//! The list of matrices in the blind-data channel: a line each, fields between tabs.
+//! The list of matrices in the blind-data channel: a line each, fields between tabs. Readers leave out fields that they
+//! do not know at the end of a line; the scale of int8 is one that older lists lack.
 
 use super::NvdbMatrix;
 use crate::grid::{DataType, Shape};
@@ -9,7 +10,7 @@ const FIRST_LINE: &str = "hyprstream matrices 1";
 pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
     let mut text = String::new();
     for matrix in matrices {
-        let fields = [
+        let mut fields = vec![
             matrix.layer.to_string(),
             escape(&matrix.module),
             escape(&matrix.matrix),
@@ -17,6 +18,7 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
             matrix.shape.cols.to_string(),
             dtype_name(matrix.dtype).to_owned(),
         ];
+        fields.extend(matrix.scale.map(|scale| scale.to_string()));
         text.push_str(&fields.join("\t"));
         text.push('\n');
     }
@@ -43,12 +45,17 @@ fn read_line(line: &str) -> Option<NvdbMatrix> {
     let dtype = [DataType::F32, DataType::F16, DataType::Bf16, DataType::Int8];
     let name = fields.next()?;
     let dtype = dtype.into_iter().find(|dtype| dtype_name(*dtype) == name)?;
+    let scale = match fields.next() {
+        Some(scale) if dtype == DataType::Int8 => Some(scale.parse().ok()?),
+        _ => None,
+    };
     Some(NvdbMatrix {
         layer,
         module,
         matrix,
         shape,
         dtype,
+        scale,
         elements: Vec::new(),
     })
 }
@@ -76,4 +83,38 @@ fn unescape(name: &str) -> Option<String> {
         .replace("%0d", "\r")
         .replace("%25", "%");
     (escape(&plain) == name).then_some(plain)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test stops where something is not there")]
+mod tests {
+    use super::*;
+
+    fn matrix(scale: Option<f32>) -> NvdbMatrix {
+        NvdbMatrix {
+            layer: 3,
+            module: "q\tproj".to_owned(),
+            matrix: "A".to_owned(),
+            shape: Shape::new(4, 5),
+            dtype: DataType::Int8,
+            scale,
+            elements: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn scales_come_back_bit_for_bit() {
+        for scale in [1.0, 0.1, 1.0 / 127.0, f32::MIN_POSITIVE / 3.0, 0.0, 3e38] {
+            let matrices = [matrix(Some(scale))];
+            assert_eq!(read(&write(&matrices, 7), 7).unwrap(), matrices);
+        }
+    }
+
+    #[test]
+    fn a_list_without_scales_is_read() {
+        let matrices = [matrix(None)];
+        let text = write(&matrices, 7);
+        assert_eq!(text.lines().last(), Some("3\tq%09proj\tA\t4\t5\tint8"));
+        assert_eq!(read(&text, 7).unwrap(), matrices);
+    }
 }

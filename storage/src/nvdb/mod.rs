@@ -11,6 +11,8 @@
 mod layout;
 mod manifest;
 mod reader;
+mod replace;
+mod scaled;
 mod writer;
 
 use std::path::Path;
@@ -42,6 +44,8 @@ pub struct NvdbMatrix {
     pub shape: Shape,
     /// How its numbers were stored.
     pub dtype: DataType,
+    /// What int8 values are multiplied by; `None` for the other types, and where the file does not say.
+    pub scale: Option<f32>,
     /// Active elements: row, column, value.
     pub elements: Vec<(u32, u32, f32)>,
 }
@@ -57,7 +61,7 @@ pub struct NvdbSummary {
     pub bytes: u64,
 }
 
-/// Writes a version as a `NanoVDB` file, replacing a file of that name once the new one is whole.
+/// Writes a version as a `NanoVDB` file, replacing a file of that name once the new one is whole and on disk.
 pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Path) -> Result<NvdbSummary> {
     let mut matrices = Vec::new();
     for info in snapshot.matrices(adapter, version)? {
@@ -76,6 +80,7 @@ pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Pat
             matrix: info.path.matrix,
             shape: info.shape,
             dtype: info.dtype,
+            scale: (info.dtype == DataType::Int8).then_some(info.scale),
             elements,
         });
     }
@@ -86,9 +91,7 @@ pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Pat
         });
     }
     let bytes = writer::encode(&format!("{adapter}@{version}"), &matrices)?;
-    let temporary = path.with_extension("nvdb.tmp");
-    std::fs::write(&temporary, &bytes).map_err(|e| Error::io("write", &temporary, e))?;
-    std::fs::rename(&temporary, path).map_err(|e| Error::io("rename", &temporary, e))?;
+    replace::replace_file(path, &bytes)?;
     let active = matrices.iter().map(|matrix| matrix.elements.len() as u64).sum();
     Ok(NvdbSummary {
         matrices: matrices.len(),
@@ -132,7 +135,11 @@ impl NvdbGrid {
                         *slot = *value;
                     }
                 }
-                write.put_matrix(&path, matrix.shape, matrix.dtype, &values)?;
+                if matrix.dtype == DataType::Int8 {
+                    scaled::put_int8(write, &path, matrix.shape, &mut values, matrix.scale)?;
+                } else {
+                    write.put_matrix(&path, matrix.shape, matrix.dtype, &values)?;
+                }
                 continue;
             }
             write.put_empty_matrix(&path, matrix.shape, matrix.dtype)?;

@@ -138,6 +138,8 @@ fn decode_grid(grid: &Part<'_>) -> Checked<(Voxels, usize)> {
     }
     let mut walk = Walk {
         grid,
+        uppers_left: grid.bytes.len() / UPPER,
+        lowers_left: grid.bytes.len() / LOWER,
         leaves_left: leaf_count,
         voxels: Vec::new(),
     };
@@ -147,8 +149,11 @@ fn decode_grid(grid: &Part<'_>) -> Checked<(Voxels, usize)> {
     Ok((walk.voxels, nodes_start))
 }
 
+/// Nodes may be referred to more than once, so how many are visited is bounded by how many the grid can hold.
 struct Walk<'a, 'b> {
     grid: &'a Part<'b>,
+    uppers_left: usize,
+    lowers_left: usize,
     leaves_left: usize,
     voxels: Voxels,
 }
@@ -169,6 +174,10 @@ impl Walk<'_, '_> {
         let axis = |shift: u32| i32::from_le_bytes(high_bits(key >> shift).to_le_bytes());
         let origin = [axis(42), axis(21), axis(0)];
         let upper = self.child(root, child, UPPER)?;
+        let Some(left) = self.uppers_left.checked_sub(1) else {
+            return grid.problem(tile, "the tree has more upper nodes than the grid can hold");
+        };
+        self.uppers_left = left;
         self.no_active_tiles(upper, 4096)?;
         for slot in grid.bits(upper + UPPER_CHILD_MASK, 4096)? {
             let entry = grid.u64(upper + UPPER_TABLE + 8 * slot as usize)?;
@@ -180,6 +189,10 @@ impl Walk<'_, '_> {
 
     fn lower(&mut self, lower: usize, origin: [i32; 3]) -> Checked<()> {
         let grid = self.grid;
+        let Some(left) = self.lowers_left.checked_sub(1) else {
+            return grid.problem(lower, "the tree has more lower nodes than the grid can hold");
+        };
+        self.lowers_left = left;
         self.no_active_tiles(lower, 512)?;
         for slot in grid.bits(lower + LOWER_CHILD_MASK, 512)? {
             let entry = grid.u64(lower + LOWER_TABLE + 8 * slot as usize)?;

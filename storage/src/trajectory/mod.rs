@@ -1,12 +1,18 @@
 //! Trajectories in append-only segments.
 //!
 //! A segment is a file `NNNNNNNNNNNNNNNNNNNN.log`, the number rising: a header, then records, each with its own
-//! checksum. Only the newest is written. A record counts from the moment it is whole; on opening, what follows the
-//! last whole record of the newest segment is a torn tail and is cut off. Damage before that is an error of the
-//! scan that meets it, which names the file and the byte, and the records of other segments stay readable.
+//! checksum. Only the newest is written. A record counts from the moment it is whole. On opening, a record of the
+//! newest segment that does not check is a torn tail, which is cut off, if no record that checks begins behind it.
+//! Otherwise it is damage: nothing is cut off, and what is appended goes into a new segment. Damage is an error of
+//! every scan, because a damaged record may have had any id; the error names the file and the byte, and the records
+//! before it and behind it stay readable. A newest segment whose header is damaged is set aside under another name.
 
+mod files;
+mod flush;
+mod records;
 mod scan;
 mod segment;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,8 +22,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use files::{Listing, segment_path};
+use segment::Segment;
+use summary::SegmentSummary;
+
 pub use scan::TrajectoryScan;
-use segment::{Segment, SegmentSummary};
 
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
@@ -97,6 +106,9 @@ pub struct TrajectoryLog {
     directory: PathBuf,
     segment_bytes: u64,
     segments: Mutex<Segments>,
+    /// Held while a flush goes on.
+    flushing: Mutex<()>,
+    set_aside: Vec<PathBuf>,
     _lock: DirectoryLock,
 }
 
@@ -105,46 +117,65 @@ struct Segments {
     /// All segments by number; the last is the one that is written.
     all: BTreeMap<u64, SegmentSummary>,
     newest: Arc<Segment>,
-    /// Segments that were closed and are not synced yet.
-    unsynced: Vec<Arc<Segment>>,
+    /// Segments that were closed and are not synced yet, by number.
+    unsynced: BTreeMap<u64, Arc<Segment>>,
     /// Whether files were made or removed since the directory was synced.
     directory_changed: bool,
 }
 
 impl TrajectoryLog {
-    /// Opens the log in `directory`, creating it when it is missing; a torn tail is cut off. Refused with
-    /// [`Error::Locked`] when it is open already.
+    /// Opens the log in `directory`, creating it when it is missing; a torn tail is cut off, and a newest segment
+    /// without a valid header is set aside. Refused with [`Error::Locked`] when it is open already.
     pub fn open(directory: &Path, options: &TrajectoryLogOptions) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
         let lock = DirectoryLock::acquire(directory, LOCK_FILE, "")?;
-        let numbers = list_segments(directory)?;
+        let Listing {
+            segments: numbers,
+            mut set_aside,
+        } = Listing::read(directory)?;
         let mut all = BTreeMap::new();
         let newest_number = numbers.last().copied();
-        for number in &numbers {
-            let path = segment_path(directory, *number);
-            let summary = Segment::summarise(&path, Some(*number) == newest_number)?;
-            all.insert(*number, summary);
+        for number in numbers {
+            let path = segment_path(directory, number);
+            let newest = Some(number) == newest_number;
+            match SegmentSummary::read(&path, newest) {
+                Ok(summary) => {
+                    all.insert(number, summary);
+                }
+                Err(Error::Corrupt { .. }) if newest => set_aside.push(files::set_aside(&path)?),
+                Err(error) => return Err(error),
+            }
         }
-        let newest = if let Some(number) = newest_number {
-            let end = all.get(&number).map_or(0, |summary| summary.bytes);
-            Segment::reopen(&segment_path(directory, number), end)?
+        let newest = newest_number.and_then(|number| Some((number, all.get(&number)?)));
+        let goes_on = newest.filter(|(_, summary)| !summary.damaged);
+        let directory_changed = goes_on.is_none();
+        let newest = if let Some((number, summary)) = goes_on {
+            Segment::reopen(&segment_path(directory, number), summary.bytes)?
         } else {
-            all.insert(1, SegmentSummary::empty());
-            Segment::create(&segment_path(directory, 1))?
+            let number = newest_number.map_or(1, |number| number.saturating_add(1));
+            all.insert(number, SegmentSummary::empty());
+            Segment::create(&segment_path(directory, number))?
         };
-        let directory_changed = newest_number.is_none();
         let segments = Segments {
             all,
             newest: Arc::new(newest),
-            unsynced: Vec::new(),
+            unsynced: BTreeMap::new(),
             directory_changed,
         };
         Ok(Self {
             directory: directory.to_owned(),
             segment_bytes: options.segment_bytes,
             segments: Mutex::new(segments),
+            flushing: Mutex::new(()),
+            set_aside,
             _lock: lock,
         })
+    }
+
+    /// Files of segments whose headers were damaged, so that opening set them aside, now or earlier. Nothing reads or
+    /// removes them.
+    pub fn set_aside(&self) -> &[PathBuf] {
+        &self.set_aside
     }
 
     /// Appends records, all or none: visible to scans at once, durable after [`Self::flush`].
@@ -152,19 +183,20 @@ impl TrajectoryLog {
         if records.is_empty() {
             return Ok(());
         }
-        let bytes = segment::encode_records(records)?;
+        let bytes = records::encode_records(records)?;
         let mut segments = self.segments.lock();
-        if segments
-            .newest_summary()
-            .is_some_and(|newest| newest.records > 0 && newest.bytes >= self.segment_bytes)
+        let last = segments
+            .all
+            .last_key_value()
+            .map(|(number, summary)| (*number, *summary));
+        if let Some((last, summary)) = last
+            && summary.records > 0
+            && summary.bytes >= self.segment_bytes
         {
-            let number = segments
-                .all
-                .last_key_value()
-                .map_or(1, |(number, _)| number.saturating_add(1));
+            let number = last.saturating_add(1);
             let next = Arc::new(Segment::create(&segment_path(&self.directory, number))?);
             let full = std::mem::replace(&mut segments.newest, next);
-            segments.unsynced.push(full);
+            segments.unsynced.insert(last, full);
             segments.all.insert(number, SegmentSummary::empty());
             segments.directory_changed = true;
         }
@@ -173,32 +205,6 @@ impl TrajectoryLog {
             let summary = entry.get_mut();
             newest.write(summary.bytes, &bytes)?;
             summary.add(records, bytes.len() as u64);
-        }
-        Ok(())
-    }
-
-    /// Returns once everything appended before the call is on disk.
-    pub fn flush(&self) -> Result<()> {
-        let (newest, unsynced, directory_changed) = {
-            let segments = self.segments.lock();
-            (
-                Arc::clone(&segments.newest),
-                segments.unsynced.clone(),
-                segments.directory_changed,
-            )
-        };
-        for segment in unsynced.iter().chain([&newest]) {
-            segment.sync()?;
-        }
-        if directory_changed {
-            self.sync_directory()?;
-        }
-        let mut segments = self.segments.lock();
-        segments
-            .unsynced
-            .retain(|segment| !unsynced.iter().any(|synced| Arc::ptr_eq(synced, segment)));
-        if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
-            segments.directory_changed = false;
         }
         Ok(())
     }
@@ -259,6 +265,7 @@ impl TrajectoryLog {
             let path = segment_path(&self.directory, number);
             fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
             segments.all.remove(&number);
+            segments.unsynced.remove(&number);
             segments.directory_changed = true;
             total -= summary.bytes;
             removed.segments += 1;
@@ -287,32 +294,4 @@ impl TrajectoryLog {
         let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
         synced.map_err(|e| Error::io("sync the directory", &self.directory, e))
     }
-}
-
-impl Segments {
-    fn newest_summary(&self) -> Option<&SegmentSummary> {
-        self.all.last_key_value().map(|(_, summary)| summary)
-    }
-}
-
-fn segment_path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:020}.log"))
-}
-
-/// Numbers of the segments in a directory, in order. Files of other names are not ours.
-fn list_segments(directory: &Path) -> Result<Vec<u64>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|e| Error::io("list", directory, e))? {
-        let entry = entry.map_err(|e| Error::io("list", directory, e))?;
-        let name = entry.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        if let Some(number) = stem
-            .filter(|stem| stem.len() == 20)
-            .and_then(|stem| stem.parse().ok())
-        {
-            numbers.push(number);
-        }
-    }
-    numbers.sort_unstable();
-    Ok(numbers)
 }

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::vec::IntoIter;
 
-use super::segment::{RecordReader, SegmentSummary};
+use super::records::{Behind, RecordReader};
+use super::summary::SegmentSummary;
 use super::{Order, TrajectoryRecord};
 use crate::error::{Error, Result};
 
@@ -30,7 +31,9 @@ struct Waiting {
     age: usize,
     path: PathBuf,
     file: File,
-    summary: SegmentSummary,
+    bytes: u64,
+    /// What it may hold.
+    ids: RangeInclusive<u64>,
 }
 
 impl TrajectoryScan {
@@ -46,12 +49,13 @@ impl TrajectoryScan {
                 age,
                 path,
                 file,
-                summary,
+                bytes: summary.bytes,
+                ids: summary.ids().unwrap_or(0..=u64::MAX),
             })
             .collect();
         match order {
-            Order::Ascending => segments.sort_by_key(|waiting| waiting.summary.min_id),
-            Order::NewestFirst => segments.sort_by_key(|waiting| std::cmp::Reverse(waiting.summary.max_id)),
+            Order::Ascending => segments.sort_by_key(|waiting| *waiting.ids.start()),
+            Order::NewestFirst => segments.sort_by_key(|waiting| std::cmp::Reverse(*waiting.ids.end())),
         }
         let segments = segments.into_iter().peekable();
         Self {
@@ -73,29 +77,40 @@ impl TrajectoryScan {
             Order::Ascending => self
                 .ready
                 .first_key_value()
-                .is_none_or(|(id, _)| waiting.summary.min_id <= *id),
+                .is_none_or(|(id, _)| waiting.ids.start() <= id),
             Order::NewestFirst => self
                 .ready
                 .last_key_value()
-                .is_none_or(|(id, _)| waiting.summary.max_id >= *id),
+                .is_none_or(|(id, _)| waiting.ids.end() >= id),
         }
     }
 
+    /// Makes the records of a segment ready: all that check, even when it returns the first damage between them.
     fn read(&mut self, waiting: Waiting) -> Result<()> {
-        let mut reader = RecordReader::open(&waiting.path, waiting.file, waiting.summary.bytes)?;
-        while let Some(record) = reader.next_record()? {
-            if !self.ids.contains(&record.id) {
-                continue;
-            }
-            let newer = self
-                .ready
-                .get(&record.id)
-                .is_some_and(|(age, _)| *age > waiting.age);
-            if !newer {
-                self.ready.insert(record.id, (waiting.age, record));
+        let age = waiting.age;
+        let mut reader = RecordReader::open(&waiting.path, waiting.file, waiting.bytes)?;
+        let mut damage = None;
+        loop {
+            match reader.next_record() {
+                Ok(Some(record)) => self.make_ready(age, record),
+                Ok(None) => break,
+                Err(error @ Error::Corrupt { .. }) => {
+                    damage = damage.or(Some(error));
+                    if !matches!(reader.skip_damage()?, Behind::Record(_)) {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        damage.map_or(Ok(()), Err)
+    }
+
+    fn make_ready(&mut self, age: usize, record: TrajectoryRecord) {
+        let newer = self.ready.get(&record.id).is_some_and(|(ready, _)| *ready > age);
+        if self.ids.contains(&record.id) && !newer {
+            self.ready.insert(record.id, (age, record));
+        }
     }
 }
 
@@ -108,7 +123,7 @@ impl Iterator for TrajectoryScan {
         }
         while self.must_read() {
             let waiting = self.segments.next()?;
-            // What came before the damage is yielded first; the damage is the last word.
+            // The records around the damage are yielded first; the damage is the last word.
             if let Err(error) = self.read(waiting) {
                 self.failed = Some(error);
             }

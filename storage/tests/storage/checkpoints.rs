@@ -125,3 +125,64 @@ fn sparse_values_take_the_bytes_that_are_promised() {
     }
     assert_sound(&store);
 }
+
+#[test]
+fn freezing_a_branch_of_a_matrix_with_tables_stores_nothing_that_is_shared_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+    let (rows, cols) = (1088, 1024);
+    let mut values: Vec<f32> = (0..rows * cols).map(|n| (n % 7) as f32 + 1.0).collect();
+    let path = |version: &str| MatrixPath::new("support", version, 0, "q_proj", "A");
+    let put = |version: &str, values: &[f32]| {
+        let mut write = store.begin_write().unwrap();
+        if version == "2" {
+            write.branch_version(("support", "1"), ("support", "2")).unwrap();
+        }
+        write
+            .put_matrix(&path(version), Shape::new(rows, cols), DataType::F32, values)
+            .unwrap();
+        write.commit(Durability::Immediate).unwrap();
+    };
+    put("1", &values);
+    let mut write = store.begin_write().unwrap();
+    write.branch_version(("support", "1"), ("support", "3")).unwrap();
+    let of_branch = write
+        .freeze_version("support", "3", Compression::Zstd(1))
+        .unwrap();
+    write.commit(Durability::Immediate).unwrap();
+    assert_eq!((of_branch.chunks, of_branch.shared), (0, 17));
+    // The first chunk of the second version is its own.
+    values[..65_536].iter_mut().for_each(|value| *value += 0.5);
+    put("2", &values);
+    let mut write = store.begin_write().unwrap();
+    let of_changed = write
+        .freeze_version("support", "2", Compression::Zstd(1))
+        .unwrap();
+    write.commit(Durability::Immediate).unwrap();
+    assert_eq!((of_changed.chunks, of_changed.shared), (1, 16));
+    let mut found = vec![0.0; values.len()];
+    store.snapshot().read_matrix(&path("2"), &mut found).unwrap();
+    assert!(found == values);
+    assert_sound(&store);
+}
+
+#[test]
+fn a_version_is_counted_while_the_store_is_compacted() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+    let values: Vec<f32> = (0..2048 * 64).map(|n| n as f32).collect();
+    put(&store, "1", None, &values);
+    let expected = store.version_statistics("support", "1").unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..10 {
+                store.compact().unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            assert_eq!(store.version_statistics("support", "1").unwrap(), expected);
+        }
+    });
+}

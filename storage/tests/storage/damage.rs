@@ -2,11 +2,12 @@
 //!
 //! `HYPRSTREAM_MUTATIONS` says how many mutated files are tried (100,000 is the full count).
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use hyprstream_storage::backend::MemoryBackend;
+use hyprstream_storage::backend::{MemoryBackend, StorageBackend};
 use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
 
 use crate::support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
@@ -178,7 +179,7 @@ fn mutate(image: &Image, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
         }
         let len = target.len() as u64;
         let at = rng.below(len) as usize;
-        // Half of the damage goes where the tree's nodes and superblocks are: the first and the last pages.
+        // At least a quarter of the damage goes where the superblocks and the oldest objects are: the first pages.
         let at = if rng.below(4) == 0 {
             at % 9000.min(target.len())
         } else {
@@ -278,6 +279,150 @@ fn superblocks_with_absurd_fields_and_right_checksums_never_panic() {
     }
 }
 
+/// Puts a number into both superblocks and their checksums right.
+fn forge(data: &mut [u8], field: usize, number: u64) {
+    for slot in [0, 4096] {
+        data[slot + field..slot + field + 8].copy_from_slice(&number.to_le_bytes());
+        let crc = crc32c::crc32c(&data[slot..slot + 508]);
+        data[slot + 508..slot + 512].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+const COMMIT: usize = 24;
+const DURABLE_COMMIT: usize = 32;
+const NEXT_SEQUENCE: usize = 104;
+
+#[test]
+fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
+    let image = image(true);
+    let mut data = image.data.clone();
+    forge(&mut data, COMMIT, u64::MAX);
+    let open = |data: &[u8]| {
+        let data = Arc::new(MemoryBackend::new("data", data.to_vec()));
+        let wal = Arc::new(MemoryBackend::new("wal", Vec::new()));
+        GridStore::open_backends(data, wal, &GridOptions::default())
+    };
+    assert!(
+        open(&data).unwrap_err().is_corrupt(),
+        "a recovery would have to commit"
+    );
+    forge(&mut data, DURABLE_COMMIT, u64::MAX);
+    let store = open(&data).unwrap();
+    image
+        .states
+        .last()
+        .unwrap()
+        .assert_same(&Model::read(&store.snapshot()).unwrap());
+    assert!(store.begin_write().unwrap_err().is_corrupt());
+}
+
+#[test]
+fn the_last_sequence_number_that_there_is_takes_no_more_versions() {
+    let mut data = image(true).data;
+    forge(&mut data, NEXT_SEQUENCE, u64::MAX);
+    let (data, wal) = (
+        MemoryBackend::new("data", data),
+        MemoryBackend::new("wal", Vec::new()),
+    );
+    let store = GridStore::open_backends(Arc::new(data), Arc::new(wal), &GridOptions::default()).unwrap();
+    let mut write = store.begin_write().unwrap();
+    let error = write.branch_version(("support", "1"), ("support", "new"));
+    assert!(error.unwrap_err().is_corrupt());
+}
+
+#[test]
+fn verify_reads_the_superblock_and_the_table_of_regions_again() {
+    let image = image(true);
+    let data = MemoryBackend::new("data", image.data.clone());
+    let wal = MemoryBackend::new("wal", image.wal);
+    let store =
+        GridStore::open_backends(Arc::new(data.clone()), Arc::new(wal), &GridOptions::default()).unwrap();
+    assert_sound(&store);
+    // A table node with one entry of one: no table of this store but that of its only region.
+    let node: Vec<u8> = [&[3, 1, 1, 0, 1][..], &[0; 31]].concat();
+    let units = (0..image.data.len() - node.len()).step_by(64);
+    for unit in units.filter(|unit| image.data[*unit..].starts_with(&node)) {
+        data.write(unit as u64 + 40, &[0xff; 4]).unwrap();
+    }
+    for slot in [0, 4096] {
+        data.write(slot + 50, &[0xff; 4]).unwrap();
+    }
+    let report = store.verify().unwrap();
+    let named: BTreeSet<_> = report.damages.iter().map(|damage| damage.what.as_str()).collect();
+    assert_eq!(named, BTreeSet::from(["the superblock", "the table of regions"]));
+}
+
+#[test]
+fn salvage_prefers_a_whole_older_commit_to_a_newer_one_of_which_a_part_is_missing() {
+    let (data, wal) = (
+        MemoryBackend::new("data", Vec::new()),
+        MemoryBackend::new("wal", Vec::new()),
+    );
+    GridStore::create_backend(&data).unwrap();
+    let store = GridStore::open_backends(
+        Arc::new(data.clone()),
+        Arc::new(wal.clone()),
+        &GridOptions::default(),
+    )
+    .unwrap();
+    let mut model = Model::default();
+    let put = |version, seed| Op::Put {
+        version,
+        matrix: 2,
+        shape: 6,
+        dtype: 2,
+        density: 0,
+        seed,
+    };
+    let mut write = store.begin_write().unwrap();
+    model.apply(&put(0, 1), &mut write).unwrap();
+    write.commit(Durability::Immediate).unwrap();
+    let durable = store.snapshot().commit_number();
+    let mut newer = model.clone();
+    let mut write = store.begin_write().unwrap();
+    newer.apply(&put(1, 2), &mut write).unwrap();
+    write.commit(Durability::Eventual).unwrap();
+    let mut lost = data.contents();
+    let values: Vec<u8> = newer
+        .matrix(1, 2)
+        .unwrap()
+        .bits
+        .iter()
+        .take(40)
+        .flat_map(|bits| (*bits as u16).to_le_bytes())
+        .collect();
+    let at = lost
+        .windows(values.len())
+        .position(|window| window == values)
+        .unwrap();
+    lost[at..at + values.len()].fill(0);
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::write(old.join("grid.data"), &lost).unwrap();
+    std::fs::write(old.join("grid.wal"), wal.contents()).unwrap();
+    let salvaged = salvage(&old, &new).unwrap();
+    assert_eq!((salvaged.commit_number, salvaged.left_out), (durable, Vec::new()));
+    let store = GridStore::open(&new, &GridOptions::default()).unwrap();
+    model.assert_same(&Model::read(&store.snapshot()).unwrap());
+}
+
+#[test]
+fn a_store_that_cannot_be_looked_for_is_not_replaced_by_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    closed_store(&old);
+    std::fs::create_dir_all(&new).unwrap();
+    // A link to itself is there, and asking what it leads to fails.
+    let link = new.join("grid.data");
+    std::os::unix::fs::symlink(&link, &link).unwrap();
+    let opened = GridStore::open(&new, &GridOptions::default()).unwrap_err();
+    assert!(opened.to_string().contains("look for"), "{opened}");
+    let salvaged = salvage(&old, &new).unwrap_err();
+    assert!(salvaged.to_string().contains("look for"), "{salvaged}");
+    assert!(link.is_symlink());
+}
+
 #[test]
 fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     let directory = tempfile::tempdir().unwrap();
@@ -325,6 +470,18 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
             .iter()
             .any(|what| what.contains("chunk 0 of support@1/0/q_proj/B")),
         "{named:?}"
+    );
+    let places: BTreeSet<u64> = report.damages.iter().map(|damage| damage.offset).collect();
+    assert_eq!(
+        places.len(),
+        1,
+        "patches of what is damaged are whole: {:?}",
+        report.damages
+    );
+    assert!(
+        places
+            .iter()
+            .all(|place| (1..9000).contains(&(at as u64 - place)))
     );
     let mut buffer = vec![0.0; 64 * 64];
     let error = store

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hyprstream_storage::{
-    DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, export_nvdb, import_nvdb, parse_nvdb,
+    DataType, Durability, Error, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch, export_nvdb,
+    import_nvdb, parse_nvdb,
 };
 
 use crate::support::{Model, Rng};
@@ -192,6 +193,107 @@ fn an_export_is_valid_for_the_real_library_and_comes_back_equal() {
         grid.voxels.len(),
         foreign.len()
     );
+}
+
+/// A store with one small matrix in version 1.
+fn small(directory: &Path, dtype: DataType, values: &[f32]) -> (GridStore, MatrixPath) {
+    let store = GridStore::open(directory, &GridOptions::default()).unwrap();
+    let path = MatrixPath::new("support", "1", 0, "q_proj", "A");
+    let mut write = store.begin_write().unwrap();
+    write
+        .put_matrix(&path, Shape::new(1, values.len()), dtype, values)
+        .unwrap();
+    write.commit(Durability::Immediate).unwrap();
+    (store, path)
+}
+
+#[test]
+fn int8_values_keep_the_scale_that_updates_left_too_wide() {
+    let mut rng = Rng(8);
+    for _ in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        let values: Vec<f32> = (0..50).map(|_| rng.below(1 << 20) as f32 / 1e7 - 0.05).collect();
+        let (store, path) = small(&directory.path().join("grid"), DataType::Int8, &values);
+        let mut batch = UpdateBatch::new();
+        for (col, value) in (0u32..).zip(&values) {
+            if value.abs() > 0.03 {
+                batch.set(&path, &[(0, col, value / 10.0)]);
+            }
+        }
+        store.update(&batch, Durability::Immediate).unwrap();
+        let file = directory.path().join("support.nvdb");
+        export_nvdb(&store.snapshot(), "support", "1", &file).unwrap();
+        let mut write = store.begin_write().unwrap();
+        let grid = import_nvdb(&file).unwrap();
+        grid.store(&mut write, "support", "2").unwrap();
+        write.commit(Durability::Immediate).unwrap();
+        let infos = |version| store.snapshot().matrices("support", version).unwrap();
+        assert_eq!(infos("1")[0].scale.to_bits(), infos("2")[0].scale.to_bits());
+        assert_eq!(infos("1")[0].active, infos("2")[0].active);
+        assert_eq!(values_of(&store, "1", 0), values_of(&store, "2", 0));
+    }
+}
+
+#[test]
+fn an_export_touches_no_other_file_and_leaves_none_when_it_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = small(&directory.path().join("grid"), DataType::F32, &[1.0, 2.0]);
+    let files = directory.path().join("files");
+    std::fs::create_dir_all(files.join("taken.nvdb")).unwrap();
+    let export = |name: &str| export_nvdb(&store.snapshot(), "support", "1", &files.join(name));
+    std::fs::write(files.join("a.nvdb.tmp"), "somebody else's").unwrap();
+    export("a.nvdb").unwrap();
+    export("a.bin").unwrap();
+    assert!(matches!(export("taken.nvdb"), Err(Error::Io { .. })));
+    let found = std::fs::read(files.join("a.nvdb.tmp")).unwrap();
+    assert_eq!(found, b"somebody else's");
+    let mut names: Vec<_> = std::fs::read_dir(&files)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a.bin", "a.nvdb", "a.nvdb.tmp", "taken.nvdb"]);
+    for name in ["a.bin", "a.nvdb"] {
+        assert_eq!(import_nvdb(&files.join(name)).unwrap().voxels.len(), 2);
+    }
+}
+
+/// A file of a root with many tiles that all refer to one upper node, whose children are all one lower node.
+fn shared_nodes(tiles: usize) -> Vec<u8> {
+    const GRID: usize = 16 + 176;
+    const ROOT: usize = GRID + 672 + 64;
+    const UPPER: usize = 270_400;
+    const LOWER: usize = 33_856;
+    let upper = ROOT + 64 + 32 * tiles;
+    let lower = upper + UPPER;
+    let mut bytes = vec![0; lower + LOWER];
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(0, b"NanoVDB0");
+    put(16, &((lower + LOWER - GRID) as u64).to_le_bytes());
+    put(GRID, b"NanoVDB0");
+    put(GRID + 8, &[0xff; 8]);
+    put(GRID + 636, &1u32.to_le_bytes());
+    put(GRID + 672 + 24, &64u64.to_le_bytes());
+    put(ROOT + 24, &(tiles as u32).to_le_bytes());
+    for tile in 0..tiles {
+        put(ROOT + 64 + 32 * tile + 8, &((upper - ROOT) as u64).to_le_bytes());
+    }
+    put(upper + 4128, &[0xff; 4096]);
+    for slot in 0..32_768 {
+        put(upper + 8256 + 8 * slot, &(UPPER as u64).to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn nodes_that_are_referred_to_many_times_are_refused() {
+    let refusal = |bytes: &[u8]| parse_nvdb(Path::new("shared"), bytes).unwrap_err().to_string();
+    let many_lowers = shared_nodes(200_000);
+    assert!(refusal(&many_lowers).contains("more lower nodes"));
+    let mut many_uppers = many_lowers;
+    let upper = many_uppers.len() - 33_856 - 270_400;
+    many_uppers[upper + 4128..upper + 8224].fill(0);
+    assert!(refusal(&many_uppers).contains("more upper nodes"));
 }
 
 #[test]

@@ -149,6 +149,126 @@ fn damage_in_the_middle_is_reported_and_the_other_segments_are_read() {
     assert!(outcome.iter().any(|r| matches!(r, Err(Error::Corrupt { .. }))));
 }
 
+/// Leaves a log of ids 1 to 100 in many segments.
+fn closed_log(directory: &tempfile::TempDir) {
+    let log = open(directory);
+    for id in 1..=100 {
+        log.append(&[record(id)]).unwrap();
+    }
+}
+
+fn flip(path: &PathBuf, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// What a scan of everything yields: the ids, and whether damage is its last word.
+fn everything(log: &TrajectoryLog, order: Order) -> (Vec<u64>, bool) {
+    let mut outcome: Vec<_> = log.scan(0..=u64::MAX, order, None).unwrap().collect();
+    let damaged = outcome
+        .pop_if(|last| matches!(last, Err(Error::Corrupt { .. })))
+        .is_some();
+    let ids = outcome.into_iter().map(|found| found.unwrap().id).collect();
+    (ids, damaged)
+}
+
+#[test]
+fn damage_in_the_newest_segment_costs_one_record_and_nothing_is_cut_off() {
+    for (what, inside) in [("length", 0), ("checksum", 5), ("id", 9), ("payload", 30)] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(&directory);
+        log.append(&(1..=10).map(record).collect::<Vec<_>>()).unwrap();
+        drop(log);
+        let victim = segments(&directory).pop().unwrap();
+        let before: u64 = (1..=4).map(|id| 24 + record(id).payload.len() as u64).sum();
+        flip(&victim, 16 + before as usize + inside);
+        let damaged = fs::read(&victim).unwrap();
+        let expected = [1, 2, 3, 4, 6, 7, 8, 9, 10, 11];
+        let log = open(&directory);
+        log.append(&[record(11)]).unwrap();
+        assert_eq!(
+            everything(&log, Order::Ascending),
+            (expected.to_vec(), true),
+            "{what}"
+        );
+        drop(log);
+        assert_eq!(fs::read(&victim).unwrap(), damaged, "{what}");
+        let log = open(&directory);
+        assert_eq!(
+            everything(&log, Order::Ascending),
+            (expected.to_vec(), true),
+            "{what}"
+        );
+        assert_eq!(log.get(10).unwrap().unwrap(), record(10), "{what}");
+        assert!(log.get(5).unwrap_err().is_corrupt(), "{what}");
+        assert_eq!(log.last_id(), Some(11), "{what}");
+    }
+}
+
+#[test]
+fn a_scan_of_any_ids_meets_the_damage_of_an_older_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    closed_log(&directory);
+    let victim = &segments(&directory)[1];
+    // The last record of its segment, so that no record behind it tells how far its ids reach.
+    flip(victim, fs::metadata(victim).unwrap().len() as usize - 1);
+    let log = open(&directory);
+    let lost: Vec<_> = (1..=100).filter(|id| log.get(*id).is_err()).collect();
+    let [lost] = lost[..] else { panic!("{lost:?}") };
+    let expected: Vec<_> = (1..=100).filter(|id| *id != lost).collect();
+    assert_eq!(everything(&log, Order::Ascending), (expected.clone(), true));
+    let falling = expected.into_iter().rev().collect();
+    assert_eq!(everything(&log, Order::NewestFirst), (falling, true));
+    for id in [0, 101, u64::MAX] {
+        assert!(log.get(id).unwrap_err().is_corrupt(), "{id}");
+    }
+    assert_eq!(log.last_id(), Some(100));
+}
+
+#[test]
+fn a_newest_segment_without_a_header_is_set_aside_and_the_rest_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    closed_log(&directory);
+    for round in 0..2 {
+        let victim = segments(&directory).pop().unwrap();
+        flip(&victim, 3);
+        let damaged = fs::read(&victim).unwrap();
+        let log = open(&directory);
+        assert!(!victim.exists());
+        let kept = log.set_aside().to_vec();
+        assert_eq!(kept.len(), round + 1);
+        assert_eq!(fs::read(&kept[round]).unwrap(), damaged);
+        let (found, damage) = everything(&log, Order::Ascending);
+        assert!(!damage && found.len() > 80 && found.len() < 100, "{found:?}");
+        log.append(&[record(200)]).unwrap();
+        log.flush().unwrap();
+        assert_eq!(log.get(200).unwrap().unwrap(), record(200));
+        drop(log);
+        let log = open(&directory);
+        assert_eq!(log.set_aside(), kept);
+        assert_eq!(log.get(200).unwrap().unwrap(), record(200));
+    }
+}
+
+#[test]
+fn retention_spares_a_damaged_segment_while_its_file_is_young() {
+    let directory = tempfile::tempdir().unwrap();
+    closed_log(&directory);
+    flip(&segments(&directory)[0], 3);
+    let log = open(&directory);
+    let policy = RetentionPolicy {
+        max_age_ms: Some(86_400_000),
+        max_bytes: None,
+    };
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let removed = log.retain(&policy, now.as_millis() as u64).unwrap();
+    assert_eq!(removed.segments, 0);
+    assert!(everything(&log, Order::Ascending).1);
+}
+
 #[test]
 fn retention_goes_by_age_and_size_and_spares_the_newest() {
     let directory = tempfile::tempdir().unwrap();

@@ -188,7 +188,7 @@ pub fn city(rng: &mut Rng, split: Split) -> String {
 
 /// A thing that is sold, in the plural.
 pub fn goods(rng: &mut Rng, split: Split) -> String {
-    if split.trains() && rng.chance(0.6) {
+    if split.trains() && rng.chance(if split.varies() { 0.95 } else { 0.6 }) {
         return format!("{}s", any(rng, split));
     }
     rng.text(split.of(GOODS, GOODS_HELD_OUT)).to_owned()

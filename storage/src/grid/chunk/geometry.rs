@@ -174,12 +174,12 @@ impl Leaf {
             && cols.start < col + self.width as usize
     }
 
-    /// Row and column in the matrix of a position.
+    /// Row and column in the matrix of a position. Those of a position past the edges are no element's.
     pub(crate) fn element(&self, position: u16) -> (u32, u32) {
         let position = u32::from(position);
         (
-            self.row + (position >> self.pitch_bits),
-            self.col + (position & ((1 << self.pitch_bits) - 1)),
+            self.row.saturating_add(position >> self.pitch_bits),
+            self.col.saturating_add(position & ((1 << self.pitch_bits) - 1)),
         )
     }
 

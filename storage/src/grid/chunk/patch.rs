@@ -13,7 +13,7 @@ use crate::grid::format::{Cursor, Decoded, Encoder, Kind, Ref, dtype_code, dtype
 
 /// The body is a base and what differs from it.
 pub(crate) const CODEC_PATCH: u8 = 3;
-/// Longest chain of patches.
+/// Most patches under a patch.
 pub(crate) const MAX_CHAIN: u32 = 128;
 const LEAF_BITS: u32 = 12;
 

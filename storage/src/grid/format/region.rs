@@ -88,7 +88,11 @@ impl RegionImage {
         }
         let mut shared = Vec::new();
         for _ in 0..shared_len {
-            shared.push((input.u16()?, input.u32()?));
+            let (unit, extra) = (input.u16()?, input.u32()?);
+            if extra == 0 {
+                return Err("a region's shared object has one owner");
+            }
+            shared.push((unit, extra));
         }
         if input.rest().iter().any(|byte| *byte != 0) {
             return Err("a region is longer than its parts");

@@ -158,6 +158,9 @@ fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
     if elements == 0 || elements > MAX_ELEMENTS {
         return Err("a matrix has an impossible shape");
     }
+    if active > elements {
+        return Err("a matrix has more active elements than elements");
+    }
     let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
     Ok(MatrixRecord {
         dtype,

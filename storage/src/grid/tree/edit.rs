@@ -100,7 +100,7 @@ impl Tree {
         Ok(at.ok().and_then(|at| leaf.get_mut(at)).map(|(_, value)| value))
     }
 
-    /// Keys at or after `from` that begin with `prefix`, with their values, as changed so far.
+    /// Keys that begin with `prefix`, in order, with their values, as changed so far.
     pub(crate) fn collect(&self, writer: &Writer, prefix: &[u8]) -> Result<Leaf> {
         let mut found = Leaf::new();
         if let Some(root) = &self.root {

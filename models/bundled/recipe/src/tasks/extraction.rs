@@ -280,7 +280,7 @@ fn list(rng: &mut Rng, split: Split, heading: &str) -> &'static [&'static str] {
 }
 
 fn job(rng: &mut Rng, split: Split) -> String {
-    if split.trains() && rng.chance(if split.varies() { 0.8 } else { 0.6 }) {
+    if split.trains() && rng.chance(if split.varies() { 0.95 } else { 0.6 }) {
         words::any(rng, split)
     } else {
         rng.text(PHRASINGS.of("jobs", split)).to_owned()

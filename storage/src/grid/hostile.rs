@@ -1,0 +1,197 @@
+//! Objects that no store writes, with right checksums: an error, never an abort and never a walk without an end.
+#![expect(clippy::unwrap_used, reason = "what panics here is a finding")]
+
+use std::sync::Arc;
+
+use super::chunk::{Geometry, MAX_CHAIN, Numbers, Patch, Scratch, encode_chunk};
+use super::copy::Copier;
+use super::core::Core;
+use super::editor::Editor;
+use super::format::{
+    FANOUT, MatrixRecord, REGION_WORDS, Ref, RegionImage, Table, Value, encode_table_node, set_bits,
+};
+use super::path::{DataType, MatrixPath};
+use super::space::Space;
+use super::space_table::SpaceTable;
+use super::store::{Durability, GridOptions, GridStore};
+use super::tree::matrix_key;
+use crate::backend::MemoryBackend;
+use crate::error::Result;
+
+const SIDE: u32 = 64;
+
+fn open(data: &MemoryBackend) -> GridStore {
+    let wal = Arc::new(MemoryBackend::new("wal", Vec::new()));
+    GridStore::open_backends(Arc::new(data.clone()), wal, &GridOptions::default()).unwrap()
+}
+
+fn new_store() -> (MemoryBackend, GridStore) {
+    let data = MemoryBackend::new("data", Vec::new());
+    GridStore::create_backend(&data).unwrap();
+    let store = open(&data);
+    (data, store)
+}
+
+fn path() -> MatrixPath {
+    MatrixPath::new("support", "1", 0, "q_proj", "A")
+}
+
+/// A matrix of one chunk under this many patches.
+fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
+    let dtype = DataType::F32;
+    let numbers = Numbers { dtype, scale: 1.0 };
+    let values = vec![1.0; (SIDE * SIDE) as usize];
+    let geometry = Geometry::new(SIDE, SIDE);
+    let built = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default());
+    let mut chunk = core.writer.put(&built.bytes, built.active)?;
+    for depth in 0..patches {
+        let patch = Patch {
+            base: chunk,
+            depth: depth.min(MAX_CHAIN),
+            chain_bytes: 0,
+            elements: vec![(0, depth + 1)],
+        };
+        chunk = core
+            .writer
+            .put(&patch.encode(numbers), built.active | Ref::PATCH)?;
+    }
+    Ok(MatrixRecord {
+        dtype,
+        rows: SIDE,
+        cols: SIDE,
+        scale: 1.0,
+        active: u64::from(built.active),
+        chunks: Table {
+            len: 1,
+            depth: 0,
+            children: vec![chunk],
+        },
+    })
+}
+
+/// Commits a version with such a matrix.
+fn commit_chain(store: &GridStore, patches: u32, durability: Durability) {
+    let committed = store.with_core(|core| {
+        core.begin()?;
+        let record = matrix_under(core, patches)?;
+        let path = path();
+        let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+        let mut editor = Editor::new(core.root, core.next_sequence);
+        let draft = editor.draft(&mut core.writer, &path.adapter, &path.version, true)?;
+        draft.tree.insert(&mut core.writer, &key, Value::Matrix(record))?;
+        let root = editor.flush(&mut core.writer)?;
+        core.finish(root, editor.next_sequence, durability, store.current())
+    });
+    committed.unwrap();
+}
+
+fn drop_the_version(store: &GridStore) -> Result<()> {
+    let mut write = store.begin_write()?;
+    write.drop_version("support", "1")?;
+    write.commit(Durability::Immediate)
+}
+
+/// Copies everything into a new store and says what was left out.
+fn salvaged(store: &GridStore) -> (GridStore, usize) {
+    let (_, into) = new_store();
+    let left_out = store.with_core(|from| {
+        into.with_core(|core| {
+            core.begin()?;
+            let mut copier = Copier::new(&from.writer.objects, &mut core.writer, true);
+            let root = copier.main_tree(&from.root)?;
+            let left_out = copier.left_out.take().unwrap_or_default().len();
+            core.finish(root, from.next_sequence, Durability::Immediate, into.current())?;
+            Ok(left_out)
+        })
+    });
+    (into, left_out.unwrap())
+}
+
+#[test]
+fn the_longest_chain_of_patches_is_recovered_counted_copied_and_released() {
+    let (data, store) = new_store();
+    commit_chain(&store, MAX_CHAIN + 1, Durability::Eventual);
+    let killed = MemoryBackend::new("data", data.contents());
+    drop(store);
+    let store = open(&killed);
+    let mut values = vec![0.0; (SIDE * SIDE) as usize];
+    store.snapshot().read_matrix(&path(), &mut values).unwrap();
+    assert_eq!(values.first().map(|value| value.to_bits()), Some(MAX_CHAIN + 1));
+    assert_eq!(store.verify().unwrap().damages, []);
+    assert_eq!(store.version_statistics("support", "1").unwrap().patches, 1);
+    let (copy, left_out) = salvaged(&store);
+    assert_eq!((left_out, copy.verify().unwrap().damages), (0, Vec::new()));
+    drop_the_version(&store).unwrap();
+    let report = store.verify().unwrap();
+    assert_eq!((report.damages, report.leaked_bytes), (Vec::new(), 0));
+}
+
+#[test]
+fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
+    let (data, store) = new_store();
+    commit_chain(&store, MAX_CHAIN + 2, Durability::Eventual);
+    let killed = MemoryBackend::new("data", data.contents());
+    let recovered = open(&killed);
+    assert!(
+        recovered.snapshot().adapters().unwrap().is_empty(),
+        "recovery takes the other superblock"
+    );
+    let mut values = vec![0.0; (SIDE * SIDE) as usize];
+    let read = store.snapshot().read_matrix(&path(), &mut values);
+    assert!(read.unwrap_err().is_corrupt());
+    assert!(!store.verify().unwrap().damages.is_empty());
+    let counted = store.version_statistics("support", "1");
+    assert!(counted.unwrap_err().is_corrupt());
+    let (copy, left_out) = salvaged(&store);
+    assert_eq!(left_out, 1);
+    assert_eq!(copy.verify().unwrap().leaked_bytes, 0);
+    assert!(drop_the_version(&store).unwrap_err().is_corrupt());
+}
+
+#[test]
+fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
+    let (_, store) = new_store();
+    store
+        .with_core(|core| {
+            core.begin()?;
+            let mut node = core.writer.put(&[6], 0)?;
+            for depth in 1..=12 {
+                node = core.writer.put(&encode_table_node(depth, &[node; FANOUT]), 0)?;
+                for regions in [1, 300, u64::MAX] {
+                    let read = SpaceTable::read(&core.writer.objects, &node, depth, regions);
+                    assert!(read.unwrap_err().is_corrupt());
+                }
+            }
+            core.abort();
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn owners_that_cannot_be_counted_are_damage() {
+    let (_, store) = new_store();
+    store
+        .with_core(|core| {
+            core.begin()?;
+            let mut space_of = |extra| {
+                let mut image = RegionImage {
+                    allocated: vec![0; REGION_WORDS],
+                    shared: vec![(200, extra)],
+                };
+                set_bits(&mut image.allocated, 0, 201);
+                let map = core.writer.put(&image.encode(), u32::MAX)?;
+                Ok::<_, crate::error::Error>(Space::from_regions(&[map]))
+            };
+            let (mut most, mut none) = (space_of(u32::MAX)?, space_of(0)?);
+            let objects = &core.writer.objects;
+            assert!(most.share(objects, 200).unwrap_err().is_corrupt());
+            assert!(most.unshare(objects, 200)?);
+            assert!(none.unshare(objects, 200).unwrap_err().is_corrupt());
+            // The free units that stand beside the reference are wrong too, and are not counted on.
+            most.free(objects, 199, 1)?;
+            core.abort();
+            Ok(())
+        })
+        .unwrap();
+}

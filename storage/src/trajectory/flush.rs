@@ -1,0 +1,165 @@
+//! Making durable what was appended.
+//!
+//! After a sync that failed, pages that never reached the disk may count as written, and a second sync of the same file
+//! succeeds. So a segment is not synced again after a failure: the next flush reads its records back, each against its
+//! checksum, and syncs them in a new file that takes its place. While that cannot be done, no flush succeeds.
+
+use std::sync::Arc;
+
+use super::{Segments, TrajectoryLog};
+use crate::error::Result;
+
+impl TrajectoryLog {
+    /// Returns once everything appended before the call is on disk. After an error it may be called again.
+    pub fn flush(&self) -> Result<()> {
+        // The kernel tells of a failure once, so that of two syncs at a time one would not hear of it.
+        let _one_at_a_time = self.flushing.lock();
+        let (newest, unsynced, directory_changed) = {
+            let mut segments = self.segments.lock();
+            segments.replace_distrusted()?;
+            (
+                Arc::clone(&segments.newest),
+                segments.unsynced.clone(),
+                segments.directory_changed,
+            )
+        };
+        let pending = || unsynced.values().chain([&newest]);
+        pending().try_for_each(|segment| segment.sync())?;
+        if directory_changed {
+            // The directory may have lost their names as a segment loses its pages.
+            self.sync_directory()
+                .inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
+        }
+        let mut segments = self.segments.lock();
+        segments
+            .unsynced
+            .retain(|number, _| !unsynced.contains_key(number));
+        if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
+            segments.directory_changed = false;
+        }
+        Ok(())
+    }
+}
+
+impl Segments {
+    /// Replaces the segments whose sync failed.
+    fn replace_distrusted(&mut self) -> Result<()> {
+        for (number, segment) in &mut self.unsynced {
+            if let (true, Some(summary)) = (segment.is_distrusted(), self.all.get(number)) {
+                *segment = Arc::new(segment.replace(summary.bytes)?);
+                self.directory_changed = true;
+            }
+        }
+        if let (true, Some((_, summary))) = (self.newest.is_distrusted(), self.all.last_key_value()) {
+            self.newest = Arc::new(self.newest.replace(summary.bytes)?);
+            self.directory_changed = true;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+    use std::fs::{self, File};
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    use std::path::{Path, PathBuf};
+
+    use super::super::files::segment_path;
+    use super::super::segment::Segment;
+    use super::super::{Order, TrajectoryLogOptions, TrajectoryRecord};
+    use super::*;
+
+    fn record(id: u64) -> TrajectoryRecord {
+        TrajectoryRecord {
+            id,
+            time_ms: id,
+            payload: vec![7; 100],
+        }
+    }
+
+    fn open(directory: &Path) -> TrajectoryLog {
+        TrajectoryLog::open(directory, &TrajectoryLogOptions::default()).unwrap()
+    }
+
+    fn ids(log: &TrajectoryLog) -> Vec<u64> {
+        let scan = log.scan(0..=u64::MAX, Order::Ascending, None).unwrap();
+        scan.map(|record| record.unwrap().id).collect()
+    }
+
+    /// From now on the newest segment is a device that takes everything and that no sync succeeds on.
+    fn fail_syncs(log: &TrajectoryLog, path: &Path) {
+        let device = File::options().read(true).write(true).open("/dev/null").unwrap();
+        log.segments.lock().newest = Arc::new(Segment::new(device, path));
+    }
+
+    /// A log of ids 1 to 5, of which 4 and 5 were not synced when a sync failed.
+    fn failed(directory: &Path) -> (TrajectoryLog, PathBuf, u64) {
+        let log = open(directory);
+        let path = segment_path(directory, 1);
+        log.append(&[record(1), record(2), record(3)]).unwrap();
+        log.flush().unwrap();
+        let synced = fs::metadata(&path).unwrap().len();
+        log.append(&[record(4), record(5)]).unwrap();
+        fail_syncs(&log, &path);
+        log.flush().unwrap_err();
+        (log, path, synced)
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_records_are_synced_in_a_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (log, path, _) = failed(directory.path());
+        let before = fs::metadata(&path).unwrap().ino();
+        log.flush().unwrap();
+        assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+        assert_eq!(ids(&log), [1, 2, 3, 4, 5]);
+        log.append(&[record(6)]).unwrap();
+        log.flush().unwrap();
+        drop(log);
+        assert_eq!(ids(&open(directory.path())), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            2,
+            "the log and its lock"
+        );
+    }
+
+    #[test]
+    fn a_closed_segment_whose_sync_failed_is_written_anew_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = segment_path(directory.path(), 1);
+        let options = TrajectoryLogOptions { segment_bytes: 1 };
+        let log = TrajectoryLog::open(directory.path(), &options).unwrap();
+        log.append(&[record(1)]).unwrap();
+        fail_syncs(&log, &path);
+        log.append(&[record(2)]).unwrap();
+        log.flush().unwrap_err();
+        let before = fs::metadata(&path).unwrap().ino();
+        log.flush().unwrap();
+        assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+        drop(log);
+        assert_eq!(ids(&open(directory.path())), [1, 2]);
+    }
+
+    #[test]
+    fn no_flush_succeeds_once_records_were_lost_with_a_failed_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let (log, path, synced) = failed(directory.path());
+        let file = File::options().write(true).open(&path).unwrap();
+        let lost = fs::metadata(&path).unwrap().len() - synced;
+        file.write_all_at(&vec![0; usize::try_from(lost).unwrap()], synced)
+            .unwrap();
+        for _ in 0..3 {
+            assert!(log.flush().unwrap_err().is_corrupt());
+        }
+        drop(log);
+        assert_eq!(ids(&open(directory.path())), [1, 2, 3]);
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            2,
+            "the log and its lock"
+        );
+    }
+}
