@@ -51,7 +51,7 @@ enum Command {
         #[arg(long, default_value_t = 3e-3)]
         learning_rate: f32,
         /// Steps of the second stage.
-        #[arg(long, default_value_t = 8000)]
+        #[arg(long, default_value_t = 7400)]
         second_steps: usize,
         /// The highest learning rate of the second stage.
         #[arg(long, default_value_t = 1.5e-3)]

@@ -202,9 +202,12 @@ pub fn common(rng: &mut Rng) -> &'static str {
 /// A word that may stand for a thing: a common one, and in the second stage more often one that no
 /// list has.
 pub fn any(rng: &mut Rng, split: Split) -> String {
+    if !split.varies() {
+        return common(rng).to_owned();
+    }
     match rng.index(4) {
-        0 if split.varies() => invented(rng),
-        1 | 2 if split.varies() => pieced(rng),
+        0 => invented(rng),
+        1 | 2 => pieced(rng),
         _ => common(rng).to_owned(),
     }
 }

