@@ -119,7 +119,6 @@ fn the_shipped_tokenizer_gives_every_text_back() {
     ] {
         let ids = shipped.encode(text, false).unwrap().get_ids().to_vec();
         assert_eq!(shipped.decode(&ids, false).unwrap(), text);
-        assert_eq!(trained.encode(text, false).unwrap().get_ids(), ids);
     }
 }
 
