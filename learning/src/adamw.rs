@@ -1,13 +1,22 @@
-//! `AdamW` (1711.05101): moments of the gradient, decay apart from it, clipping by the global norm.
+//! `AdamW` (1711.05101): moments of the gradient, decay apart from it, clipping by the global norm. Matrices may be
+//! left to Muon.
 
 use rayon::prelude::*;
 
+use crate::muon;
 use crate::options::AdamOptions;
 
 /// Elements a task takes; sums are made per chunk and added in order, so they do not depend on the threads.
 const CHUNK: usize = 1 << 15;
 
-/// The moments of a list of tensors.
+/// How a tensor is updated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rule {
+    Adam { decays: bool },
+    Muon { rows: usize, columns: usize },
+}
+
+/// The moments of a list of tensors. Muon keeps its momentum in the first and leaves the second at zero.
 #[derive(Clone, Debug)]
 pub(crate) struct AdamW {
     pub(crate) first: Vec<Vec<f32>>,
@@ -37,12 +46,12 @@ impl AdamW {
         }
     }
 
-    /// Applies update number `step` (from 1). `decays` says which tensors decay.
+    /// Applies update number `step` (from 1). `rules` says how each tensor is updated.
     pub(crate) fn update(
         &mut self,
         parameters: Vec<&mut [f32]>,
         gradients: &[&[f32]],
-        decays: &[bool],
+        rules: &[Rule],
         options: &AdamOptions,
         (rate, step, norm): (f32, usize, f32),
     ) {
@@ -63,10 +72,18 @@ impl AdamW {
             .zip(gradients)
             .zip(&mut self.first)
             .zip(&mut self.second)
-            .zip(decays);
-        for ((((parameter, gradient), first), second), decays) in tensors {
+            .zip(rules);
+        let mut matrices = Vec::new();
+        for ((((parameter, gradient), first), second), rule) in tensors {
+            let decays = match *rule {
+                Rule::Adam { decays } => decays,
+                Rule::Muon { rows, columns } => {
+                    matrices.push((parameter, *gradient, first, (rows, columns)));
+                    continue;
+                }
+            };
             let update = Update {
-                decay: if *decays { options.weight_decay * rate } else { 0.0 },
+                decay: if decays { options.weight_decay * rate } else { 0.0 },
                 ..update
             };
             let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
@@ -77,6 +94,11 @@ impl AdamW {
                 update.apply(parameter, gradient, first, second);
             });
         }
+        matrices
+            .into_par_iter()
+            .for_each(|(parameter, gradient, momentum, shape)| {
+                muon::update(parameter, gradient, momentum, shape, (rate, options.weight_decay));
+            });
     }
 }
 
@@ -124,7 +146,7 @@ mod tests {
         adam.update(
             vec![&mut parameter],
             &[&gradient],
-            &[true],
+            &[Rule::Adam { decays: true }],
             &options,
             (0.01, 1, 1.0),
         );

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::adamw::{AdamW, global_norm};
+use crate::adamw::{AdamW, Rule, global_norm};
 use crate::contrastive::unit_rows;
 use crate::error::{Error, Result};
 use crate::network::{Gradients, Network};
@@ -23,6 +23,8 @@ pub struct FullOptions {
     pub scheduler: Scheduler,
     /// The part of all steps in which the learning rate rises.
     pub warmup_ratio: f32,
+    /// The rule for the projections of the layers; embedding, head, norms and biases follow `AdamW`.
+    pub projections: ProjectionRule,
     /// The optimiser's settings; decay spares norms and biases.
     pub adam: AdamOptions,
     /// Longer sequences are refused.
@@ -35,6 +37,16 @@ pub struct FullOptions {
     pub precision: Precision,
 }
 
+/// How the seven projections of a layer are updated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProjectionRule {
+    /// As everything else.
+    #[default]
+    AdamW,
+    /// By momentum whose singular values are brought near one, which learns more from a step.
+    Muon,
+}
+
 impl Default for FullOptions {
     fn default() -> Self {
         Self {
@@ -42,6 +54,7 @@ impl Default for FullOptions {
             total_steps: 1000,
             scheduler: Scheduler::Cosine,
             warmup_ratio: 0.02,
+            projections: ProjectionRule::AdamW,
             adam: AdamOptions {
                 beta2: 0.98,
                 weight_decay: 0.05,
@@ -94,7 +107,7 @@ pub struct FullTrainer {
     pub(crate) adam: AdamW,
     pub(crate) steps: usize,
     options: FullOptions,
-    decays: Vec<bool>,
+    rules: Vec<Rule>,
     shards: Shards,
 }
 
@@ -108,18 +121,7 @@ impl FullTrainer {
         count("threads", options.threads, 0, 1024)?;
         options.adam.validate()?;
         let adam = AdamW::new(&base.weights.tensors());
-        let shapes = base.named_tensors();
-        let matrices = shapes
-            .iter()
-            .filter(|(_, shape, _)| shape.len() > 1)
-            .map(|(_, _, values)| values.as_ptr());
-        let matrices: Vec<*const f32> = matrices.collect();
-        let decays = base
-            .weights
-            .tensors()
-            .iter()
-            .map(|tensor| matrices.contains(&tensor.as_ptr()))
-            .collect();
+        let rules = rules(&base, options.projections);
         let zeros = Gradients {
             adapter: None,
             weights: Some(base.weights.zeros_like()),
@@ -130,7 +132,7 @@ impl FullTrainer {
             adam,
             steps: 0,
             options,
-            decays,
+            rules,
             shards,
         })
     }
@@ -228,10 +230,10 @@ impl FullTrainer {
             options.learning_rate * options.scheduler.factor(self.steps, options.total_steps, warmup);
         let constants = (report.learning_rate, report.step, report.grad_norm);
         let parameters = self.base.weights.tensors_mut();
-        let (adam, decays) = (&mut self.adam, &self.decays);
+        let (adam, rules) = (&mut self.adam, &self.rules);
         self.shards
             .pool()
-            .install(|| adam.update(parameters, &gradients, decays, &options.adam, constants));
+            .install(|| adam.update(parameters, &gradients, rules, &options.adam, constants));
         self.steps = report.step;
         Ok(report)
     }
@@ -294,6 +296,30 @@ impl FullTrainer {
         )?;
         check_tokens(tokens, self.base.dims.vocab)
     }
+}
+
+/// The rule of every tensor, in the order of `Weights::tensors`.
+fn rules(base: &BaseWeights, projections: ProjectionRule) -> Vec<Rule> {
+    let named = base.named_tensors();
+    let rule = |tensor: &&[f32]| {
+        let found = named
+            .iter()
+            .find(|(_, _, values)| values.as_ptr() == tensor.as_ptr());
+        match found {
+            Some((name, shape, _))
+                if projections == ProjectionRule::Muon && name.ends_with("_proj.weight") =>
+            {
+                Rule::Muon {
+                    rows: shape[0],
+                    columns: shape[1],
+                }
+            }
+            found => Rule::Adam {
+                decays: found.is_some_and(|(_, shape, _)| shape.len() > 1),
+            },
+        }
+    };
+    base.weights.tensors().iter().map(rule).collect()
 }
 
 fn mean(sum: &LanguageSum) -> f32 {

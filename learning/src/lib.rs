@@ -26,6 +26,7 @@ mod kernels;
 mod linear;
 mod lora;
 mod loss;
+mod muon;
 mod network;
 mod norm;
 mod options;
@@ -42,7 +43,7 @@ mod weights;
 mod workspace;
 
 pub use error::{Error, Result};
-pub use full::{FullBatch, FullOptions, FullReport, FullTrainer};
+pub use full::{FullBatch, FullOptions, FullReport, FullTrainer, ProjectionRule};
 pub use lora::LoraConfig;
 pub use options::{AdamOptions, Example, Precision, StepReport, TrainOptions};
 pub use schedule::Scheduler;

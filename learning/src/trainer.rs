@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::adamw::{AdamW, global_norm};
+use crate::adamw::{AdamW, Rule, global_norm};
 use crate::dropout::Dropout;
 use crate::error::{Error, Result};
 use crate::lora::{Adapter, LoraConfig};
@@ -165,12 +165,12 @@ impl LoraTrainer {
         let options = &self.options;
         let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
         let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
-        let decays = vec![true; gradients.len()];
+        let rules = vec![Rule::Adam { decays: true }; gradients.len()];
         let parameters = self.adapter.tensors_mut();
         let (adam, constants) = (&mut self.adam, (rate, step, norm));
         self.shards
             .pool()
-            .install(|| adam.update(parameters, &gradients, &decays, &options.adam, constants));
+            .install(|| adam.update(parameters, &gradients, &rules, &options.adam, constants));
         self.steps = step;
         Ok(StepReport {
             step,
