@@ -1,5 +1,5 @@
 //! What sparsity costs in loss: adapters of the bundled model that learn the same lesson dense, at ranks 1, 4 and 16,
-//! and sparse at rank 16. Each is trained at several learning rates, because fewer weights want larger steps, and
+//! and sparse at ranks 4 and 16. Each is trained at several learning rates, because fewer weights want larger steps, and
 //! shown at the one with the least validation loss.
 //!
 //! `cargo bench -p hyprstream-engine --bench sparse_training [-- EPOCHS [SPARSITY]]` prints a line for each run and a
@@ -14,7 +14,15 @@ use hyprstream_engine::{Engine, EngineOptions, TrainRequest, TrainingEvent, Weig
 const EPOCHS: u32 = 10;
 const RATES: [f32; 6] = [2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 /// Rank and sparsity.
-const ARMS: [(u32, f32); 5] = [(1, 0.0), (4, 0.0), (16, 0.0), (16, 0.9), (16, 0.99)];
+const ARMS: [(u32, f32); 7] = [
+    (1, 0.0),
+    (4, 0.0),
+    (16, 0.0),
+    (4, 0.9),
+    (4, 0.99),
+    (16, 0.9),
+    (16, 0.99),
+];
 const ASKED: [&str; 3] = [
     "What is the code word for {}?",
     "Tell me the code word for {}.",

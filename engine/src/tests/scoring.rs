@@ -1,5 +1,26 @@
 use super::{Bench, ask_random, tokens};
-use crate::{Engine, Error, GenerateRequest, Score, ScoreRequest};
+use crate::{Engine, Error, GenerateRequest, Score, ScoreRequest, WeightPreference};
+
+/// Questions with answers, some of which the bundled model finds likely and some unlikely.
+const ANSWERED: [(&str, &str); 8] = [
+    ("What is the capital of France?", "Paris"),
+    ("What is the capital of Peru?", "Bogota"),
+    ("What is 17 + 25?", "42"),
+    ("How many metres are 3 kilometres?", "3000 metres"),
+    (
+        "Is this review positive or negative? The soup was cold.",
+        "negative",
+    ),
+    (
+        "Is this review positive or negative? I loved every minute.",
+        "positive",
+    ),
+    ("Name a colour.", "blue"),
+    (
+        "What is a river?",
+        "a large stream of water that flows to the sea",
+    ),
+];
 
 async fn score(engine: &Engine, prompt: &str, completion: &str, raw: bool) -> Result<Score, Error> {
     let request = ScoreRequest {
@@ -85,4 +106,30 @@ async fn a_completion_longer_than_a_chunk_scores_as_the_sum_of_its_parts() {
         (first.logprob + second.logprob - whole.logprob).abs() < 1e-2,
         "{first:?} {second:?} {whole:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_bit_weights_score_near_what_full_precision_scores() {
+    let wide = Bench::with(|options| options.weights = WeightPreference::F32);
+    let narrow = Bench::with(|options| options.weights = WeightPreference::Q8_0);
+    let mut worst: f64 = 0.0;
+    let mut mean = 0.0;
+    for (prompt, completion) in ANSWERED {
+        let request = ScoreRequest {
+            prompt: prompt.to_owned(),
+            completion: completion.to_owned(),
+            model: None,
+            adapter: None,
+            raw: false,
+        };
+        let expected = wide.engine.score(request.clone()).await.unwrap();
+        let found = narrow.engine.score(request).await.unwrap();
+        assert_eq!(found.tokens, expected.tokens);
+        let difference = (found.logprob - expected.logprob).abs() / found.tokens as f64;
+        worst = worst.max(difference);
+        mean += difference / ANSWERED.len() as f64;
+    }
+    println!("Q8_0 against f32, in nats a token: {mean:.5} on average, {worst:.5} at most");
+    assert!(worst > 0.0, "the weights were not narrowed");
+    assert!(worst < 0.1, "{worst}");
 }
