@@ -14,6 +14,7 @@ mod kill;
 mod psql;
 mod psql_adapter;
 mod recording;
+mod repl;
 mod slt;
 mod streaming;
 mod tidy;
