@@ -55,6 +55,22 @@ fn every_make_command_that_is_mentioned_exists() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_of_the_readme_runs_as_it_is_printed() {
+    let server = Server::start().await;
+    let readme = read("README.md");
+    let session = readme
+        .split("```sql\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let connection = server.connect().await;
+    connection.run(session.expect("a session")).await;
+    let answered = "SELECT count(*) FROM trajectories WHERE adapter = 'support'";
+    assert_eq!(connection.value(answered).await, "6");
+    let restored = "SELECT version FROM adapters WHERE name = 'support' AND is_latest";
+    assert_eq!(connection.value(restored).await, "3");
+}
+
 #[test]
 fn every_file_that_a_document_links_to_exists() {
     for document in [
