@@ -252,7 +252,8 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, None))
     }
 
-    /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible.
+    /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible, and no later opening
+    /// will find them, unless it is [`Error::OutcomeUnknown`].
     pub fn commit(mut self, durability: Durability) -> Result<()> {
         let root = self.edit(Editor::flush)?;
         self.open = false;
