@@ -21,6 +21,7 @@ mod golden;
 mod interleavings;
 mod model;
 mod nvdb;
+mod nvdb_damage;
 mod processes;
 mod readers;
 mod support;
