@@ -18,6 +18,7 @@ mod crashes;
 mod damage;
 mod faults;
 mod golden;
+mod group;
 mod interleavings;
 mod model;
 mod nvdb;
