@@ -19,6 +19,7 @@ mod damage;
 mod faults;
 mod golden;
 mod group;
+mod int8;
 mod interleavings;
 mod model;
 mod nvdb;
