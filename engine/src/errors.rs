@@ -244,6 +244,7 @@ impl From<hyprstream_storage::Error> for Error {
                 source,
             },
             Storage::Corrupt { .. } | Storage::UnsupportedVersion { .. } => Self::Corrupt(error.to_string()),
+            Storage::OutcomeUnknown { .. } => Self::Resource(error.to_string()),
             Storage::Internal(reason) => Self::Internal(reason),
             other => Self::Refused(other.to_string()),
         }

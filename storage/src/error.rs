@@ -85,6 +85,18 @@ pub enum Error {
         /// What this build reads.
         supported: u32,
     },
+    /// A commit failed, and so did taking back what it had written. It is not visible and will be taken back before
+    /// anything else is written, which every write tries first; but if the store is opened again before that
+    /// succeeds, the commit may be there.
+    #[error(
+        "{failure}; taking it back failed too ({undoing}), so it may be there when the store is opened again"
+    )]
+    OutcomeUnknown {
+        /// Why the commit failed.
+        failure: Box<Self>,
+        /// Why it could not be taken back.
+        undoing: Box<Self>,
+    },
     /// An invariant of this crate does not hold; nothing was written.
     #[error("internal error in the store: {0}")]
     Internal(String),
@@ -134,7 +146,17 @@ impl Error {
 
     /// Whether the disk was full: the store stays usable and the call can be made again once space returns.
     pub fn is_storage_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::OutcomeUnknown { failure, .. } => failure.is_storage_full(),
+            _ => false,
+        }
+    }
+
+    /// Whether a commit that failed may nevertheless be there when the store is opened again. After every other
+    /// error of a commit it will not be.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
     }
 
     /// Whether a file is damaged, so that `verify` and `salvage` are the next steps.

@@ -8,11 +8,15 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{DisplayPath, Error, Holder, Result};
 
 /// Longest lock file that is read; more is somebody else's file.
 const MAX_TEXT_BYTES: u64 = 4096;
+
+/// How long a lock is waited for that seems to be this process's own.
+const OWN_LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// Exclusive use of a directory until it is dropped.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ impl DirectoryLock {
             .truncate(false)
             .open(&path)
             .map_err(|e| Error::io("open the lock file", &path, e))?;
-        match file.try_lock() {
+        match try_lock(&file, &path) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Locked {
@@ -74,6 +78,20 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&path).unwrap_or_default())),
             Err(TryLockError::Error(e)) => Err(Error::io("look at the lock of", &path, e)),
         }
+    }
+}
+
+/// Takes the lock. A process that this one started has what this one had open, a lock too, until it executes its
+/// program, so a lock that seems to be this process's own is asked for again for a moment.
+fn try_lock(file: &File, path: &Path) -> std::result::Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        let locked = file.try_lock();
+        let own = || read_holder(path).is_some_and(|holder| holder.pid == Some(std::process::id()));
+        if !matches!(locked, Err(TryLockError::WouldBlock)) || begun.elapsed() > OWN_LOCK_WAIT || !own() {
+            return locked;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -65,16 +65,23 @@ impl StorageBackend for FileBackend {
             // Readers must find the new end before the bytes behind it are gone.
             self.len.store(len, Ordering::Release);
         }
-        self.file.set_len(len)?;
+        if let Err(error) = self.file.set_len(len) {
+            self.len.store(before, Ordering::Release);
+            return Err(error);
+        }
         self.len.store(len, Ordering::Release);
         Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)?;
-        self.len
-            .fetch_max(offset.saturating_add(bytes.len() as u64), Ordering::AcqRel);
-        Ok(())
+        let mut end = offset.saturating_add(bytes.len() as u64);
+        let written = self.file.write_all_at(bytes, offset);
+        if written.is_err() {
+            // A part of it may be there and make the file longer.
+            end = self.file.metadata()?.len();
+        }
+        self.len.fetch_max(end, Ordering::AcqRel);
+        written
     }
 
     fn sync(&self) -> io::Result<()> {

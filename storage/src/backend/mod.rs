@@ -1,8 +1,10 @@
-//! The seam to the outside world: a file that can be written, synced and viewed.
+//! The seam to the outside world: a file that can be written, synced and viewed, and a directory of such files.
 //!
-//! [`FileBackend`] is a file on disk read through a memory map. [`MemoryBackend`] is its twin for tests. The
-//! crash simulator of the tests is a third implementation, which loses, reorders and tears what was not synced.
+//! [`FileBackend`] is a file on disk read through a memory map, [`FileDirectory`] a directory of them. [`MemoryBackend`]
+//! is the file's twin for tests. The crash simulator of the tests is a third implementation of both, which loses,
+//! reorders and tears what was not synced.
 
+mod directory;
 mod file;
 mod map;
 mod memory;
@@ -13,6 +15,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use directory::{FileDirectory, StorageDirectory};
 pub use file::FileBackend;
 pub use memory::MemoryBackend;
 

@@ -1,14 +1,16 @@
 //! Compaction: the store written anew, without holes, beside the old file, which it then replaces.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::Durability;
 use super::copy::Copier;
+use super::core::Core;
+use super::files::{DATA_FILE, NEW_DATA_FILE, new_file, open_file, sync_directory, take_new_file};
 use super::recovery;
-use super::store::{DATA_FILE, GridStore, NEW_DATA_FILE, new_file, sync_directory, take_new_file};
-use crate::backend::{FileBackend, MemoryBackend};
+use super::store::GridStore;
+use crate::backend::{MemoryBackend, StorageDirectory};
 use crate::error::{Error, Result};
+use crate::lock::DirectoryLock;
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,10 +27,6 @@ impl GridStore {
     /// old file or the new one. When the directory cannot be synced, nobody knows which one a loss of power would
     /// leave, and the store takes no more writes until it is opened again.
     pub fn compact(&self) -> Result<Compacted> {
-        self.compact_and(&sync_directory)
-    }
-
-    fn compact_and(&self, sync_directory: &dyn Fn(&Path) -> Result<()>) -> Result<Compacted> {
         let Some((directory, lock)) = self.place() else {
             return Err(Error::argument(
                 "store",
@@ -36,42 +34,17 @@ impl GridStore {
             ));
         };
         self.with_core(|core| {
-            let measure = |core: &super::core::Core| {
-                let objects = &core.writer.objects;
-                objects
-                    .backend
-                    .len()
-                    .map_err(|e| Error::io("measure", &objects.path, e))
-            };
-            let bytes_before = measure(core)?;
-            if !core.is_checkpointed() {
-                core.checkpoint(self.current())?;
-            }
-            recovery::create(&new_file(directory)?)?;
-            let new_path = directory.join(NEW_DATA_FILE);
-            let backend = FileBackend::open(&new_path).map_err(|e| Error::io("open", &new_path, e))?;
-            let no_log = Arc::new(MemoryBackend::new("no log", Vec::new()));
-            let (mut new, current) = recovery::open(Arc::new(backend), no_log, lock.clone())?;
-            // Commits go on from the old file's, so that snapshots keep their order.
-            new.last_attempt = core.last_attempt;
-            new.begin()?;
-            let root = Copier::new(&core.writer.objects, &mut new.writer, false).main_tree(&core.root)?;
-            new.finish(root, core.next_sequence, Durability::Immediate, &current)?;
-            let bytes_after = new.trim()?;
-            new.seal(&current)?;
-            drop((new, current));
-            // Opened before it gets its name, so that nothing but the directory's sync can fail once it has.
-            let data = FileBackend::open(&new_path).map_err(|e| Error::io("open", &new_path, e))?;
-            let data = Arc::new(data.called(&directory.join(DATA_FILE)));
-            let (mut opened, _) = recovery::open(data, Arc::clone(self.wal_backend()), lock)?;
-            opened.wal.reset(opened.durable.commit);
-            opened.ticket = core.ticket;
-            take_new_file(directory)?;
-            let state = opened.state();
-            self.current().publish(state, &mut opened.published);
+            let bytes_before = length(core)?;
+            self.checkpoint(core)?;
+            let written = self.write_anew(core, directory, lock);
+            let (mut new, bytes_after) = written.inspect_err(|_| {
+                // The disk may be full, and the next opening would remove it anyway.
+                let _ = directory.remove(NEW_DATA_FILE);
+            })?;
+            let state = new.state();
+            self.current().publish(state, &mut new.published);
             // The old file has no name any more, so writes go to the new one whatever becomes of the sync.
-            *core = opened;
-            self.note_checkpoint(core.ticket);
+            *core = new;
             sync_directory(directory).inspect_err(|error| {
                 core.broken = Some(format!("the compacted file may not keep its name: {error}"));
             })?;
@@ -81,41 +54,37 @@ impl GridStore {
             })
         })
     }
+
+    /// Writes the new file, gives it the old one's name and returns its writer's half and its length.
+    fn write_anew(
+        &self,
+        old: &Core,
+        directory: &dyn StorageDirectory,
+        lock: Option<Arc<DirectoryLock>>,
+    ) -> Result<(Core, u64)> {
+        recovery::create(new_file(directory)?.as_ref())?;
+        let data = open_file(directory, NEW_DATA_FILE, NEW_DATA_FILE)?;
+        let no_log = Arc::new(MemoryBackend::new("no log", Vec::new()));
+        let (mut new, current) = recovery::open(data, no_log, lock.clone())?;
+        // Commits go on from the old file's, so that snapshots keep their order.
+        new.last_attempt = old.last_attempt;
+        new.begin()?;
+        let root = Copier::new(&old.writer.objects, &mut new.writer, false).main_tree(&old.root)?;
+        new.finish(root, old.next_sequence, Durability::Immediate, &current)?;
+        let bytes = new.trim()?;
+        new.seal(&current)?;
+        drop((new, current));
+        // Opened before it gets its name, so that nothing but the directory's sync can fail once it has.
+        let data = open_file(directory, NEW_DATA_FILE, DATA_FILE)?;
+        let (mut opened, _) = recovery::open(data, Arc::clone(self.wal_backend()), lock)?;
+        opened.wal.reset(opened.durable.commit);
+        take_new_file(directory)?;
+        Ok((opened, bytes))
+    }
 }
 
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what panics here is a finding")]
-mod tests {
-    use super::*;
-    use crate::grid::store::GridOptions;
-
-    fn put(store: &GridStore, value: &[u8]) -> Result<()> {
-        let mut write = store.begin_write()?;
-        write.put_metadata(b"key", value)?;
-        write.commit(Durability::Immediate)
-    }
-
-    #[test]
-    fn a_compaction_whose_directory_cannot_be_synced_loses_no_acknowledged_commit() {
-        let directory = tempfile::tempdir().unwrap();
-        let open = || GridStore::open(directory.path(), &GridOptions::default()).unwrap();
-        let store = open();
-        put(&store, b"before").unwrap();
-        let fails = |path: &Path| Err(Error::io("sync the directory", path, std::io::Error::other("no")));
-        let error = store.compact_and(&fails).unwrap_err();
-        assert!(error.to_string().contains("sync the directory"), "{error}");
-        assert_eq!(
-            store.snapshot().metadata(b"key").unwrap().unwrap(),
-            b"before",
-            "reads go on"
-        );
-        let refused = put(&store, b"refused").unwrap_err();
-        assert!(refused.to_string().contains("opened again"), "{refused}");
-        store.close().unwrap();
-        let store = open();
-        assert_eq!(store.snapshot().metadata(b"key").unwrap().unwrap(), b"before");
-        put(&store, b"after").unwrap();
-        drop(store);
-        assert_eq!(open().snapshot().metadata(b"key").unwrap().unwrap(), b"after");
-    }
+fn length(core: &Core) -> Result<u64> {
+    let objects = &core.writer.objects;
+    let len = objects.backend.len();
+    len.map_err(|e| Error::io("measure", &objects.path, e))
 }

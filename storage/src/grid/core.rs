@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Durability;
 use super::format::{COPY_BYTES, Ref, SUPERBLOCK_SLOTS, Superblock};
+use super::settle::Unsettled;
 use super::space_table::{SpaceTable, StoredSpace};
 use super::state::{Current, Published, State};
 use super::wal::Wal;
@@ -34,12 +35,14 @@ pub(crate) struct Core {
     /// The newest superblock known durable, and its slot.
     pub(crate) durable: Superblock,
     pub(crate) durable_slot: usize,
+    /// The newest superblock of a commit that was not refused: the durable one, or one in the other slot.
+    pub(crate) standing: Superblock,
     /// The copy of the newest superblock written.
     pub(crate) copy: Ref,
     /// Whether the newest state is the durable superblock plus the log, so that the log alone can take it further.
     pub(crate) log_continues: bool,
-    /// Rises with every record of the log that somebody may wait for.
-    pub(crate) ticket: u64,
+    /// What is still to be done after a failure.
+    pub(crate) unsettled: Unsettled,
     /// Why no write is possible any more.
     pub(crate) broken: Option<String>,
     /// The highest number that any attempt at a commit had.
@@ -77,7 +80,8 @@ impl Core {
         self.writer.space.roll_back();
     }
 
-    /// Commits the attempt with this root. On an error nothing of it is visible.
+    /// Commits the attempt with this root. On an error nothing of it is visible, and [`Self::settle`] must make sure that
+    /// it stays so before anything else is written.
     pub(crate) fn finish(
         &mut self,
         root: Ref,
@@ -99,22 +103,21 @@ impl Core {
             }
         };
         let slot = 1 - self.durable_slot;
-        // From here on a superblock of this attempt may be on disk, whose log records begin anew.
         self.log_continues = false;
         if let Err(error) = self.write_superblock(slot, &superblock) {
             self.abort();
+            self.suspect_superblock(&superblock);
             return Err(error);
         }
         let sync = durability == Durability::Immediate
             || self.writer.space.bytes_held_by_recovery() > MAX_HELD_BYTES;
-        if sync && let Err(error) = self.sync_data() {
-            self.abort();
-            self.return_to_durable(current, u64::MAX);
-            return Err(error);
+        if sync {
+            self.sync_data().inspect_err(|_| self.abort())?;
         }
         stored.adopt(&mut self.writer.space, &mut self.table);
         self.writer.space.superblock_written();
         self.copy = superblock.copy;
+        self.standing = superblock;
         if sync {
             self.became_durable(superblock, slot);
         }
@@ -146,7 +149,7 @@ impl Core {
         Ok((stored, superblock))
     }
 
-    fn write_superblock(&self, slot: usize, superblock: &Superblock) -> Result<()> {
+    pub(crate) fn write_superblock(&self, slot: usize, superblock: &Superblock) -> Result<()> {
         let objects = &self.writer.objects;
         let offset = SUPERBLOCK_SLOTS.get(slot).copied().unwrap_or_default();
         objects
@@ -155,12 +158,12 @@ impl Core {
             .map_err(|e| Error::io("write the superblock of", &objects.path, e))
     }
 
-    fn sync_data(&self) -> Result<()> {
+    /// Makes everything in the file durable. When that fails, the newest state must go back to what is.
+    pub(crate) fn sync_data(&mut self) -> Result<()> {
         let objects = &self.writer.objects;
-        objects
-            .backend
-            .sync()
-            .map_err(|e| Error::io("sync", &objects.path, e))
+        let synced = objects.backend.sync();
+        let synced = synced.map_err(|e| Error::io("sync", &objects.path, e));
+        synced.inspect_err(|_| self.distrust_data())
     }
 
     fn became_durable(&mut self, superblock: Superblock, slot: usize) {
@@ -210,44 +213,12 @@ impl Core {
         self.log_continues && self.wal.last() == 0 && self.durable.commit == self.commit
     }
 
-    /// After a failed sync nobody knows what of the unsynced bytes is on disk, and the kernel will not say again.
-    /// So the newest state becomes the durable one, with the log's durable records up to `log_records`.
-    pub(crate) fn return_to_durable(&mut self, current: &Current, log_records: u64) {
-        if let Err(error) = self.try_return_to_durable(current, log_records) {
-            self.broken = Some(format!(
-                "a sync failed, and so did going back to what is durable: {error}"
-            ));
-        }
-    }
-
-    fn try_return_to_durable(&mut self, current: &Current, log_records: u64) -> Result<()> {
-        let durable = self.durable;
-        let objects = &self.writer.objects;
-        let (table, mut space) = super::recovery::read_space(objects, &durable)?;
-        space.block_like(&self.writer.space, objects)?;
-        let records = self.wal.recover(durable.commit)?;
-        self.writer.space = space;
-        self.table = table;
-        self.copy = durable.copy;
-        self.writer.objects.discard();
-        self.log_continues = false;
-        self.number_attempt()?;
-        self.writer.space.begin();
-        self.adopt(durable.root, durable.next_sequence, current);
-        let durable_records = usize::try_from(log_records).unwrap_or(usize::MAX);
-        for payload in records.into_iter().take(durable_records) {
-            self.begin()?;
-            let root = super::apply::apply_record(&mut self.writer, self.root, &payload)?;
-            self.finish(root, self.next_sequence, Durability::None, current)?;
-        }
-        Ok(())
-    }
-
     /// Makes everything durable and says so in the file, so that the next opening need not look.
     pub(crate) fn seal(&mut self, current: &Current) -> Result<()> {
         if self.broken.is_some() || (self.is_checkpointed() && self.durable.durable_commit == self.commit) {
             return Ok(());
         }
+        self.settle(current)?;
         if !self.is_checkpointed() {
             self.checkpoint(current)?;
         }
@@ -259,6 +230,7 @@ impl Core {
         self.write_superblock(slot, &sealed)?;
         self.sync_data()?;
         self.durable = sealed;
+        self.standing = sealed;
         self.durable_slot = slot;
         Ok(())
     }

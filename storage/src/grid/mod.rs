@@ -3,11 +3,13 @@
 mod apply;
 mod chunk;
 mod chunk_source;
+mod commit;
 mod compact;
 mod copy;
 mod core;
 mod diff;
 mod editor;
+mod files;
 mod format;
 #[cfg(test)]
 mod hostile;
@@ -17,6 +19,7 @@ mod path;
 mod recode;
 mod recovery;
 mod salvage;
+mod settle;
 mod snapshot;
 mod source;
 mod space;

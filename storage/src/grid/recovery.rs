@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::chunk_source::base_of;
 use super::core::Core;
 use super::format::{Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value};
+use super::settle::Unsettled;
 use super::source::Source;
 use super::space::Space;
 use super::space_table::SpaceTable;
@@ -47,6 +48,14 @@ pub(crate) fn open(
     let objects = Objects::new(data, lock)?;
     let found = read_superblocks(&objects)?;
     let (slot, superblock) = choose(&objects, &found)?;
+    if superblock.durable_commit < superblock.commit {
+        // It may be of a process that was killed before it synced. The other superblock, which is durable, will be
+        // written over, so this one must be durable first.
+        objects
+            .backend
+            .sync()
+            .map_err(|e| Error::io("sync", objects.path(), e))?;
+    }
     let (table, space) = read_space(&objects, &superblock)?;
     let newest_seen = found
         .iter()
@@ -74,10 +83,11 @@ pub(crate) fn open(
         next_sequence: superblock.next_sequence,
         store_id: superblock.store_id,
         durable: superblock,
+        standing: superblock,
         copy: superblock.copy,
         durable_slot: slot,
         log_continues: true,
-        ticket: 0,
+        unsettled: Unsettled::default(),
         broken: None,
         last_attempt: newest_seen,
     };
@@ -86,14 +96,12 @@ pub(crate) fn open(
 }
 
 fn replay(core: &mut Core, current: &Current, clean: bool) -> Result<()> {
-    let payloads = core.wal.recover(core.durable.commit)?;
+    let payloads = core.wal.recover(core.durable.commit, u64::MAX)?;
     if clean && payloads.is_empty() {
         return Ok(());
     }
     for payload in payloads {
-        core.begin()?;
-        let root = super::apply::apply_record(&mut core.writer, core.root, &payload)?;
-        core.finish(root, core.next_sequence, super::Durability::None, current)?;
+        core.redo(&payload, current)?;
     }
     // Whatever the last process had only handed to the operating system is made durable before it is built on.
     core.checkpoint(current)

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::Durability;
 use super::copy::Copier;
+use super::files::{DATA_FILE, LOCK_FILE, WAL_FILE, is_there};
 use super::format::{COPY_BYTES, Ref, Superblock, UNIT_BYTES};
 use super::recovery::{check_new_objects, read_superblocks};
 use super::source::Source;
-use super::store::{DATA_FILE, GridOptions, GridStore, WAL_FILE, is_there};
+use super::store::{GridOptions, GridStore};
 use super::update::UpdateBatch;
 use super::verify::Damage;
 use super::wal::Wal;
 use super::writer::Objects;
-use crate::backend::FileBackend;
+use crate::backend::{FileBackend, FileDirectory};
 use crate::error::{Error, Result};
 
 /// What [`salvage`] left out.
@@ -45,11 +46,11 @@ const _: () = assert!(UNIT_STEP as u64 == UNIT_BYTES);
 /// can be read; without one, the newest copy of a superblock that lies among the objects. A file with neither cannot
 /// be salvaged: an object's checksum stands in what refers to it, so nothing would prove what is found.
 pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
-    if is_there(&into.join(DATA_FILE))? {
+    if is_there(&FileDirectory::new(into), DATA_FILE)? {
         let name = into.display().to_string();
         return Err(Error::AlreadyExists { kind: "store", name });
     }
-    let _lock = crate::lock::DirectoryLock::acquire(damaged, super::store::LOCK_FILE, "salvage")?;
+    let _lock = crate::lock::DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
     let open = |name: &str| {
         let path = damaged.join(name);
         FileBackend::open(&path)
@@ -61,7 +62,7 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     let mut best = None;
     for (superblock, from_copy) in candidates(&objects)? {
         let mut wal = Wal::new(open(WAL_FILE)?, superblock.store_id);
-        let records = wal.recover(superblock.commit)?;
+        let records = wal.recover(superblock.commit, u64::MAX)?;
         let left_out = copy(&store, &objects, &superblock.root, superblock.next_sequence)?;
         let root_lost = left_out
             .iter()

@@ -1,4 +1,10 @@
 //! Group commit: callers that wait for the write-ahead log share its syncs.
+//!
+//! A caller gets a ticket with its record, and one of those that wait syncs for all. What became of a ticket is
+//! written beside it the moment it is known, so that nothing that happens before its caller wakes up changes it.
+//! One sync at a time: the kernel tells of a failure once, so that of two syncs one would not hear of it.
+
+use std::collections::BTreeMap;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -6,92 +12,312 @@ use crate::error::Result;
 
 /// Who waits for which record, and who syncs for all.
 #[derive(Debug, Default)]
-pub(crate) struct GroupSync {
-    progress: Mutex<Progress>,
-    changed: Condvar,
+pub(crate) struct GroupSync<M = Bell> {
+    progress: M,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// Highest ticket whose record was appended, and that record's number.
-    appended: (u64, u64),
-    /// Highest ticket that is durable, and how many records of the log are.
-    durable: (u64, u64),
-    /// Tickets up to this one that are not durable failed.
-    failed: u64,
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Rises whenever the log begins anew.
+    log: u64,
+    /// How many records the log has, and how many of them are known durable.
+    appended: u64,
+    durable: u64,
+    newest_ticket: u64,
+    /// The tickets that somebody waits for; `None` while nobody knows.
+    waiting: BTreeMap<u64, Option<Fate>>,
     syncing: bool,
 }
 
 /// What became of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It is durable.
+pub(crate) enum Fate {
+    /// Its record is durable, or what it says is by way of a superblock.
     Durable,
-    /// The sync that should have made it durable failed in another caller's hands.
-    Failed,
-    /// This caller must sync.
-    Lead,
+    /// The sync failed, and the record will not come back.
+    TakenBack,
+    /// The sync failed, and so did making sure that the record does not come back.
+    Unknown,
 }
 
-impl GroupSync {
-    pub(crate) fn appended(&self, ticket: u64, record: u64) {
-        self.progress.lock().appended = (ticket, record);
+/// The progress behind a lock, and a bell for those that wait for a change of it.
+pub(crate) trait Monitor {
+    fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R;
+    fn ring(&self);
+    /// Calls `ready` at once and whenever the bell rings, until it has an answer.
+    fn wait_until<R>(&self, ready: impl FnMut(&mut Progress) -> Option<R>) -> R;
+}
+
+/// The monitor of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+impl Monitor for Bell {
+    fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R {
+        work(&mut self.progress.lock())
     }
 
-    /// Everything up to this ticket is durable by way of a superblock, and the log begins anew.
-    pub(crate) fn checkpointed(&self, ticket: u64) {
-        let mut progress = self.progress.lock();
-        progress.appended = (ticket, 0);
-        progress.durable = (ticket, 0);
-        drop(progress);
+    fn ring(&self) {
         self.changed.notify_all();
     }
 
-    /// Records of the log that are known durable.
-    pub(crate) fn durable_records(&self) -> u64 {
-        self.progress.lock().durable.1
-    }
-
-    /// Waits until the ticket is durable or failed, or until this caller is the one to sync.
-    pub(crate) fn wait(&self, ticket: u64) -> Outcome {
+    fn wait_until<R>(&self, mut ready: impl FnMut(&mut Progress) -> Option<R>) -> R {
         let mut progress = self.progress.lock();
         loop {
-            if progress.durable.0 >= ticket {
-                return Outcome::Durable;
-            }
-            if progress.failed >= ticket {
-                return Outcome::Failed;
-            }
-            if !progress.syncing {
-                progress.syncing = true;
-                return Outcome::Lead;
+            if let Some(result) = ready(&mut progress) {
+                return result;
             }
             self.changed.wait(&mut progress);
         }
     }
+}
 
-    /// The leader's work: syncs everything appended so far.
-    pub(crate) fn lead(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
-        let target = self.progress.lock().appended;
-        let done = sync();
-        let mut progress = self.progress.lock();
-        if done.is_ok() {
-            if target.0 > progress.durable.0 {
-                progress.durable = target;
-            }
-            progress.syncing = false;
+impl Progress {
+    fn decide(&mut self, upto: u64, fate: Fate) {
+        for (_, undecided) in self.waiting.range_mut(..=upto).filter(|(_, fate)| fate.is_none()) {
+            *undecided = Some(fate);
         }
-        drop(progress);
-        self.changed.notify_all();
-        done
     }
 
-    /// After a failed sync was dealt with: the tickets so far that are not durable are lost.
-    pub(crate) fn failed(&self) {
-        let mut progress = self.progress.lock();
-        progress.failed = progress.appended.0;
-        progress.syncing = false;
-        drop(progress);
-        self.changed.notify_all();
+    fn restart(&mut self, records: u64, fate: Fate) {
+        self.log += 1;
+        (self.appended, self.durable) = (records, records);
+        self.decide(u64::MAX, fate);
+    }
+}
+
+impl<M: Monitor> GroupSync<M> {
+    /// The log has so many records now. To be called while no other record can be appended.
+    pub(crate) fn appended(&self, records: u64) {
+        self.progress.with(|progress| progress.appended = records);
+    }
+
+    /// The same, and a ticket of the newest record, for whoever will wait for it.
+    pub(crate) fn ticket(&self, records: u64) -> u64 {
+        self.progress.with(|progress| {
+            progress.appended = records;
+            progress.newest_ticket += 1;
+            progress.waiting.insert(progress.newest_ticket, None);
+            progress.newest_ticket
+        })
+    }
+
+    /// Everything in the log is durable by way of a superblock, and the log begins anew.
+    pub(crate) fn begins_anew(&self) {
+        self.progress.with(|progress| progress.restart(0, Fate::Durable));
+        self.progress.ring();
+    }
+
+    /// Records of the log that are known durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.progress.with(|progress| progress.durable)
+    }
+
+    /// A failed sync was dealt with: the log is left with so many records, all of them durable.
+    pub(crate) fn dealt_with(&self, records: u64, fate: Fate) {
+        self.progress.with(|progress| progress.restart(records, fate));
+        self.progress.ring();
+    }
+
+    /// Waits until it is known what became of a ticket. One of those that wait calls `sync` for all and, when that
+    /// fails, `take_back`, which must leave no record that is not durable and end with [`Self::dealt_with`]. The
+    /// second of what is returned is the failure of that one's own sync.
+    pub(crate) fn wait(
+        &self,
+        ticket: u64,
+        sync: impl FnOnce() -> Result<()>,
+        take_back: impl FnOnce(),
+    ) -> (Fate, Result<()>) {
+        let leads = self.progress.wait_until(|progress| {
+            if progress.waiting.get(&ticket) != Some(&None) {
+                return Some(false);
+            }
+            (!progress.syncing).then(|| {
+                progress.syncing = true;
+                true
+            })
+        });
+        let mut synced = Ok(());
+        if leads {
+            synced = self.lead(sync);
+            if synced.is_err() {
+                take_back();
+            }
+            self.progress.with(|progress| progress.syncing = false);
+            self.progress.ring();
+        }
+        let fate = self.progress.with(|progress| progress.waiting.remove(&ticket));
+        (fate.flatten().unwrap_or(Fate::Unknown), synced)
+    }
+
+    /// Syncs everything appended so far.
+    fn lead(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        let (log, appended, newest) = self
+            .progress
+            .with(|progress| (progress.log, progress.appended, progress.newest_ticket));
+        sync()?;
+        self.progress.with(|progress| {
+            if progress.log == log {
+                progress.durable = progress.durable.max(appended);
+            }
+            progress.decide(newest, Fate::Durable);
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what panics here is a finding"
+)]
+mod tests {
+    use std::sync::Arc;
+
+    use shuttle::rand::Rng as _;
+    use shuttle::sync::{Condvar, Mutex};
+
+    use super::*;
+    use crate::error::Error;
+
+    const WRITERS: usize = 3;
+    const COMMITS: usize = 2;
+
+    /// The monitor of the model, in which a thread may be held back at every step.
+    #[derive(Default)]
+    struct ModelBell {
+        progress: Mutex<Progress>,
+        changed: Condvar,
+    }
+
+    impl Monitor for ModelBell {
+        fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R {
+            work(&mut self.progress.lock().unwrap())
+        }
+
+        fn ring(&self) {
+            self.changed.notify_all();
+        }
+
+        fn wait_until<R>(&self, mut ready: impl FnMut(&mut Progress) -> Option<R>) -> R {
+            let mut progress = self.progress.lock().unwrap();
+            loop {
+                if let Some(result) = ready(&mut progress) {
+                    return result;
+                }
+                progress = self.changed.wait(progress).unwrap();
+            }
+        }
+    }
+
+    /// What a store is for group commit: commits in the superblock, and records of commits in the log.
+    #[derive(Default)]
+    struct Files {
+        superblock: Vec<usize>,
+        log: Vec<usize>,
+        /// How many records of the log are on the disk, and which log that is.
+        on_disk: usize,
+        log_number: u64,
+    }
+
+    impl Files {
+        fn begin_log(&mut self) {
+            let records = std::mem::take(&mut self.log);
+            self.superblock.extend(records);
+            self.on_disk = 0;
+            self.log_number += 1;
+        }
+
+        fn is_durable(&self, commit: usize) -> bool {
+            self.superblock.contains(&commit) || self.log[..self.on_disk].contains(&commit)
+        }
+    }
+
+    #[derive(Default)]
+    struct Store {
+        files: Mutex<Files>,
+        sync: GroupSync<ModelBell>,
+    }
+
+    impl Store {
+        /// Keeps what was written before it began, or fails.
+        fn sync_log(&self) -> Result<()> {
+            let (begun, log) = {
+                let files = self.files.lock().unwrap();
+                (files.log.len(), files.log_number)
+            };
+            shuttle::thread::yield_now();
+            if shuttle::rand::thread_rng().gen_bool(0.3) {
+                return Err(Error::internal("the sync failed"));
+            }
+            let mut files = self.files.lock().unwrap();
+            if files.log_number == log {
+                files.on_disk = files.on_disk.max(begun);
+            }
+            Ok(())
+        }
+
+        fn take_back(&self) {
+            let mut files = self.files.lock().unwrap();
+            let durable = usize::try_from(self.sync.durable()).unwrap();
+            if files.log.len() > durable {
+                files.log.truncate(durable);
+                files.begin_log();
+            }
+            let left = files.log.len() as u64;
+            self.sync.dealt_with(left, Fate::TakenBack);
+        }
+
+        fn commit(&self, commit: usize) {
+            let ticket = {
+                let mut files = self.files.lock().unwrap();
+                files.log.push(commit);
+                self.sync.ticket(files.log.len() as u64)
+            };
+            let (fate, _) = self.sync.wait(ticket, || self.sync_log(), || self.take_back());
+            let files = self.files.lock().unwrap();
+            let kept = files.superblock.contains(&commit) || files.log.contains(&commit);
+            match fate {
+                Fate::Durable => assert!(files.is_durable(commit), "{commit} was acknowledged too early"),
+                Fate::TakenBack => assert!(!kept, "{commit} was refused and is there"),
+                Fate::Unknown => assert_eq!(fate, Fate::TakenBack, "everything can be taken back here"),
+            }
+        }
+
+        fn checkpoint(&self) {
+            let mut files = self.files.lock().unwrap();
+            files.begin_log();
+            self.sync.begins_anew();
+        }
+    }
+
+    fn writers_share_syncs_that_may_fail() {
+        let store = Arc::new(Store::default());
+        let mut threads = Vec::new();
+        for writer in 0..WRITERS {
+            let store = Arc::clone(&store);
+            threads.push(shuttle::thread::spawn(move || {
+                for number in 0..COMMITS {
+                    store.commit(writer * COMMITS + number);
+                }
+            }));
+        }
+        for _ in 0..2 {
+            store.checkpoint();
+            shuttle::thread::yield_now();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_acknowledged_when_its_record_is_durable_and_refused_when_it_is_gone() {
+        shuttle::check_random(writers_share_syncs_that_may_fail, 3000);
+        shuttle::check_pct(writers_share_syncs_that_may_fail, 3000, 3);
     }
 }

@@ -252,7 +252,8 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, None))
     }
 
-    /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible.
+    /// Makes the changes visible, and as durable as asked. On an error nothing of them is visible, and no later opening
+    /// will find them, unless it is [`Error::OutcomeUnknown`].
     pub fn commit(mut self, durability: Durability) -> Result<()> {
         let root = self.edit(Editor::flush)?;
         self.open = false;
@@ -282,7 +283,20 @@ fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
     let largest = values
         .iter()
         .fold(0.0f32, |largest, value| largest.max(value.abs()));
-    Ok(if largest > 0.0 { largest / 127.0 } else { 1.0 })
+    Ok(scale_for(largest))
+}
+
+/// The scale by which 127 steps are this magnitude, and never infinite or nothing.
+fn scale_for(largest: f32) -> f32 {
+    if largest == 0.0 {
+        return 1.0;
+    }
+    let scale = largest / 127.0;
+    if (scale * 127.0).is_finite() {
+        scale.max(f32::from_bits(1))
+    } else {
+        scale.next_down()
+    }
 }
 
 /// Writes the chunks of a matrix that differ from the old one's.

@@ -4,7 +4,8 @@
 //! they follow) begin at the start of the file and are numbered from 1; the first that is torn, of another base
 //! or out of order ends them.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{Cursor, Encoder};
@@ -25,6 +26,7 @@ pub(crate) struct Wal {
     base: u64,
     end: u64,
     last: u64,
+    suspect: bool,
 }
 
 impl Wal {
@@ -37,6 +39,7 @@ impl Wal {
             base: 0,
             end: 0,
             last: 0,
+            suspect: false,
         }
     }
 
@@ -45,6 +48,18 @@ impl Wal {
         self.base = base;
         self.end = 0;
         self.last = 0;
+        self.suspect = false;
+    }
+
+    /// Whether a recovery might find a record behind the last one, which was refused. Only a new base voids it:
+    /// bytes that overwrite it may reach the disk later than it did.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    /// Says so.
+    pub(crate) fn suspect(&mut self) {
+        self.suspect = true;
     }
 
     /// The number of the last record.
@@ -52,17 +67,20 @@ impl Wal {
         self.last
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.end
     }
 
-    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before, as far as
-    /// the file lets it.
+    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before, unless the
+    /// whole record may be there nevertheless, which makes the log suspect.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<()> {
         let record = self.encode(self.last + 1, payload)?;
         if let Err(error) = self.backend.write(self.end, &record) {
-            // All of it may be there: without its header no recovery takes it for one that was acknowledged.
-            let _ = self.backend.write(self.end, &[0; HEADER_BYTES]);
+            self.suspect |= self.may_hold(&record);
             return Err(Error::io("write", &self.path, error));
         }
         self.end += record.len() as u64;
@@ -70,9 +88,23 @@ impl Wal {
         Ok(())
     }
 
-    /// The payloads of the records of `base`, in order; afterwards the log continues behind them.
-    pub(crate) fn recover(&mut self, base: u64) -> Result<Vec<Vec<u8>>> {
-        self.reset(base);
+    /// Whether the record lies at the end. What the operating system does not show it did not write to the disk.
+    fn may_hold(&self, record: &[u8]) -> bool {
+        let end = self.end + record.len() as u64;
+        let found = self.backend.len().and_then(|len| {
+            if len < end {
+                return Ok(false);
+            }
+            let view = self.backend.view(end)?;
+            Ok(*view.bytes(self.end, record.len())? == *record)
+        });
+        found.unwrap_or(true)
+    }
+
+    /// The payloads of the first records of `base`, at most so many, in order; afterwards the log continues behind
+    /// them.
+    pub(crate) fn recover(&mut self, base: u64, at_most: u64) -> Result<Vec<Vec<u8>>> {
+        (self.base, self.end, self.last) = (base, 0, 0);
         let len = self
             .backend
             .len()
@@ -82,13 +114,15 @@ impl Wal {
             .view(len)
             .map_err(|e| Error::io("map", &self.path, e))?;
         let mut payloads = Vec::new();
-        while let Some((payload_len, crc)) = view
-            .bytes(self.end, HEADER_BYTES)
-            .ok()
-            .and_then(|header| decode_header(&header, self.base, self.last + 1))
-        {
+        while self.last < at_most {
+            let Some(header) = present(view.bytes(self.end, HEADER_BYTES), &self.path)? else {
+                break;
+            };
+            let Some((payload_len, crc)) = decode_header(&header, self.base, self.last + 1) else {
+                break;
+            };
             let start = self.end + HEADER_BYTES as u64;
-            let Ok(payload) = view.bytes(start, payload_len) else {
+            let Some(payload) = present(view.bytes(start, payload_len), &self.path)? else {
                 break;
             };
             if self.crc(self.last + 1, &payload) != crc {
@@ -122,6 +156,15 @@ impl Wal {
         let mut seed = Encoder::with_capacity(24);
         seed.u64(self.store_id).u64(self.base).u64(number);
         crc32c::crc32c_append(crc32c::crc32c(&seed.bytes), payload)
+    }
+}
+
+/// What was read, or nothing where the file ends before it.
+fn present<T>(read: io::Result<T>, path: &Path) -> Result<Option<T>> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) => Err(Error::io("read", path, e)),
     }
 }
 

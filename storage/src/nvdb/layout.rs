@@ -8,6 +8,9 @@ pub(super) const FILE_HEADER: usize = 16;
 pub(super) const FILE_METADATA: usize = 176;
 /// `GridData`; `TreeData` follows.
 pub(super) const GRID_DATA: usize = 672;
+/// Its name, padded with zeros.
+pub(super) const NAME: usize = 40;
+pub(super) const NAME_BYTES: usize = 256;
 pub(super) const TREE_DATA: usize = 64;
 /// `RootData`; its tiles follow.
 pub(super) const ROOT: usize = 64;

@@ -2,8 +2,8 @@
 
 use super::layout::{
     BLIND, FILE_HEADER, FILE_METADATA, FLOAT, GRID_DATA, LEAF, LEAF_MASK, LEAF_VALUES, LOWER,
-    LOWER_CHILD_MASK, LOWER_TABLE, MAGIC, MANIFEST_NAME, ROOT, TILE, TREE_DATA, UPPER, UPPER_CHILD_MASK,
-    UPPER_TABLE, VALUE_MASK, crc32, element,
+    LOWER_CHILD_MASK, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT, TILE, TREE_DATA, UPPER,
+    UPPER_CHILD_MASK, UPPER_TABLE, VALUE_MASK, crc32, element,
 };
 use super::{NvdbGrid, NvdbMatrix, manifest};
 
@@ -103,6 +103,9 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     };
     let (voxels, nodes_start) = decode_grid(&grid)?;
     let matrices = decode_manifest(&grid, nodes_start)?;
+    if matrices.is_some() {
+        check_export(&file, &grid, &name)?;
+    }
     let matrices = matrices
         .map(|matrices| assign(&grid, matrices, &voxels))
         .transpose()?;
@@ -111,6 +114,19 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
         voxels,
         matrices,
     })
+}
+
+/// What a file that was exported here has and others may lack: the checksum of the grid's head, which says the name too
+/// that stands in the file's header without a checksum.
+fn check_export(file: &Part<'_>, grid: &Part<'_>, name: &str) -> Checked<()> {
+    if grid.u32(8)? == u32::MAX {
+        return grid.problem(8, "the grid's checksum is missing");
+    }
+    let own_name = grid.slice(NAME, NAME_BYTES)?.split(|byte| *byte == 0).next();
+    if own_name == Some(name.as_bytes()) {
+        return Ok(());
+    }
+    file.problem(FILE_HEADER + FILE_METADATA, "its name is not the grid's")
 }
 
 type Voxels = Vec<([i32; 3], f32)>;

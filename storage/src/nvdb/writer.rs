@@ -3,8 +3,8 @@
 use super::NvdbMatrix;
 use super::layout::{
     BLIND, FILE_HEADER, FILE_METADATA, FLOAT, GRID_DATA, LEAF, LEAF_MASK, LEAF_STATISTICS, LEAF_VALUES,
-    LOWER, LOWER_CHILD_MASK, LOWER_STATISTICS, LOWER_TABLE, MAGIC, MANIFEST_NAME, ROOT, TILE, TREE_DATA,
-    UPPER, UPPER_CHILD_MASK, UPPER_STATISTICS, UPPER_TABLE, VERSION, coordinates, crc32,
+    LOWER, LOWER_CHILD_MASK, LOWER_STATISTICS, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT,
+    TILE, TREE_DATA, UPPER, UPPER_CHILD_MASK, UPPER_STATISTICS, UPPER_TABLE, VERSION, coordinates, crc32,
 };
 use super::manifest;
 use crate::error::{Error, Result};
@@ -297,6 +297,11 @@ fn put_manifest(buffer: &mut Buffer, manifest: &str) {
     buffer.put(at + BLIND, manifest.as_bytes());
 }
 
+/// A name that fits into the grid with a zero behind it.
+fn short(name: &str) -> &str {
+    name.get(..name.len().min(NAME_BYTES - 1)).unwrap_or("adapter")
+}
+
 fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Extent) {
     let size = buffer.0.len() as u64;
     buffer.put(0, &MAGIC);
@@ -305,8 +310,8 @@ fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Exten
     buffer.u32(20, 2 | 4 | 32);
     buffer.u32(28, 1);
     buffer.u64(32, size);
-    let name = name.get(..name.len().min(255)).unwrap_or("adapter");
-    buffer.put(40, name.as_bytes());
+    let name = short(name);
+    buffer.put(NAME, name.as_bytes());
     for (axis, (low, high)) in total.low.iter().zip(total.high).enumerate() {
         buffer.f32(296 + 16 * axis, 1.0);
         buffer.f32(332 + 16 * axis, 1.0);
@@ -322,7 +327,7 @@ fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Exten
 }
 
 fn encode_file_header(name: &str, grid: &Buffer) -> Vec<u8> {
-    let name = name.get(..name.len().min(255)).unwrap_or("adapter");
+    let name = short(name);
     let mut file = Buffer(vec![0; FILE_HEADER + FILE_METADATA]);
     file.put(0, &MAGIC);
     file.u32(8, VERSION);

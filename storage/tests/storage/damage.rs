@@ -4,166 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use hyprstream_storage::backend::{MemoryBackend, StorageBackend};
 use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
 
-use crate::support::{Model, Op, Rng, assert_sound, batch_of, edits, matrix_path};
-
-/// A store's two files and the states that an opening may find.
-pub(crate) struct Image {
-    pub(crate) data: Vec<u8>,
-    pub(crate) wal: Vec<u8>,
-    pub(crate) states: Vec<Model>,
-}
+use crate::support::image::{Image, closed_store, image, int8_ops, some_ops};
+use crate::support::{Model, Op, Rng, assert_sound, count, matrix_path};
 
 fn mutations(default: u64) -> u64 {
-    std::env::var("HYPRSTREAM_MUTATIONS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(default)
-}
-
-pub(crate) fn some_ops() -> Vec<Vec<Op>> {
-    vec![
-        vec![
-            Op::Put {
-                version: 0,
-                matrix: 0,
-                shape: 3,
-                dtype: 0,
-                density: 1,
-                seed: 1,
-            },
-            Op::Put {
-                version: 0,
-                matrix: 1,
-                shape: 2,
-                dtype: 1,
-                density: 2,
-                seed: 2,
-            },
-            Op::Put {
-                version: 0,
-                matrix: 2,
-                shape: 6,
-                dtype: 2,
-                density: 0,
-                seed: 3,
-            },
-            Op::Put {
-                version: 0,
-                matrix: 3,
-                shape: 7,
-                dtype: 0,
-                density: 3,
-                seed: 4,
-            },
-            Op::PutMetadata {
-                key: 1,
-                len: 40,
-                seed: 5,
-            },
-            Op::PutMetadata {
-                key: 2,
-                len: 5000,
-                seed: 6,
-            },
-        ],
-        vec![
-            Op::Publish { version: 0 },
-            Op::Tag { version: 0, tag: 1 },
-            Op::Branch { from: 0, to: 1 },
-        ],
-        vec![
-            Op::Perturb {
-                version: 1,
-                matrix: 2,
-                seed: 7,
-            },
-            Op::Perturb {
-                version: 1,
-                matrix: 0,
-                seed: 8,
-            },
-        ],
-        vec![
-            Op::Put {
-                version: 4,
-                matrix: 0,
-                shape: 6,
-                dtype: 0,
-                density: 3,
-                seed: 9,
-            },
-            Op::Recode { version: 4, how: 0 },
-            Op::Branch { from: 1, to: 2 },
-        ],
-        vec![
-            Op::Drop { version: 1 },
-            Op::Put {
-                version: 5,
-                matrix: 1,
-                shape: 3,
-                dtype: 1,
-                density: 1,
-                seed: 11,
-            },
-            Op::Recode { version: 5, how: 1 },
-            Op::Update {
-                version: 2,
-                matrix: 1,
-                count: 30,
-                seed: 10,
-            },
-        ],
-    ]
-}
-
-pub(crate) fn image(sealed: bool) -> Image {
-    let data = MemoryBackend::new("data", Vec::new());
-    let wal = MemoryBackend::new("wal", Vec::new());
-    GridStore::create_backend(&data).unwrap();
-    let store = GridStore::open_backends(
-        Arc::new(data.clone()),
-        Arc::new(wal.clone()),
-        &GridOptions::default(),
-    )
-    .unwrap();
-    let mut model = Model::default();
-    let mut states = vec![model.clone()];
-    for ops in some_ops() {
-        let mut write = store.begin_write().unwrap();
-        for op in &ops {
-            model.apply(op, &mut write).unwrap();
-        }
-        write.commit(Durability::Immediate).unwrap();
-        states.push(model.clone());
-    }
-    for seed in 0..3 {
-        let shape = model.matrix(2, 0).unwrap().shape;
-        let edits = edits(shape, 20, seed);
-        model.edit(2, 0, &edits);
-        store
-            .update(&batch_of(&matrix_path(2, 0), &edits), Durability::Immediate)
-            .unwrap();
-        states.push(model.clone());
-    }
-    if sealed {
-        store.close().unwrap();
-        return Image {
-            data: data.contents(),
-            wal: wal.contents(),
-            states,
-        };
-    }
-    Image {
-        data: data.contents(),
-        wal: wal.contents(),
-        states,
-    }
+    count("HYPRSTREAM_MUTATIONS", default)
 }
 
 fn mutate(image: &Image, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
@@ -233,7 +83,12 @@ fn look(data: Vec<u8>, wal: Vec<u8>) -> Option<Model> {
 
 #[test]
 fn mutated_files_give_an_error_or_a_committed_state() {
-    let images = [image(true), image(false)];
+    let images = [
+        image(&some_ops(), true),
+        image(&some_ops(), false),
+        image(&int8_ops(), true),
+        image(&int8_ops(), false),
+    ];
     for image in &images {
         let found = look(image.data.clone(), image.wal.clone()).unwrap();
         assert!(found == *image.states.last().unwrap());
@@ -241,7 +96,7 @@ fn mutated_files_give_an_error_or_a_committed_state() {
     let (mut readable, count) = (0, mutations(1500));
     for seed in 0..count {
         let mut rng = Rng(seed);
-        let image = &images[(seed % 2) as usize];
+        let image = &images[(seed % 4) as usize];
         let (data, wal) = mutate(image, &mut rng);
         let outcome = catch_unwind(AssertUnwindSafe(|| look(data, wal)));
         let found = outcome.unwrap_or_else(|_| panic!("seed {seed} panicked"));
@@ -261,7 +116,7 @@ fn mutated_files_give_an_error_or_a_committed_state() {
 
 #[test]
 fn superblocks_with_absurd_fields_and_right_checksums_never_panic() {
-    let image = image(true);
+    let image = image(&some_ops(), true);
     for seed in 0..mutations(1500) / 3 {
         let mut rng = Rng(seed);
         let mut data = image.data.clone();
@@ -294,7 +149,7 @@ const NEXT_SEQUENCE: usize = 104;
 
 #[test]
 fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
-    let image = image(true);
+    let image = image(&some_ops(), true);
     let mut data = image.data.clone();
     forge(&mut data, COMMIT, u64::MAX);
     let open = |data: &[u8]| {
@@ -318,7 +173,7 @@ fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
 
 #[test]
 fn the_last_sequence_number_that_there_is_takes_no_more_versions() {
-    let mut data = image(true).data;
+    let mut data = image(&some_ops(), true).data;
     forge(&mut data, NEXT_SEQUENCE, u64::MAX);
     let (data, wal) = (
         MemoryBackend::new("data", data),
@@ -332,7 +187,7 @@ fn the_last_sequence_number_that_there_is_takes_no_more_versions() {
 
 #[test]
 fn verify_reads_the_superblock_and_the_table_of_regions_again() {
-    let image = image(true);
+    let image = image(&some_ops(), true);
     let data = MemoryBackend::new("data", image.data.clone());
     let wal = MemoryBackend::new("wal", image.wal);
     let store =
@@ -411,7 +266,7 @@ fn salvage_prefers_a_whole_older_commit_to_a_newer_one_of_which_a_part_is_missin
 fn a_store_that_cannot_be_looked_for_is_not_replaced_by_a_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
-    closed_store(&old);
+    closed_store(&old, &some_ops());
     std::fs::create_dir_all(&new).unwrap();
     // A link to itself is there, and asking what it leads to fails.
     let link = new.join("grid.data");
@@ -430,11 +285,7 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     let store = GridStore::open(&old, &GridOptions::default()).unwrap();
     let mut model = Model::default();
     for ops in some_ops() {
-        let mut write = store.begin_write().unwrap();
-        for op in &ops {
-            model.apply(op, &mut write).unwrap();
-        }
-        write.commit(Durability::Immediate).unwrap();
+        model.commit(&ops, &store);
     }
     store.close().unwrap();
     let store = GridStore::open(&old, &GridOptions::default()).unwrap();
@@ -504,26 +355,11 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     assert_sound(&store);
 }
 
-/// A store of several commits, closed, in `directory`.
-fn closed_store(directory: &Path) -> Model {
-    let store = GridStore::open(directory, &GridOptions::default()).unwrap();
-    let mut model = Model::default();
-    for ops in some_ops() {
-        let mut write = store.begin_write().unwrap();
-        for op in &ops {
-            model.apply(op, &mut write).unwrap();
-        }
-        write.commit(Durability::Immediate).unwrap();
-    }
-    store.close().unwrap();
-    model
-}
-
 #[test]
 fn salvage_without_a_superblock_finds_the_newest_commit_by_its_copy() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
-    let model = closed_store(&old);
+    let model = closed_store(&old, &some_ops());
     let mut data = std::fs::read(old.join("grid.data")).unwrap();
     data[..8192].fill(0xff);
     std::fs::write(old.join("grid.data"), &data).unwrap();
@@ -541,7 +377,7 @@ fn salvage_without_a_superblock_finds_the_newest_commit_by_its_copy() {
 
 #[test]
 fn salvage_applies_the_log_that_belongs_to_the_copy() {
-    let image = image(false);
+    let image = image(&some_ops(), false);
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
     std::fs::create_dir_all(&old).unwrap();
@@ -560,7 +396,7 @@ fn salvage_applies_the_log_that_belongs_to_the_copy() {
 fn salvage_of_a_file_without_any_superblock_says_what_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
-    closed_store(&old);
+    closed_store(&old, &some_ops());
     std::fs::write(old.join("grid.data"), vec![0; 100_000]).unwrap();
     let error = salvage(&old, &new).unwrap_err();
     assert!(

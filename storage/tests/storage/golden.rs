@@ -2,28 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use hyprstream_storage::{Durability, GridOptions, GridStore};
+use hyprstream_storage::{DataType, Durability, GridOptions, GridStore};
 
-use crate::damage::{image, some_ops};
-use crate::support::{Model, assert_sound};
+use crate::support::image::{closed_store, image, int8_ops, some_ops};
+use crate::support::{Model, Op, assert_sound};
 
-/// A checked-in file: `data` of a store that was closed, `unclosed.data` and `unclosed.wal` of one that was not.
-fn golden(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    directory.join(format!("version1.grid.{name}"))
+/// What the checked-in files hold: `NAME.data` of a store that was closed, `NAME.unclosed.data` and
+/// `NAME.unclosed.wal` of one that was not.
+fn contents() -> [(&'static str, Vec<Vec<Op>>); 2] {
+    [("version1.grid", some_ops()), ("version1.int8.grid", int8_ops())]
 }
 
-/// Fills an empty store with what the golden file holds.
-fn fill(store: &GridStore) -> Model {
-    let mut model = Model::default();
-    for ops in some_ops() {
-        let mut write = store.begin_write().unwrap();
-        for op in &ops {
-            model.apply(op, &mut write).unwrap();
-        }
-        write.commit(Durability::Immediate).unwrap();
-    }
-    model
+fn golden(name: &str, file: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    directory.join(format!("{name}.{file}"))
 }
 
 fn open_and_compare(directory: &Path, expected: &Model) {
@@ -37,36 +29,61 @@ fn open_and_compare(directory: &Path, expected: &Model) {
 }
 
 #[test]
-fn a_closed_file_of_version_1_opens() {
-    let directory = tempfile::tempdir().unwrap();
-    let scratch = GridStore::open(&directory.path().join("scratch"), &GridOptions::default()).unwrap();
-    let expected = fill(&scratch);
-    std::fs::copy(golden("data"), directory.path().join("grid.data")).unwrap();
-    open_and_compare(directory.path(), &expected);
+fn closed_files_of_version_1_open() {
+    for (name, ops) in contents() {
+        let directory = tempfile::tempdir().unwrap();
+        let expected = closed_store(&directory.path().join("scratch"), &ops);
+        std::fs::copy(golden(name, "data"), directory.path().join("grid.data")).unwrap();
+        open_and_compare(directory.path(), &expected);
+    }
 }
 
 #[test]
-fn an_unclosed_file_of_version_1_opens_with_its_log() {
-    let directory = tempfile::tempdir().unwrap();
-    for file in ["data", "wal"] {
-        let to = directory.path().join(format!("grid.{file}"));
-        std::fs::copy(golden(&format!("unclosed.{file}")), to).unwrap();
+fn unclosed_files_of_version_1_open_with_their_logs() {
+    for (name, ops) in contents() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in ["data", "wal"] {
+            let to = directory.path().join(format!("grid.{file}"));
+            std::fs::copy(golden(name, &format!("unclosed.{file}")), to).unwrap();
+        }
+        open_and_compare(directory.path(), image(&ops, false).states.last().unwrap());
     }
-    open_and_compare(directory.path(), image(false).states.last().unwrap());
 }
 
-/// Writes the golden files; run by hand when a new format version gets some of its own.
+#[test]
+fn the_scales_of_a_golden_file_are_read_bit_by_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        golden("version1.int8.grid", "data"),
+        directory.path().join("grid.data"),
+    )
+    .unwrap();
+    let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+    let matrices = store.snapshot().matrices("support", "1").unwrap();
+    assert!(matrices.iter().all(|matrix| matrix.dtype == DataType::Int8));
+    let scales: Vec<u32> = matrices.iter().map(|matrix| matrix.scale.to_bits()).collect();
+    assert_eq!(
+        scales,
+        [0x3a22_7cee, 0x3aa5_214d, 0x3a77_b1f3, 0x3f80_0000, 0x3ace_699f]
+    );
+}
+
+/// Writes the golden files that are missing; run by hand when a format version gets some of its own.
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_golden_files() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
-    fill(&store);
-    store.compact().unwrap();
-    store.close().unwrap();
-    std::fs::create_dir_all(golden("data").parent().unwrap()).unwrap();
-    std::fs::copy(directory.path().join("grid.data"), golden("data")).unwrap();
-    let unclosed = image(false);
-    std::fs::write(golden("unclosed.data"), unclosed.data).unwrap();
-    std::fs::write(golden("unclosed.wal"), unclosed.wal).unwrap();
+    for (name, ops) in contents() {
+        if golden(name, "data").exists() {
+            continue;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        closed_store(directory.path(), &ops);
+        let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+        store.compact().unwrap();
+        store.close().unwrap();
+        std::fs::copy(directory.path().join("grid.data"), golden(name, "data")).unwrap();
+        let unclosed = image(&ops, false);
+        std::fs::write(golden(name, "unclosed.data"), unclosed.data).unwrap();
+        std::fs::write(golden(name, "unclosed.wal"), unclosed.wal).unwrap();
+    }
 }

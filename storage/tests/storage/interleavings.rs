@@ -17,6 +17,8 @@ use hyprstream_storage::{
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::count;
+
 const GENERATIONS: u32 = 6;
 const SPOTS: [(u32, u32); 3] = [(0, 0), (17, 3), (255, 15)];
 
@@ -175,8 +177,7 @@ fn explore(scheduler: impl Scheduler + 'static) {
 }
 
 fn schedules() -> usize {
-    let wanted = std::env::var("HYPRSTREAM_INTERLEAVINGS").ok();
-    wanted.and_then(|n| n.parse().ok()).unwrap_or(300)
+    count("HYPRSTREAM_INTERLEAVINGS", 300) as usize
 }
 
 #[test]

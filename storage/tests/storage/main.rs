@@ -16,10 +16,14 @@
 mod checkpoints;
 mod crashes;
 mod damage;
+mod faults;
 mod golden;
+mod group;
+mod int8;
 mod interleavings;
 mod model;
 mod nvdb;
+mod nvdb_damage;
 mod processes;
 mod readers;
 mod support;

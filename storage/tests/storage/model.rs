@@ -1,6 +1,7 @@
 //! The store does what a plain map does, over commits, snapshots and openings.
 
-use crate::support::{Model, Op, assert_diff, assert_sound, batch_of, edits, matrix_path, op};
+use crate::support::diff::assert_diff;
+use crate::support::{Model, Op, assert_sound, batch_of, edits, matrix_path, op};
 use hyprstream_storage::{Durability, GridOptions, GridStore, Snapshot};
 use proptest::prelude::*;
 

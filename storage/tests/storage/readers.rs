@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hyprstream_storage::{DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch};
 
+use crate::support::count;
+
 fn path() -> MatrixPath {
     MatrixPath::new("support", "1", 0, "q_proj", "A")
 }
@@ -17,10 +19,7 @@ fn no_reader_sees_half_a_commit_or_pages_that_were_reused() {
         .put_matrix(&path(), Shape::new(1000, 100), DataType::F32, &vec![0.0; 100_000])
         .unwrap();
     write.commit(Durability::Immediate).unwrap();
-    let reads_wanted = std::env::var("HYPRSTREAM_SNAPSHOT_READS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(4000);
+    let reads_wanted = count("HYPRSTREAM_SNAPSHOT_READS", 4000);
     let (done, reads, longest_hold) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let spots: Vec<(u32, u32)> = (0..50).map(|n| (n * 20, n * 2)).collect();
     std::thread::scope(|scope| {

@@ -1,0 +1,73 @@
+//! The directory that a store's files are in.
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{FileBackend, StorageBackend};
+
+/// A directory of files. All methods take `&self` and may be called from any thread.
+pub trait StorageDirectory: Send + Sync + Debug {
+    /// What to call it in messages.
+    fn path(&self) -> &Path;
+
+    /// Whether it has a file of this name.
+    fn contains(&self, name: &str) -> io::Result<bool>;
+
+    /// Opens a file for reading and writing, creating it when it is missing. Messages call it `called`, which is
+    /// another name when the file is about to be renamed.
+    fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Gives a file another name, taking it from the file that has it: as a whole, or not at all.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Returns once the names are durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A directory on disk.
+#[derive(Debug)]
+pub struct FileDirectory {
+    path: PathBuf,
+}
+
+impl FileDirectory {
+    /// The directory at `path`, which exists.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl StorageDirectory for FileDirectory {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn contains(&self, name: &str) -> io::Result<bool> {
+        self.path.join(name).try_exists()
+    }
+
+    fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>> {
+        let file = FileBackend::open(&self.path.join(name))?;
+        Ok(Arc::new(file.called(&self.path.join(called))))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
