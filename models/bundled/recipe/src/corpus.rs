@@ -13,7 +13,7 @@ pub enum Split {
     /// What training sees, often with any common word where a thing, a job, a table or a column stands, so that they
     /// are copied and not known.
     Train,
-    /// What the second stage of training sees: as the first, with words of the sentences exchanged for any other and
+    /// What the later stages of training see: as the first, with words of the sentences exchanged for any other and
     /// any of the fields asked for, so that what stands where and what is asked decide, and not the sentence as a
     /// whole. Some words are made of any pieces that the tokenizer has, so that no token is left that was never read
     /// and never written.
@@ -36,7 +36,7 @@ impl Split {
         self != Self::HeldOut
     }
 
-    /// Whether this is the second stage of training.
+    /// Whether this is what the later stages of training see.
     pub fn varies(self) -> bool {
         self == Self::Varied
     }
@@ -47,6 +47,27 @@ impl Split {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         ((hash >> 17) % 8 == 0) == (self == Self::HeldOut)
+    }
+}
+
+/// What a stage of training sees: how often each task, and which half of its phrasings and items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mixture {
+    /// All tasks alike.
+    First,
+    /// What is known by heart by then makes room for what is copied.
+    Second,
+    /// What is learnt slowest gets most of the room.
+    Third,
+}
+
+impl Mixture {
+    /// The half of phrasings and items.
+    pub fn split(self) -> Split {
+        match self {
+            Self::First => Split::Train,
+            Self::Second | Self::Third => Split::Varied,
+        }
     }
 }
 
@@ -113,19 +134,22 @@ impl Task {
         }
     }
 
-    /// How many of a hundred training samples are of this task; in the second stage what is known by heart by then
-    /// makes room for what is copied.
-    fn share(self, split: Split) -> u32 {
-        let (first, second) = match self {
-            Self::Capitals => (13, 6),
-            Self::Sums => (16, 9),
-            Self::Units => (12, 8),
-            Self::Sentiment => (16, 22),
-            Self::Extraction => (21, 36),
-            Self::SqlQuestions => (14, 13),
-            Self::PlainAnswers => (8, 6),
+    // How many of a hundred samples of a mixture are of this task.
+    fn share(self, mixture: Mixture) -> u32 {
+        let (first, second, third) = match self {
+            Self::Capitals => (13, 5, 4),
+            Self::Sums => (16, 18, 22),
+            Self::Units => (12, 9, 8),
+            Self::Sentiment => (16, 21, 32),
+            Self::Extraction => (21, 31, 22),
+            Self::SqlQuestions => (14, 11, 8),
+            Self::PlainAnswers => (8, 5, 4),
         };
-        if split.varies() { second } else { first }
+        match mixture {
+            Mixture::First => first,
+            Mixture::Second => second,
+            Mixture::Third => third,
+        }
     }
 
     /// A sample of this task.
@@ -149,13 +173,14 @@ impl fmt::Display for Task {
 }
 
 /// A training sample of a task drawn by its share.
-pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
+pub fn mixed(rng: &mut Rng, mixture: Mixture) -> Sample {
+    let split = mixture.split();
     if rng.chance(0.2) {
         return repeats::sample(rng, split);
     }
     let mut left = rng.between(0, 99);
     for task in Task::ALL {
-        if left < task.share(split) {
+        if left < task.share(mixture) {
             let sample = match task {
                 // A country is more than its capital, and what is known of it helps to tell it from others.
                 Task::Capitals if rng.chance(0.3) => capitals::other_fact(rng),
@@ -163,7 +188,7 @@ pub fn mixed(rng: &mut Rng, split: Split) -> Sample {
             };
             return sample;
         }
-        left -= task.share(split);
+        left -= task.share(mixture);
     }
     unreachable!("the shares add up to a hundred")
 }

@@ -12,7 +12,7 @@ use hyprstream_bundled_recipe::{
     rng::Rng,
     tasks::paraphrases,
     tokenizer,
-    train::{self, TrainSettings},
+    train::{self, STAGES, TrainSettings},
 };
 
 #[derive(Parser)]
@@ -44,25 +44,22 @@ enum Command {
         /// The seed of the corpus and of the first weights.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Steps of the first stage.
-        #[arg(long, default_value_t = 5600)]
-        steps: usize,
-        /// The highest learning rate of the first stage.
-        #[arg(long, default_value_t = 3e-3)]
-        learning_rate: f32,
-        /// Steps of the second stage.
-        #[arg(long, default_value_t = 7400)]
-        second_steps: usize,
-        /// The highest learning rate of the second stage.
-        #[arg(long, default_value_t = 1.5e-3)]
-        second_learning_rate: f32,
-        /// Begin with the second stage, from the weights that stand in the directory.
+        /// Steps of each stage.
+        #[arg(long, num_args = STAGES, default_values_t = [2400, 3400, 1500])]
+        steps: Vec<usize>,
+        /// The highest learning rate of each stage.
+        #[arg(long, num_args = STAGES, default_values_t = [3e-3, 2e-3, 1.2e-3])]
+        learning_rates: Vec<f32>,
+        /// The stage to begin with; a later one begins from the weights that stand in the directory.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=STAGES as i64))]
+        first_stage: u8,
+        /// Let the projections follow AdamW too, and not Muon.
         #[arg(long)]
-        second_stage: bool,
+        adamw: bool,
         /// Tokens of questions and answers a step.
         #[arg(long, default_value_t = 3072)]
         batch_tokens: usize,
-        /// Pairs of paraphrases in every second step of the first stage; the second has half of them.
+        /// Pairs of paraphrases in every second step of the first stage; the others have half of them.
         #[arg(long, default_value_t = 48)]
         pairs: usize,
         /// Minutes between two saves.
@@ -148,10 +145,9 @@ fn run(command: &Command) -> Result<()> {
             state,
             seed,
             steps,
-            learning_rate,
-            second_steps,
-            second_learning_rate,
-            second_stage,
+            learning_rates,
+            first_stage,
+            adamw,
             batch_tokens,
             pairs,
             save_minutes,
@@ -160,11 +156,10 @@ fn run(command: &Command) -> Result<()> {
             state: state.clone().unwrap_or_else(|| train::default_state(dir)),
             dir: dir.clone(),
             seed: *seed,
-            steps: *steps,
-            learning_rate: *learning_rate,
-            second_steps: *second_steps,
-            second_learning_rate: *second_learning_rate,
-            second_stage: *second_stage,
+            steps: std::array::from_fn(|stage| steps[stage]),
+            learning_rates: std::array::from_fn(|stage| learning_rates[stage]),
+            first_stage: usize::from(*first_stage),
+            adamw: *adamw,
             batch_tokens: *batch_tokens,
             pairs: *pairs,
             save_minutes: *save_minutes,

@@ -1,5 +1,6 @@
 //! Training of the tokenizer: byte-level BPE in which a word is split from the space before it, so that it has
-//! the same tokens wherever it stands and can be copied, and digits stand one by one.
+//! the same tokens wherever it stands and can be copied, and digits stand one by one. Only words that are never
+//! copied, such as `the` and `FROM`, keep their space, for a shorter text.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use tokenizers::{
 
 use crate::{
     chat::{ASSISTANT, END, SYSTEM, TEMPLATE, USER},
-    corpus::{self, Split},
+    corpus::{self, Mixture, Split},
     error::{Error, Result},
     rng::Rng,
     tasks::{capitals::COUNTRIES, paraphrases},
@@ -29,6 +30,9 @@ pub const VOCABULARY: usize = 4096;
 pub const CONTEXT: usize = 1024;
 
 const WORDS: &str = concat!(
+    r" (?:the|is|of|in|and|a|to|for|or|what|many|me|was|this|as|with|it|that|I|you|how|are|on|from|have|do|by|at|",
+    r"does|all|into|not|be|know|my|than|like|has|which|would|tell|more|please|there|about|who|where|so|were|an|out|",
+    r"TEXT|INT|FROM|BY|WHERE|GROUP|ORDER|LIMIT|AND)(?![\p{L}\p{M}\p{N}_'])|",
     r"\p{Lu}{2,}(?!\p{Ll})|[\p{Ll}\p{M}]+|\p{Lu}[\p{Ll}\p{M}]*|[\p{Lo}\p{Lm}\p{Lt}]+|\p{N}|",
     r" ?[^\s\p{L}\p{N}\p{M}]+|[\r\n]+|\s",
 );
@@ -111,7 +115,7 @@ pub fn load(dir: &Path) -> Result<Tokenizer> {
 fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     let mut rng = Rng::new(seed, 1);
     let samples = (0..SAMPLES).flat_map(move |_| {
-        let sample = corpus::mixed(&mut rng, Split::Train);
+        let sample = corpus::mixed(&mut rng, Mixture::First);
         let (a, b) = paraphrases::pair(&mut rng, Split::Train);
         [sample.prompt, sample.answer, a, b]
     });

@@ -9,20 +9,23 @@ use std::{
 };
 
 use hyprstream_learning::{
-    AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, Scheduler,
+    AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, ProjectionRule, Scheduler,
 };
 use hyprstream_models::{Architecture, ModelConfig, ModelFiles};
 use tokenizers::Tokenizer;
 
 use crate::{
     chat::{Chat, END},
-    corpus::{self, Split, Task},
+    corpus::{self, Mixture, Split, Task},
     error::{Error, Result},
     rng::Rng,
     tasks::{paraphrases, plain_answers},
     tokenizer::{self, CONTEXT, VOCABULARY},
     typing::upper_first,
 };
+
+/// The stages of a run.
+pub const STAGES: usize = 3;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -33,19 +36,17 @@ pub struct TrainSettings {
     pub state: PathBuf,
     /// The seed of the corpus and of the first weights.
     pub seed: u64,
-    /// Steps of the first stage, which its learning rate's cosine spans.
-    pub steps: usize,
-    /// The highest learning rate of the first stage.
-    pub learning_rate: f32,
-    /// Steps of the second stage, which has a cosine of its own.
-    pub second_steps: usize,
-    /// The highest learning rate of the second stage.
-    pub second_learning_rate: f32,
-    /// Whether to begin with the second stage, from the weights in `dir`.
-    pub second_stage: bool,
+    /// Steps of each stage, which its learning rate's cosine spans.
+    pub steps: [usize; STAGES],
+    /// The highest learning rate of each stage.
+    pub learning_rates: [f32; STAGES],
+    /// The stage to begin with, from 1; a later one begins from the weights in `dir`.
+    pub first_stage: usize,
+    /// Whether the projections too follow `AdamW`, and not Muon.
+    pub adamw: bool,
     /// Tokens of questions and answers a step.
     pub batch_tokens: usize,
-    /// Pairs of paraphrases in every second step of the first stage; the second has half of them.
+    /// Pairs of paraphrases in every second step of the first stage; the others have half of them.
     pub pairs: usize,
     /// Minutes between two saves.
     pub save_minutes: u64,
@@ -90,7 +91,8 @@ pub fn config(tokenizer: &Tokenizer) -> ModelConfig {
 /// directory.
 pub fn train(settings: &TrainSettings) -> Result<()> {
     std::fs::create_dir_all(&settings.dir).map_err(Error::io("create", &settings.dir))?;
-    if !settings.state.exists() && !settings.second_stage {
+    let first = settings.first_stage - 1;
+    if !settings.state.exists() && first == 0 {
         tokenizer::save(&tokenizer::train(settings.seed)?, &settings.dir)?;
     }
     let tokenizer = tokenizer::load(&settings.dir)?;
@@ -98,14 +100,14 @@ pub fn train(settings: &TrainSettings) -> Result<()> {
     let path = settings.dir.join("config.json");
     std::fs::write(&path, config.to_json()).map_err(Error::io("write", path))?;
     let stages = Stage::all(settings);
-    let (mut weights, stages) = if settings.second_stage {
-        (load(&settings.dir)?, &stages[1..])
+    let mut weights = if first == 0 {
+        BaseWeights::random(&config, settings.seed)?
     } else {
-        (BaseWeights::random(&config, settings.seed)?, &stages[..])
+        load(&settings.dir)?
     };
     eprintln!("{} parameters", weights.parameter_count());
-    for stage in stages {
-        eprintln!("{}: {} steps", stage.name, stage.steps);
+    for stage in &stages[first..] {
+        eprintln!("{} stage: {} steps", stage.name, stage.steps);
         let mut trainer = FullTrainer::try_new(weights, options(settings, stage))?;
         if stage.state.exists() {
             trainer.restore_state(&stage.state)?;
@@ -126,7 +128,7 @@ fn load(dir: &Path) -> Result<BaseWeights> {
 /// A part of the run with a corpus, a learning rate and an optimiser of its own.
 struct Stage {
     name: &'static str,
-    split: Split,
+    mixture: Mixture,
     // What its samples are numbered from, so that no stage sees another's.
     first_step: usize,
     steps: usize,
@@ -136,29 +138,31 @@ struct Stage {
 }
 
 impl Stage {
-    fn all(settings: &TrainSettings) -> [Self; 2] {
-        let mut second = OsString::from("second-");
-        second.push(settings.state.file_name().unwrap_or_default());
-        [
+    fn all(settings: &TrainSettings) -> [Self; STAGES] {
+        let stages = [
+            ("first", Mixture::First),
+            ("second", Mixture::Second),
+            ("third", Mixture::Third),
+        ];
+        std::array::from_fn(|index| {
+            let (name, mixture) = stages[index];
+            let (state, pairs) = if index == 0 {
+                (settings.state.clone(), settings.pairs)
+            } else {
+                let mut file = OsString::from(format!("{name}-"));
+                file.push(settings.state.file_name().unwrap_or_default());
+                (settings.state.with_file_name(file), settings.pairs.div_ceil(2))
+            };
             Self {
-                name: "first stage",
-                split: Split::Train,
-                first_step: 0,
-                steps: settings.steps,
-                learning_rate: settings.learning_rate,
-                pairs: settings.pairs,
-                state: settings.state.clone(),
-            },
-            Self {
-                name: "second stage",
-                split: Split::Varied,
-                first_step: settings.steps,
-                steps: settings.second_steps,
-                learning_rate: settings.second_learning_rate,
-                pairs: settings.pairs.div_ceil(2),
-                state: settings.state.with_file_name(second),
-            },
-        ]
+                name,
+                mixture,
+                first_step: settings.steps[..index].iter().sum(),
+                steps: settings.steps[index],
+                learning_rate: settings.learning_rates[index],
+                pairs,
+                state,
+            }
+        })
     }
 }
 
@@ -168,6 +172,11 @@ fn options(settings: &TrainSettings, stage: &Stage) -> FullOptions {
         total_steps: stage.steps,
         scheduler: Scheduler::Cosine,
         warmup_ratio: 0.02,
+        projections: if settings.adamw {
+            ProjectionRule::AdamW
+        } else {
+            ProjectionRule::Muon
+        },
         adam: AdamOptions {
             beta2: 0.98,
             weight_decay: 0.05,
@@ -193,9 +202,9 @@ fn run(
     while trainer.completed_steps() < stage.steps {
         let step = trainer.completed_steps();
         let mut rng = Rng::new(settings.seed, 1000 + (stage.first_step + step) as u64);
-        let language = language_batch(&mut rng, &chat, stage.split, settings.batch_tokens)?;
+        let language = language_batch(&mut rng, &chat, stage.mixture, settings.batch_tokens)?;
         let pairs = if step.is_multiple_of(2) {
-            pairs_batch(&mut rng, &chat, stage.split, stage.pairs)?
+            pairs_batch(&mut rng, &chat, stage.mixture.split(), stage.pairs)?
         } else {
             Vec::new()
         };
@@ -266,10 +275,10 @@ fn save(trainer: &FullTrainer, settings: &TrainSettings, stage: &Stage) -> Resul
     Ok(())
 }
 
-fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> Result<Vec<Example>> {
+fn language_batch(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture, most: usize) -> Result<Vec<Example>> {
     let (mut batch, mut tokens) = (Vec::new(), 0);
     while tokens < most {
-        let example = example(rng, chat, split)?;
+        let example = example(rng, chat, mixture)?;
         if example.tokens.len() <= CONTEXT {
             tokens += example.tokens.len();
             batch.push(example);
@@ -279,7 +288,7 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, split: Split, most: usize) -> 
 }
 
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
-fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
+fn example(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture) -> Result<Example> {
     if rng.chance(0.04) {
         return Ok(Example {
             tokens: chat.text(&sentence(rng))?,
@@ -291,7 +300,7 @@ fn example(rng: &mut Rng, chat: &Chat<'_>, split: Split) -> Result<Example> {
     let turns = if rng.chance(0.04) { rng.between(2, 3) } else { 1 };
     let mut completion_start = 0;
     for turn in 0..turns {
-        let sample = corpus::mixed(rng, split);
+        let sample = corpus::mixed(rng, mixture);
         tokens.extend(chat.question(system.filter(|_| turn == 0), &sample.prompt)?);
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);

@@ -199,7 +199,7 @@ pub fn common(rng: &mut Rng) -> &'static str {
     rng.text(&COMMON)
 }
 
-/// A word that may stand for a thing: a common one, and in the second stage more often one that no
+/// A word that may stand for a thing: a common one, and in the later stages more often one that no
 /// list has.
 pub fn any(rng: &mut Rng, split: Split) -> String {
     if !split.varies() {

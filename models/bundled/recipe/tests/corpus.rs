@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use hyprstream_bundled_recipe::{
-    Split, Task, corpus,
+    Split, Task,
+    corpus::{self, Mixture},
     rng::Rng,
     tasks::{capitals::COUNTRIES, paraphrases},
     tokenizer,
@@ -14,11 +15,24 @@ fn a_seed_determines_every_sample() {
     let draw = |seed| {
         let mut rng = Rng::new(seed, 0);
         (0..500)
-            .map(|_| corpus::mixed(&mut rng, Split::Train))
+            .map(|_| corpus::mixed(&mut rng, Mixture::First))
             .collect::<Vec<_>>()
     };
     assert_eq!(draw(5), draw(5));
     assert_ne!(draw(5), draw(6));
+}
+
+#[test]
+fn every_stage_draws_every_task_and_what_is_learnt_slowest_more_often_in_the_last() {
+    let reviews = |mixture| {
+        let mut rng = Rng::new(8, 0);
+        let samples = (0..20_000).map(|_| corpus::mixed(&mut rng, mixture).answer);
+        samples
+            .filter(|answer| answer == "positive" || answer == "negative")
+            .count()
+    };
+    let counts = [Mixture::First, Mixture::Second, Mixture::Third].map(reviews);
+    assert!(counts.is_sorted() && counts[0] > 1_000, "{counts:?}");
 }
 
 #[test]
@@ -103,7 +117,6 @@ fn shipped_tokenizer() -> tokenizers::Tokenizer {
 }
 
 #[test]
-#[ignore = "the shipped weights go with a tokenizer that is older than the recipe's, as the model card says"]
 fn the_tokenizer_is_the_one_that_the_seed_gives() {
     let trained = tokenizer::train(1).unwrap();
     assert_eq!(trained.get_vocab(true), shipped_tokenizer().get_vocab(true));
@@ -123,14 +136,16 @@ fn the_shipped_tokenizer_gives_every_text_back() {
 }
 
 #[test]
-fn digits_stand_alone_and_a_name_has_the_same_tokens_wherever_it_stands() {
+fn digits_stand_alone_and_a_word_has_the_same_tokens_wherever_it_stands() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let tokenizer = tokenizer::load(&dir).unwrap();
     let tokens = |text: &str| tokenizer.encode(text, false).unwrap().get_tokens().to_vec();
     assert_eq!(tokens("1234"), ["1", "2", "3", "4"]);
-    let name = tokens("Quxaron");
-    for text in ["by Quxaron", "\"Quxaron\"", "(Quxaron)"] {
-        let found = tokens(text).windows(name.len()).any(|window| window == name);
-        assert!(found, "{text}: {:?}", tokens(text));
+    for word in ["Quxaron", "librarian", "violins"] {
+        let alone = tokens(word);
+        for text in [format!("by {word}"), format!("\"{word}\""), format!("({word})")] {
+            let found = tokens(&text).windows(alone.len()).any(|window| window == alone);
+            assert!(found, "{text}: {:?}", tokens(&text));
+        }
     }
 }
