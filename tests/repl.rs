@@ -126,7 +126,8 @@ async fn an_earlier_sessions_statement_comes_back_with_the_arrow_key() {
     terminal.enter("SELECT 1000 + 234 AS kept;").await;
     terminal.quit().await;
     let mut terminal = Terminal::open(directory.path()).await;
-    terminal.press("\x1b[A").await;
+    // The last line was the one that quit.
+    terminal.press("\x1b[A\x1b[A").await;
     terminal.wait_for("AS kept;").await;
     let answer = terminal.enter("").await;
     assert!(answer.contains("1234"), "{answer}");
@@ -140,14 +141,16 @@ async fn ctrl_c_cancels_the_statement_and_keeps_the_session() {
     let endless = "SELECT count(generate('Once ' || value, raw => true, temperature => 10.0, seed => value, \
                    max_tokens => 400)) FROM generate_series(1, 20000);";
     terminal.press(&format!("{endless}\r")).await;
+    terminal.wait_for("\n").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = Instant::now();
     terminal.press("\x03").await;
-    let refusal = terminal.wait_for(READY).await;
+    terminal.wait_for("cancel").await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
-    assert!(refusal.contains("cancel"), "{refusal}");
+    terminal.wait_for(READY).await;
     // At the prompt it drops the line that was begun.
     terminal.press("SELECT nonsense\x03").await;
+    terminal.wait_for("\n").await;
     terminal.wait_for(READY).await;
     let answer = terminal.enter("SELECT 7 * 9 AS product;").await;
     assert!(answer.contains("63"), "{answer}");
