@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use hyprstream_learning::{AdamOptions, BaseWeights, Error, Example, FullBatch, FullOptions, FullTrainer};
+use hyprstream_learning::{
+    AdamOptions, BaseWeights, Error, Example, FullBatch, FullOptions, FullTrainer, ProjectionRule,
+};
 use hyprstream_models::{Architecture, ModelConfig};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -225,4 +227,37 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
     refused(trainer.contrastive_step(&pairs(), 0.0, &GO_ON));
     refused(trainer.contrastive_step(&[(vec![], vec![1])], 0.1, &GO_ON));
     assert_eq!(trainer.completed_steps(), 0);
+}
+
+#[test]
+fn the_mean_of_two_weights_lies_halfway_and_other_shapes_have_none() {
+    let [a, b] = [2, 3].map(|seed| BaseWeights::random(&config(false), seed).unwrap());
+    let mean = a.mean(&b).unwrap();
+    let tensors = [&a, &b, &mean].map(BaseWeights::named_tensors);
+    for ((a, b), mean) in tensors[0].iter().zip(&tensors[1]).zip(&tensors[2]) {
+        for ((a, b), mean) in a.2.iter().zip(b.2).zip(mean.2) {
+            assert!(((a + b) / 2.0 - mean).abs() < 1e-6);
+        }
+    }
+    let tied = BaseWeights::random(&config(true), 2).unwrap();
+    assert!(matches!(a.mean(&tied), Err(Error::Argument(_))));
+}
+
+#[test]
+fn muon_learns_more_from_the_same_steps_than_adamw() {
+    let losses = [ProjectionRule::AdamW, ProjectionRule::Muon].map(|projections| {
+        let options = FullOptions {
+            learning_rate: 3e-3,
+            total_steps: 30,
+            projections,
+            ..FullOptions::default()
+        };
+        let base = BaseWeights::random(&config(false), 2).unwrap();
+        let mut trainer = FullTrainer::try_new(base, options).unwrap();
+        (0..30)
+            .map(|_| trainer.language_step(&language(), &GO_ON).unwrap().loss)
+            .last()
+            .unwrap()
+    });
+    assert!(losses[1] < losses[0], "{losses:?}");
 }

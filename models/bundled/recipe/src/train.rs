@@ -108,13 +108,17 @@ pub fn train(settings: &TrainSettings) -> Result<()> {
     eprintln!("{} parameters", weights.parameter_count());
     for stage in &stages[first..] {
         eprintln!("{} stage: {} steps", stage.name, stage.steps);
-        let mut trainer = FullTrainer::try_new(weights, options(settings, stage))?;
+        let mut trainer = FullTrainer::try_new(weights.clone(), options(settings, stage))?;
         if stage.state.exists() {
             trainer.restore_state(&stage.state)?;
             eprintln!("continues after step {}", trainer.completed_steps());
         }
         run(&mut trainer, settings, stage, &tokenizer)?;
         save(&trainer, settings, stage)?;
+        if stage.mixture == Mixture::Third {
+            let mean = weights.mean(trainer.weights())?;
+            FullTrainer::try_new(mean, options(settings, stage))?.save_safetensors(&model(settings))?;
+        }
         weights = trainer.weights().clone();
     }
     Ok(())
@@ -269,8 +273,12 @@ impl Sums {
     }
 }
 
+fn model(settings: &TrainSettings) -> PathBuf {
+    settings.dir.join("model.safetensors")
+}
+
 fn save(trainer: &FullTrainer, settings: &TrainSettings, stage: &Stage) -> Result<()> {
-    trainer.save_safetensors(&settings.dir.join("model.safetensors"))?;
+    trainer.save_safetensors(&model(settings))?;
     trainer.save_state(&stage.state)?;
     Ok(())
 }
