@@ -16,6 +16,7 @@
 mod checkpoints;
 mod crashes;
 mod damage;
+mod following;
 mod golden;
 mod interleavings;
 mod model;
