@@ -240,6 +240,12 @@ impl Runtime {
         self.scheduler.submit(job)
     }
 
+    /// Has the decode in progress, or the next one, fail.
+    #[cfg(test)]
+    pub(crate) fn fail_decode(&self) {
+        self.scheduler.abort_decode();
+    }
+
     pub(crate) fn close(&self) {
         self.places.close();
         self.scheduler.close();

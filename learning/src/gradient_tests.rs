@@ -6,6 +6,7 @@ use hyprstream_models::{Architecture, ModelConfig, Module};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::dropout::Dropout;
 use crate::lora::{Adapter, LoraConfig};
 use crate::network::{AdapterView, Gradients, Network};
 use crate::options::{Example, Precision};
@@ -101,10 +102,12 @@ struct Setting {
     base: BaseWeights,
     adapter: Option<(Adapter, LoraConfig)>,
     objective: Objective,
+    dropout: f32,
 }
 
 impl Setting {
-    fn network(&self) -> Network<'_> {
+    /// The network of a shard, whose mask is the same in every call.
+    fn network(&self, shard: usize) -> Network<'_> {
         let adapter = self.adapter.as_ref().map(|(pairs, config)| AdapterView {
             pairs,
             rank: config.rank,
@@ -113,7 +116,7 @@ impl Setting {
         Network {
             base: &self.base,
             adapter,
-            dropout: None,
+            dropout: Dropout::new(self.dropout, 7, 3, shard),
             cancel: &GO_ON,
         }
     }
@@ -130,12 +133,12 @@ impl Setting {
             Objective::Language => {
                 let examples = examples();
                 let examples: Vec<&Example> = examples.iter().collect();
-                let sum = shards.language(|_| self.network(), &examples).unwrap();
+                let sum = shards.language(|shard| self.network(shard), &examples).unwrap();
                 sum.loss / sum.targets as f64
             }
             Objective::Contrastive => {
                 shards
-                    .contrastive(self.network(), &pairs(), 0.3, 1.0)
+                    .contrastive(self.network(0), &pairs(), 0.3, 1.0)
                     .unwrap()
                     .loss
             }
@@ -220,6 +223,7 @@ fn setting(architecture: Architecture, tied: bool, lora: bool, objective: Object
         base,
         adapter,
         objective,
+        dropout: 0.0,
     }
 }
 
@@ -250,6 +254,15 @@ fn contrastive_gradients_are_the_differences_of_the_loss() {
 }
 
 #[test]
+fn gradients_behind_a_mask_of_dropout_are_the_differences_of_the_loss() {
+    let whole = setting(Architecture::Qwen3, true, true, Objective::Language);
+    let mut dropping = setting(Architecture::Qwen3, true, true, Objective::Language);
+    dropping.dropout = 0.4;
+    assert!((dropping.run().0 - whole.run().0).abs() > 1e-3);
+    assert_gradients(dropping);
+}
+
+#[test]
 fn an_adapter_alone_has_the_same_gradients_as_beside_full_training() {
     let setting = setting(Architecture::Qwen2, false, true, Objective::Language);
     let (_, both) = setting.run();
@@ -260,7 +273,10 @@ fn an_adapter_alone_has_the_same_gradients_as_beside_full_training() {
     let mut shards = Shards::try_new(1, 2, Precision::F32, &zeros).unwrap();
     let examples = examples();
     shards
-        .language(|_| setting.network(), &examples.iter().collect::<Vec<_>>())
+        .language(
+            |shard| setting.network(shard),
+            &examples.iter().collect::<Vec<_>>(),
+        )
         .unwrap();
     shards.reduce();
     let alone = shards.sum().adapter.as_ref().unwrap();

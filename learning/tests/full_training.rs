@@ -244,20 +244,20 @@ fn the_mean_of_two_weights_lies_halfway_and_other_shapes_have_none() {
 }
 
 #[test]
-fn muon_learns_more_from_the_same_steps_than_adamw() {
-    let losses = [ProjectionRule::AdamW, ProjectionRule::Muon].map(|projections| {
+fn muon_moves_the_projections_its_own_way_and_everything_else_as_adamw_does() {
+    let ends = [ProjectionRule::AdamW, ProjectionRule::Muon].map(|projections| {
         let options = FullOptions {
-            learning_rate: 3e-3,
-            total_steps: 30,
+            total_steps: 1,
             projections,
             ..FullOptions::default()
         };
         let base = BaseWeights::random(&config(false), 2).unwrap();
         let mut trainer = FullTrainer::try_new(base, options).unwrap();
-        (0..30)
-            .map(|_| trainer.language_step(&language(), &GO_ON).unwrap().loss)
-            .last()
-            .unwrap()
+        trainer.language_step(&language(), &GO_ON).unwrap();
+        trainer
     });
-    assert!(losses[1] < losses[0], "{losses:?}");
+    let [adamw, muon] = [0, 1].map(|index: usize| ends[index].weights().named_tensors());
+    for ((name, _, adamw), (_, _, muon)) in adamw.iter().zip(&muon) {
+        assert_eq!(name.ends_with("_proj.weight"), adamw != muon, "{name}");
+    }
 }

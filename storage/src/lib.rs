@@ -29,6 +29,6 @@ pub use grid::{
 pub use lock::DirectoryLock;
 pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};
 pub use trajectory::{
-    Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan,
-    TrajectoryStatistics,
+    LogPosition, LogStretch, Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
+    TrajectoryRecord, TrajectoryScan, TrajectoryStatistics,
 };

@@ -77,12 +77,17 @@ impl Scheduler {
         self.jobs.send(job).map_err(|_| Error::Cancelled)
     }
 
-    /// Ends every request with [`Error::Cancelled`] and waits for the thread.
-    pub(crate) fn close(&self) {
-        self.closing.store(true, Ordering::Release);
+    /// Ends the decode in progress, or else the next one of the present context.
+    pub(crate) fn abort_decode(&self) {
         if let Some(abort) = self.abort.lock().as_ref() {
             abort.store(true, Ordering::Release);
         }
+    }
+
+    /// Ends every request with [`Error::Cancelled`] and waits for the thread.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.abort_decode();
         // An error means that the thread is gone already.
         let _ = self.jobs.send(Job::Close);
         if let Some(thread) = self.thread.lock().take()

@@ -7,6 +7,8 @@
 
 mod adapter_files;
 mod adapters;
+mod cancelled_training;
+mod decode_failures;
 mod embedding;
 mod generating;
 mod recording;

@@ -19,7 +19,7 @@ fn pairs() -> Vec<(String, String)> {
     .collect()
 }
 
-fn request(name: &str, epochs: u32) -> TrainRequest {
+pub(super) fn request(name: &str, epochs: u32) -> TrainRequest {
     TrainRequest {
         name: name.to_owned(),
         pairs: pairs(),

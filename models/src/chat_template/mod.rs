@@ -182,6 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_would_go_on_for_ever_runs_out_of_fuel() {
+        let (begin, end) = ("{% for i in range(99999) %}", "{% endfor %}");
+        for (source, expected) in [
+            (format!("{}{}", begin.repeat(6), end.repeat(6)), "fuel"),
+            (
+                "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+                "recursion",
+            ),
+            (
+                "{% for i in range(10 ** 9) %}{% endfor %}".to_owned(),
+                "range has too many elements",
+            ),
+            ("{{ 'x' * 10 ** 15 }}".to_owned(), "repeated string is too large"),
+        ] {
+            let error = render(&source, &[]).unwrap_err();
+            assert!(
+                matches!(&error, Error::Argument(text) if text.contains(expected)),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn a_malformed_template_is_refused_with_the_file() {
         let error = render("{% for %}", &[]).unwrap_err();
         assert!(

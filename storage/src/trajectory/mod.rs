@@ -9,6 +9,7 @@
 
 mod files;
 mod flush;
+mod follow;
 mod records;
 mod scan;
 mod segment;
@@ -26,6 +27,7 @@ use files::{Listing, segment_path};
 use segment::Segment;
 use summary::SegmentSummary;
 
+pub use follow::{LogPosition, LogStretch};
 pub use scan::TrajectoryScan;
 
 use crate::error::{Error, Result};

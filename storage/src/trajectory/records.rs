@@ -83,6 +83,17 @@ impl RecordReader {
         })
     }
 
+    /// Goes to a place behind the present one, where a record begins.
+    pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
+        if offset > self.offset {
+            self.offset = offset;
+            self.reader
+                .seek(SeekFrom::Start(offset))
+                .map_err(|e| Error::io("read", &self.path, e))?;
+        }
+        Ok(())
+    }
+
     /// The next record; `None` at the end. After [`Error::Corrupt`] only [`Self::skip_damage`] leads on.
     pub(super) fn next_record(&mut self) -> Result<Option<TrajectoryRecord>> {
         if self.offset >= self.end {

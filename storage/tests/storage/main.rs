@@ -17,6 +17,7 @@ mod checkpoints;
 mod crashes;
 mod damage;
 mod faults;
+mod following;
 mod golden;
 mod group;
 mod int8;

@@ -1,0 +1,147 @@
+//! Following a log: its records in the order in which they were appended, from where a reader stopped.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::files::segment_path;
+use super::records::{Behind, RecordReader};
+use super::{TrajectoryLog, TrajectoryRecord};
+use crate::error::{Error, Result};
+
+/// What one call reads stays below this, but for a single record that is longer.
+const MOST_BYTES: usize = 4 << 20;
+
+/// A place in a log between two of its records; later places are greater. The default is the log's beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPosition {
+    /// The number of the segment.
+    pub segment: u64,
+    /// The byte in it.
+    pub offset: u64,
+}
+
+/// A stretch of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogStretch {
+    /// Its records that check, in the order in which they were appended.
+    pub records: Vec<TrajectoryRecord>,
+    /// Where it ends.
+    pub end: LogPosition,
+}
+
+impl TrajectoryLog {
+    /// The place behind the newest record.
+    pub fn end(&self) -> LogPosition {
+        let segments = self.segments.lock();
+        let newest = segments.all.last_key_value();
+        newest.map_or_else(LogPosition::default, |(number, summary)| LogPosition {
+            segment: *number,
+            offset: summary.bytes,
+        })
+    }
+
+    /// The lowest id in the log.
+    pub fn first_id(&self) -> Option<u64> {
+        let segments = self.segments.lock();
+        let filled = segments.all.values().filter(|summary| summary.records > 0);
+        filled.map(|summary| summary.min_id).min()
+    }
+
+    /// The records from one place to another, both as [`Self::end`] or an earlier stretch gave them, and at most
+    /// `limit`. Records that do not check are left out, and so is what retention has removed.
+    pub fn read_stretch(&self, from: LogPosition, to: LogPosition, limit: usize) -> Result<LogStretch> {
+        let mut stretch = LogStretch {
+            records: Vec::new(),
+            end: from,
+        };
+        let mut bytes = 0;
+        while stretch.end < to {
+            let Some(part) = self.part(stretch.end, to)? else {
+                break;
+            };
+            let number = part.segment;
+            let mut reader = match part.read() {
+                Ok(reader) => reader,
+                Err(Error::Corrupt { .. }) => {
+                    stretch.end = after(number);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            while let Some(record) = next_that_checks(&mut reader)? {
+                bytes += record.payload.len();
+                stretch.records.push(record);
+                stretch.end = LogPosition {
+                    segment: number,
+                    offset: reader.offset,
+                };
+                if stretch.records.len() >= limit || bytes >= MOST_BYTES {
+                    return Ok(stretch);
+                }
+            }
+            stretch.end = after(number);
+        }
+        stretch.end = to;
+        Ok(stretch)
+    }
+
+    /// The part of the first segment between two places.
+    fn part(&self, from: LogPosition, to: LogPosition) -> Result<Option<Part>> {
+        let segments = self.segments.lock();
+        let Some((number, summary)) = segments.all.range(from.segment..=to.segment).next() else {
+            return Ok(None);
+        };
+        let path = segment_path(&self.directory, *number);
+        // Opened now, so that retention may remove the name while it is read.
+        let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let start = if *number == from.segment { from.offset } else { 0 };
+        let end = if *number == to.segment {
+            to.offset
+        } else {
+            u64::MAX
+        };
+        Ok(Some(Part {
+            segment: *number,
+            path,
+            file,
+            start,
+            end: end.min(summary.bytes),
+        }))
+    }
+}
+
+/// A part of one segment.
+struct Part {
+    segment: u64,
+    path: PathBuf,
+    file: File,
+    start: u64,
+    end: u64,
+}
+
+impl Part {
+    fn read(self) -> Result<RecordReader> {
+        let mut reader = RecordReader::open(&self.path, self.file, self.end)?;
+        reader.skip_to(self.start)?;
+        Ok(reader)
+    }
+}
+
+fn after(segment: u64) -> LogPosition {
+    LogPosition {
+        segment: segment.saturating_add(1),
+        offset: 0,
+    }
+}
+
+fn next_that_checks(reader: &mut RecordReader) -> Result<Option<TrajectoryRecord>> {
+    loop {
+        match reader.next_record() {
+            Err(Error::Corrupt { .. }) => match reader.skip_damage()? {
+                Behind::Record(_) => {}
+                Behind::Nothing | Behind::Unknown => return Ok(None),
+            },
+            read => return read,
+        }
+    }
+}
