@@ -94,8 +94,12 @@ impl Terminal {
     /// Quits, and waits for the end.
     async fn quit(mut self) {
         self.press("\\q\r").await;
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it quits");
-        assert!(status.expect("it can be waited for").success());
+        let mut rest = Vec::new();
+        let read = timeout(PATIENCE, self.screen.read_to_end(&mut rest)).await;
+        read.expect("it quits").expect("it can be read");
+        let status = self.child.wait().await.expect("it can be waited for");
+        let shown = self.shown + &String::from_utf8_lossy(&rest);
+        assert!(status.success(), "{status}, with {shown:?}");
     }
 }
 
