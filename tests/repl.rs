@@ -30,7 +30,7 @@ impl Terminal {
     /// Opens a session in `directory`, with the history kept there too.
     async fn open(directory: &Path) -> Self {
         let command = format!(
-            "'{}' sql --data-dir '{}'",
+            "exec '{}' sql --data-dir '{}'",
             program().display(),
             directory.join("data").display()
         );

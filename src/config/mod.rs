@@ -87,8 +87,9 @@ options! {
     max_message_bytes: usize = |_: &dyn Environment| 64 << 20;
     /// How long running statements may go on after a request to stop, before they are cancelled.
     stop_timeout_seconds: u64 = |_: &dyn Environment| 5;
-    /// What is logged to stderr, in the syntax of `RUST_LOG`.
-    log: String = |_: &dyn Environment| "warn,hyprstream=info".into();
+    /// What is logged to stderr, in the syntax of `RUST_LOG`. llama.cpp's own log, which `llama-cpp-2=warn` turns on,
+    /// reports every cancelled decode as a failure; errors of decoding are reported without it.
+    log: String = |_: &dyn Environment| "warn,hyprstream=info,llama-cpp-2=off".into();
 }
 
 /// A configuration that cannot be used, and what to do about it.

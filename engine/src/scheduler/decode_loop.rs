@@ -435,7 +435,10 @@ impl Decoder<'_> {
     }
 
     fn fail_group(&mut self, stack: &ActiveStack, error: &Error) {
-        tracing::error!(%error, model = self.options.name, "a decode failed");
+        // Who closes the engine, or cancels what decodes, knows.
+        if !matches!(error, Error::Cancelled) {
+            tracing::error!(%error, model = self.options.name, "a decode failed");
+        }
         for index in (0..self.active.len()).rev() {
             if self.active[index].stack.key == stack.key {
                 self.retire(index, Ending::Failed(again(error)));
