@@ -26,6 +26,8 @@ pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &m
     versions(c, &store);
     scans(c, &store, workload);
     bytes_per_value(&store, workload, table);
+    opening_memory(&directory.join("few"), 10, "open_10_memory", table);
+    opening_memory(&directory.join("many"), 1000, "open_1000_memory", table);
     opening(c, &directory.join("many"));
     checkpoints(&directory.join("checkpoints"), workload, table);
 }
@@ -173,11 +175,11 @@ fn bytes_per_value(store: &GridStore, workload: &Workload, table: &mut Table) {
     }
 }
 
-fn opening(c: &mut Criterion, directory: &Path) {
+fn adapters(directory: &Path, count: u32) {
     let store = GridStore::open(directory, &GridOptions::default()).unwrap();
     let mut rng = Rng::new();
     let mut write = store.begin_write().unwrap();
-    for adapter in 0..1000 {
+    for adapter in 0..count {
         let values = sparse(&mut rng, 16 * 512);
         for layer in 0..4 {
             let path = path(&format!("adapter{adapter}"), "1", layer);
@@ -188,6 +190,28 @@ fn opening(c: &mut Criterion, directory: &Path) {
     }
     write.commit(Durability::Immediate).unwrap();
     store.close().unwrap();
+}
+
+/// What the process holds more of while a store of so many adapters is open.
+fn opening_memory(directory: &Path, count: u32, row: &'static str, table: &mut Table) {
+    adapters(directory, count);
+    // What the allocator kept of earlier work would hide what opening takes.
+    drop(GridStore::open(directory, &GridOptions::default()).unwrap());
+    let before = anonymous_bytes();
+    let store = GridStore::open(directory, &GridOptions::default()).unwrap();
+    table.set(row, OURS, anonymous_bytes() - before);
+    drop(store);
+}
+
+/// The process's memory that no file backs.
+fn anonymous_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kilobytes: f64 = line.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    kilobytes * 1024.0
+}
+
+fn opening(c: &mut Criterion, directory: &Path) {
     c.benchmark_group("open_1000").bench_function(OURS, |b| {
         b.iter(|| drop(GridStore::open(directory, &GridOptions::default()).unwrap()));
     });

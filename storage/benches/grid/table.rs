@@ -15,6 +15,8 @@ pub enum Unit {
     Bytes,
     /// A ratio.
     Times,
+    /// Bytes of memory.
+    Memory,
 }
 
 /// What is measured; `id` is criterion's group.
@@ -38,7 +40,7 @@ const fn row(id: &'static str, title: &'static str, unit: Unit, limit: Option<f6
 /// Who is judged by the targets.
 pub const OURS: &str = "hyprstream";
 
-pub const ROWS: [Row; 18] = [
+pub const ROWS: [Row; 20] = [
     row("memcpy", "memcpy of 64 MiB", Unit::Rate, None),
     row("fdatasync", "write of 4 KiB and fdatasync", Unit::Time, None),
     row(
@@ -102,6 +104,18 @@ pub const ROWS: [Row; 18] = [
         Some(10e6),
     ),
     row(
+        "open_10_memory",
+        "memory while a store of 10 adapters is open",
+        Unit::Memory,
+        None,
+    ),
+    row(
+        "open_1000_memory",
+        "memory while a store of 1,000 adapters is open",
+        Unit::Memory,
+        None,
+    ),
+    row(
         "checkpoints",
         "100 checkpoints, 1 % changed each, over the size of one",
         Unit::Times,
@@ -130,7 +144,7 @@ impl Table {
     fn number(&self, row: &Row, contender: &'static str) -> Option<f64> {
         match row.unit {
             Unit::Time | Unit::Rate => self.median(row.id, contender),
-            Unit::Bytes | Unit::Times => self.numbers.get(&(row.id, contender)).copied(),
+            Unit::Bytes | Unit::Times | Unit::Memory => self.numbers.get(&(row.id, contender)).copied(),
         }
     }
 
@@ -220,6 +234,7 @@ fn show(unit: Unit, number: f64) -> String {
     match unit {
         Unit::Bytes => format!("{number:.2}"),
         Unit::Times => format!("{number:.2} ×"),
+        Unit::Memory => format!("{:.0} kB", number / 1024.0),
         Unit::Rate => format!("{:.1} GB/s", f64::from(64 << 20) / number),
         Unit::Time if number < 1e3 => format!("{number:.0} ns"),
         Unit::Time if number < 1e5 => format!("{:.1} µs", number / 1e3),

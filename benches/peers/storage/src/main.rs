@@ -6,6 +6,7 @@
 //! | safetensors | one file of dense tensors, held in memory for reading, written anew for a change |
 //! | COO + zstd | one file of all positions and values, zstd level 3, written anew for a change |
 //! | NanoVDB | a float grid in memory, 512 elements of a row-major matrix to a leaf; it has no durable update |
+//! | NanoVDB index | its sparse index grid (`OnIndex` in later versions) over one array of the active values |
 
 #[path = "../../../../storage/benches/grid/machine.rs"]
 mod machine;
@@ -57,6 +58,7 @@ fn main() {
         "safetensors",
         "COO + zstd",
         "NanoVDB",
+        "NanoVDB index",
     ];
     println!("\n{}", table.render(&contenders));
 }

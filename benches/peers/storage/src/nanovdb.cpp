@@ -6,12 +6,15 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include <nanovdb/util/GridBuilder.h>
 #include <nanovdb/util/IO.h>
+
+#include "nanovdb_index.h"
 
 struct Voxel {
   uint32_t at;
@@ -49,8 +52,8 @@ static uint64_t nanoseconds(Work work) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
 }
 
-static uint64_t hits(nanovdb::FloatGrid& grid, const std::vector<nanovdb::Coord>& picks, uint64_t count) {
-  auto accessor = grid.getAccessor();
+template <typename Accessor>
+static uint64_t hits(Accessor accessor, const std::vector<nanovdb::Coord>& picks, uint64_t count) {
   volatile float kept = 0;
   return nanoseconds([&] {
     float sum = 0;
@@ -69,6 +72,42 @@ static uint64_t updates(nanovdb::FloatGrid& grid, size_t size, uint64_t count) {
     for (uint64_t n = 0; n < count; ++n)
       for (auto& at : places)
         if (auto* leaf = const_cast<Leaf*>(accessor.probeLeaf(at))) leaf->setValue(at, float(n + 1));
+  });
+}
+
+// The same through the index: only a place that is active has a value to write.
+static uint64_t indexed_updates(IndexedGrid& grid, size_t size, uint64_t count) {
+  std::vector<nanovdb::Coord> places;
+  for (size_t n = 0; n < size; ++n) places.push_back(place(below(256ull * 2048 * 16)));
+  auto accessor = grid.grid().getAccessor();
+  auto* values = grid.values().data();
+  return nanoseconds([&] {
+    for (uint64_t n = 0; n < count; ++n)
+      for (auto& at : places)
+        if (auto index = accessor.getValue(at)) values[index] = float(n + 1);
+  });
+}
+
+static uint64_t indexed_scan(IndexedGrid& grid, uint64_t count) {
+  size_t leaves = grid.grid().tree().nodeCount(0);
+  auto* first = grid.grid().tree().getFirstNode<0>();
+  std::vector<float> found(leaves * 512);
+  const float* values = grid.values().data();
+  return nanoseconds([&] {
+    for (uint64_t n = 0; n < count; ++n) {
+      for (size_t leaf = 0; leaf < leaves; ++leaf) {
+        auto* data = first[leaf].data();
+        const float* next = values + data->mValueOff;
+        float* row = &found[leaf * 512];
+        if (data->mValueMask.isOn()) {
+          memcpy(row, next, 512 * sizeof(float));
+        } else {
+          memset(row, 0, 512 * sizeof(float));
+          for (auto at = data->mValueMask.beginOn(); at; ++at) row[*at] = *next++;
+        }
+      }
+      asm volatile("" : : "r"(found.data()) : "memory");
+    }
   });
 }
 
@@ -96,21 +135,35 @@ int main(int argc, char** argv) {
   auto* grid = handle.grid<float>();
   std::vector<nanovdb::Coord> picks;
   for (size_t n = 0; n < 1 << 16; ++n) picks.push_back(place(voxels[below(voxels.size())].at));
+  IndexedGrid indexed(*grid);
+  auto channel = nanovdb::ChannelAccessor<float>(indexed.grid(), indexed.values().data());
+  for (auto& voxel : voxels)
+    if (channel(place(voxel.at)) != voxel.value || grid->getAccessor().getValue(place(voxel.at)) != voxel.value) return 4;
   nanovdb::GridHandle<> dense;
+  auto dense_grid = [&]() -> nanovdb::FloatGrid& {
+    if (!dense) {
+      std::vector<Voxel> all(4096 * 4096);
+      for (uint32_t n = 0; n < all.size(); ++n) all[n] = {n, float(n) + 1};
+      dense = build(all);
+    }
+    return *dense.grid<float>();
+  };
+  std::unique_ptr<IndexedGrid> dense_indexed;
   std::string what;
   for (uint64_t count; std::cin >> what >> count;) {
     uint64_t answer = 0;
     if (what == "bytes") answer = handle.size();
-    if (what == "hit") answer = hits(*grid, picks, count);
+    if (what == "hit") answer = hits(grid->getAccessor(), picks, count);
     if (what == "update1000") answer = updates(*grid, 1000, count);
     if (what == "update84000") answer = updates(*grid, 84000, count);
-    if (what == "scan") {
-      if (!dense) {
-        std::vector<Voxel> all(4096 * 4096);
-        for (uint32_t n = 0; n < all.size(); ++n) all[n] = {n, float(n) + 1};
-        dense = build(all);
-      }
-      answer = scan(*dense.grid<float>(), count);
+    if (what == "scan") answer = scan(dense_grid(), count);
+    if (what == "index_bytes") answer = indexed.bytes();
+    if (what == "index_hit") answer = hits(channel, picks, count);
+    if (what == "index_update1000") answer = indexed_updates(indexed, 1000, count);
+    if (what == "index_update84000") answer = indexed_updates(indexed, 84000, count);
+    if (what == "index_scan") {
+      if (!dense_indexed) dense_indexed = std::make_unique<IndexedGrid>(dense_grid());
+      answer = indexed_scan(*dense_indexed, count);
     }
     std::cout << answer << std::endl;
   }

@@ -10,8 +10,12 @@ use criterion::Criterion;
 use crate::table::Table;
 use crate::workload::Workload;
 
-const NAME: &str = "NanoVDB";
-const PROGRAM: &str = include_str!("nanovdb.cpp");
+const FLOAT: &str = "NanoVDB";
+const INDEX: &str = "NanoVDB index";
+const SOURCES: [(&str, &str); 2] = [
+    ("nanovdb.cpp", include_str!("nanovdb.cpp")),
+    ("nanovdb_index.h", include_str!("nanovdb_index.h")),
+];
 
 pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &mut Table) {
     let Some(program) = compile(directory) else {
@@ -21,20 +25,20 @@ pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &m
     let voxels = directory.join("voxels");
     write_voxels(&voxels, workload);
     let mut peer = Peer::start(&program, &voxels);
-    table.set(
-        "bytes_f32",
-        NAME,
-        peer.ask("bytes", 1) as f64 / workload.active() as f64,
-    );
-    for (group, request) in [
-        ("random_hit", "hit"),
-        ("update_1000_visible", "update1000"),
-        ("update_84000_visible", "update84000"),
-        ("scan_rows", "scan"),
-    ] {
-        c.benchmark_group(group).bench_function(NAME, |b| {
-            b.iter_custom(|count| Duration::from_nanos(peer.ask(request, count)));
-        });
+    for (name, prefix) in [(FLOAT, ""), (INDEX, "index_")] {
+        let bytes = peer.ask(&format!("{prefix}bytes"), 1) as f64;
+        table.set("bytes_f32", name, bytes / workload.active() as f64);
+        for (group, request) in [
+            ("random_hit", "hit"),
+            ("update_1000_visible", "update1000"),
+            ("update_84000_visible", "update84000"),
+            ("scan_rows", "scan"),
+        ] {
+            let request = format!("{prefix}{request}");
+            c.benchmark_group(group).bench_function(name, |b| {
+                b.iter_custom(|count| Duration::from_nanos(peer.ask(&request, count)));
+            });
+        }
     }
     peer.end();
 }
@@ -43,8 +47,10 @@ fn compile(directory: &Path) -> Option<PathBuf> {
     if !Path::new("/usr/include/nanovdb/NanoVDB.h").exists() {
         return None;
     }
-    let (source, program) = (directory.join("nanovdb.cpp"), directory.join("nanovdb"));
-    std::fs::write(&source, PROGRAM).unwrap();
+    for (name, text) in SOURCES {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    let (source, program) = (directory.join(SOURCES[0].0), directory.join("nanovdb"));
     let compiled = Command::new("g++")
         .args(["-std=c++17", "-w", "-O3", "-march=native", "-o"])
         .args([&program, &source])
