@@ -1,14 +1,26 @@
 //! Applying sparse updates to the trees.
+//!
+//! Chunks are built side by side, from the old ones and the changes, and then placed one after the other: building is
+//! most of the work and depends on nothing but what is read, placing decides where objects lie. A few changes of a
+//! chunk become a patch of it, more of them a new chunk.
+
+use rayon::prelude::*;
 
 use super::chunk::{Change, Edit, Geometry, Layout, Place, merge_chunk};
-use super::chunk_source::chunk_view;
+use super::chunk_source::{amend, chunk_view};
 use super::editor::Editor;
 use super::format::{Kind, MatrixRecord, Ref, Value};
 use super::path::MatrixPath;
 use super::source::Source;
+use super::tree::{Tree, matrix_key};
 use super::update::{Edits, UpdateBatch};
-use super::writer::{Writer, read_table};
+use super::writer::{Objects, Writer, read_table};
 use crate::error::{Error, Result};
+
+/// Matrices whose chunks are built before the first of them is placed.
+const WINDOW: usize = 256;
+/// Fewer edits than this are applied sooner than other threads wake up.
+const PARALLEL_EDITS: usize = 8192;
 
 /// Applies a record of the write-ahead log to the tree under `root` and returns the new root.
 pub(crate) fn apply_record(writer: &mut Writer, root: Ref, payload: &[u8]) -> Result<Ref> {
@@ -25,7 +37,6 @@ type Group<'a> = (&'a MatrixPath, &'a Edits);
 impl Editor {
     /// Applies a batch to matrices of drafts.
     pub(crate) fn apply(&mut self, writer: &mut Writer, batch: &UpdateBatch) -> Result<()> {
-        let mut buffers = Buffers::default();
         let groups: Vec<_> = batch.groups.iter().collect();
         let same_version =
             |(a, _): &Group<'_>, (b, _): &Group<'_>| a.adapter == b.adapter && a.version == b.version;
@@ -34,19 +45,159 @@ impl Editor {
                 continue;
             };
             let tree = &mut self.draft(writer, &first.adapter, &first.version, false)?.tree;
-            for (path, edits) in of_version {
-                let key = super::tree::matrix_key(path.layer, &path.module, &path.matrix)?;
-                let Some(Value::Matrix(record)) = tree.get_mut(writer, &key)? else {
-                    return Err(no_matrix(path));
-                };
-                for edits in edits.chunks(Place::ORDERS) {
-                    buffers.sort(path, record, edits)?;
-                    apply_changes(writer, record, &buffers.changes)?;
+            let edits: usize = of_version.iter().map(|(_, edits)| edits.len()).sum();
+            if edits < PARALLEL_EDITS {
+                apply_in_turn(writer, tree, of_version)?;
+            } else {
+                for window in of_version.chunks(WINDOW) {
+                    apply_side_by_side(writer, tree, window)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Applies few edits, fewer than sort keys can tell apart.
+fn apply_in_turn(writer: &mut Writer, tree: &mut Tree, groups: &[Group<'_>]) -> Result<()> {
+    let mut buffers = Buffers::default();
+    for (path, edits) in groups {
+        let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+        let record = matrix_record(writer, tree, path, &key)?;
+        let chunks = build(&writer.objects, path, record, edits, &mut buffers)?;
+        place(writer, record, &chunks)?;
+    }
+    Ok(())
+}
+
+/// Applies the edits of some matrices, of each at most as many at a time as sort keys can tell apart.
+fn apply_side_by_side(writer: &mut Writer, tree: &mut Tree, window: &[Group<'_>]) -> Result<()> {
+    let longest = window.iter().map(|(_, edits)| edits.len()).max().unwrap_or(0);
+    for round in 0..longest.div_ceil(Place::ORDERS) {
+        let mut works = Vec::with_capacity(window.len());
+        for (path, edits) in window {
+            let Some(edits) = edits.chunks(Place::ORDERS).nth(round) else {
+                continue;
+            };
+            let key = matrix_key(path.layer, &path.module, &path.matrix)?;
+            let record = matrix_record(writer, tree, path, &key)?.clone();
+            works.push((*path, edits, key, record));
+        }
+        let objects = &writer.objects;
+        let built: Vec<_> = works
+            .par_iter()
+            .map_init(Buffers::default, |buffers, (path, edits, _, record)| {
+                build(objects, path, record, edits, buffers)
+            })
+            .collect::<Result<_>>()?;
+        for ((path, _, key, _), chunks) in works.iter().zip(built) {
+            let record = matrix_record(writer, tree, path, key)?;
+            place(writer, record, &chunks)?;
+        }
+    }
+    Ok(())
+}
+
+fn matrix_record<'a>(
+    writer: &mut Writer,
+    tree: &'a mut Tree,
+    path: &MatrixPath,
+    key: &[u8],
+) -> Result<&'a mut MatrixRecord> {
+    match tree.get_mut(writer, key)? {
+        Some(Value::Matrix(record)) => Ok(record),
+        _ => Err(no_matrix(path)),
+    }
+}
+
+/// A chunk that waits for its place.
+struct Successor {
+    chunk: u64,
+    old: Ref,
+    bytes: Vec<u8>,
+    /// Checksum of the bytes.
+    crc: u32,
+    /// Active elements.
+    active: u32,
+    /// What it patches, when it is a patch.
+    base: Option<Ref>,
+}
+
+/// The new chunks of a matrix, in order.
+fn build(
+    objects: &Objects,
+    path: &MatrixPath,
+    record: &MatrixRecord,
+    edits: &[(u32, u32, Edit)],
+    buffers: &mut Buffers,
+) -> Result<Vec<Successor>> {
+    buffers.sort(path, record, edits)?;
+    let layout = Layout::of(record);
+    let entries = read_table(objects, &record.chunks)?;
+    let of_chunk = buffers.changes.chunk_by(|a, b| a.place.chunk == b.place.chunk);
+    of_chunk
+        .map(|changes| {
+            let chunk = changes.first().map_or(0, |change| change.place.chunk);
+            let index = usize::try_from(chunk).unwrap_or(usize::MAX);
+            let old = entries.get(index).copied().unwrap_or_default();
+            successor(objects, &layout, chunk, old, changes)
+        })
+        .collect()
+}
+
+fn successor(
+    objects: &Objects,
+    layout: &Layout,
+    chunk: u64,
+    old: Ref,
+    changes: &[Change],
+) -> Result<Successor> {
+    let mut view = None;
+    if !old.is_null() {
+        if let Some((patch, active)) = amend(objects, &old, layout, chunk, changes)? {
+            let bytes = patch.encode(layout.numbers);
+            return Ok(Successor {
+                chunk,
+                old,
+                crc: crc32c::crc32c(&bytes),
+                bytes,
+                active,
+                base: Some(patch.base),
+            });
+        }
+        view = Some(chunk_view(objects, &old, layout, chunk)?);
+    }
+    let built = merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.numbers, changes)
+        .map_err(|reason| objects.malformed(&old, "a chunk of a matrix", reason))?;
+    Ok(Successor {
+        chunk,
+        old,
+        crc: crc32c::crc32c(&built.bytes),
+        bytes: built.bytes,
+        active: built.active,
+        base: None,
+    })
+}
+
+/// Places the new chunks of a matrix.
+fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -> Result<()> {
+    let mut replaced = Vec::with_capacity(chunks.len());
+    for new in chunks {
+        let reference = match new.base {
+            _ if new.active == 0 => Ref::default(),
+            None => writer.put_checked(&new.bytes, new.crc, new.active)?,
+            Some(base) => {
+                writer.share(&base)?;
+                writer.put_checked(&new.bytes, new.crc, new.active | Ref::PATCH)?
+            }
+        };
+        record.active = record
+            .active
+            .saturating_add(u64::from(new.active))
+            .saturating_sub(u64::from(new.old.active()));
+        replaced.push((new.chunk, reference));
+    }
+    writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
 }
 
 fn no_matrix(path: &MatrixPath) -> Error {
@@ -92,35 +243,4 @@ impl Buffers {
         self.changes.extend(in_order);
         Ok(())
     }
-}
-
-/// Applies sorted changes to a matrix.
-fn apply_changes(writer: &mut Writer, record: &mut MatrixRecord, changes: &[Change]) -> Result<()> {
-    let layout = Layout::of(record);
-    let entries = read_table(&writer.objects, &record.chunks)?;
-    let mut replaced = Vec::new();
-    for group in changes.chunk_by(|a, b| a.place.chunk == b.place.chunk) {
-        let Some(first) = group.first() else { continue };
-        let chunk = first.place.chunk;
-        let index = usize::try_from(chunk).unwrap_or(usize::MAX);
-        let old = entries.get(index).copied().unwrap_or_default();
-        let built = {
-            let view = (!old.is_null())
-                .then(|| chunk_view(&writer.objects, &old, &layout, chunk))
-                .transpose()?;
-            merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.numbers, group)
-                .map_err(|reason| writer.objects.malformed(&old, "a chunk of a matrix", reason))?
-        };
-        let new = if built.active == 0 {
-            Ref::default()
-        } else {
-            writer.put(&built.bytes, built.active)?
-        };
-        record.active = record
-            .active
-            .saturating_add(u64::from(built.active))
-            .saturating_sub(u64::from(old.active()));
-        replaced.push((chunk, new));
-    }
-    writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
 }

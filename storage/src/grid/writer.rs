@@ -144,6 +144,11 @@ pub(crate) struct Writer {
 impl Writer {
     /// Places an object.
     pub(crate) fn put(&mut self, bytes: &[u8], aux: u32) -> Result<Ref> {
+        self.put_checked(bytes, crc32c::crc32c(bytes), aux)
+    }
+
+    /// Places an object whose checksum is known.
+    pub(crate) fn put_checked(&mut self, bytes: &[u8], crc: u32, aux: u32) -> Result<Ref> {
         if bytes.is_empty() || bytes.len() > MAX_OBJECT_BYTES {
             return Err(Error::internal(format!(
                 "an object of {} bytes cannot be stored",
@@ -154,7 +159,7 @@ impl Writer {
         let mut reference = Ref {
             unit: 0,
             len,
-            crc: crc32c::crc32c(bytes),
+            crc,
             birth: self.commit,
             aux,
         };

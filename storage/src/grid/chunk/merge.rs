@@ -88,15 +88,20 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
             stored = *bits;
             old = rest;
         }
-        let bits = same_place.iter().fold(stored, |bits, change| match change.edit {
-            Edit::Set(value) => numbers.bits(value),
-            Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
-            Edit::Clear => 0,
-            Edit::Bits(bits) => bits,
-        });
+        let bits = after_edits(stored, same_place, numbers);
         if bits != 0 {
             after.push((position, bits));
         }
     }
     after.extend_from_slice(old);
+}
+
+/// The bits of an element after its changes, in their order.
+pub(crate) fn after_edits(stored: u32, changes: &[Change], numbers: Numbers) -> u32 {
+    changes.iter().fold(stored, |bits, change| match change.edit {
+        Edit::Set(value) => numbers.bits(value),
+        Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
+        Edit::Clear => 0,
+        Edit::Bits(bits) => bits,
+    })
 }

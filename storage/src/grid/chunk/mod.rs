@@ -16,7 +16,9 @@ pub(crate) use encode::{CODEC_RAW, Scratch, encode_chunk};
 pub(crate) use geometry::{Geometry, LEAVES, Leaf, Place};
 pub(crate) use merge::{Change, Edit, merge_chunk};
 pub(crate) use numbers::Numbers;
-pub(crate) use patch::{CODEC_PATCH, MAX_CHAIN, Patch, changes_of, difference_of, differences, patch_base};
+pub(crate) use patch::{
+    CODEC_PATCH, MAX_CHAIN, Patch, amended, changes_of, difference_of, differences, most_patched, patch_base,
+};
 pub(crate) use view::{ChunkView, LeafView};
 
 use super::format::MatrixRecord;

@@ -1,12 +1,13 @@
 //! Patches: a chunk as what differs from another one.
 //!
-//! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way. A
-//! patch owns its base; a chain of them is read from the newest to the raw or cold chunk at its end, and a new raw
+//! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way, and so
+//! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold chunk at its end, and a new raw
 //! chunk is written before a chain gets longer than what it patches.
 
+use super::Layout;
 use super::encode::HEADER_BYTES;
-use super::geometry::Geometry;
-use super::merge::{Change, Edit};
+use super::geometry::{Geometry, Place};
+use super::merge::{Change, Edit, after_edits};
 use super::numbers::Numbers;
 use super::view::ChunkView;
 use crate::grid::format::{Cursor, Decoded, Encoder, Kind, Ref, dtype_code, dtype_from_code};
@@ -102,7 +103,7 @@ pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
     all.sort_unstable();
     all.dedup_by_key(|(place, _, _)| *place);
     let change = |(place, _, bits): (u16, usize, u32)| Change {
-        place: super::geometry::Place {
+        place: Place {
             chunk,
             leaf: place >> LEAF_BITS,
             position: place & 0xfff,
@@ -110,6 +111,59 @@ pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
         edit: Edit::Bits(bits),
     };
     all.into_iter().map(change).collect()
+}
+
+/// Most elements of a patch of a chunk of so many bytes: a quarter of the chunk is where a patch stops being worth its
+/// indirection.
+pub(crate) fn most_patched(chunk_bytes: usize, numbers: Numbers) -> usize {
+    chunk_bytes / 4 / (2 + numbers.dtype.bytes())
+}
+
+/// The elements of the newest of `patches` over `base`, newest first, after `changes`; and by how much the number of
+/// active elements rises.
+pub(crate) fn amended(
+    base: &ChunkView<'_>,
+    patches: &[Patch],
+    layout: &Layout,
+    chunk: u64,
+    changes: &[Change],
+) -> Decoded<(Vec<(u16, u32)>, i32)> {
+    let stored = |place: Place| -> Decoded<u32> {
+        let in_chunk = place.leaf << LEAF_BITS | place.position;
+        for patch in patches {
+            let found = patch.elements.binary_search_by_key(&in_chunk, |(at, _)| *at);
+            if let Some((_, bits)) = found.ok().and_then(|at| patch.elements.get(at)) {
+                return Ok(*bits);
+            }
+        }
+        let index = usize::from(place.leaf);
+        let leaf = layout.geometry.leaf(chunk, index);
+        let view = base.leaf(index, &leaf, layout.numbers)?;
+        Ok(view.bits(&leaf, place.position, layout.numbers))
+    };
+    let newest = patches.first().map_or(&[][..], |patch| &patch.elements);
+    let mut elements = Vec::with_capacity(newest.len() + changes.len());
+    let (mut rest, mut gained) = (newest, 0);
+    for of_place in changes.chunk_by(|a, b| a.place == b.place) {
+        let Some(Change { place, .. }) = of_place.first() else {
+            continue;
+        };
+        let in_chunk = place.leaf << LEAF_BITS | place.position;
+        let before = stored(*place)?;
+        let after = after_edits(before, of_place, layout.numbers);
+        gained += i32::from(after != 0) - i32::from(before != 0);
+        let (earlier, others) = rest
+            .split_at_checked(rest.partition_point(|(at, _)| *at < in_chunk))
+            .unwrap_or((rest, &[]));
+        elements.extend_from_slice(earlier);
+        elements.push((in_chunk, after));
+        rest = match others {
+            [(at, _), others @ ..] if *at == in_chunk => others,
+            others => others,
+        };
+    }
+    elements.extend_from_slice(rest);
+    Ok((elements, gained))
 }
 
 /// The elements of `new` that differ from `old`; `None` when they are more than `limit`.
