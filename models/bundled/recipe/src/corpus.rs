@@ -18,6 +18,8 @@ pub enum Split {
     /// whole. Some words are made of any pieces that the tokenizer has, so that no token is left that was never read
     /// and never written.
     Varied,
+    /// What the last stage sees: as the second, with the words that ask for fields exchanged too.
+    Exchanged,
     /// What only evaluation sees.
     HeldOut,
 }
@@ -26,7 +28,7 @@ impl Split {
     /// The half of `train` and `held_out` that this split draws from.
     pub fn of<T>(self, train: T, held_out: T) -> T {
         match self {
-            Self::Train | Self::Varied => train,
+            Self::Train | Self::Varied | Self::Exchanged => train,
             Self::HeldOut => held_out,
         }
     }
@@ -38,7 +40,7 @@ impl Split {
 
     /// Whether this is what the later stages of training see.
     pub fn varies(self) -> bool {
-        self == Self::Varied
+        matches!(self, Self::Varied | Self::Exchanged)
     }
 
     /// Whether `item` belongs to this split; one item in eight is held out.
@@ -59,6 +61,8 @@ pub enum Mixture {
     Second,
     /// What is learnt slowest gets most of the room.
     Third,
+    /// What is copied gets back the room that the third took from it.
+    Fourth,
 }
 
 impl Mixture {
@@ -67,6 +71,7 @@ impl Mixture {
         match self {
             Self::First => Split::Train,
             Self::Second | Self::Third => Split::Varied,
+            Self::Fourth => Split::Exchanged,
         }
     }
 }
@@ -136,19 +141,20 @@ impl Task {
 
     // How many of a hundred samples of a mixture are of this task.
     fn share(self, mixture: Mixture) -> u32 {
-        let (first, second, third) = match self {
-            Self::Capitals => (13, 5, 4),
-            Self::Sums => (16, 18, 22),
-            Self::Units => (12, 9, 8),
-            Self::Sentiment => (16, 21, 32),
-            Self::Extraction => (21, 31, 22),
-            Self::SqlQuestions => (14, 11, 8),
-            Self::PlainAnswers => (8, 5, 4),
+        let (first, second, third, fourth) = match self {
+            Self::Capitals => (13, 5, 4, 4),
+            Self::Sums => (16, 18, 22, 20),
+            Self::Units => (12, 9, 8, 7),
+            Self::Sentiment => (16, 21, 32, 24),
+            Self::Extraction => (21, 31, 22, 33),
+            Self::SqlQuestions => (14, 11, 8, 9),
+            Self::PlainAnswers => (8, 5, 4, 3),
         };
         match mixture {
             Mixture::First => first,
             Mixture::Second => second,
             Mixture::Third => third,
+            Mixture::Fourth => fourth,
         }
     }
 

@@ -45,10 +45,10 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Steps of each stage.
-        #[arg(long, num_args = STAGES, default_values_t = [2400, 3400, 1500])]
+        #[arg(long, num_args = STAGES, default_values_t = [2400, 3400, 1500, 2400])]
         steps: Vec<usize>,
         /// The highest learning rate of each stage.
-        #[arg(long, num_args = STAGES, default_values_t = [3e-3, 2e-3, 1.2e-3])]
+        #[arg(long, num_args = STAGES, default_values_t = [3e-3, 2e-3, 1.2e-3, 1.2e-3])]
         learning_rates: Vec<f32>,
         /// The stage to begin with; a later one begins from the weights that stand in the directory.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=STAGES as i64))]

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The stages of a run.
-pub const STAGES: usize = 3;
+pub const STAGES: usize = 4;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -115,11 +115,14 @@ pub fn train(settings: &TrainSettings) -> Result<()> {
         }
         run(&mut trainer, settings, stage, &tokenizer)?;
         save(&trainer, settings, stage)?;
-        if stage.mixture == Mixture::Third {
+        weights = if matches!(stage.mixture, Mixture::Third | Mixture::Fourth) {
             let mean = weights.mean(trainer.weights())?;
-            FullTrainer::try_new(mean, options(settings, stage))?.save_safetensors(&model(settings))?;
-        }
-        weights = trainer.weights().clone();
+            FullTrainer::try_new(mean.clone(), options(settings, stage))?
+                .save_safetensors(&model(settings))?;
+            mean
+        } else {
+            trainer.weights().clone()
+        };
     }
     Ok(())
 }
@@ -147,6 +150,7 @@ impl Stage {
             ("first", Mixture::First),
             ("second", Mixture::Second),
             ("third", Mixture::Third),
+            ("fourth", Mixture::Fourth),
         ];
         std::array::from_fn(|index| {
             let (name, mixture) = stages[index];

@@ -113,6 +113,10 @@ fn template(rng: &mut Rng, split: Split) -> String {
         let templates = list(rng, split, "sentences");
         return rng.text(templates).to_owned();
     }
+    if split == Split::Exchanged && rng.chance(0.15) {
+        let template = rng.text(PHRASINGS.list("exchanged sentences"));
+        return exchanged(rng, split, template);
+    }
     match rng.index(12) {
         0..=3 => composed(rng, split),
         4 | 5 => {
@@ -338,8 +342,16 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     while wanted.len() > 1 && rng.chance(left_out) {
         wanted.remove(rng.index(wanted.len()));
     }
-    let phrasings = list(rng, split, "asked");
-    let mut asked = rng.text(phrasings).to_owned();
+    let mut asked = if split == Split::Exchanged && rng.chance(0.4) {
+        let words = [words::any(rng, split), words::any(rng, split)];
+        let phrasing = rng.text(PHRASINGS.list("exchanged asked"));
+        phrasing
+            .replace("{W}", &upper_first(&words[0]))
+            .replace("{w}", &words[1])
+    } else {
+        let phrasings = list(rng, split, "asked");
+        rng.text(phrasings).to_owned()
+    };
     if lower {
         asked = asked.to_lowercase();
     }
