@@ -12,6 +12,9 @@ use super::state::State;
 use super::writer::read_table;
 use crate::error::{Error, Result};
 
+/// Rows of a band that are decoded at a time: long stretches of each leaf are read, and few places written at once.
+const BAND_ROWS: usize = 8;
+
 /// A matrix, as listed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatrixInfo {
@@ -186,14 +189,16 @@ impl<'snapshot> Matrix<'snapshot> {
             self.numbers.decode(packed, part);
             return;
         }
-        for row in 0..height {
+        for first in (0..height).step_by(BAND_ROWS) {
             for (leaf, packed) in band {
                 let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
-                let start = (leaf.row as usize + row) * cols + leaf.col as usize;
-                let line = values.get_mut(start..start + leaf.width as usize);
-                let packed = packed.get(row * line_bytes..(row + 1) * line_bytes);
-                if let (Some(line), Some(packed)) = (line, packed) {
-                    self.numbers.decode(packed, line);
+                for row in first..height.min(first + BAND_ROWS) {
+                    let start = (leaf.row as usize + row) * cols + leaf.col as usize;
+                    let line = values.get_mut(start..start + leaf.width as usize);
+                    let packed = packed.get(row * line_bytes..(row + 1) * line_bytes);
+                    if let (Some(line), Some(packed)) = (line, packed) {
+                        self.numbers.decode(packed, line);
+                    }
                 }
             }
         }
