@@ -56,7 +56,7 @@ pub(super) fn run(
     signals: Signals<'_>,
     statistics: &Statistics,
 ) {
-    let embedder = Embedder::new(Arc::clone(model), &options);
+    let embedder = Embedder::new(model, &options);
     let batch = Batch::new(options.chunk as usize);
     let logit_rows = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
     let mut decoder = Decoder {
@@ -180,7 +180,6 @@ impl Decoder<'_> {
             self.embedder.work_in_background();
         }
         *self.signals.interrupt.lock() = None;
-        self.embedder.leave_background();
         goes_on
     }
 

@@ -1,7 +1,8 @@
 //! Texts to vectors: mean of the final norm's output over a text's tokens, then L2.
 //!
 //! Texts are packed into batches of one context with a unified cache, because a text that is pooled must lie in
-//! one micro-batch. What nobody waits for is computed in small batches, each of which can be broken off.
+//! one micro-batch. What nobody waits for is computed in small batches, each of which can be broken off, in a context
+//! of its own and on one thread: more of them would tell the answers' contexts that a busy processor is free.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,25 +22,34 @@ const BATCH_UNIT: usize = 512;
 const BACKGROUND_TOKENS: usize = 64;
 
 pub(super) struct Embedder {
+    asked: TextQueue,
+    asked_context: PoolingContext,
+    /// What is computed while nothing else is to be done.
+    background: TextQueue,
+    background_context: PoolingContext,
+}
+
+/// A context that is made when it is needed, and anew when it is too small.
+struct PoolingContext {
     model: Arc<LlamaModel>,
     threads: u32,
     cache_type: CacheType,
     context: Option<LlamaContext>,
-    asked: TextQueue,
-    /// What is computed while nothing else is to be done.
-    background: TextQueue,
 }
 
 impl Embedder {
-    pub(super) fn new(model: Arc<LlamaModel>, options: &DecodeOptions) -> Self {
-        let (threads, cache_type) = (options.threads, options.cache_type);
-        Self {
-            model,
+    pub(super) fn new(model: &Arc<LlamaModel>, options: &DecodeOptions) -> Self {
+        let context = |threads| PoolingContext {
+            model: Arc::clone(model),
             threads,
-            cache_type,
+            cache_type: options.cache_type,
             context: None,
+        };
+        Self {
             asked: TextQueue::default(),
+            asked_context: context(options.threads),
             background: TextQueue::default(),
+            background_context: context(1),
         }
     }
 
@@ -61,11 +71,12 @@ impl Embedder {
     }
 
     pub(super) fn give_back_memory(&mut self) {
-        self.context = None;
+        self.asked_context.context = None;
+        self.background_context.context = None;
     }
 
     pub(super) fn refuse_all(&mut self) {
-        self.context = None;
+        self.give_back_memory();
         self.asked.refuse_all();
         self.background.refuse_all();
     }
@@ -82,7 +93,7 @@ impl Embedder {
             }
             Err(error) => {
                 tracing::error!(%error, "embedding failed");
-                self.context = None;
+                self.asked_context.context = None;
                 self.asked.fail_first(&error);
             }
         }
@@ -94,7 +105,7 @@ impl Embedder {
         };
         let capacity = capacity_for(longest);
         let packed = self.asked.pack(MOST_TEXTS, capacity)?;
-        compute(self.context(capacity)?, &packed)
+        compute(self.asked_context.holding(capacity)?, &packed)
     }
 
     /// Makes ready for [`Self::work_in_background`] and gives the flag that breaks it off; `None` when there is nothing
@@ -105,7 +116,7 @@ impl Embedder {
             self.background.deliver(Vec::new());
             return None;
         };
-        match self.context(capacity_for(longest)) {
+        match self.background_context.holding(capacity_for(longest)) {
             Ok(context) => {
                 let flag = context.abort_flag();
                 flag.store(false, Ordering::Release);
@@ -121,26 +132,23 @@ impl Embedder {
     /// Computes one small batch that nobody waits for. If it is broken off, it stays to be done.
     pub(super) fn work_in_background(&mut self) {
         let packed = self.background.pack(MOST_TEXTS, BACKGROUND_TOKENS);
-        let Some(context) = &mut self.context else { return };
+        let Some(context) = &mut self.background_context.context else {
+            return;
+        };
         match packed.and_then(|packed| compute(context, &packed)) {
             Ok(embeddings) => self.background.deliver(embeddings),
             Err(Error::Cancelled) => {}
             Err(error) => {
-                self.context = None;
+                self.background_context.context = None;
                 self.background.fail_first(&error);
             }
         }
     }
+}
 
-    /// Ends the time in which a batch can be broken off.
-    pub(super) fn leave_background(&mut self) {
-        if let Some(context) = &self.context {
-            context.abort_flag().store(false, Ordering::Release);
-        }
-    }
-
+impl PoolingContext {
     /// A context whose batch holds `capacity` tokens.
-    fn context(&mut self, capacity: usize) -> Result<&mut LlamaContext> {
+    fn holding(&mut self, capacity: usize) -> Result<&mut LlamaContext> {
         let large_enough = self
             .context
             .take()
