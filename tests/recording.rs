@@ -166,3 +166,44 @@ async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
         .await;
     assert_eq!(tokens, "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prompt_that_is_most_like_a_question_is_found_by_its_embedding_also_after_kill_9() {
+    let server = Server::start().await;
+    let connection = server.connect().await;
+    connection
+        .run(
+            "SELECT generate(p, max_tokens => 4) FROM (VALUES ('What is the capital of France?'), \
+             ('My cat does not eat.'), ('How do I bake bread?'), ('Please count to ten.'), \
+             ('Tell me about the sea.'), ('What is the capital of Spain?')) AS v(p)",
+        )
+        .await;
+    for _ in 0..100 {
+        if connection.statistic("embedded_trajectories").await > 5.5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let similar = "SELECT prompt, similarity(embedding, embed('What is the capital of Italy?')) \
+                   FROM trajectories ORDER BY 2 DESC LIMIT 5";
+    let rows = connection.rows(similar).await;
+    assert_eq!(rows.len(), 5);
+    let mut first: Vec<&str> = rows[..2].iter().filter_map(|row| row[0].as_deref()).collect();
+    first.sort_unstable();
+    assert_eq!(
+        first,
+        ["What is the capital of France?", "What is the capital of Spain?"]
+    );
+    let cosines = |rows: &[Vec<Option<String>>]| -> Vec<f64> {
+        let read = |row: &Vec<Option<String>>| row[1].as_deref().expect("a cosine").parse();
+        rows.iter().map(|row| read(row).expect("a number")).collect()
+    };
+    assert!(cosines(&rows).is_sorted_by(|a, b| a >= b), "{rows:?}");
+    let server = Server::start_in(server.kill()).await;
+    let again = server.connect().await.rows(similar).await;
+    let prompts = |rows: &[Vec<Option<String>>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+    assert_eq!(prompts(&again), prompts(&rows));
+    for (again, before) in cosines(&again).iter().zip(cosines(&rows)) {
+        assert!((again - before).abs() < 1e-5, "{again}, and {before} before");
+    }
+}

@@ -93,5 +93,6 @@ files!(
     system_tables,
     tables,
     tokenize,
-    training
+    training,
+    trajectory_embeddings
 );

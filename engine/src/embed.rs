@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
+use crate::runtime::Runtime;
 use crate::scheduler::{EmbedJob, Job, normalise};
 use crate::score::SHARED_CLIENT;
 
@@ -27,6 +28,25 @@ pub struct Embedding {
     pub tokens: usize,
 }
 
+/// The tokens of a text to embed.
+pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
+    let tokens = runtime.files.tokenizer().encode(text, true)?;
+    if tokens.is_empty() {
+        return Err(Error::argument(
+            "text",
+            format!("'{text}'"),
+            "a text to embed has at least one token",
+        ));
+    }
+    if tokens.len() > runtime.context_length {
+        return Err(Error::PromptTooLong {
+            prompt_tokens: tokens.len(),
+            context: runtime.context_length,
+        });
+    }
+    Ok(tokens)
+}
+
 impl Engine {
     /// The vectors of texts, in their order.
     pub async fn embed(&self, request: EmbedRequest) -> Result<Vec<Embedding>> {
@@ -44,29 +64,13 @@ impl Engine {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let tokenizer = runtime.files.tokenizer();
-        let mut tokens = Vec::with_capacity(texts.len());
-        for text in &texts {
-            let ids = tokenizer.encode(text, true)?;
-            if ids.is_empty() {
-                return Err(Error::argument(
-                    "text",
-                    format!("'{text}'"),
-                    "a text to embed has at least one token",
-                ));
-            }
-            if ids.len() > runtime.context_length {
-                return Err(Error::PromptTooLong {
-                    prompt_tokens: ids.len(),
-                    context: runtime.context_length,
-                });
-            }
-            tokens.push(ids);
-        }
+        let tokens = texts.iter().map(|text| text_tokens(&runtime, text));
+        let tokens = tokens.collect::<Result<Vec<_>>>()?;
         let _place = runtime.place(SHARED_CLIENT).await?;
         let (answer, receiver) = oneshot::channel();
         runtime.submit(Job::Embed(EmbedJob {
             texts: tokens,
+            background: false,
             answer,
         }))?;
         let mut embeddings = receiver.await.unwrap_or(Err(Error::Cancelled))?;

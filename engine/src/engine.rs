@@ -20,6 +20,7 @@ use crate::sessions::Sessions;
 use crate::settings::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES};
 use crate::statistics::Statistics;
 use crate::training::Training;
+use crate::trajectory_embeddings::{Followed, TrajectoryEmbeddings, forget_removed};
 
 const LOCK_FILE: &str = "hyprstream.lock";
 
@@ -37,13 +38,14 @@ pub struct Holder {
 pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) catalog: Catalog,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) statistics: Arc<Statistics>,
     pub(crate) adapter_store: AdapterStore,
     pub(crate) sessions: Sessions,
     pub(crate) training: Training,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) recorder: Recorder,
+    trajectory_embeddings: TrajectoryEmbeddings,
     closed: AtomicBool,
     /// Released last.
     lock: Mutex<DirectoryLock>,
@@ -71,7 +73,7 @@ impl Engine {
         let lock = DirectoryLock::acquire(&data_dir, LOCK_FILE, "")?;
         bundled_model::materialise(&data_dir.join("models").join(BUNDLED))?;
         let catalog = Catalog::open(&data_dir.join("catalog"))?;
-        let settings = Settings::try_new(catalog.clone(), options.default_model.clone())?;
+        let settings = Arc::new(Settings::try_new(catalog.clone(), options.default_model.clone())?);
         let grid = GridStore::open(&data_dir.join("grid"), &GridOptions::default())?;
         let adapter_store = AdapterStore::new(Arc::new(grid));
         let log = TrajectoryLog::open(&data_dir.join("trajectories"), &TrajectoryLogOptions::default())?;
@@ -79,6 +81,7 @@ impl Engine {
             tracing::warn!(file = %file.display(), "a damaged segment of recorded answers was set aside; it is not read");
         }
         retain(&log, &settings)?;
+        forget_removed(&adapter_store, log.first_id())?;
         let statistics = Arc::new(Statistics::default());
         let recorder = Recorder::try_new(
             log,
@@ -87,7 +90,14 @@ impl Engine {
             Arc::clone(&statistics),
         )?;
         let training = Training::open(adapter_store.clone(), catalog.clone(), Arc::clone(&statistics))?;
-        let registry = Registry::new(&options, Arc::clone(&statistics));
+        let registry = Arc::new(Registry::new(&options, Arc::clone(&statistics)));
+        let trajectory_embeddings = TrajectoryEmbeddings::start(Followed {
+            log: Arc::clone(recorder.log()),
+            store: adapter_store.clone(),
+            registry: Arc::clone(&registry),
+            settings: Arc::clone(&settings),
+            statistics: Arc::clone(&statistics),
+        })?;
         Ok(Arc::new(Self {
             options,
             settings,
@@ -98,6 +108,7 @@ impl Engine {
             training,
             registry,
             recorder,
+            trajectory_embeddings,
             closed: AtomicBool::new(false),
             lock: Mutex::new(lock),
         }))
@@ -123,8 +134,10 @@ impl Engine {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.trajectory_embeddings.stop();
         self.training.close();
         self.registry.close();
+        self.trajectory_embeddings.join();
         self.recorder.close()?;
         self.catalog.flush()?;
         self.adapter_store.sync()

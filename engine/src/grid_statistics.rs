@@ -7,11 +7,12 @@ use hyprstream_storage::{Error as StorageError, VersionInfo, VersionStatistics};
 use crate::adapter_store::AdapterStore;
 use crate::engine::Engine;
 use crate::errors::Result;
+use crate::trajectory_embeddings::OWNER;
 
 /// What one version holds in the weight store, or the store as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GridStatisticsRow {
-    /// The adapter; `None` in the row of the store, which counts what all versions hold.
+    /// The adapter; `None` in the row of the store, which counts all that is in it.
     pub adapter: Option<String>,
     /// Its version, or the name of a draft; `None` in the row of the store.
     pub version: Option<String>,
@@ -57,13 +58,15 @@ impl GridStatisticsRow {
 
 impl Engine {
     /// A row a version, drafts included, by adapter and age, and at last the row of the store, each measured when the
-    /// iterator comes to it. With `adapter`, only its versions.
+    /// iterator comes to it. The embeddings of trajectories count in the last row alone. With `adapter`, only its
+    /// versions.
     pub fn grid_statistics(
         &self,
         adapter: Option<&str>,
     ) -> Result<Box<dyn Iterator<Item = Result<GridStatisticsRow>> + Send>> {
         let snapshot = self.adapter_store.snapshot();
         let adapters = match adapter {
+            Some(OWNER) => Vec::new(),
             Some(adapter) => vec![adapter.to_owned()],
             None => snapshot.adapters()?,
         };
@@ -102,6 +105,9 @@ impl Rows {
             let row = version_row(version, found);
             if let Some(total) = &mut self.total {
                 total.add(&row);
+            }
+            if row.adapter.as_deref() == Some(OWNER) {
+                continue;
             }
             return Ok(Some(row));
         }

@@ -42,6 +42,7 @@ mod statistics;
 mod tests;
 mod tokens;
 mod training;
+mod trajectory_embeddings;
 mod weights;
 
 pub use adapter_files::{AdapterFormat, ExportedAdapter, ImportRequest, record_path};

@@ -111,6 +111,15 @@ impl Registry {
             .collect()
     }
 
+    /// The models that are in memory, by content hash.
+    pub(crate) fn loaded(&self) -> BTreeMap<String, Arc<Runtime>> {
+        let slots: Vec<Arc<ModelSlot>> = self.slots.lock().values().cloned().collect();
+        let loaded = slots.iter().filter_map(|slot| slot.loaded());
+        loaded
+            .map(|runtime| (runtime.hash.to_string(), runtime))
+            .collect()
+    }
+
     /// Ends every decode thread.
     pub(crate) fn close(&self) {
         let slots: Vec<Arc<ModelSlot>> = self.slots.lock().values().cloned().collect();

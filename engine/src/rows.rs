@@ -238,6 +238,8 @@ pub struct TrajectoryRow {
     pub finish_reason: String,
     /// Names what the answer came from.
     pub provenance: String,
+    /// The prompt's embedding by the model that answered; `None` where there is none yet, or none was asked for.
+    pub embedding: Option<Vec<f32>>,
 }
 
 /// One token of a recorded answer.
@@ -264,6 +266,8 @@ pub struct TrajectoryFilter {
     pub session: Option<String>,
     /// Newest first; else oldest first.
     pub newest_first: bool,
+    /// With their embeddings.
+    pub embeddings: bool,
     /// At most this many trajectories (for tokens: this many token rows).
     pub limit: Option<usize>,
 }

@@ -23,6 +23,7 @@ pub struct SettingRow {
 
 pub(crate) const DEFAULT_MODEL: &str = "hyprstream.default_model";
 pub(crate) const RECORD_TRAJECTORIES: &str = "hyprstream.record_trajectories";
+pub(crate) const EMBED_TRAJECTORIES: &str = "hyprstream.embed_trajectories";
 pub(crate) const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
 pub(crate) const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
 
@@ -36,7 +37,7 @@ struct Declaration {
     normalise: Normalise,
 }
 
-static DECLARATIONS: [Declaration; 4] = [
+static DECLARATIONS: [Declaration; 5] = [
     Declaration {
         name: DEFAULT_MODEL,
         default: crate::registry::BUNDLED,
@@ -54,6 +55,12 @@ static DECLARATIONS: [Declaration; 4] = [
         name: RECORD_TRAJECTORIES,
         default: "on",
         description: "Whether answers are recorded in the table trajectories.",
+        normalise: switch,
+    },
+    Declaration {
+        name: EMBED_TRAJECTORIES,
+        default: "on",
+        description: "Whether the prompts of recorded answers are embedded while nothing else is to be done.",
         normalise: switch,
     },
     Declaration {
@@ -85,12 +92,13 @@ fn whole_number(value: &str) -> std::result::Result<String, String> {
     }
 }
 
-/// The persisted settings, with the one that every request asks for kept at hand.
+/// The persisted settings, with those that are asked for all the time kept at hand.
 #[derive(Debug)]
 pub(crate) struct Settings {
     catalog: Catalog,
     default_model: Option<String>,
     record: AtomicBool,
+    embed: AtomicBool,
 }
 
 impl Settings {
@@ -100,15 +108,18 @@ impl Settings {
             catalog,
             default_model,
             record: AtomicBool::new(true),
+            embed: AtomicBool::new(true),
         };
-        settings
-            .record
-            .store(settings.get(RECORD_TRAJECTORIES)? == "on", Ordering::Relaxed);
+        settings.read_switches()?;
         Ok(settings)
     }
 
     pub(crate) fn record_trajectories(&self) -> bool {
         self.record.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn embed_trajectories(&self) -> bool {
+        self.embed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<String> {
@@ -142,8 +153,16 @@ impl Settings {
 
     fn changed(&self) -> Result<()> {
         self.catalog.flush()?;
-        self.record
-            .store(self.get(RECORD_TRAJECTORIES)? == "on", Ordering::Relaxed);
+        self.read_switches()
+    }
+
+    fn read_switches(&self) -> Result<()> {
+        for (name, switch) in [
+            (RECORD_TRAJECTORIES, &self.record),
+            (EMBED_TRAJECTORIES, &self.embed),
+        ] {
+            switch.store(self.get(name)? == "on", Ordering::Relaxed);
+        }
         Ok(())
     }
 }

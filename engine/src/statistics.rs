@@ -72,9 +72,9 @@ counters! {
     cache_reshapes,
     /// Completions scored.
     scored_completions,
-    /// Texts embedded.
+    /// Texts embedded for callers.
     embedded_texts,
-    /// Tokens embedded.
+    /// Tokens in them.
     embedded_tokens,
     /// Trajectories handed to the recorder.
     recorded_trajectories,
@@ -88,6 +88,10 @@ counters! {
     dropped_tokens,
     /// Trajectories that could not be written to the disk.
     unwritten_trajectories,
+    /// Trajectories whose prompts were embedded and stored.
+    embedded_trajectories,
+    /// Trajectories whose prompts could not be embedded.
+    unembedded_trajectories,
     /// Training runs begun.
     training_runs,
     /// Training steps made.

@@ -41,7 +41,7 @@ pub(super) fn encode(header: &Header, outcome: &Outcome) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) fn decode(id: u64, bytes: &[u8]) -> Result<TrajectoryRow> {
+pub(crate) fn decode(id: u64, bytes: &[u8]) -> Result<TrajectoryRow> {
     read(id, bytes).ok_or_else(|| {
         Error::Corrupt(format!(
             "trajectory {id} is not in a format that this version reads"
@@ -86,6 +86,7 @@ fn read(id: u64, bytes: &[u8]) -> Option<TrajectoryRow> {
         total_ms: outcome.total_ms,
         finish_reason: outcome.finish_reason,
         provenance: header.provenance,
+        embedding: None,
     })
 }
 

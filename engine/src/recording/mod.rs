@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::statistics::Statistics;
 
+pub(crate) use format::decode;
 pub(crate) use writer::Recorder;
 
 /// What is known of a recorded request before its first token.

@@ -10,6 +10,7 @@ use super::format;
 use crate::engine::Engine;
 use crate::errors::Result;
 use crate::rows::{TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow};
+use crate::trajectory_embeddings::EmbeddingReader;
 
 impl Engine {
     /// Recorded answers. Rows are read as the iterator is driven.
@@ -18,7 +19,16 @@ impl Engine {
         filter: &TrajectoryFilter,
     ) -> Result<Box<dyn Iterator<Item = Result<TrajectoryRow>> + Send>> {
         let rows = self.scan_trajectories(filter, filter.limit)?;
-        Ok(Box::new(rows.take(filter.limit.unwrap_or(usize::MAX))))
+        let rows = rows.take(filter.limit.unwrap_or(usize::MAX));
+        if !filter.embeddings {
+            return Ok(Box::new(rows));
+        }
+        let mut reader = EmbeddingReader::new(self.adapter_store.snapshot());
+        Ok(Box::new(rows.map(move |row| {
+            let mut row = row?;
+            row.embedding = reader.read(&row.model_hash, row.id)?;
+            Ok(row)
+        })))
     }
 
     /// Tokens of recorded answers. Rows are read as the iterator is driven.

@@ -108,6 +108,11 @@ impl Recorder {
         Ok(&self.shared.log)
     }
 
+    /// The log, without what is still in the ring.
+    pub(crate) fn log(&self) -> &Arc<TrajectoryLog> {
+        &self.shared.log
+    }
+
     /// Keeps the ring from being drained until the guard is dropped.
     #[cfg(test)]
     pub(crate) fn stall(&self) -> impl Drop + '_ {

@@ -19,6 +19,8 @@ use crate::statistics::Statistics;
 
 /// A cache that served a burst is given back after this long without work.
 const IDLE: Duration = Duration::from_secs(10);
+/// How often a thread with nothing else to do than what nobody waits for looks whether the other models still answer.
+const YIELD: Duration = Duration::from_millis(20);
 /// Logits of one decode take at most this much memory.
 const LOGIT_BYTES: usize = 64 << 20;
 /// Requests of scoring and embedding, which name no client.
@@ -36,11 +38,14 @@ pub(crate) struct DecodeOptions {
     pub(crate) flash_attention: bool,
 }
 
-/// How the thread is told to end: a flag for its loop, and where it publishes the flag of its present context.
+/// How the thread is told to end or to break off: a flag for its loop, and where it publishes the flags of the contexts
+/// that it decodes with.
 #[derive(Clone, Copy)]
 pub(super) struct Signals<'a> {
     pub(super) closing: &'a AtomicBool,
     pub(super) abort: &'a Mutex<Option<Arc<AtomicBool>>>,
+    /// Published while it computes what nobody waits for.
+    pub(super) interrupt: &'a Mutex<Option<Arc<AtomicBool>>>,
 }
 
 pub(super) fn run(
@@ -51,7 +56,7 @@ pub(super) fn run(
     signals: Signals<'_>,
     statistics: &Statistics,
 ) {
-    let embedder = Embedder::new(Arc::clone(model), &options);
+    let embedder = Embedder::new(model, &options);
     let batch = Batch::new(options.chunk as usize);
     let logit_rows = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
     let mut decoder = Decoder {
@@ -145,12 +150,54 @@ impl Decoder<'_> {
             }
             self.decode_groups();
             self.embedder.work(self.statistics);
+            if !self.work_in_background(jobs) {
+                return;
+            }
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty() && self.embedder.is_idle()
+    }
+
+    /// Whether any model answers, or is asked to.
+    fn engine_is_busy(&self) -> bool {
+        self.statistics.active_sequences.get() + self.statistics.waiting_requests.get() > 0
+    }
+
+    /// One small step of what nobody waits for, when nothing else is to be done. Returns whether to go on.
+    fn work_in_background(&mut self, jobs: &Receiver<Job>) -> bool {
+        if !self.is_idle() || self.engine_is_busy() || !self.embedder.has_background() {
+            return true;
+        }
+        let Some(flag) = self.embedder.prepare_background() else {
+            return true;
+        };
+        *self.signals.interrupt.lock() = Some(flag);
+        // A job that arrived before the flag was there did not set it.
+        let goes_on = self.take_arrived(jobs);
+        if goes_on && self.is_idle() {
+            self.embedder.work_in_background();
+        }
+        *self.signals.interrupt.lock() = None;
+        goes_on
     }
 
     /// Takes what has arrived, waiting when there is nothing to do. Returns whether to go on.
     fn receive(&mut self, jobs: &Receiver<Job>) -> bool {
-        if self.active.is_empty() && self.waiting.is_empty() && self.embedder.is_idle() {
+        if self.is_idle() && self.embedder.has_background() {
+            if self.engine_is_busy() {
+                match jobs.recv_timeout(YIELD) {
+                    Ok(job) => {
+                        if !self.take(job) {
+                            return false;
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return false,
+                }
+            }
+        } else if self.is_idle() {
             let first = match jobs.recv_timeout(IDLE) {
                 Ok(job) => Ok(job),
                 Err(RecvTimeoutError::Timeout) => {
@@ -164,6 +211,11 @@ impl Decoder<'_> {
                 return false;
             }
         }
+        self.take_arrived(jobs)
+    }
+
+    /// Takes what has arrived. Returns whether to go on.
+    fn take_arrived(&mut self, jobs: &Receiver<Job>) -> bool {
         loop {
             match jobs.try_recv() {
                 Err(TryRecvError::Empty) => return true,

@@ -1,136 +1,154 @@
 //! Texts to vectors: mean of the final norm's output over a text's tokens, then L2.
 //!
 //! Texts are packed into batches of one context with a unified cache, because a text that is pooled must lie in
-//! one micro-batch.
+//! one micro-batch. What nobody waits for is computed in small batches, each of which can be broken off, in a context
+//! of its own and on one thread: more of them would tell the answers' contexts that a busy processor is free.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyprstream_models::{Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, Pooling};
+use hyprstream_models::{CacheType, ContextOptions, LlamaContext, LlamaModel, Pooling};
 
-use super::decode_loop::{DecodeOptions, again};
+use super::decode_loop::DecodeOptions;
 use super::job::EmbedJob;
+use super::text_queue::{PackedTexts, TextQueue};
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
 
-const MOST_TEXTS: u32 = 64;
+const MOST_TEXTS: usize = 64;
 const BATCH_UNIT: usize = 512;
+/// Tokens of a batch that nobody waits for, unless one text has more.
+const BACKGROUND_TOKENS: usize = 64;
 
 pub(super) struct Embedder {
+    asked: TextQueue,
+    asked_context: PoolingContext,
+    /// What is computed while nothing else is to be done.
+    background: TextQueue,
+    background_context: PoolingContext,
+}
+
+/// A context that is made when it is needed, and anew when it is too small.
+struct PoolingContext {
     model: Arc<LlamaModel>,
     threads: u32,
     cache_type: CacheType,
     context: Option<LlamaContext>,
-    jobs: VecDeque<Progress>,
-}
-
-/// A request of which some texts are done.
-struct Progress {
-    job: EmbedJob,
-    done: Vec<Embedding>,
 }
 
 impl Embedder {
-    pub(super) fn new(model: Arc<LlamaModel>, options: &DecodeOptions) -> Self {
-        let (threads, cache_type) = (options.threads, options.cache_type);
-        Self {
-            model,
+    pub(super) fn new(model: &Arc<LlamaModel>, options: &DecodeOptions) -> Self {
+        let context = |threads| PoolingContext {
+            model: Arc::clone(model),
             threads,
-            cache_type,
+            cache_type: options.cache_type,
             context: None,
-            jobs: VecDeque::new(),
+        };
+        Self {
+            asked: TextQueue::default(),
+            asked_context: context(options.threads),
+            background: TextQueue::default(),
+            background_context: context(1),
         }
     }
 
     pub(super) fn push(&mut self, job: EmbedJob) {
-        self.jobs.push_back(Progress {
-            job,
-            done: Vec::new(),
-        });
+        if job.background {
+            self.background.push(job);
+        } else {
+            self.asked.push(job);
+        }
     }
 
+    /// Whether nobody waits for a vector.
     pub(super) fn is_idle(&self) -> bool {
-        self.jobs.is_empty()
+        self.asked.is_empty()
+    }
+
+    pub(super) fn has_background(&self) -> bool {
+        !self.background.is_empty()
     }
 
     pub(super) fn give_back_memory(&mut self) {
-        self.context = None;
+        self.asked_context.context = None;
+        self.background_context.context = None;
     }
 
     pub(super) fn refuse_all(&mut self) {
-        self.context = None;
-        for Progress { job, .. } in self.jobs.drain(..) {
-            // Nobody waits when this fails.
-            let _ = job.answer.send(Err(Error::Cancelled));
-        }
+        self.give_back_memory();
+        self.asked.refuse_all();
+        self.background.refuse_all();
     }
 
     /// Computes one batch of texts, of one request or several.
     pub(super) fn work(&mut self, statistics: &Statistics) {
-        self.jobs.retain(|progress| !progress.job.answer.is_closed());
-        if let Err(error) = self.compute(statistics) {
-            tracing::error!(%error, "embedding failed");
-            self.context = None;
-            if let Some(Progress { job, .. }) = self.jobs.pop_front() {
-                let _ = job.answer.send(Err(again(&error)));
+        self.asked.drop_abandoned();
+        match self.compute_asked() {
+            Ok(embeddings) => {
+                statistics.embedded_texts.add(embeddings.len() as u64);
+                let tokens: usize = embeddings.iter().map(|embedding| embedding.tokens).sum();
+                statistics.embedded_tokens.add(tokens as u64);
+                self.asked.deliver(embeddings);
             }
-        }
-        while self
-            .jobs
-            .front()
-            .is_some_and(|progress| progress.done.len() == progress.job.texts.len())
-        {
-            if let Some(Progress { job, done }) = self.jobs.pop_front() {
-                let _ = job.answer.send(Ok(done));
+            Err(error) => {
+                tracing::error!(%error, "embedding failed");
+                self.asked_context.context = None;
+                self.asked.fail_first(&error);
             }
         }
     }
 
-    fn compute(&mut self, statistics: &Statistics) -> Result<()> {
-        let texts = || {
-            self.jobs
-                .iter()
-                .flat_map(|progress| &progress.job.texts[progress.done.len()..])
+    fn compute_asked(&mut self) -> Result<Vec<Embedding>> {
+        let Some(longest) = self.asked.longest(MOST_TEXTS) else {
+            return Ok(Vec::new());
         };
-        let Some(longest) = texts().map(Vec::len).take(MOST_TEXTS as usize).max() else {
-            return Ok(());
-        };
-        let capacity = longest.div_ceil(BATCH_UNIT).max(1) * BATCH_UNIT;
-        let mut batch = Batch::new(capacity);
-        let mut lengths = Vec::new();
-        for (sequence, text) in (0..MOST_TEXTS).zip(texts()) {
-            if batch.len() + text.len() > capacity {
-                break;
-            }
-            for (position, &token) in (0..).zip(text) {
-                batch.add(token, position, sequence, true)?;
-            }
-            lengths.push(text.len());
-        }
-        let context = self.context(capacity)?;
-        context.clear();
-        context.decode(&batch)?;
-        let mut embeddings = Vec::with_capacity(lengths.len());
-        for (sequence, &tokens) in (0..).zip(&lengths) {
-            let mut values = context.sequence_embedding(sequence)?.to_vec();
-            normalise(&mut values);
-            embeddings.push(Embedding { values, tokens });
-        }
-        statistics.embedded_texts.add(lengths.len() as u64);
-        statistics
-            .embedded_tokens
-            .add(lengths.iter().sum::<usize>() as u64);
-        let mut embeddings = embeddings.into_iter();
-        for progress in &mut self.jobs {
-            let left = progress.job.texts.len() - progress.done.len();
-            progress.done.extend(embeddings.by_ref().take(left));
-        }
-        Ok(())
+        let capacity = capacity_for(longest);
+        let packed = self.asked.pack(MOST_TEXTS, capacity)?;
+        compute(self.asked_context.holding(capacity)?, &packed)
     }
 
+    /// Makes ready for [`Self::work_in_background`] and gives the flag that breaks it off; `None` when there is nothing
+    /// to do.
+    pub(super) fn prepare_background(&mut self) -> Option<Arc<AtomicBool>> {
+        self.background.drop_abandoned();
+        let Some(longest) = self.background.longest(1) else {
+            self.background.deliver(Vec::new());
+            return None;
+        };
+        match self.background_context.holding(capacity_for(longest)) {
+            Ok(context) => {
+                let flag = context.abort_flag();
+                flag.store(false, Ordering::Release);
+                Some(flag)
+            }
+            Err(error) => {
+                self.background.fail_first(&error);
+                None
+            }
+        }
+    }
+
+    /// Computes one small batch that nobody waits for. If it is broken off, it stays to be done.
+    pub(super) fn work_in_background(&mut self) {
+        let packed = self.background.pack(MOST_TEXTS, BACKGROUND_TOKENS);
+        let Some(context) = &mut self.background_context.context else {
+            return;
+        };
+        match packed.and_then(|packed| compute(context, &packed)) {
+            Ok(embeddings) => self.background.deliver(embeddings),
+            Err(Error::Cancelled) => {}
+            Err(error) => {
+                self.background_context.context = None;
+                self.background.fail_first(&error);
+            }
+        }
+    }
+}
+
+impl PoolingContext {
     /// A context whose batch holds `capacity` tokens.
-    fn context(&mut self, capacity: usize) -> Result<&mut LlamaContext> {
+    fn holding(&mut self, capacity: usize) -> Result<&mut LlamaContext> {
         let large_enough = self
             .context
             .take()
@@ -143,7 +161,7 @@ impl Embedder {
                     context_length: capacity as u32,
                     batch: capacity as u32,
                     micro_batch: capacity as u32,
-                    max_sequences: MOST_TEXTS,
+                    max_sequences: MOST_TEXTS as u32,
                     unified_kv: true,
                     threads: self.threads,
                     pooling: Pooling::Mean,
@@ -154,6 +172,22 @@ impl Embedder {
         };
         Ok(self.context.insert(context))
     }
+}
+
+fn capacity_for(tokens: usize) -> usize {
+    tokens.div_ceil(BATCH_UNIT).max(1) * BATCH_UNIT
+}
+
+fn compute(context: &mut LlamaContext, packed: &PackedTexts) -> Result<Vec<Embedding>> {
+    context.clear();
+    context.decode(&packed.batch)?;
+    let mut embeddings = Vec::with_capacity(packed.lengths.len());
+    for (sequence, &tokens) in (0..).zip(&packed.lengths) {
+        let mut values = context.sequence_embedding(sequence)?.to_vec();
+        normalise(&mut values);
+        embeddings.push(Embedding { values, tokens });
+    }
+    Ok(embeddings)
 }
 
 /// Scales a vector to length 1; a zero vector stays as it is.

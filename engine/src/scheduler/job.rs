@@ -29,6 +29,12 @@ pub(crate) enum Job {
     Close,
 }
 
+impl Job {
+    pub(crate) fn is_background(&self) -> bool {
+        matches!(self, Self::Embed(job) if job.background)
+    }
+}
+
 /// A request for text.
 #[derive(Debug)]
 pub(crate) struct GenerateJob {
@@ -90,5 +96,7 @@ pub(crate) struct ScoreJob {
 #[derive(Debug)]
 pub(crate) struct EmbedJob {
     pub(crate) texts: Vec<Vec<u32>>,
+    /// Whether nobody waits for it: every other job goes first, on any model, and breaks it off for a while.
+    pub(crate) background: bool,
     pub(crate) answer: oneshot::Sender<Result<Vec<Embedding>>>,
 }

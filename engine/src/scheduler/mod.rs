@@ -3,6 +3,7 @@
 //! The thread owns the model's contexts. Sequences join and leave between decodes; prompts are fed in chunks so
 //! that a long one does not stall those that stream. Sequences with different adapter stacks decode in groups,
 //! one decode a group, because adapters are set per context. Requests of different clients are admitted in turn.
+//! What nobody waits for is computed while no model has anything else to do, and broken off when a request arrives.
 
 mod cache_shape;
 mod decode_loop;
@@ -12,6 +13,7 @@ mod queue;
 mod sequence;
 mod slots;
 mod stop_text;
+mod text_queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,8 @@ pub(crate) struct Scheduler {
     /// Ends the decode in progress.
     closing: Arc<AtomicBool>,
     abort: Arc<Mutex<Option<Arc<AtomicBool>>>>,
+    /// Breaks off what nobody waits for.
+    interrupt: Arc<Mutex<Option<Arc<AtomicBool>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -49,16 +53,18 @@ impl Scheduler {
     ) -> Result<Self> {
         let (jobs, receiver) = channel();
         let closing = Arc::new(AtomicBool::new(false));
-        let abort = Arc::new(Mutex::new(None));
+        let (abort, interrupt) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
         let name = format!("decode-{}", options.name);
         let thread = thread::Builder::new()
             .name(name)
             .spawn({
-                let (closing, abort) = (Arc::clone(&closing), Arc::clone(&abort));
+                let (closing, abort, interrupt) =
+                    (Arc::clone(&closing), Arc::clone(&abort), Arc::clone(&interrupt));
                 move || {
                     let signals = Signals {
                         closing: &closing,
                         abort: &abort,
+                        interrupt: &interrupt,
                     };
                     decode_loop::run(&model, &tokenizer, options, &receiver, signals, &statistics);
                 }
@@ -68,20 +74,24 @@ impl Scheduler {
             jobs,
             closing,
             abort,
+            interrupt,
             thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Hands a request to the thread. After [`Self::close`] it is an error.
     pub(crate) fn submit(&self, job: Job) -> Result<()> {
-        self.jobs.send(job).map_err(|_| Error::Cancelled)
+        let goes_first = !job.is_background();
+        self.jobs.send(job).map_err(|_| Error::Cancelled)?;
+        if goes_first {
+            set(&self.interrupt);
+        }
+        Ok(())
     }
 
     /// Ends the decode in progress, or else the next one of the present context.
     pub(crate) fn abort_decode(&self) {
-        if let Some(abort) = self.abort.lock().as_ref() {
-            abort.store(true, Ordering::Release);
-        }
+        set(&self.abort);
     }
 
     /// Ends every request with [`Error::Cancelled`] and waits for the thread.
@@ -90,11 +100,18 @@ impl Scheduler {
         self.abort_decode();
         // An error means that the thread is gone already.
         let _ = self.jobs.send(Job::Close);
+        set(&self.interrupt);
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
             tracing::error!("a decode thread panicked");
         }
+    }
+}
+
+fn set(published: &Mutex<Option<Arc<AtomicBool>>>) {
+    if let Some(flag) = published.lock().as_ref() {
+        flag.store(true, Ordering::Release);
     }
 }
 

@@ -17,6 +17,7 @@ mod scoring;
 mod sessions;
 mod space;
 mod training;
+mod trajectory_embeddings;
 mod weight_diffs;
 
 use std::sync::Arc;

@@ -117,3 +117,19 @@ pub(super) fn reals<R: 'static>(
         Arc::new(lists.finish())
     })
 }
+
+/// A list of numbers that the row may have.
+pub(super) fn optional_reals<R: 'static>(
+    name: &str,
+    value: impl Fn(&R) -> Option<&[f32]> + Send + Sync + 'static,
+) -> Column<R> {
+    Column::new(name, DataType::new_list(DataType::Float32, true), move |rows| {
+        let mut lists = ListBuilder::new(Float32Builder::new());
+        for row in rows {
+            let values = value(row);
+            lists.values().append_slice(values.unwrap_or_default());
+            lists.append(values.is_some());
+        }
+        Arc::new(lists.finish())
+    })
+}

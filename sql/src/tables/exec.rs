@@ -47,7 +47,7 @@ impl Scan {
     }
 
     /// The columns that are looked at: those that are asked for, and those that a filter reads.
-    fn needed(&self) -> BTreeSet<usize> {
+    pub(super) fn needed(&self) -> BTreeSet<usize> {
         let mut needed: BTreeSet<usize> = match &self.projection {
             Some(columns) => columns.iter().copied().collect(),
             None => (0..self.schema.fields().len()).collect(),

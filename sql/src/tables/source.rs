@@ -1,5 +1,6 @@
 //! What a system table is, and how plans read it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -29,8 +30,17 @@ pub(super) struct Context {
     pub(super) variables: Option<Arc<Variables>>,
     /// What the query needs, at most.
     pub(super) narrow: Narrow,
+    /// The columns that the query looks at.
+    pub(super) needed: BTreeSet<String>,
     /// Whether the rows are wanted with the highest key first; see [`Source::KEY`].
     pub(super) descending: bool,
+}
+
+impl Context {
+    /// Whether the query looks at a column.
+    pub(super) fn needs(&self, column: &str) -> bool {
+        self.needed.contains(column)
+    }
 }
 
 /// A system table.
@@ -106,18 +116,22 @@ impl<S: Source> TableProvider for SystemTable<S> {
             .iter()
             .map(|f| session.create_physical_expr(f.clone(), &schema));
         let predicates: Vec<Arc<dyn PhysicalExpr>> = predicates.collect::<Result<_>>()?;
-        let context = Context {
-            engine: Arc::clone(&self.engine),
-            variables: session.config().get_extension::<Variables>(),
-            narrow: Narrow::new(filters, limit),
-            descending: false,
-        };
         let scan = Scan {
             name: S::NAME,
             schema: Arc::clone(&self.schema),
             projection: projection.cloned(),
             predicates,
             limit,
+        };
+        let needed = scan.needed().into_iter();
+        let context = Context {
+            engine: Arc::clone(&self.engine),
+            variables: session.config().get_extension::<Variables>(),
+            narrow: Narrow::new(filters, limit),
+            needed: needed
+                .map(|column| self.schema.field(column).name().clone())
+                .collect(),
+            descending: false,
         };
         Ok(Arc::new(SystemTableExec::<S>::try_new(scan, context)?))
     }

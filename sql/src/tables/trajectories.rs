@@ -2,7 +2,7 @@
 
 use hyprstream_engine::{Result, TrajectoryFilter, TrajectoryRow};
 
-use super::columns::{Column, bigint, double, integer, reals, text, time, token_ids};
+use super::columns::{Column, bigint, double, integer, optional_reals, reals, text, time, token_ids};
 use super::source::{Context, Rows, Source};
 
 /// The table.
@@ -38,6 +38,7 @@ impl Source for Trajectories {
             double("total_ms", |r: &TrajectoryRow| Some(r.total_ms)),
             text("finish_reason", |r: &TrajectoryRow| Some(&r.finish_reason)),
             text("provenance", |r: &TrajectoryRow| Some(&r.provenance)),
+            optional_reals("embedding", |r: &TrajectoryRow| r.embedding.as_deref()),
         ]
     }
 
@@ -46,6 +47,7 @@ impl Source for Trajectories {
             ids: context.narrow.range("id"),
             session: context.narrow.text("session").map(str::to_owned),
             newest_first: context.descending,
+            embeddings: context.needs("embedding"),
             limit: context.narrow.limit,
         })
     }
