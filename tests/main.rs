@@ -10,6 +10,7 @@ mod dependencies;
 mod documentation;
 mod durability;
 mod flight;
+mod integrity;
 mod kill;
 mod psql;
 mod psql_adapter;

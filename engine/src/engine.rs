@@ -21,7 +21,7 @@ use crate::settings::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES};
 use crate::statistics::Statistics;
 use crate::training::Training;
 
-const LOCK_FILE: &str = "hyprstream.lock";
+pub(crate) const LOCK_FILE: &str = "hyprstream.lock";
 
 /// The process that holds a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
