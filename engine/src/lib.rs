@@ -65,7 +65,7 @@ pub use rows::{
 pub use salvage::{SalvagedStore, salvage};
 pub use score::{Score, ScoreRequest};
 pub use settings::SettingRow;
-pub use space::{CompactedStore, RecodedAdapter};
+pub use space::{CompactedStore, FrozenFormat, RecodedAdapter};
 pub use statistics::StatisticRow;
 pub use training::{TrainRequest, TrainingEvent, TrainingRun};
 pub use weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};
