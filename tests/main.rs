@@ -12,6 +12,7 @@ mod durability;
 mod flight;
 mod integrity;
 mod kill;
+mod prepared;
 mod psql;
 mod psql_adapter;
 mod recording;
