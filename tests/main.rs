@@ -17,6 +17,7 @@ mod psql;
 mod psql_adapter;
 mod recording;
 mod repl;
+mod settings;
 mod slt;
 mod streaming;
 mod tidy;
