@@ -1,6 +1,6 @@
 //! What a restart keeps.
 
-use crate::harness::{Server, TrainedServer, exact_share, program};
+use crate::harness::{Connection, Server, TrainedServer, exact_share, program};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_settings_and_adapters_survive_a_restart() {
@@ -41,6 +41,37 @@ async fn an_external_table_survives_a_restart() {
             .value("SELECT name FROM people WHERE age > 40")
             .await,
         "Alan"
+    );
+}
+
+/// What is sorted already is not sorted again.
+async fn expect_order(connection: &Connection) {
+    for (key, sorts) in [("n", false), ("t", true)] {
+        let plan = format!("EXPLAIN SELECT * FROM sorted ORDER BY {key}");
+        let plan = format!("{:?}", connection.rows(&plan).await);
+        assert_eq!(plan.contains("SortExec"), sorts, "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_table_keeps_its_order_over_a_restart() {
+    let server = Server::start().await;
+    std::fs::write(server.files().join("sorted.csv"), "n,t\n1,b\n2,a\n").expect("the file");
+    let connection = server.connect().await;
+    connection
+        .run(
+            "CREATE EXTERNAL TABLE sorted (n INT, t TEXT) STORED AS CSV WITH ORDER (n) LOCATION 'sorted.csv'",
+        )
+        .await;
+    expect_order(&connection).await;
+    let server = Server::start_in(server.stop().await).await;
+    let connection = server.connect().await;
+    expect_order(&connection).await;
+    assert_eq!(
+        connection
+            .value("SELECT string_agg(t, '' ORDER BY n) FROM sorted")
+            .await,
+        "ba"
     );
 }
 

@@ -83,6 +83,7 @@ macro_rules! files {
 
 files!(
     bad_input,
+    case,
     embed,
     errors,
     generate,

@@ -266,7 +266,7 @@ pub(crate) fn read_weights(
 }
 
 /// Names weights by what they compute: base, scale and every value, in order of layer and module.
-fn content_hash(weights: &LoraWeights) -> String {
+pub(crate) fn content_hash(weights: &LoraWeights) -> String {
     let mut hash = Sha256::new();
     hash.update(weights.base.as_bytes());
     hash.update((weights.rank as u64).to_le_bytes());

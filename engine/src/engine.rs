@@ -22,7 +22,7 @@ use crate::statistics::Statistics;
 use crate::training::Training;
 use crate::trajectory_embeddings::{Followed, TrajectoryEmbeddings, forget_removed};
 
-const LOCK_FILE: &str = "hyprstream.lock";
+pub(crate) const LOCK_FILE: &str = "hyprstream.lock";
 
 /// The process that holds a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ mod engine;
 mod errors;
 mod generation;
 mod grid_statistics;
+mod integrity;
 mod nearest;
 mod options;
 mod places;
@@ -32,6 +33,7 @@ mod recording;
 mod registry;
 mod rows;
 mod runtime;
+mod salvage;
 mod scheduler;
 mod score;
 mod sessions;
@@ -55,14 +57,16 @@ pub use engine::{Engine, Holder};
 pub use errors::{Error, Fault, Result};
 pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
 pub use grid_statistics::GridStatisticsRow;
+pub use integrity::{DamageRow, VerifiedStore};
 pub use options::{EngineOptions, WeightPreference};
 pub use rows::{
     AdapterRow, CheckpointRow, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
     TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow,
 };
+pub use salvage::{SalvagedStore, salvage};
 pub use score::{Score, ScoreRequest};
 pub use settings::SettingRow;
-pub use space::{CompactedStore, RecodedAdapter};
+pub use space::{CompactedStore, FrozenFormat, RecodedAdapter};
 pub use statistics::StatisticRow;
 pub use training::{TrainRequest, TrainingEvent, TrainingRun};
 pub use weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};

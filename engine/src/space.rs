@@ -1,5 +1,7 @@
 //! The room that adapters take: rotation of versions, compression of cold ones, compaction of the store.
 
+use std::str::FromStr;
+
 use hyprstream_storage::{Compression, Recoded};
 
 use crate::adapter_name::{check_name, parse_one};
@@ -11,6 +13,41 @@ use crate::runtime::blocking;
 
 /// The level at which zstd gains nearly all that it can on weights.
 const ZSTD_LEVEL: i32 = 3;
+
+/// How a frozen version is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrozenFormat {
+    /// Small.
+    #[default]
+    Zstd,
+    /// Larger, and read faster.
+    Lz4,
+}
+
+impl FromStr for FrozenFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "zstd" => Ok(Self::Zstd),
+            "lz4" => Ok(Self::Lz4),
+            _ => Err(Error::argument(
+                "compression",
+                format!("'{name}'"),
+                "it is zstd or lz4",
+            )),
+        }
+    }
+}
+
+impl FrozenFormat {
+    fn compression(self) -> Compression {
+        match self {
+            Self::Zstd => Compression::Zstd(ZSTD_LEVEL),
+            Self::Lz4 => Compression::Lz4,
+        }
+    }
+}
 
 /// What freezing or thawing a version did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +100,10 @@ impl Engine {
         })
     }
 
-    /// Compresses what a version alone holds; it answers as before and is read more slowly.
-    pub async fn freeze_adapter(&self, name: &str) -> Result<RecodedAdapter> {
-        self.recode_adapter(name, Some(Compression::Zstd(ZSTD_LEVEL)))
-            .await
+    /// Compresses what a version alone holds; it answers as before and is read more slowly. What is frozen in another
+    /// format already is frozen anew.
+    pub async fn freeze_adapter(&self, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
+        self.recode_adapter(name, Some(format.compression())).await
     }
 
     /// Takes back [`Engine::freeze_adapter`].

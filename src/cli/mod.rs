@@ -5,6 +5,7 @@ mod chat;
 mod completions;
 mod config;
 mod model;
+mod salvage;
 mod serve;
 mod sql;
 
@@ -56,6 +57,8 @@ enum Command {
     /// Look after adapters
     #[command(subcommand)]
     Adapter(adapter::AdapterCommand),
+    /// Put what is whole of a damaged data directory into a new one
+    Salvage(salvage::SalvageArguments),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -168,6 +171,7 @@ fn dispatch(command: Command, loaded: &Loaded) -> Exit {
             Command::Chat(arguments) => chat::run(config, arguments).await,
             Command::Model(command) => model::run(config, command).await,
             Command::Adapter(command) => adapter::run(config, command).await,
+            Command::Salvage(arguments) => salvage::run(config, &arguments),
             Command::Config(command) => config::run(loaded, &command),
             Command::Completions(arguments) => completions::run(&arguments),
         }

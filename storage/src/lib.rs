@@ -23,12 +23,13 @@ pub use catalog::{Catalog, CatalogChange};
 pub use error::{DisplayPath, Error, Holder, Result};
 pub use grid::{
     Compacted, Compression, Damage, DataType, DifferenceKind, Durability, FORMAT_VERSION, GridOptions,
-    GridStatistics, GridStore, Matrix, MatrixDifference, MatrixInfo, MatrixPath, Recoded, Salvaged, Shape,
-    Snapshot, UpdateBatch, VerifyReport, VersionInfo, VersionStatistics, WriteTransaction, salvage,
+    GridStatistics, GridStore, Held, Matrix, MatrixDifference, MatrixInfo, MatrixPath, Recoded, Salvaged,
+    Selection, Shape, Snapshot, UpdateBatch, VerifyReport, VersionInfo, VersionStatistics, WriteTransaction,
+    salvage,
 };
 pub use lock::DirectoryLock;
 pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};
 pub use trajectory::{
-    LogPosition, LogStretch, Order, Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
-    TrajectoryRecord, TrajectoryScan, TrajectoryStatistics,
+    LogDamage, LogPosition, LogReport, LogStretch, Order, Retained, RetentionPolicy, TrajectoryLog,
+    TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan, TrajectoryStatistics, salvage_trajectories,
 };

@@ -13,7 +13,7 @@ use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
-use hyprstream_engine::{Completion, Engine, GenerateRequest, SamplingOptions};
+use hyprstream_engine::{Completion, Engine, Error as EngineError, GenerateRequest, SamplingOptions};
 
 use crate::arguments::{Arguments, is_null_row, rows};
 use crate::error;
@@ -89,16 +89,37 @@ impl AsyncScalarUDFImpl for Generate {
         let columns = GENERATE.columns(&args.args, args.number_rows)?;
         let mut answers = Vec::with_capacity(args.number_rows);
         for values in rows(&columns, args.number_rows) {
-            answers.push(match request(&values?, &settings)? {
-                Some(request) => Some(self.engine.complete(request).await.map_err(error::external)?),
-                None => None,
-            });
+            answers.push(self.answer(&values?, &settings).await?);
         }
         let array: ArrayRef = match args.return_field.data_type() {
             DataType::Struct(_) => Arc::new(details_array(&answers)?),
             _ => Arc::new(texts(&answers)),
         };
         Ok(ColumnarValue::Array(array))
+    }
+}
+
+/// What a row is answered with: the completion, or why it failed, where that is not to fail the statement.
+type Answer = Result<Completion, String>;
+
+impl Generate {
+    /// The answer to one row; `None` when the prompt is NULL.
+    async fn answer(&self, values: &[ScalarValue], settings: &Settings) -> Result<Option<Answer>> {
+        let answered = match request(values, settings) {
+            Ok(None) => return Ok(None),
+            Ok(Some(request)) => self.engine.complete(request).await.map_err(error::external),
+            Err(error) => Err(error),
+        };
+        let fails = Arguments::new(&GENERATE, values).boolean("fail_on_error")?;
+        match answered {
+            Ok(completion) => Ok(Some(Ok(completion))),
+            Err(error) if fails == Some(false) => match error::engine_error(&error) {
+                // A statement that is cancelled ends.
+                None | Some(EngineError::Cancelled) => Err(error),
+                Some(reason) => Ok(Some(Err(reason.to_string()))),
+            },
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -173,10 +194,10 @@ pub(crate) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> b
             || temperature.is_ok_and(|t| t.unwrap_or(settings.temperature) == 0.0))
 }
 
-fn texts(answers: &[Option<Completion>]) -> StringArray {
-    answers
-        .iter()
-        .map(|a| a.as_ref().map(|a| a.text.as_str()))
+fn texts(answers: &[Option<Answer>]) -> StringArray {
+    let completions = answers.iter().map(|answer| answer.as_ref()?.as_ref().ok());
+    completions
+        .map(|completion| completion.map(|completion| completion.text.as_str()))
         .collect()
 }
 
@@ -193,7 +214,7 @@ pub fn details_fields() -> Fields {
     ])
 }
 
-fn details_array(answers: &[Option<Completion>]) -> Result<StructArray> {
+fn details_array(answers: &[Option<Answer>]) -> Result<StructArray> {
     let mut text = StringBuilder::new();
     let mut error = StringBuilder::new();
     let mut finish_reason = StringBuilder::new();
@@ -203,10 +224,11 @@ fn details_array(answers: &[Option<Completion>]) -> Result<StructArray> {
     let mut completion_tokens = Int32Builder::new();
     let mut valid = BooleanBufferBuilder::new(answers.len());
     for answer in answers {
-        let answer = answer.as_ref();
+        let failure = answer.as_ref().and_then(|answer| answer.as_ref().err());
         valid.append(answer.is_some());
+        let answer = answer.as_ref().and_then(|answer| answer.as_ref().ok());
         text.append_option(answer.map(|a| a.text.as_str()));
-        error.append_null();
+        error.append_option(failure);
         finish_reason.append_option(answer.map(|a| a.finish_reason.to_string()));
         trajectory_id.append_option(answer.and_then(|a| a.trajectory_id).map(|id| id as i64));
         provenance.append_option(answer.map(|a| a.provenance.as_str()));

@@ -73,13 +73,13 @@ pub const GENERATE: Function = Function {
         parameter("session", Kind::Text),
         parameter("raw", Kind::Boolean),
         parameter("details", Kind::Boolean),
+        parameter("fail_on_error", Kind::Boolean),
     ],
     required: 1,
     reserved: &[
         "output_schema",
         "json_schema",
         "grammar",
-        "fail_on_error",
         "patterns",
         "fields",
         "field_order",
@@ -87,7 +87,7 @@ pub const GENERATE: Function = Function {
     description: "The text that a model answers a prompt with.",
 };
 
-/// `generate` in FROM: the scalar's arguments in the same order, without `details`.
+/// `generate` in FROM: the scalar's arguments in the same order, without `details` and `fail_on_error`.
 pub const GENERATE_TABLE: Function = Function {
     name: "generate",
     parameters: &[
@@ -433,7 +433,7 @@ mod tests {
                 .iter()
                 .map(|p| p.name)
                 .collect::<Vec<_>>(),
-            ["details"]
+            ["details", "fail_on_error"]
         );
     }
 }

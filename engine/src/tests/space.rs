@@ -4,7 +4,7 @@ use hyprstream_models::random::lora_weights;
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};
 use crate::adapter_store::version_key;
-use crate::{Error, GridStatisticsRow};
+use crate::{Error, FrozenFormat, GridStatisticsRow};
 
 fn publish(bench: &Bench, name: &str, seed: u64) -> u64 {
     let base = base_hash(bench, "random");
@@ -88,9 +88,13 @@ async fn statistics_tell_what_versions_share_and_space_comes_back() {
     assert_eq!(only.map(Result::unwrap).collect::<Vec<_>>(), rows[4..5]);
 
     // A cold version is no larger and holds the same weights.
-    let frozen = bench.engine.freeze_adapter("a@1").await.unwrap();
+    let frozen = bench
+        .engine
+        .freeze_adapter("a@1", FrozenFormat::Zstd)
+        .await
+        .unwrap();
     assert_eq!((frozen.version, frozen.shared_chunks), (1, 0));
-    let branch = bench.engine.freeze_adapter("b").await.unwrap();
+    let branch = bench.engine.freeze_adapter("b", FrozenFormat::Lz4).await.unwrap();
     assert_eq!((branch.chunks, branch.shared_chunks), (0, b.chunks));
     assert_eq!(
         bench.engine.thaw_adapter("a@1").await.unwrap().chunks,

@@ -1,11 +1,11 @@
 //! The weights in which two versions differ, read a block at a time, of the pages alone that they do not share.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
-use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, Shape, Snapshot};
+use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, Selection, Shape, Snapshot};
 
-use super::scan::{BATCH_ELEMENTS, clip, wanted};
+use super::scan::{BATCH_ELEMENTS, clip};
 use super::{MatrixKind, WeightDifferenceBatch, WeightFilter};
 use crate::adapter_name::parse_one;
 use crate::adapter_store::{ResolvedAdapter, resolve};
@@ -14,7 +14,7 @@ use crate::errors::Result;
 
 impl Engine {
     /// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is
-    /// driven. What both versions share on the disk is not read.
+    /// driven. What both versions share on the disk is not read, nor what holds nothing that the filter lets through.
     pub fn adapter_diff(
         &self,
         old: &str,
@@ -24,16 +24,15 @@ impl Engine {
         let snapshot = self.adapter_store.snapshot();
         let old = resolve(&snapshot, &parse_one(old)?)?;
         let new = resolve(&snapshot, &parse_one(new)?)?;
-        let mut differences = snapshot.diff((&old.name, &old.version), (&new.name, &new.version))?;
-        differences.retain(|found| wanted((found.layer, &found.module, &found.matrix), filter));
+        let selection = filter.selection();
+        let differences = snapshot.diff((&old.name, &old.version), (&new.name, &new.version), &selection)?;
         let scan = DifferenceScan {
             snapshot,
             old,
             new,
             differences: differences.into(),
             next: 0,
-            rows: filter.rows.clone(),
-            cols: filter.cols.clone(),
+            selection,
             left: filter.limit.unwrap_or(usize::MAX),
         };
         Ok(Box::new(scan))
@@ -47,8 +46,7 @@ struct DifferenceScan {
     differences: VecDeque<MatrixDifference>,
     /// Of the first matrix: the next of its differing chunks, or its next row when it is compared as a whole.
     next: usize,
-    rows: Option<RangeInclusive<u32>>,
-    cols: Option<RangeInclusive<u32>>,
+    selection: Selection,
     left: usize,
 }
 
@@ -89,18 +87,13 @@ impl DifferenceScan {
     ) -> Result<bool> {
         let count = difference.chunks.len();
         difference.chunks = difference.chunks.get(self.next).copied().into_iter().collect();
-        let wants = |range: &Option<RangeInclusive<u32>>, at: usize| {
-            range.as_ref().is_none_or(|range| range.contains(&(at as u32)))
-        };
-        let (rows, cols) = (&self.rows, &self.cols);
         self.snapshot.for_each_difference(
             (&self.old.name, &self.old.version),
             (&self.new.name, &self.new.version),
             &difference,
+            &self.selection,
             &mut |row, col, old, new| {
-                if wants(rows, row) && wants(cols, col) {
-                    batch.push(row, col, Some(old), Some(new));
-                }
+                batch.push(row, col, Some(old), Some(new));
                 Ok(())
             },
         )?;
@@ -131,8 +124,8 @@ impl DifferenceScan {
             .each_ref()
             .map(|side| side.as_ref().map(|matrix| matrix.info().shape));
         let longest = |length: fn(&Shape) -> usize| shapes.iter().flatten().map(length).max().unwrap_or(0);
-        let rows = clip(self.rows.as_ref(), longest(|shape| shape.rows));
-        let cols = clip(self.cols.as_ref(), longest(|shape| shape.cols));
+        let rows = clip(&self.selection.rows, longest(|shape| shape.rows));
+        let cols = clip(&self.selection.cols, longest(|shape| shape.cols));
         let start = self.next.max(rows.start);
         let block = (BATCH_ELEMENTS / cols.len().max(1)).max(1);
         let end = rows.end.min(start.saturating_add(block));

@@ -3,7 +3,9 @@
 mod diff;
 mod scan;
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
+
+use hyprstream_storage::Selection;
 
 /// Which of the two matrices of a low-rank pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +46,28 @@ pub struct WeightFilter {
     pub cols: Option<RangeInclusive<u32>>,
     /// At most this many values.
     pub limit: Option<usize>,
+}
+
+impl WeightFilter {
+    /// What the store reads for it.
+    fn selection(&self) -> Selection {
+        let span = |range: &Option<RangeInclusive<u32>>| -> Range<usize> {
+            let range = range
+                .as_ref()
+                .map(|range| *range.start() as usize..*range.end() as usize + 1);
+            range.unwrap_or(0..usize::MAX)
+        };
+        Selection {
+            layers: self.layers.clone().unwrap_or(0..=u32::MAX),
+            modules: self
+                .modules
+                .as_ref()
+                .map(|modules| modules.iter().cloned().collect()),
+            matrix: self.matrix.map(|matrix| matrix.as_str().to_owned()),
+            rows: span(&self.rows),
+            cols: span(&self.cols),
+        }
+    }
 }
 
 /// Some active values of one matrix, in row-major order; the three vectors have one length.

@@ -1,9 +1,9 @@
 //! The weights of a version as rows, read a block of rows at a time.
 
 use std::collections::VecDeque;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
-use hyprstream_storage::{MatrixInfo, Snapshot};
+use hyprstream_storage::{MatrixInfo, Selection, Snapshot};
 
 use super::{MatrixKind, WeightBatch, WeightFilter};
 use crate::adapter_name::parse_one;
@@ -23,35 +23,24 @@ impl Engine {
     ) -> Result<Box<dyn Iterator<Item = Result<WeightBatch>> + Send>> {
         let snapshot = self.adapter_store.snapshot();
         let adapter = resolve(&snapshot, &parse_one(name)?)?;
-        let mut matrices: VecDeque<MatrixInfo> = snapshot.matrices(&adapter.name, &adapter.version)?.into();
-        matrices.retain(|info| wanted((info.path.layer, &info.path.module, &info.path.matrix), filter));
+        let selection = filter.selection();
+        let matrices = snapshot.selected_matrices(&adapter.name, &adapter.version, &selection)?;
         let scan = WeightScan {
             snapshot,
-            matrices,
+            matrices: matrices.into(),
             next_row: 0,
-            rows: filter.rows.clone(),
-            cols: filter.cols.clone(),
+            selection,
             left: filter.limit.unwrap_or(usize::MAX),
         };
         Ok(Box::new(scan))
     }
 }
 
-/// Whether a filter lets anything of a matrix through.
-pub(super) fn wanted((layer, module, matrix): (u32, &str, &str), filter: &WeightFilter) -> bool {
-    let layers = filter.layers.as_ref();
-    let modules = filter.modules.as_ref();
-    layers.is_none_or(|layers| layers.contains(&layer))
-        && modules.is_none_or(|modules| modules.iter().any(|wanted| wanted == module))
-        && filter.matrix.is_none_or(|wanted| wanted.as_str() == matrix)
-}
-
 struct WeightScan {
     snapshot: Snapshot,
     matrices: VecDeque<MatrixInfo>,
     next_row: usize,
-    rows: Option<RangeInclusive<u32>>,
-    cols: Option<RangeInclusive<u32>>,
+    selection: Selection,
     left: usize,
 }
 
@@ -61,8 +50,8 @@ impl WeightScan {
         let Some(info) = self.matrices.front().cloned() else {
             return Ok(None);
         };
-        let rows = clip(self.rows.as_ref(), info.shape.rows);
-        let cols = clip(self.cols.as_ref(), info.shape.cols);
+        let rows = clip(&self.selection.rows, info.shape.rows);
+        let cols = clip(&self.selection.cols, info.shape.cols);
         let start = self.next_row.max(rows.start);
         let block = (BATCH_ELEMENTS / cols.len().max(1)).max(1);
         let end = rows.end.min(start.saturating_add(block));
@@ -117,10 +106,7 @@ impl Iterator for WeightScan {
     }
 }
 
-/// The part of a side of a matrix that a filter wants.
-pub(super) fn clip(range: Option<&RangeInclusive<u32>>, length: usize) -> Range<usize> {
-    match range {
-        None => 0..length,
-        Some(range) => (*range.start() as usize).min(length)..(*range.end() as usize + 1).min(length),
-    }
+/// The part of a side of a matrix that is wanted.
+pub(super) fn clip(wanted: &Range<usize>, length: usize) -> Range<usize> {
+    wanted.start.min(length)..wanted.end.min(length)
 }

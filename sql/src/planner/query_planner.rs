@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use super::inference::{InferenceExec, InferenceNode};
+use super::inference::{ConditionsExec, InferenceExec, InferenceNode};
 use super::is_call;
 use super::rows_exec::RowsExec;
 use super::rows_node::RowsNode;
@@ -177,6 +177,10 @@ fn inference(
         node: Arc::new(node.clone()),
     });
     let input = Arc::clone(&inputs[0]);
+    if !node.asks_model() {
+        let conditions = calls.into_iter().zip(guards).collect();
+        return Ok(Arc::new(ConditionsExec::new(input, conditions, schema)?));
+    }
     Ok(Arc::new(InferenceExec::try_new(
         input,
         calls,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
+use hyprstream_engine::FrozenFormat;
 use hyprstream_udfs::{Function, Kind};
 
 use super::{Arguments, Procedure, parameter, recoded_rows};
@@ -11,7 +12,10 @@ use crate::session::Session;
 
 const FUNCTION: Function = Function {
     name: "freeze_adapter",
-    parameters: &[parameter("name", Kind::Text)],
+    parameters: &[
+        parameter("name", Kind::Text),
+        parameter("compression", Kind::Text),
+    ],
     required: 1,
     reserved: &[],
     description: "Compresses what a version alone holds; it answers as before and is read more slowly.",
@@ -32,7 +36,10 @@ impl Procedure for FreezeAdapter {
 
     async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
         let name = arguments.required_text("name")?;
-        let recoded = session.database().engine().freeze_adapter(name).await?;
+        let format = arguments.text("compression").map(str::parse::<FrozenFormat>);
+        let format = format.transpose()?.unwrap_or_default();
+        let engine = session.database().engine();
+        let recoded = engine.freeze_adapter(name, format).await?;
         recoded_rows::row(&recoded)
     }
 }

@@ -16,6 +16,7 @@ mod rotate_adapter;
 mod tag_adapter;
 mod thaw_adapter;
 mod train_adapter;
+mod verify_store;
 
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ pub(crate) fn all() -> Vec<Box<dyn Procedure>> {
         Box::new(tag_adapter::TagAdapter),
         Box::new(thaw_adapter::ThawAdapter),
         Box::new(train_adapter::TrainAdapter),
+        Box::new(verify_store::VerifyStore),
     ]
 }
 
@@ -85,6 +87,11 @@ const fn parameter(name: &'static str, kind: Kind) -> Parameter {
 
 /// One row as a procedure's result.
 fn one_row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatchStream> {
+    one_batch(schema, columns)
+}
+
+/// Rows that are known as a whole as a procedure's result.
+fn one_batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatchStream> {
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     let rows = futures::stream::iter([Ok(batch)]);

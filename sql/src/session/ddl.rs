@@ -1,5 +1,6 @@
 //! CREATE TABLE, CREATE TABLE AS, CREATE EXTERNAL TABLE, DROP TABLE, TRUNCATE.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, Statement as Ast};
@@ -8,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::StreamExt;
 
-use super::{Session, command};
+use super::{Session, command, parameters};
 use crate::catalog::{DATABASE, SYSTEM_SCHEMA, USER_SCHEMA};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
@@ -32,7 +33,8 @@ impl Session {
             return Ok(command("CREATE TABLE"));
         }
         let mut state = self.state()?;
-        let plan = self.plan(&state, ast.clone()).await?;
+        let ast = parameters::with_types(ast.clone(), &parameters::types_of(values));
+        let plan = self.plan(&state, ast).await?;
         let plan = self.bind(plan, values)?;
         let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(planned)) = plan else {
             return Err(super::unsupported("this form of CREATE TABLE"));
@@ -63,6 +65,19 @@ impl Session {
             },
             false => command("CREATE TABLE"),
         })
+    }
+
+    /// The types of the parameters in the query that a table is made of.
+    pub(super) async fn parameters_of_rows(
+        &self,
+        create: &CreateTable,
+        declared: &[Option<DataType>],
+    ) -> Result<Vec<DataType>> {
+        let Some(query) = &create.query else {
+            return Ok(Vec::new());
+        };
+        let query = Ast::Statement(Box::new(SqlStatement::Query(query.clone())));
+        Ok(self.prepare_plan(&query, declared).await?.parameter_types)
     }
 
     /// True when there is nothing left to do, because the table is there and may be.

@@ -123,6 +123,10 @@ impl Session {
             Ast::Statement(inner) => match inner.as_ref() {
                 SqlStatement::Call(call) => self.prepare_call(call),
                 SqlStatement::ShowVariable { variable } => self.prepare_show(variable),
+                SqlStatement::CreateTable(create) => {
+                    let types = self.parameters_of_rows(create, parameter_types).await?;
+                    Ok(no_rows(types))
+                }
                 other if is_command(other) => Ok(no_rows(Vec::new())),
                 _ => self.prepare_plan(ast, parameter_types).await,
             },
@@ -336,7 +340,6 @@ fn is_command(statement: &SqlStatement) -> bool {
             | SqlStatement::Deallocate { .. }
             | SqlStatement::Close { .. }
             | SqlStatement::UNLISTEN { .. }
-            | SqlStatement::CreateTable(_)
             | SqlStatement::Drop { .. }
             | SqlStatement::Truncate(_)
     )

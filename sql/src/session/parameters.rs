@@ -25,6 +25,14 @@ pub(super) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
     ast
 }
 
+/// The types of these values, where they have one.
+pub(super) fn types_of(values: &[ScalarValue]) -> Vec<Option<DataType>> {
+    let types = values.iter().map(ScalarValue::data_type);
+    types
+        .map(|data_type| Some(data_type).filter(|t| !t.is_null()))
+        .collect()
+}
+
 /// Writes `CAST($n AS TEXT)` for each parameter whose type nothing else says.
 pub(super) fn with_text(mut ast: Ast) -> Ast {
     let mut caster = Caster {

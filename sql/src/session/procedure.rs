@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::parse::parse;
 use crate::procedures::{Arguments, Procedure, find};
 use crate::rewrite::bind;
-use crate::statement::{Notice, Outcome, Prepared, Severity};
+use crate::statement::{Outcome, Prepared, Severity};
 
 impl Session {
     pub(super) fn prepare_call(&self, call: &SqlCall) -> Result<Prepared> {
@@ -152,15 +152,10 @@ impl Session {
         self.stream(&mut state, &plan).await
     }
 
-    /// Sends the client a message beside the rows.
+    /// Sends the client a message beside the rows, if it wants such messages.
     pub(crate) fn progress(&self) -> impl Fn(String) + Send + Sync + use<> {
-        let notices = self.inner.notices.clone();
-        move |message| {
-            let _ = notices.send(Notice {
-                severity: Severity::Notice,
-                message,
-            });
-        }
+        let session = self.clone();
+        move |message| session.notice(Severity::Notice, message)
     }
 }
 

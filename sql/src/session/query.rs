@@ -61,10 +61,7 @@ impl Session {
 
     pub(super) async fn run_plan(&self, ast: &Ast, values: &[ScalarValue]) -> Result<Outcome> {
         let mut state = self.state()?;
-        let declared: Vec<_> = values
-            .iter()
-            .map(|v| Some(v.data_type()).filter(|t| !t.is_null()))
-            .collect();
+        let declared = parameters::types_of(values);
         let plan = self
             .plan(&state, parameters::with_types(ast.clone(), &declared))
             .await?;

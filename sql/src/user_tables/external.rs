@@ -135,6 +135,7 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
         file_type,
         locations,
         table_partition_cols,
+        order_exprs,
         options,
         ..
     } = create;
@@ -151,7 +152,11 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
         .iter()
         .map(|l| format!("'{}'", l.replace('\'', "''")))
         .collect();
-    text += &format!("LOCATION {}", quoted.join(", "));
+    for order in order_exprs {
+        let keys: Vec<String> = order.iter().map(ToString::to_string).collect();
+        text += &format!("WITH ORDER ({}) ", keys.join(", "));
+    }
+    text += &format!("LOCATION ({})", quoted.join(", "));
     if !options.is_empty() {
         let options: Vec<String> = options
             .iter()
@@ -185,6 +190,19 @@ mod tests {
         std::fs::write(files.join("inside.csv"), "a\n1\n").unwrap();
         std::fs::write(directory.path().join("outside.csv"), "a\n1\n").unwrap();
         (directory, paths)
+    }
+
+    #[test]
+    fn a_kept_definition_says_what_the_statement_said() {
+        for text in [
+            "CREATE EXTERNAL TABLE t (n INT, \"T\" TEXT) STORED AS CSV WITH ORDER (n, \"T\" DESC NULLS LAST) \
+             WITH ORDER (\"T\") LOCATION 'it''s.csv' OPTIONS ('format.has_header' 'true')",
+            "CREATE EXTERNAL TABLE t STORED AS PARQUET PARTITIONED BY (day) LOCATION ('a', 'b')",
+        ] {
+            let statement = parse_definition(text).unwrap();
+            let kept = parse_definition(&definition(&statement)).unwrap();
+            assert_eq!(kept, statement, "{}", definition(&statement));
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Copying a tree from one file to another, sharing what was shared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use super::chunk_source::base_of;
-use super::format::{Encoder, Kind, Ref, Value, encode_branch, encode_leaf};
+use super::damage::{Damage, Held};
+use super::format::{Encoder, Kind, Ref, Table, Value, encode_branch, encode_leaf};
 use super::source::Source;
-use super::tree::{Node, ROOT, read_node, split_matrix_key, split_pair_key};
-use super::verify::Damage;
+use super::tree::{Node, ROOT, read_node};
 use super::writer::{Writer, read_table};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,12 @@ pub(crate) struct Copier<'a> {
     copies: HashMap<u64, Ref>,
     /// What was left out, when damage is to be left out rather than reported.
     pub(crate) left_out: Option<Vec<Damage>>,
+    /// Versions of which something was left out, a matrix that they share with others too.
+    pub(crate) incomplete: Vec<Held>,
+    /// Nodes under which something was left out, by unit.
+    holes: HashSet<u64>,
+    /// How often a hole was met.
+    holes_met: u64,
 }
 
 impl<'a> Copier<'a> {
@@ -27,6 +34,9 @@ impl<'a> Copier<'a> {
             writer,
             copies: HashMap::new(),
             left_out: lenient.then(Vec::new),
+            incomplete: Vec::new(),
+            holes: HashSet::new(),
+            holes_met: 0,
         }
     }
 
@@ -35,13 +45,14 @@ impl<'a> Copier<'a> {
         if root.is_null() {
             return Ok(Ref::default());
         }
-        Ok(self.tree(root, ROOT, "the main tree")?.unwrap_or_default())
+        Ok(self.tree(root, ROOT, &Held::default())?.unwrap_or_default())
     }
 
     /// Copies once and shares from then on. `None` when it was damaged and left out.
     fn once(
         &mut self,
         object: &Ref,
+        held: &Held,
         what: &dyn Fn() -> String,
         copy: impl FnOnce(&mut Self) -> Result<Option<Ref>>,
     ) -> Result<Option<Ref>> {
@@ -49,31 +60,55 @@ impl<'a> Copier<'a> {
             self.writer.share(&done)?;
             return Ok(Some(done));
         }
-        match (copy(self), &mut self.left_out) {
-            (Ok(Some(done)), _) => {
+        match copy(self) {
+            Ok(Some(done)) => {
                 self.copies.insert(object.unit, done);
                 Ok(Some(done))
             }
-            (Err(Error::Corrupt { reason, .. }), Some(left_out)) => {
-                left_out.push(Damage {
-                    offset: object.offset(),
-                    bytes: object.len,
-                    what: what(),
-                    reason,
-                });
-                Ok(None)
+            Ok(None) => Ok(None),
+            Err(error) => {
+                let place = (object.offset(), object.len);
+                self.leave_out(error, place, held, what()).map(|()| None)
             }
-            (other, _) => other,
         }
     }
 
-    fn tree(&mut self, node: &Ref, below: u8, what: &str) -> Result<Option<Ref>> {
-        self.once(node, &|| format!("a node of {what}"), |copier| {
-            match read_node(copier.source, node, below)? {
+    /// Notes damage that is left out, and gives other errors back.
+    fn leave_out(
+        &mut self,
+        error: Error,
+        (offset, bytes): (u64, u32),
+        held: &Held,
+        what: String,
+    ) -> Result<()> {
+        match (error, &mut self.left_out) {
+            (Error::Corrupt { reason, .. }, Some(left_out)) => {
+                self.holes_met += 1;
+                left_out.push(Damage {
+                    offset,
+                    bytes,
+                    what,
+                    held: held.clone(),
+                    reason,
+                });
+                Ok(())
+            }
+            (error, _) => Err(error),
+        }
+    }
+
+    fn tree(&mut self, node: &Ref, below: u8, held: &Held) -> Result<Option<Ref>> {
+        let before = self.holes_met;
+        self.holes_met += u64::from(self.holes.contains(&node.unit));
+        let copied = self.once(
+            node,
+            held,
+            &|| format!("a node of {held}"),
+            |copier| match read_node(copier.source, node, below)? {
                 Node::Branch(height, children) => {
                     let mut copies = Vec::with_capacity(children.len());
                     for (key, child) in children {
-                        if let Some(copy) = copier.tree(&child, height, what)? {
+                        if let Some(copy) = copier.tree(&child, height, held)? {
                             copies.push((key, copy));
                         }
                     }
@@ -85,38 +120,43 @@ impl<'a> Copier<'a> {
                 Node::Leaf(entries) => {
                     let mut copies = Vec::with_capacity(entries.len());
                     for (key, value) in entries {
-                        if let Some(copy) = copier.value(&key, value, what)? {
+                        if let Some(copy) = copier.value(&key, value, held)? {
                             copies.push((key, copy));
                         }
                     }
                     copier.writer.put(&encode_leaf(&copies), 0).map(Some)
                 }
-            }
-        })
+            },
+        )?;
+        if self.holes_met > before {
+            self.holes.insert(node.unit);
+        }
+        Ok(copied)
     }
 
-    fn value(&mut self, key: &[u8], value: Value, what: &str) -> Result<Option<Value>> {
+    fn value(&mut self, key: &[u8], value: Value, held: &Held) -> Result<Option<Value>> {
         Ok(match value {
             Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Some(value),
             Value::Version(mut record) => {
-                let name =
-                    split_pair_key(key).map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
+                let (version, before) = (Held::version(key), self.holes_met);
                 if !record.root.is_null() {
-                    record.root = self.tree(&record.root, ROOT, &name)?.unwrap_or_default();
+                    record.root = self.tree(&record.root, ROOT, &version)?.unwrap_or_default();
+                }
+                if self.holes_met > before {
+                    self.incomplete.push(version);
                 }
                 Some(Value::Version(record))
             }
             Value::Matrix(mut record) => {
-                let name =
-                    split_matrix_key(key).map_or_else(|_| "?".to_owned(), |(l, m, x)| format!("{l}/{m}/{x}"));
-                let chunks = self.entries(&record.chunks, Kind::Chunk, &format!("{what}/{name}"))?;
+                let held = held.matrix(key);
+                let chunks = self.entries(&record.chunks, Kind::Chunk, &held, &held)?;
                 let Some(chunks) = chunks else { return Ok(None) };
                 record.chunks = self.writer.put_table(&chunks)?;
                 Some(Value::Matrix(record))
             }
             Value::Blob { len, pieces } => {
                 let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-                let pieces = self.entries(&pieces, Kind::Blob, &format!("the metadata {name:?}"))?;
+                let pieces = self.entries(&pieces, Kind::Blob, held, &format!("the metadata {name:?}"))?;
                 let Some(pieces) = pieces else { return Ok(None) };
                 Some(Value::Blob {
                     len,
@@ -128,19 +168,21 @@ impl<'a> Copier<'a> {
 
     /// Copies of the entries of a table; `None` when one of them was left out, because a matrix with a hole would
     /// be a wrong answer. The copies made before that are given up.
-    fn entries(&mut self, table: &super::format::Table, kind: Kind, what: &str) -> Result<Option<Vec<Ref>>> {
-        let entries = match (read_table(self.source, table), &mut self.left_out) {
-            (Ok(entries), _) => entries,
-            (Err(Error::Corrupt { offset, reason, .. }), Some(left_out)) => {
-                left_out.push(Damage {
-                    offset,
-                    bytes: 0,
-                    what: format!("the table of {what}"),
-                    reason,
-                });
-                return Ok(None);
+    fn entries(
+        &mut self,
+        table: &Table,
+        kind: Kind,
+        held: &Held,
+        what: &dyn fmt::Display,
+    ) -> Result<Option<Vec<Ref>>> {
+        let entries = match read_table(self.source, table) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let offset = corrupt_offset(&error);
+                return self
+                    .leave_out(error, (offset, 0), held, format!("the table of {what}"))
+                    .map(|()| None);
             }
-            (Err(error), _) => return Err(error),
         };
         let mut copies = Vec::with_capacity(entries.len());
         for (entry, index) in entries.iter().zip(0u64..) {
@@ -152,7 +194,7 @@ impl<'a> Copier<'a> {
                 Kind::Blob => format!("piece {index} of {what}"),
                 _ => format!("chunk {index} of {what}"),
             };
-            if let Some(copy) = self.object(entry, kind, 0, &name)? {
+            if let Some(copy) = self.object(entry, kind, 0, (held, &name))? {
                 copies.push(copy);
             } else {
                 self.give_up(&copies, kind)?;
@@ -176,9 +218,9 @@ impl<'a> Copier<'a> {
         object: &Ref,
         kind: Kind,
         above: u32,
-        what: &dyn Fn() -> String,
+        (held, what): (&Held, &dyn Fn() -> String),
     ) -> Result<Option<Ref>> {
-        self.once(object, what, |copier| {
+        self.once(object, held, what, |copier| {
             let bytes = copier.source.object(object, kind)?.into_owned();
             if kind != Kind::Chunk {
                 return copier.writer.put(&bytes, object.aux).map(Some);
@@ -186,7 +228,7 @@ impl<'a> Copier<'a> {
             let Some(base) = base_of(copier.source, object, above)? else {
                 return copier.writer.put(&bytes, object.aux).map(Some);
             };
-            let Some(base) = copier.object(&base, kind, above + 1, what)? else {
+            let Some(base) = copier.object(&base, kind, above + 1, (held, what))? else {
                 return Ok(None);
             };
             let mut patched = Encoder::with_capacity(bytes.len());
@@ -195,5 +237,12 @@ impl<'a> Copier<'a> {
             patched.raw(bytes.get(8 + Ref::BYTES..).unwrap_or_default());
             copier.writer.put(&patched.bytes, object.aux).map(Some)
         })
+    }
+}
+
+fn corrupt_offset(error: &Error) -> u64 {
+    match error {
+        Error::Corrupt { offset, .. } => *offset,
+        _ => 0,
     }
 }

@@ -1,15 +1,16 @@
-//! What differs between two versions, found by walking only the pages that they do not share.
+//! What differs between two versions, found by walking only the pages that they do not share and a selection wants.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::chunk::{Layout, difference_of};
+use super::chunk::{Geometry, Layout, difference_of};
 use super::chunk_source::chunk_view;
 use super::format::{MatrixRecord, Ref, Value};
 use super::path::MatrixPath;
+use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::source::Source;
-use super::tree::{Node, ROOT, read_node, split_matrix_key};
-use super::writer::{read_table, read_table_node};
+use super::tree::{Node, Subtree, read_node, split_matrix_key};
+use super::writer::{read_entry, read_table_node};
 use crate::error::{Error, Result};
 
 /// How a matrix differs.
@@ -43,33 +44,33 @@ pub struct MatrixDifference {
 type Records = BTreeMap<Vec<u8>, MatrixRecord>;
 
 impl Snapshot {
-    /// The matrices that differ between two versions (`(adapter, version)`), in order of layer, module and matrix.
-    pub fn diff(&self, from: (&str, &str), to: (&str, &str)) -> Result<Vec<MatrixDifference>> {
+    /// The matrices of a selection that differ in it between two versions (`(adapter, version)`), in order of layer,
+    /// module and matrix. What the versions share is not read, nor what holds nothing of the selection.
+    pub fn diff(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        selection: &Selection,
+    ) -> Result<Vec<MatrixDifference>> {
         let source = &self.state().source;
-        let (mut before, mut after) = self.unshared_records(from, to)?;
-        let keys: Vec<Vec<u8>> = before
-            .keys()
-            .chain(after.keys())
-            .cloned()
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect();
+        let (mut before, mut after) = self.unshared_records(from, to, selection)?;
+        let keys: BTreeSet<Vec<u8>> = before.keys().chain(after.keys()).cloned().collect();
         let mut differences = Vec::new();
         for key in keys {
             let (kind, chunks) = match (before.remove(&key), after.remove(&key)) {
                 (Some(old), Some(new)) if old == new => continue,
                 (Some(old), Some(new)) if Layout::of(&old) == Layout::of(&new) => {
-                    let mut chunks = Vec::new();
-                    let depth = new.chunks.depth;
-                    differing(
+                    let mut found = Differing {
                         source,
-                        &old.chunks.children,
-                        &new.chunks.children,
-                        depth,
-                        0,
-                        &mut chunks,
-                    )?;
-                    (DifferenceKind::Changed, chunks)
+                        geometry: Geometry::new(new.rows, new.cols),
+                        selection,
+                        chunks: Vec::new(),
+                    };
+                    found.compare(&old.chunks.children, &new.chunks.children, new.chunks.depth, 0)?;
+                    if found.chunks.is_empty() {
+                        continue;
+                    }
+                    (DifferenceKind::Changed, found.chunks)
                 }
                 (Some(_), Some(_)) => (DifferenceKind::Reshaped, Vec::new()),
                 (Some(_), None) => (DifferenceKind::Removed, Vec::new()),
@@ -88,13 +89,14 @@ impl Snapshot {
         Ok(differences)
     }
 
-    /// Calls `visit(row, col, before, after)` for each element that differs in a matrix that [`Self::diff`] found
-    /// [`DifferenceKind::Changed`]; an inactive element is +0.0.
+    /// Calls `visit(row, col, before, after)` for each element of a selection that differs in a matrix that
+    /// [`Self::diff`] found [`DifferenceKind::Changed`]; an inactive element is +0.0.
     pub fn for_each_difference(
         &self,
         from: (&str, &str),
         to: (&str, &str),
         difference: &MatrixDifference,
+        selection: &Selection,
         visit: &mut dyn FnMut(usize, usize, f32, f32) -> Result<()>,
     ) -> Result<()> {
         let record = |(adapter, version): (&str, &str)| {
@@ -120,16 +122,25 @@ impl Snapshot {
             ));
         }
         let source = &self.state().source;
-        let (old, new) = (read_table(source, &old.chunks)?, read_table(source, &new.chunks)?);
         for &chunk in &difference.chunks {
-            let at = usize::try_from(chunk).unwrap_or(usize::MAX);
-            let get = |table: &[Ref]| table.get(at).copied().unwrap_or_default();
-            compare_chunk(source, &get(&old), &get(&new), &layout, chunk, visit)?;
+            if !selection.takes_chunk(&layout.geometry, chunk) {
+                continue;
+            }
+            let (old, new) = (
+                read_entry(source, &old.chunks, chunk)?,
+                read_entry(source, &new.chunks, chunk)?,
+            );
+            compare_chunk(source, (&old, &new), &layout, chunk, selection, visit)?;
         }
         Ok(())
     }
 
-    fn unshared_records(&self, from: (&str, &str), to: (&str, &str)) -> Result<(Records, Records)> {
+    fn unshared_records(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        selection: &Selection,
+    ) -> Result<(Records, Records)> {
         let source = &self.state().source;
         let root = |(adapter, version): (&str, &str)| {
             let record = self.version_record(adapter, version)?;
@@ -139,52 +150,61 @@ impl Snapshot {
             })?;
             Ok::<_, Error>(record.root)
         };
-        let mut frontiers = [root(from)?, root(to)?].map(|root| {
-            if root.is_null() {
-                Vec::new()
-            } else {
-                vec![(root, ROOT)]
-            }
-        });
-        loop {
+        let mut frontiers = [Subtree::whole(&root(from)?), Subtree::whole(&root(to)?)];
+        let mut grew = true;
+        while grew {
+            grew = false;
             drop_common(&mut frontiers);
-            let mut grew = false;
             for frontier in &mut frontiers {
                 let mut next = Vec::new();
-                for (node, below) in frontier.drain(..) {
-                    match read_node(source, &node, below)? {
-                        Node::Branch(height, children) => {
+                for subtree in frontier.drain(..) {
+                    if !selection.may_be_between(&subtree.low, subtree.high.as_deref()) {
+                        continue;
+                    }
+                    // A leaf stays until the other side's leaves are there, for it may be one of them.
+                    if subtree.below == 1 {
+                        next.push(subtree);
+                        continue;
+                    }
+                    match read_node(source, &subtree.node, subtree.below)? {
+                        Node::Branch(height, branch) => {
                             grew = true;
-                            next.extend(children.into_iter().map(|(_, child)| (child, height)));
+                            next.extend(subtree.children(height, branch));
                         }
-                        Node::Leaf(_) => next.push((node, below)),
+                        Node::Leaf(_) => next.push(Subtree { below: 1, ..subtree }),
                     }
                 }
                 *frontier = next;
             }
-            if !grew {
-                break;
-            }
         }
         let [before, after] = frontiers;
-        Ok((records(source, &before)?, records(source, &after)?))
+        Ok((
+            records(source, &before, selection)?,
+            records(source, &after, selection)?,
+        ))
     }
 }
 
 /// Removes the nodes that both have.
-fn drop_common(frontiers: &mut [Vec<(Ref, u8)>; 2]) {
+fn drop_common(frontiers: &mut [Vec<Subtree>; 2]) {
     let [before, after] = frontiers;
-    let units = |nodes: &[(Ref, u8)]| nodes.iter().map(|(node, _)| node.unit).collect::<HashSet<_>>();
+    let units = |nodes: &[Subtree]| {
+        nodes
+            .iter()
+            .map(|subtree| subtree.node.unit)
+            .collect::<HashSet<_>>()
+    };
     let (old, new) = (units(before), units(after));
-    before.retain(|(node, _)| !new.contains(&node.unit));
-    after.retain(|(node, _)| !old.contains(&node.unit));
+    before.retain(|subtree| !new.contains(&subtree.node.unit));
+    after.retain(|subtree| !old.contains(&subtree.node.unit));
 }
 
-fn records(source: &dyn Source, leaves: &[(Ref, u8)]) -> Result<Records> {
+fn records(source: &dyn Source, leaves: &[Subtree], selection: &Selection) -> Result<Records> {
     let mut records = Records::new();
-    for (node, below) in leaves {
-        if let Node::Leaf(entries) = read_node(source, node, *below)? {
-            records.extend(entries.into_iter().filter_map(|(key, value)| match value {
+    for leaf in leaves {
+        if let Node::Leaf(entries) = read_node(source, &leaf.node, leaf.below)? {
+            let entries = entries.into_iter().filter(|(key, _)| selection.takes(key));
+            records.extend(entries.filter_map(|(key, value)| match value {
                 Value::Matrix(record) => Some((key, record)),
                 _ => None,
             }));
@@ -193,44 +213,51 @@ fn records(source: &dyn Source, leaves: &[(Ref, u8)]) -> Result<Records> {
     Ok(records)
 }
 
-fn differing(
-    source: &dyn Source,
-    old: &[Ref],
-    new: &[Ref],
-    depth: u8,
-    first: u64,
-    chunks: &mut Vec<u64>,
-) -> Result<()> {
-    let span = 1u64 << (8 * u32::from(depth));
-    for (slot, index) in (0..old.len().max(new.len())).zip(0u64..) {
-        let get = |table: &[Ref]| table.get(slot).copied().unwrap_or_default();
-        let (a, b) = (get(old), get(new));
-        if a == b {
-            continue;
-        }
-        let start = first + index * span;
-        if depth == 0 {
-            chunks.push(start);
-            continue;
-        }
-        let read = |node: &Ref| {
-            if node.is_null() {
-                Ok(Vec::new())
-            } else {
-                read_table_node(source, node, depth)
+/// The chunks of a selection that two matrices of one layout store differently.
+struct Differing<'a> {
+    source: &'a dyn Source,
+    geometry: Geometry,
+    selection: &'a Selection,
+    chunks: Vec<u64>,
+}
+
+impl Differing<'_> {
+    fn compare(&mut self, old: &[Ref], new: &[Ref], depth: u8, first: u64) -> Result<()> {
+        let span = 1u64 << (8 * u32::from(depth));
+        let wanted = self.geometry.chunks_of_rows(&self.selection.rows);
+        for (slot, index) in (0..old.len().max(new.len())).zip(0u64..) {
+            let get = |table: &[Ref]| table.get(slot).copied().unwrap_or_default();
+            let (a, b) = (get(old), get(new));
+            let start = first + index * span;
+            if a == b || start >= wanted.end || start + span <= wanted.start {
+                continue;
             }
-        };
-        differing(source, &read(&a)?, &read(&b)?, depth - 1, start, chunks)?;
+            if depth == 0 {
+                if self.selection.takes_chunk(&self.geometry, start) {
+                    self.chunks.push(start);
+                }
+                continue;
+            }
+            let read = |node: &Ref| {
+                if node.is_null() {
+                    Ok(Vec::new())
+                } else {
+                    read_table_node(self.source, node, depth)
+                }
+            };
+            let (old, new) = (read(&a)?, read(&b)?);
+            self.compare(&old, &new, depth - 1, start)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn compare_chunk(
     source: &dyn Source,
-    old: &Ref,
-    new: &Ref,
+    (old, new): (&Ref, &Ref),
     layout: &Layout,
     chunk: u64,
+    selection: &Selection,
     visit: &mut dyn FnMut(usize, usize, f32, f32) -> Result<()>,
 ) -> Result<()> {
     let view = |reference: &Ref| {
@@ -242,6 +269,9 @@ fn compare_chunk(
     let numbers = layout.numbers;
     for index in 0..layout.geometry.leaves_of(chunk) {
         let leaf = layout.geometry.leaf(chunk, index);
+        if !leaf.overlaps(&selection.rows, &selection.cols) {
+            continue;
+        }
         let mut sides: [Vec<(u16, u32)>; 2] = [Vec::new(), Vec::new()];
         for (side, (view, reference)) in sides.iter_mut().zip([(&old_view, old), (&new_view, new)]) {
             if let Some(view) = view {
@@ -260,13 +290,9 @@ fn compare_chunk(
                 .and_then(|at| before.get(at));
             let was = was.map_or(0, |(_, bits)| *bits);
             let (row, col) = leaf.element(position);
-            if outcome.is_ok() {
-                outcome = visit(
-                    row as usize,
-                    col as usize,
-                    numbers.value(was),
-                    numbers.value(bits),
-                );
+            let (row, col) = (row as usize, col as usize);
+            if outcome.is_ok() && selection.takes_element(row, col) {
+                outcome = visit(row, col, numbers.value(was), numbers.value(bits));
             }
         });
         outcome?;

@@ -135,7 +135,7 @@ impl<'snapshot> Matrix<'snapshot> {
     }
 
     /// Calls `visit(row, col, value)` for each active element in the ranges, leaf by leaf, row-major in a leaf;
-    /// leaves outside the ranges are not touched. An error of `visit` ends the walk.
+    /// chunks outside the ranges are not read. An error of `visit` ends the walk.
     pub fn for_each_active(
         &self,
         rows: Range<usize>,
@@ -143,6 +143,7 @@ impl<'snapshot> Matrix<'snapshot> {
         visit: &mut dyn FnMut(usize, usize, f32) -> Result<()>,
     ) -> Result<()> {
         let chunks = self.geometry.chunks_of_rows(&rows);
+        let chunks = chunks.filter(|chunk| self.geometry.chunk_overlaps(*chunk, &rows, &cols));
         self.for_each_leaf(chunks, &mut |leaf, view| {
             let Some(view) = view.filter(|_| leaf.overlaps(&rows, &cols)) else {
                 return Ok(());
@@ -161,7 +162,7 @@ impl<'snapshot> Matrix<'snapshot> {
 
     fn for_each_leaf(
         &self,
-        chunks: Range<u64>,
+        chunks: impl Iterator<Item = u64>,
         visit: &mut dyn FnMut(&Leaf, Option<LeafView<'_>>) -> Result<()>,
     ) -> Result<()> {
         for chunk in chunks {

@@ -108,13 +108,18 @@ fn recode_chunk(
     compression: Option<Compression>,
 ) -> Result<Option<Vec<u8>>> {
     let stored = writer.objects.object(chunk, Kind::Chunk)?;
-    let is_raw = stored.get(1) == Some(&CODEC_RAW);
+    let codec = stored.get(1).copied().unwrap_or(CODEC_RAW);
+    let is_raw = codec == CODEC_RAW;
     let raw = chunk_view(&writer.objects, chunk, layout, index)?;
     let Some(compression) = compression else {
         return Ok((!is_raw).then(|| raw.bytes().to_vec()));
     };
+    // A patch is smaller than any compression of what it stands for.
+    if chunk.is_patch() || codec == compression.codec() {
+        return Ok(None);
+    }
     let cold = compress(raw.bytes(), layout, index, compression)
         .map_err(|reason| writer.objects.malformed(chunk, "a chunk of a matrix", reason))?;
-    // A patch is smaller than any compression of what it stands for.
-    Ok(cold.filter(|cold| cold.len() < stored.len() && !chunk.is_patch()))
+    // From one codec to another a chunk may grow: who asks for LZ4 wants it fast.
+    Ok(cold.filter(|cold| !is_raw || cold.len() < stored.len()))
 }

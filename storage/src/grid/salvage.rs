@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Durability;
 use super::copy::Copier;
+use super::damage::{Damage, Held};
 use super::files::{DATA_FILE, LOCK_FILE, WAL_FILE, is_there};
 use super::format::{COPY_BYTES, Ref, Superblock, UNIT_BYTES};
 use super::recovery::{check_new_objects, read_superblocks};
 use super::source::Source;
 use super::store::{GridOptions, GridStore};
 use super::update::UpdateBatch;
-use super::verify::Damage;
 use super::wal::Wal;
 use super::writer::Objects;
 use crate::backend::{FileBackend, FileDirectory};
@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 pub struct Salvaged {
     /// Damaged objects. A matrix or a metadata value with any of its parts damaged is left out as a whole.
     pub left_out: Vec<Damage>,
+    /// Versions that lack something that was left out; they are there with the rest.
+    pub incomplete: Vec<Held>,
     /// Batches of the write-ahead log that were applied.
     pub applied_batches: u64,
     /// Batches that no longer could be, because what they change was left out.
@@ -63,12 +65,13 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     for (superblock, from_copy) in candidates(&objects)? {
         let mut wal = Wal::new(open(WAL_FILE)?, superblock.store_id);
         let records = wal.recover(superblock.commit, u64::MAX)?;
-        let left_out = copy(&store, &objects, &superblock.root, superblock.next_sequence)?;
+        let (left_out, incomplete) = copy(&store, &objects, &superblock.root, superblock.next_sequence)?;
         let root_lost = left_out
             .iter()
             .any(|damage| damage.offset == superblock.root.offset());
         let mut salvaged = Salvaged {
             left_out,
+            incomplete,
             commit_number: superblock.commit,
             from_copy,
             ..Salvaged::default()
@@ -137,12 +140,18 @@ fn find_copies(objects: &Objects) -> Result<Vec<Superblock>> {
     Ok(found)
 }
 
-fn copy(store: &GridStore, objects: &Objects, root: &Ref, next_sequence: u64) -> Result<Vec<Damage>> {
+/// What was left out, and of which versions.
+type LeftOut = (Vec<Damage>, Vec<Held>);
+
+fn copy(store: &GridStore, objects: &Objects, root: &Ref, next_sequence: u64) -> Result<LeftOut> {
     store.with_core(|core| {
         core.begin()?;
         let mut copier = Copier::new(objects, &mut core.writer, true);
         let copied = copier.main_tree(root);
-        let left_out = copier.left_out.take().unwrap_or_default();
+        let left_out = (
+            copier.left_out.take().unwrap_or_default(),
+            std::mem::take(&mut copier.incomplete),
+        );
         match copied {
             Ok(root) => {
                 core.finish(root, next_sequence, Durability::Immediate, store.current())?;

@@ -7,11 +7,12 @@ use super::format::{MatrixRecord, Value, VersionRecord};
 use super::matrix::{Matrix, MatrixInfo};
 use super::metadata::read_value;
 use super::path::MatrixPath;
+use super::selection::Selection;
 use super::source::Source;
 use super::state::State;
 use super::tree::{
-    adapter_prefix, get, matrix_key, metadata_key, scan, split_matrix_key, split_pair_key, tag_key,
-    tag_prefix, version_key, version_prefix,
+    adapter_prefix, for_each_leaf, get, matrix_key, metadata_key, scan, split_matrix_key, split_pair_key,
+    tag_key, tag_prefix, version_key, version_prefix,
 };
 use crate::error::{Error, Result};
 
@@ -108,6 +109,32 @@ impl Snapshot {
         let mut found = Vec::new();
         self.for_each_matrix(adapter, version, &mut |path, record| {
             found.push(MatrixInfo::new(path, record));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The same of some matrices; what holds only others is not read.
+    pub fn selected_matrices(
+        &self,
+        adapter: &str,
+        version: &str,
+        selection: &Selection,
+    ) -> Result<Vec<MatrixInfo>> {
+        let Some(record) = self.version_record(adapter, version)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        let wanted = |low: &[u8], high: Option<&[u8]>| selection.may_be_between(low, high);
+        for_each_leaf(&self.state.source, &record.root, &wanted, &mut |entries| {
+            for (key, value) in entries.into_iter().filter(|(key, _)| selection.takes(key)) {
+                if let Value::Matrix(record) = value {
+                    let (layer, module, matrix) =
+                        split_matrix_key(&key).map_err(|reason| self.malformed_key(reason))?;
+                    let path = MatrixPath::new(adapter, version, layer, module, matrix);
+                    found.push(MatrixInfo::new(path, &record));
+                }
+            }
             Ok(())
         })?;
         Ok(found)

@@ -1,18 +1,21 @@
 //! Looking at every byte: what is damaged, and what it held.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::chunk::Layout;
 use super::chunk_source::{base_of, chunk_view};
 use super::core::Core;
+use super::damage::{Damage, Held};
 use super::format::{
-    Kind, MatrixRecord, REGION_UNITS, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, UNIT_BYTES, Value, set_bits,
+    Kind, MatrixRecord, REGION_UNITS, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Table, UNIT_BYTES, Value,
+    set_bits,
 };
 use super::recovery::read_superblocks;
 use super::source::Source;
 use super::space::RESERVED_UNITS;
 use super::store::GridStore;
-use super::tree::{Node, ROOT, read_node, split_matrix_key, split_pair_key};
+use super::tree::{Node, ROOT, read_node};
 use super::writer::read_table_node;
 use crate::error::{Error, Result};
 
@@ -27,19 +30,6 @@ pub struct VerifyReport {
     pub damages: Vec<Damage>,
     /// Bytes that are marked as used and that nothing refers to.
     pub leaked_bytes: u64,
-}
-
-/// A damaged object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it begins in `grid.data`.
-    pub offset: u64,
-    /// Its length; 0 when only its place is known.
-    pub bytes: u32,
-    /// What it held: `chunk 3 of support@2/0/q_proj/A`.
-    pub what: String,
-    /// How it is known to be damaged.
-    pub reason: String,
 }
 
 impl GridStore {
@@ -76,33 +66,22 @@ impl Walk<'_> {
         self.tree(
             &root,
             ROOT,
-            "the main tree",
+            &Held::default(),
             &mut |walk, key, value| match value {
                 Value::Version(record) => {
-                    let name = split_pair_key(key)
-                        .map_or_else(|_| "a version".to_owned(), |(a, v)| format!("{a}@{v}"));
-                    let root = record.root;
-                    walk.tree(
-                        &root,
-                        ROOT,
-                        &format!("the matrices of {name}"),
-                        &mut |walk, key, value| {
-                            if let Value::Matrix(record) = value {
-                                let path = split_matrix_key(key).map_or_else(
-                                    |_| "?".to_owned(),
-                                    |(l, module, matrix)| format!("{l}/{module}/{matrix}"),
-                                );
-                                walk.matrix(record, &format!("{name}/{path}"))?;
-                            }
-                            Ok(())
-                        },
-                    )
+                    let (root, version) = (record.root, Held::version(key));
+                    walk.tree(&root, ROOT, &version, &mut |walk, key, value| match value {
+                        Value::Matrix(record) => walk.matrix(record, &version.matrix(key)),
+                        _ => Ok(()),
+                    })
                 }
                 Value::Blob { pieces, .. } => {
                     let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-                    walk.table(&pieces.children, pieces.depth, 0, &mut |walk, index, piece| {
+                    let held = Held::default();
+                    let what = format!("the metadata {name:?}");
+                    walk.table(pieces, (&held, &what), &mut |walk, index, piece| {
                         let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
-                        walk.note(piece, read, || format!("piece {index} of the metadata {name:?}"))
+                        walk.note(piece, read, &held, || format!("piece {index} of {what}"))
                             .map(drop)
                     })
                 }
@@ -127,7 +106,13 @@ impl Walk<'_> {
     }
 
     /// Turns damage into a report and leaves other errors; `None` when there was damage.
-    fn note<T>(&mut self, object: &Ref, read: Result<T>, what: impl FnOnce() -> String) -> Result<Option<T>> {
+    fn note<T>(
+        &mut self,
+        object: &Ref,
+        read: Result<T>,
+        held: &Held,
+        what: impl FnOnce() -> String,
+    ) -> Result<Option<T>> {
         match read {
             Ok(value) => Ok(Some(value)),
             Err(Error::Corrupt { offset, reason, .. }) => {
@@ -137,6 +122,7 @@ impl Walk<'_> {
                     offset,
                     bytes: if itself { object.len } else { 0 },
                     what: what(),
+                    held: held.clone(),
                     reason,
                 };
                 self.report.damages.push(damage);
@@ -146,27 +132,37 @@ impl Walk<'_> {
         }
     }
 
-    fn tree(&mut self, node: &Ref, below: u8, what: &str, visit: VisitEntry<'_, Self>) -> Result<()> {
+    fn tree(&mut self, node: &Ref, below: u8, held: &Held, visit: VisitEntry<'_, Self>) -> Result<()> {
         if node.is_null() || !self.own(node) {
             return Ok(());
         }
         let read = read_node(&self.core.writer.objects, node, below);
-        match self.note(node, read, || format!("a node of {what}"))? {
+        match self.note(node, read, held, || format!("a node of {held}"))? {
             Some(Node::Leaf(entries)) => entries
                 .iter()
                 .try_for_each(|(key, value)| visit(self, key, value)),
             Some(Node::Branch(height, children)) => children
                 .iter()
-                .try_for_each(|(_, child)| self.tree(child, height, what, visit)),
+                .try_for_each(|(_, child)| self.tree(child, height, held, visit)),
             None => Ok(()),
         }
     }
 
     fn table(
         &mut self,
+        table: &Table,
+        of: (&Held, &dyn fmt::Display),
+        visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
+    ) -> Result<()> {
+        self.entries(&table.children, table.depth, 0, of, visit)
+    }
+
+    fn entries(
+        &mut self,
         children: &[Ref],
         depth: u8,
         first: u64,
+        (held, name): (&Held, &dyn fmt::Display),
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
@@ -182,24 +178,25 @@ impl Walk<'_> {
                 continue;
             }
             let read = read_table_node(&self.core.writer.objects, child, depth);
-            if let Some(entries) = self.note(child, read, || format!("a table of chunks from {index} on"))? {
-                self.table(&entries, depth - 1, index, visit)?;
+            let what = || format!("the table of {name} from {index} on");
+            if let Some(entries) = self.note(child, read, held, what)? {
+                self.entries(&entries, depth - 1, index, (held, name), visit)?;
             }
         }
         Ok(())
     }
 
-    fn matrix(&mut self, record: &MatrixRecord, name: &str) -> Result<()> {
+    fn matrix(&mut self, record: &MatrixRecord, held: &Held) -> Result<()> {
         let layout = Layout::of(record);
-        let chunks = &record.chunks;
-        self.table(&chunks.children, chunks.depth, 0, &mut |walk, index, chunk| {
+        self.table(&record.chunks, (held, held), &mut |walk, index, chunk| {
             let checked = walk.chunk(chunk, &layout, index);
-            walk.note(chunk, checked, || format!("chunk {index} of {name}"))?;
+            walk.note(chunk, checked, held, || format!("chunk {index} of {held}"))?;
             let mut patch = *chunk;
             for above in 0.. {
                 let base = base_of(&walk.core.writer.objects, &patch, above);
-                let Some(Some(base)) =
-                    walk.note(&patch, base, || format!("a patch of chunk {index} of {name}"))?
+                let Some(Some(base)) = walk.note(&patch, base, held, || {
+                    format!("a patch of chunk {index} of {held}")
+                })?
                 else {
                     break;
                 };
@@ -242,7 +239,8 @@ impl Walk<'_> {
             return Ok(true);
         }
         let read = self.core.writer.objects.object(object, kind).map(drop);
-        self.note(object, read, what).map(|found| found.is_some())
+        self.note(object, read, &Held::default(), what)
+            .map(|found| found.is_some())
     }
 
     /// Reads the superblock that the next opening needs, and its copy. In the other slot a torn one may be left.
@@ -266,6 +264,7 @@ impl Walk<'_> {
                 offset,
                 bytes: u32::try_from(SUPERBLOCK_BYTES).unwrap_or(0),
                 what: "the superblock".to_owned(),
+                held: Held::default(),
                 reason,
             });
         } else {
@@ -310,7 +309,7 @@ impl Walk<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.note(&Ref::default(), Err::<(), _>(error), || {
+                    self.note(&Ref::default(), Err::<(), _>(error), &Held::default(), || {
                         "the map of a region".to_owned()
                     })?;
                     continue;
@@ -337,7 +336,10 @@ impl Walk<'_> {
             .get(index)
             .map(|slot| slot.stored)
             .unwrap_or_default();
-        let Some(image) = self.note(&stored, read, || format!("the map of region {index}"))? else {
+        let Some(image) = self.note(&stored, read, &Held::default(), || {
+            format!("the map of region {index}")
+        })?
+        else {
             return Ok(());
         };
         let mut missing = 0u64;
@@ -360,6 +362,7 @@ impl Walk<'_> {
             offset: unit * UNIT_BYTES,
             bytes: 0,
             what: "the allocator".to_owned(),
+            held: Held::default(),
             reason: reason.to_owned(),
         });
     }

@@ -346,6 +346,20 @@ pub(crate) fn read_table_node(source: &dyn Source, node: &Ref, depth: u8) -> Res
     decode_table_node(&bytes, depth).map_err(|reason| source.malformed(node, "a table of chunks", reason))
 }
 
+/// One entry of a table, null past its end; of the nodes only those above it are read.
+pub(crate) fn read_entry(source: &dyn Source, table: &Table, index: u64) -> Result<Ref> {
+    let slot = |level: u8| usize::try_from(index >> (8 * u32::from(level))).unwrap_or(usize::MAX);
+    let mut entry = table.children.get(slot(table.depth)).copied().unwrap_or_default();
+    for level in (1..=table.depth).rev() {
+        if entry.is_null() {
+            break;
+        }
+        let entries = read_table_node(source, &entry, level)?;
+        entry = entries.get(slot(level - 1) % FANOUT).copied().unwrap_or_default();
+    }
+    Ok(entry)
+}
+
 /// All entries of a table, in order.
 pub(crate) fn read_table(source: &dyn Source, table: &Table) -> Result<Vec<Ref>> {
     let mut entries = table.children.clone();

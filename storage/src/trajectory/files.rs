@@ -18,12 +18,22 @@ pub(super) struct Listing {
     pub(super) segments: Vec<u64>,
     /// Segments that were set aside.
     pub(super) set_aside: Vec<PathBuf>,
+    /// What interrupted replacements left.
+    left_over: Vec<PathBuf>,
 }
 
 impl Listing {
-    /// Lists a directory that nobody else uses, and removes what an interrupted replacement left. Files of other names
-    /// are not ours.
+    /// Lists a directory that nobody else uses, and removes what an interrupted replacement left.
     pub(super) fn read(directory: &Path) -> Result<Self> {
+        let listing = Self::look(directory)?;
+        for path in &listing.left_over {
+            fs::remove_file(path).map_err(|e| Error::io("remove", path, e))?;
+        }
+        Ok(listing)
+    }
+
+    /// Lists a directory. Files of other names are not ours.
+    pub(super) fn look(directory: &Path) -> Result<Self> {
         let mut listing = Self::default();
         for entry in fs::read_dir(directory).map_err(|e| Error::io("list", directory, e))? {
             let entry = entry.map_err(|e| Error::io("list", directory, e))?;
@@ -42,7 +52,7 @@ impl Listing {
             } else if rest.starts_with(SET_ASIDE) {
                 listing.set_aside.push(path);
             } else if rest == REPLACEMENT {
-                fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+                listing.left_over.push(path);
             }
         }
         listing.segments.sort_unstable();

@@ -14,6 +14,7 @@ mod records;
 mod scan;
 mod segment;
 mod summary;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,6 +30,7 @@ use summary::SegmentSummary;
 
 pub use follow::{LogPosition, LogStretch};
 pub use scan::TrajectoryScan;
+pub use verify::{LogDamage, LogReport, salvage_trajectories};
 
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
@@ -134,6 +136,7 @@ impl TrajectoryLog {
         let Listing {
             segments: numbers,
             mut set_aside,
+            ..
         } = Listing::read(directory)?;
         let mut all = BTreeMap::new();
         let newest_number = numbers.last().copied();

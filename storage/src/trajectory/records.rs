@@ -83,6 +83,30 @@ impl RecordReader {
         })
     }
 
+    /// Begins at the first record even where the header before it is damaged, and says how that is known. What another
+    /// version of this program wrote is refused.
+    pub(super) fn open_damaged(path: &Path, file: File, end: u64) -> Result<(Self, Option<String>)> {
+        let mut reader = BufReader::with_capacity(1 << 16, file);
+        let mut header = [0u8; HEADER_BYTES];
+        let read = read_exact(&mut reader, &mut header, path, 0);
+        let reason = match read.and_then(|()| check_header(path, &header)) {
+            Ok(()) => None,
+            Err(Error::Corrupt { reason, .. }) => Some(reason),
+            Err(error) => return Err(error),
+        };
+        let offset = HEADER_BYTES as u64;
+        let path = path.to_owned();
+        Ok((
+            Self {
+                reader,
+                path,
+                offset,
+                end,
+            },
+            reason,
+        ))
+    }
+
     /// Goes to a place behind the present one, where a record begins.
     pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
         if offset > self.offset {

@@ -322,6 +322,11 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
             .any(|what| what.contains("chunk 0 of support@1/0/q_proj/B")),
         "{named:?}"
     );
+    let held = &report.damages[0].held;
+    assert_eq!(
+        (held.layer, held.module.as_deref(), held.matrix.as_deref()),
+        (Some(0), Some("q_proj"), Some("B"))
+    );
     let places: BTreeSet<u64> = report.damages.iter().map(|damage| damage.offset).collect();
     assert_eq!(
         places.len(),
@@ -348,9 +353,14 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     assert!(!salvaged.left_out.is_empty());
     let store = GridStore::open(&new, &GridOptions::default()).unwrap();
     let found = Model::read(&store.snapshot()).unwrap();
-    for version in model.versions.values_mut() {
-        version.matrices.remove(&(0, "q_proj".to_owned(), "B".to_owned()));
+    let mut incomplete = BTreeSet::new();
+    for ((adapter, name), version) in &mut model.versions {
+        let lost = version.matrices.remove(&(0, "q_proj".to_owned(), "B".to_owned()));
+        incomplete.extend(lost.map(|_| format!("{adapter}@{name}")));
     }
+    assert!(incomplete.len() > 1, "versions share what is damaged");
+    let named: BTreeSet<String> = salvaged.incomplete.iter().map(ToString::to_string).collect();
+    assert_eq!(named, incomplete);
     model.assert_same(&found);
     assert_sound(&store);
 }

@@ -27,6 +27,7 @@ mod nvdb;
 mod nvdb_damage;
 mod processes;
 mod readers;
+mod selections;
 mod support;
 mod trajectories;
 mod updates;

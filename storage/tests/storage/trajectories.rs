@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use hyprstream_storage::{
     Error, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
+    salvage_trajectories,
 };
 
 fn record(id: u64) -> TrajectoryRecord {
@@ -340,4 +341,91 @@ fn records_survive_opening_again_and_a_second_opening_is_refused() {
         ids(&log, 0..=99, Order::Ascending, None),
         (1..=50).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn verify_names_each_damaged_record_and_salvage_keeps_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&directory);
+    for id in 1..=60 {
+        log.append(&[record(id)]).unwrap();
+    }
+    let report = log.verify().unwrap();
+    assert_eq!((report.records, report.damages), (60, Vec::new()));
+    let files = segments(&directory);
+    // Segments hold records until they are longer than 1000 bytes.
+    let (mut lost_ids, mut bytes, mut filled) = (Vec::new(), 16, 0);
+    for id in 1..=60 {
+        bytes += 24 + record(id).payload.len();
+        if bytes >= 1000 && filled < 3 {
+            (filled, bytes) = (filled + 1, 16);
+            lost_ids.push(id);
+        }
+    }
+    // The second record of the first segment, the header of the second and the last record of the third.
+    let second = 16 + 24 + record(1).payload.len();
+    let last = fs::metadata(&files[2]).unwrap().len() as usize - 1;
+    for (file, at) in [(0, second + 30), (1, 3), (2, last)] {
+        let mut bytes = fs::read(&files[file]).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&files[file], bytes).unwrap();
+    }
+    let report = log.verify().unwrap();
+    let found: Vec<_> = report
+        .damages
+        .iter()
+        .map(|damage| (damage.file.clone(), damage.offset as usize, damage.bytes as usize))
+        .collect();
+    let length = |id: u64| 24 + record(id).payload.len();
+    let lost = *lost_ids.last().unwrap();
+    assert_eq!(report.records, 58);
+    assert_eq!(
+        found,
+        [
+            (files[0].clone(), second, length(2)),
+            (files[1].clone(), 0, 16),
+            (files[2].clone(), last + 1 - length(lost), length(lost)),
+        ]
+    );
+    drop(log);
+    let into = tempfile::tempdir().unwrap();
+    let report = salvage_trajectories(directory.path(), into.path()).unwrap();
+    assert_eq!((report.records, report.damages.len()), (58, 3));
+    let kept: Vec<u64> = (1..=60).filter(|id| *id != 2 && *id != lost).collect();
+    assert_eq!(ids(&open(&into), 0..=u64::MAX, Order::Ascending, None), kept);
+    assert_eq!(segments(&directory), files);
+}
+
+#[test]
+fn a_torn_tail_is_no_damage_and_a_segment_that_was_set_aside_is_salvaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&directory);
+    log.append(&[record(1), record(2)]).unwrap();
+    drop(log);
+    let file = segments(&directory).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let log = open(&directory);
+    log.append(&[record(3), record(4)]).unwrap();
+    let report = log.verify().unwrap();
+    assert_eq!((report.records, report.damages.len()), (2, 1));
+    assert!(report.damages[0].reason.contains("set aside"), "{report:?}");
+    drop(log);
+    let newest = segments(&directory).pop().unwrap();
+    let length = fs::metadata(&newest).unwrap().len();
+    OpenOptions::new()
+        .write(true)
+        .open(&newest)
+        .unwrap()
+        .set_len(length - 5)
+        .unwrap();
+    let into = tempfile::tempdir().unwrap();
+    let report = salvage_trajectories(directory.path(), into.path()).unwrap();
+    assert_eq!(
+        (report.records, report.damages.len()),
+        (3, 1),
+        "the header alone: {report:?}"
+    );
+    assert_eq!(ids(&open(&into), 0..=u64::MAX, Order::Ascending, None), [1, 2, 3]);
 }

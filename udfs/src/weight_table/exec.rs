@@ -61,6 +61,10 @@ impl<S: WeightSource> WeightsExec<S> {
 impl<S: WeightSource> DisplayAs for WeightsExec<S> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}{}", S::OPERATOR, self.source, described(&self.narrow))?;
+        if !self.predicates.is_empty() {
+            let predicates: Vec<String> = self.predicates.iter().map(ToString::to_string).collect();
+            write!(f, ", filters=[{}]", predicates.join(", "))?;
+        }
         match self.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),

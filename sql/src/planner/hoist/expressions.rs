@@ -1,24 +1,32 @@
 //! Taking the calls out of one operator's expressions.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, DFSchemaRef, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, lit};
+use datafusion::logical_expr::utils::split_binary;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 
 use super::super::inference::{Call, InferenceNode};
 use super::super::is_call;
 use super::Names;
+use super::guard::{Guard, is_bound_to_its_place, is_harmless};
 
-/// Collects the calls of an operator's expressions in layers: a call whose arguments need another call's answer
-/// stands one layer above it.
+/// Collects the calls of an operator's expressions in layers: a call whose arguments or guard need another column
+/// stands above it. So do conditions that decide on calls and may be evaluated only once, and only where they are
+/// reached.
 pub(super) struct Hoister<'a> {
     names: &'a mut Names,
+    schema: DFSchemaRef,
     layers: Vec<Layer>,
+    /// The columns that were made, and the step at which each is there: a layer's conditions come one before its calls.
     columns: Vec<(String, usize)>,
 }
 
 #[derive(Default)]
 struct Layer {
+    conditions: Vec<Call>,
     /// Subqueries in arguments, computed by a projection below.
     computed: Vec<Expr>,
     calls: Vec<Call>,
@@ -29,27 +37,19 @@ pub(super) fn asks_model(expr: &Expr) -> bool {
     expr.exists(|e| Ok(is_call(e))).unwrap_or(false)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
-    let is_subquery = |e: &Expr| {
-        matches!(
-            e,
-            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
-        )
-    };
-    expr.exists(|e| Ok(is_subquery(e))).unwrap_or(false)
-}
-
 impl<'a> Hoister<'a> {
-    pub(super) fn new(names: &'a mut Names) -> Self {
+    /// For the expressions of an operator over rows of this schema.
+    pub(super) fn new(names: &'a mut Names, schema: &DFSchemaRef) -> Self {
         Self {
             names,
+            schema: Arc::clone(schema),
             layers: Vec::new(),
             columns: Vec::new(),
         }
     }
 
     /// The expression with a column where each call was. `guard` says which rows need its value.
-    pub(super) fn hoist(&mut self, expr: Expr, guard: Option<Expr>) -> Result<Expr> {
+    pub(super) fn hoist(&mut self, expr: Expr, guard: &Guard) -> Result<Expr> {
         if !asks_model(&expr) {
             return Ok(expr);
         }
@@ -64,35 +64,27 @@ impl<'a> Hoister<'a> {
             }
             Expr::Case(case) => self.hoist_case(case, guard),
             Expr::BinaryExpr(BinaryExpr {
-                left,
                 op: op @ (Operator::And | Operator::Or),
-                right,
-            }) => self.hoist_logical(*left, op, *right, guard),
+                ..
+            }) => self.hoist_logical(&expr, op, guard),
             other => Ok(other
-                .map_children(|child| Ok(Transformed::yes(self.hoist(child, guard.clone())?)))?
+                .map_children(|child| Ok(Transformed::yes(self.hoist(child, guard)?)))?
                 .data),
         }
     }
 
-    fn hoist_call(&mut self, mut function: ScalarFunction, guard: Option<Expr>) -> Result<Expr> {
+    fn hoist_call(&mut self, mut function: ScalarFunction, guard: &Guard) -> Result<Expr> {
         let mut arguments = Vec::with_capacity(function.args.len());
         for argument in std::mem::take(&mut function.args) {
-            arguments.push(self.hoist(argument, guard.clone())?);
+            arguments.push(self.hoist(argument, guard)?);
         }
-        let layer = arguments
-            .iter()
-            .chain(&guard)
-            .map(|e| self.layer_above(e))
-            .max()
-            .unwrap_or(0);
-        while self.layers.len() <= layer {
-            self.layers.push(Layer::default());
-        }
+        let guard = guard.condition().cloned();
+        let step = self.first_step(arguments.iter().chain(&guard));
+        let layer = step / 2;
+        self.make_layer(layer);
         for argument in &mut arguments {
             self.compute_subquery(argument, layer);
         }
-        // A row for which a subquery decides is asked in any case; the expression above still picks the right value.
-        let guard = guard.filter(|guard| !has_subquery(guard));
         let column = self.names.next(function.func.name());
         function.args = arguments;
         let expr = Expr::ScalarFunction(function);
@@ -101,12 +93,12 @@ impl<'a> Hoister<'a> {
             guard,
             column: column.clone(),
         });
-        self.columns.push((column.clone(), layer));
+        self.columns.push((column.clone(), 2 * layer + 1));
         Ok(Expr::Column(Column::new_unqualified(column)))
     }
 
     fn compute_subquery(&mut self, argument: &mut Expr, layer: usize) {
-        if has_subquery(argument) {
+        if is_bound_to_its_place(argument) {
             let name = self.names.next("argument");
             let column = Expr::Column(Column::new_unqualified(name.clone()));
             let computed = std::mem::replace(argument, column).alias(name);
@@ -114,75 +106,157 @@ impl<'a> Hoister<'a> {
         }
     }
 
-    /// The lowest layer whose input has everything that the expression needs.
-    fn layer_above(&self, expr: &Expr) -> usize {
-        let columns = expr.column_refs();
+    /// The first step at which everything is there that the expressions read.
+    fn first_step<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> usize {
+        let read: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
         let needed = self
             .columns
             .iter()
-            .filter(|(name, _)| columns.iter().any(|c| c.name() == name));
-        needed.map(|(_, layer)| layer + 1).max().unwrap_or(0)
+            .filter(|(name, _)| read.iter().any(|column| column.name() == name));
+        needed.map(|(_, step)| step + 1).max().unwrap_or(0)
     }
 
-    fn hoist_case(&mut self, case: Case, guard: Option<Expr>) -> Result<Expr> {
+    fn make_layer(&mut self, layer: usize) {
+        while self.layers.len() <= layer {
+            self.layers.push(Layer::default());
+        }
+    }
+
+    /// An expression that decides on calls, with what may fail or change in it as columns, each evaluated once and only
+    /// for the rows that reach it. The sides of an AND or OR are reached from left to right.
+    pub(super) fn decide(&mut self, expr: Expr, guard: &Guard) -> Result<Expr> {
+        if is_harmless(&expr, &self.schema) {
+            return Ok(expr);
+        }
+        match expr {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => {
+                let left = self.decide(*left, guard)?;
+                let reached = guard.and(open(op, &left), &self.schema);
+                let right = self.decide(*right, &reached)?;
+                Ok(Expr::BinaryExpr(BinaryExpr::new(
+                    Box::new(left),
+                    op,
+                    Box::new(right),
+                )))
+            }
+            Expr::Not(_)
+            | Expr::IsTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsNotUnknown(_) => Ok(expr
+                .map_children(|child| Ok(Transformed::yes(self.decide(child, guard)?)))?
+                .data),
+            other if is_bound_to_its_place(&other) || !guard.is_whole() => Ok(other),
+            other => Ok(self.evaluate_once(other, guard)),
+        }
+    }
+
+    fn evaluate_once(&mut self, expr: Expr, guard: &Guard) -> Expr {
+        let guard = guard.condition().cloned();
+        let layer = self.first_step(std::iter::once(&expr).chain(&guard)).div_ceil(2);
+        self.make_layer(layer);
+        let column = self.names.next("condition");
+        self.layers[layer].conditions.push(Call {
+            expr,
+            guard,
+            column: column.clone(),
+        });
+        self.columns.push((column.clone(), 2 * layer));
+        Expr::Column(Column::new_unqualified(column))
+    }
+
+    fn hoist_case(&mut self, case: Case, guard: &Guard) -> Result<Expr> {
         let operand = match case.expr {
-            Some(operand) => Some(Box::new(self.hoist(*operand, guard.clone())?)),
+            Some(operand) => {
+                let operand = self.hoist(*operand, guard)?;
+                Some(self.decide(operand, guard)?)
+            }
             None => None,
         };
-        let mut reached = guard;
+        // A CASE with an operand becomes one with conditions, so that each of them is evaluated in one place.
+        let (operand, compared) = match operand {
+            Some(operand) if is_harmless(&operand, &self.schema) => (None, Some(operand)),
+            operand => (operand, None),
+        };
+        let is_bound = operand.is_some();
+        let mut reached = guard.clone();
         let mut branches = Vec::with_capacity(case.when_then_expr.len());
-        for (when, then) in case.when_then_expr {
-            let when = self.hoist(*when, reached.clone())?;
-            let condition = match &operand {
-                Some(operand) => operand.as_ref().clone().eq(when.clone()),
-                None => when.clone(),
-            };
-            let then = self.hoist(*then, and(reached.clone(), condition.clone().is_true()))?;
-            reached = and(reached, condition.is_not_true());
-            branches.push((Box::new(when), Box::new(then)));
+        let mut left = case.when_then_expr.into_iter();
+        while let Some((when, then)) = left.next() {
+            let mut condition = self.hoist(*when, &reached)?;
+            if let Some(compared) = &compared {
+                condition = compared.clone().eq(condition);
+            }
+            let decides = std::iter::once(&then)
+                .chain(left.as_slice().iter().flat_map(|(when, then)| [when, then]))
+                .chain(&case.else_expr)
+                .any(|expr| asks_model(expr));
+            let mut then_reached = reached.clone();
+            if is_bound {
+                reached = reached.and_more();
+                then_reached = reached.clone();
+            } else if decides {
+                condition = self.decide(condition, &reached)?;
+                then_reached = reached.and(condition.clone().is_true(), &self.schema);
+                reached = reached.and(condition.clone().is_not_true(), &self.schema);
+            }
+            let then = self.hoist(*then, &then_reached)?;
+            branches.push((Box::new(condition), Box::new(then)));
         }
         let otherwise = match case.else_expr {
-            Some(otherwise) => Some(Box::new(self.hoist(*otherwise, reached)?)),
+            Some(otherwise) => Some(Box::new(self.hoist(*otherwise, &reached)?)),
             None => None,
         };
         Ok(Expr::Case(Case {
-            expr: operand,
+            expr: operand.map(Box::new),
             when_then_expr: branches,
             else_expr: otherwise,
         }))
     }
 
-    fn hoist_coalesce(&mut self, mut function: ScalarFunction, guard: Option<Expr>) -> Result<Expr> {
-        let mut reached = guard;
+    fn hoist_coalesce(&mut self, mut function: ScalarFunction, guard: &Guard) -> Result<Expr> {
+        let mut reached = guard.clone();
         let mut arguments = Vec::with_capacity(function.args.len());
-        for argument in std::mem::take(&mut function.args) {
-            let argument = self.hoist(argument, reached.clone())?;
-            reached = and(reached, argument.clone().is_null());
+        let mut left = std::mem::take(&mut function.args).into_iter();
+        while let Some(argument) = left.next() {
+            let mut argument = self.hoist(argument, &reached)?;
+            if left.as_slice().iter().any(asks_model) {
+                argument = self.decide(argument, &reached)?;
+                reached = reached.and(argument.clone().is_null(), &self.schema);
+            }
             arguments.push(argument);
         }
         function.args = arguments;
         Ok(Expr::ScalarFunction(function))
     }
 
-    /// The side without a call decides first; the other is asked only where that leaves the answer open.
-    fn hoist_logical(&mut self, left: Expr, op: Operator, right: Expr, guard: Option<Expr>) -> Result<Expr> {
-        let open = |decided: &Expr| match op {
-            Operator::And => decided.clone().is_not_false(),
-            _ => decided.clone().is_not_true(),
-        };
-        let (left, right) = if asks_model(&left) && !asks_model(&right) {
-            let left = self.hoist(left, and(guard, open(&right)))?;
-            (left, right)
-        } else {
-            let left = self.hoist(left, guard.clone())?;
-            let right = self.hoist(right, and(guard, open(&left)))?;
-            (left, right)
-        };
-        Ok(Expr::BinaryExpr(BinaryExpr::new(
-            Box::new(left),
-            op,
-            Box::new(right),
-        )))
+    /// The sides without a call decide first, from left to right; the others are asked only where those leave the
+    /// answer open.
+    fn hoist_logical(&mut self, expr: &Expr, op: Operator, guard: &Guard) -> Result<Expr> {
+        let mut reached = guard.clone();
+        let mut sides: Vec<Expr> = split_binary(expr, op).into_iter().cloned().collect();
+        let is_calling: Vec<bool> = sides.iter().map(asks_model).collect();
+        for calling in [false, true] {
+            for (side, _) in sides
+                .iter_mut()
+                .zip(&is_calling)
+                .filter(|(_, is)| **is == calling)
+            {
+                let hoisted = self.hoist(std::mem::take(side), &reached)?;
+                *side = self.decide(hoisted, &reached)?;
+                reached = reached.and(open(op, side), &self.schema);
+            }
+        }
+        let joined = sides
+            .into_iter()
+            .reduce(|left, right| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
+        Ok(joined.unwrap_or_default())
     }
 
     /// True when nothing was taken out.
@@ -193,6 +267,11 @@ impl<'a> Hoister<'a> {
     /// The input with the operators that make the columns.
     pub(super) fn wrap(self, input: LogicalPlan) -> Result<LogicalPlan> {
         self.layers.into_iter().try_fold(input, |plan, layer| {
+            let plan = if layer.conditions.is_empty() {
+                plan
+            } else {
+                InferenceNode::try_new(plan, layer.conditions)?.into_plan()
+            };
             let plan = if layer.computed.is_empty() {
                 plan
             } else {
@@ -201,15 +280,18 @@ impl<'a> Hoister<'a> {
                     .project(columns.into_iter().chain(layer.computed))?
                     .build()?
             };
+            if layer.calls.is_empty() {
+                return Ok(plan);
+            }
             Ok(InferenceNode::try_new(plan, layer.calls)?.into_plan())
         })
     }
 }
 
-fn and(guard: Option<Expr>, condition: Expr) -> Option<Expr> {
-    match guard {
-        _ if condition == lit(true) => guard,
-        Some(guard) => Some(guard.and(condition)),
-        None => Some(condition),
+/// Where one side of an AND or OR leaves the answer open.
+fn open(op: Operator, decided: &Expr) -> Expr {
+    match op {
+        Operator::And => decided.clone().is_not_false(),
+        _ => decided.clone().is_not_true(),
     }
 }

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 
 use super::super::is_call;
 use super::expressions::{Hoister, asks_model};
+use super::guard::Guard;
 use super::{Names, filter_by_call, restore_columns};
 
 /// Moves the calls of a join's condition below it, and those that read both sides above it.
@@ -56,15 +57,15 @@ fn hoist_side(
     is_left: bool,
     names: &mut Names,
 ) -> Result<LogicalPlan> {
-    let mut hoister = Hoister::new(names);
+    let mut hoister = Hoister::new(names, side.schema());
     for (left_key, right_key) in on {
         let key = if is_left { left_key } else { right_key };
-        *key = hoister.hoist(key.clone(), None)?;
+        *key = hoister.hoist(key.clone(), &Guard::default())?;
     }
     for predicate in filter {
         let taken = predicate.clone().transform_down(|expr| {
             if is_call(&expr) && belongs_to(&expr, side) {
-                let column = hoister.hoist(expr, None)?;
+                let column = hoister.hoist(expr, &Guard::default())?;
                 return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
             }
             Ok(Transformed::no(expr))

@@ -1,11 +1,13 @@
 //! The analyzer rule that takes calls of the model out of expressions and puts them into operators below.
 //!
 //! What stays above sees a column where the call was. A call runs only for rows that need it: the branch of a CASE
-//! that is taken, the side of an AND or OR that decides, the argument of COALESCE that is reached. Predicates without
-//! a call run below, so the model sees only the rows that pass them.
+//! that is taken, the side of an AND or OR that decides, the argument of COALESCE that is reached. What decides on a call
+//! and may fail, or give another value the second time, is evaluated below as well: once, and only for the rows that
+//! reach it. Predicates without a call run below, so the model sees only the rows that pass them.
 
 mod below;
 mod expressions;
+mod guard;
 mod joins;
 mod values;
 
@@ -13,13 +15,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, not_impl_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::inference::InferenceNode;
 use super::rows_node::RowsNode;
 use expressions::{Hoister, asks_model};
+use guard::Guard;
 
 /// The names of the columns that answers go to, unique in one statement.
 #[derive(Debug, Default)]
@@ -89,13 +92,13 @@ fn hoist_plain(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let input = single_input(&plan)?;
     let keeps_names = matches!(plan, LogicalPlan::Sort(_));
     let preserver = NamePreserver::new(&plan);
-    let mut hoister = Hoister::new(names);
+    let mut hoister = Hoister::new(names, input.schema());
     let plan = plan.map_expressions(|expr| {
         if !asks_model(&expr) {
             return Ok(Transformed::no(expr));
         }
         let saved = preserver.save(&expr);
-        let expr = hoister.hoist(expr, None)?;
+        let expr = hoister.hoist(expr, &Guard::default())?;
         Ok(Transformed::yes(if keeps_names {
             expr
         } else {
@@ -122,7 +125,7 @@ fn hoist_filter(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
         .partition(asks_model);
     let mut plan = LogicalPlan::clone(&filter.input);
     if let Some(cheap) = conjunction(cheap) {
-        plan = LogicalPlanBuilder::from(plan).filter(cheap)?.build()?;
+        plan = filter_lazily(plan, cheap, names)?;
     }
     for predicate in calling {
         plan = filter_by_call(plan, predicate, names)?;
@@ -130,9 +133,24 @@ fn hoist_filter(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     restore_columns(plan, &schema)
 }
 
+/// Predicates without a call. What can fail or change, behind another one, is evaluated only for the rows that passed
+/// those before.
+fn filter_lazily(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Result<LogicalPlan> {
+    let later = split_conjunction(&predicate).into_iter().skip(1);
+    let is_harmless = later.into_iter().all(|p| guard::is_harmless(p, input.schema()));
+    let mut hoister = Hoister::new(names, input.schema());
+    let predicate = match is_harmless {
+        true => predicate,
+        false => hoister.decide(predicate, &Guard::default())?,
+    };
+    LogicalPlanBuilder::from(hoister.wrap(input)?)
+        .filter(predicate)?
+        .build()
+}
+
 fn filter_by_call(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Result<LogicalPlan> {
-    let mut hoister = Hoister::new(names);
-    let predicate = hoister.hoist(predicate, None)?;
+    let mut hoister = Hoister::new(names, input.schema());
+    let predicate = hoister.hoist(predicate, &Guard::default())?;
     LogicalPlanBuilder::from(hoister.wrap(input)?)
         .filter(predicate)?
         .build()
@@ -144,16 +162,16 @@ fn hoist_rows(plan: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let Some(node) = RowsNode::from_plan(plan) else {
         return Ok(plan.clone());
     };
-    let mut hoister = Hoister::new(names);
-    let arguments: Vec<Expr> = node
-        .arguments
-        .iter()
-        .map(|a| hoister.hoist(a.clone(), None))
-        .collect::<Result<_>>()?;
     let input = match &node.input {
         Some(input) => input.clone(),
         None => LogicalPlanBuilder::empty(true).build()?,
     };
+    let mut hoister = Hoister::new(names, input.schema());
+    let arguments: Vec<Expr> = node
+        .arguments
+        .iter()
+        .map(|a| hoister.hoist(a.clone(), &Guard::default()))
+        .collect::<Result<_>>()?;
     let node = node
         .clone()
         .with_arguments(arguments)

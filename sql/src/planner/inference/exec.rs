@@ -103,7 +103,7 @@ impl InferenceExec {
 }
 
 /// The input's order and partitions, with the columns of answers behind.
-fn properties(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Result<Arc<PlanProperties>> {
+pub(super) fn properties(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Result<Arc<PlanProperties>> {
     let mut equivalences = EquivalenceProperties::new(Arc::clone(schema));
     let of_input = input.properties().equivalence_properties();
     equivalences.add_equivalence_group(of_input.eq_group().clone())?;

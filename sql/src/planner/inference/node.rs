@@ -6,13 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, FieldRef};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, TableReference, internal_err};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
 
-/// One call of the model: the function and its arguments, the condition under which a row needs it, and the
-/// column that its answer goes to.
+use super::super::is_call;
+
+/// One call of the model, or a condition that decides on calls: the expression, the condition under which a row needs
+/// its value, and the column that this goes to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Call {
     pub(crate) expr: Expr,
@@ -20,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) column: String,
 }
 
-/// Its input's columns and one column a call.
+/// Its input's columns and one column a call; or one a condition, since a node has calls or conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct InferenceNode {
     pub(crate) input: LogicalPlan,
@@ -55,6 +58,14 @@ impl InferenceNode {
             wanted_rows: None,
             schema,
         })
+    }
+
+    /// Whether any column is the model's. The columns of other nodes are conditions that decide on calls above.
+    pub(crate) fn asks_model(&self) -> bool {
+        // The optimizer puts an alias around a call whose arguments it has simplified.
+        self.calls
+            .iter()
+            .any(|call| call.expr.exists(|expr| Ok(is_call(expr))).unwrap_or(true))
     }
 
     pub(crate) fn with_wanted_rows(mut self, rows: usize) -> Self {
@@ -105,7 +116,12 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inference:")?;
+        let name = if self.asks_model() {
+            "Inference"
+        } else {
+            "Conditions"
+        };
+        write!(f, "{name}:")?;
         for (i, call) in self.calls.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma} {} AS {}", call.expr, call.column)?;

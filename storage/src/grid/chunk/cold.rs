@@ -28,6 +28,16 @@ pub enum Compression {
     Lz4,
 }
 
+impl Compression {
+    /// How a chunk that was compressed so says it.
+    pub(crate) fn codec(self) -> u8 {
+        match self {
+            Self::Zstd(_) => CODEC_ZSTD,
+            Self::Lz4 => CODEC_LZ4,
+        }
+    }
+}
+
 /// A leaf's entry: its form above, its active elements below.
 const FORM_SHIFT: u32 = 14;
 const ACTIVE_MASK: u16 = 0x1fff;

@@ -159,6 +159,13 @@ impl Geometry {
         let across = u64::from(self.across);
         first * across / per..(last * across).div_ceil(per)
     }
+
+    /// Whether a chunk can hold elements of these rows and columns.
+    pub(crate) fn chunk_overlaps(&self, chunk: u64, rows: &Range<usize>, cols: &Range<usize>) -> bool {
+        !rows.is_empty()
+            && !cols.is_empty()
+            && (0..self.leaves_of(chunk)).any(|leaf| self.leaf(chunk, leaf).overlaps(rows, cols))
+    }
 }
 
 impl Leaf {

@@ -12,4 +12,4 @@ pub(crate) use keys::{
     MAX_METADATA_KEY, adapter_key, adapter_prefix, matrix_key, metadata_key, split_matrix_key,
     split_pair_key, tag_key, tag_prefix, version_key, version_prefix,
 };
-pub(crate) use read::{Node, ROOT, get, read_node, scan};
+pub(crate) use read::{Node, ROOT, Subtree, for_each_leaf, get, read_node, scan};

@@ -111,6 +111,67 @@ fn scan_below(
     Ok(ControlFlow::Continue(()))
 }
 
+/// A node of a tree, and which keys lie under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Subtree {
+    pub(crate) node: Ref,
+    /// The height above it.
+    pub(crate) below: u8,
+    /// The lowest key that can be there.
+    pub(crate) low: Vec<u8>,
+    /// The lowest key after it.
+    pub(crate) high: Option<Vec<u8>>,
+}
+
+impl Subtree {
+    /// The whole tree; none when it is empty.
+    pub(crate) fn whole(root: &Ref) -> Vec<Self> {
+        let whole = Self {
+            node: *root,
+            below: ROOT,
+            low: Vec::new(),
+            high: None,
+        };
+        (!root.is_null()).then_some(whole).into_iter().collect()
+    }
+
+    /// The children of its branch. The first one also takes what is lower than its key.
+    pub(crate) fn children(&self, height: u8, branch: Branch) -> Vec<Self> {
+        let ends: Vec<_> = branch.iter().skip(1).map(|(key, _)| Some(key.clone())).collect();
+        let ends = ends.into_iter().chain([self.high.clone()]);
+        let children = branch.into_iter().zip(ends).enumerate();
+        children
+            .map(|(slot, ((key, node), high))| Self {
+                node,
+                below: height,
+                low: if slot == 0 { self.low.clone() } else { key },
+                high,
+            })
+            .collect()
+    }
+}
+
+/// Visits the leaves of a tree, without reading what lies under a node of which `wanted(low, high)` says that none of
+/// its keys is.
+pub(crate) fn for_each_leaf(
+    source: &dyn Source,
+    root: &Ref,
+    wanted: &dyn Fn(&[u8], Option<&[u8]>) -> bool,
+    visit: &mut dyn FnMut(Leaf) -> Result<()>,
+) -> Result<()> {
+    let mut open = Subtree::whole(root);
+    while let Some(subtree) = open.pop() {
+        if !wanted(&subtree.low, subtree.high.as_deref()) {
+            continue;
+        }
+        match read_node(source, &subtree.node, subtree.below)? {
+            Node::Leaf(entries) => visit(entries)?,
+            Node::Branch(height, branch) => open.extend(subtree.children(height, branch).into_iter().rev()),
+        }
+    }
+    Ok(())
+}
+
 /// The objects that a value owns.
 pub(crate) fn value_children(value: &Value) -> &[Ref] {
     match value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hyprstream_storage::{DifferenceKind, Snapshot};
+use hyprstream_storage::{DifferenceKind, Selection, Snapshot};
 
 use super::{Model, version_name};
 
@@ -13,7 +13,8 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
         return;
     };
     let (a, b) = ((a.0.as_str(), a.1.as_str()), (b.0.as_str(), b.1.as_str()));
-    let found = snapshot.diff(a, b).unwrap();
+    let all = Selection::default();
+    let found = snapshot.diff(a, b, &all).unwrap();
     for difference in &found {
         let key = (
             difference.layer,
@@ -41,7 +42,7 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
             if let Some(difference) = difference {
                 let mut visit = |_, _, _, _| panic!("equal matrices have differing elements");
                 snapshot
-                    .for_each_difference(a, b, difference, &mut visit)
+                    .for_each_difference(a, b, difference, &all, &mut visit)
                     .unwrap();
             }
             continue;
@@ -59,7 +60,7 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
             Ok(())
         };
         snapshot
-            .for_each_difference(a, b, difference, &mut visit)
+            .for_each_difference(a, b, difference, &all, &mut visit)
             .unwrap();
         let pairs = x
             .bits

@@ -8,6 +8,7 @@ mod model;
 mod numbers;
 mod ops;
 pub mod random;
+pub mod reads;
 
 pub use model::Model;
 pub use numbers::Numbers;

@@ -1,0 +1,154 @@
+//! Looking at every record, and taking those that check into a new log.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::files::{Listing, segment_path};
+use super::records::{Behind, RecordReader};
+use super::segment::HEADER_BYTES;
+use super::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord};
+use crate::error::{Error, Result};
+use crate::lock::DirectoryLock;
+
+/// How many bytes of records are appended to the new log at a time.
+const APPENDED_BYTES: usize = 1 << 20;
+
+/// What [`TrajectoryLog::verify`] or [`salvage_trajectories`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogReport {
+    /// Records that check.
+    pub records: u64,
+    /// What is damaged, in the order of the files.
+    pub damages: Vec<LogDamage>,
+}
+
+/// A damaged stretch of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDamage {
+    /// The segment's file.
+    pub file: PathBuf,
+    /// Where the stretch begins in it.
+    pub offset: u64,
+    /// Its length, up to the next record that checks or the end.
+    pub bytes: u64,
+    /// How it is known to be damaged.
+    pub reason: String,
+}
+
+impl TrajectoryLog {
+    /// Reads every record and checks its checksum. Files that were set aside when the log was opened are damage as a
+    /// whole. Records that are appended meanwhile are not looked at.
+    pub fn verify(&self) -> Result<LogReport> {
+        let files: Vec<_> = {
+            let segments = self.segments.lock();
+            let all = segments.all.iter();
+            all.map(|(number, summary)| {
+                let path = segment_path(&self.directory, *number);
+                // Opened now, so that retention may remove the name while it is read.
+                let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+                Ok((path, file, summary.bytes))
+            })
+            .collect::<Result<_>>()?
+        };
+        let mut report = LogReport::default();
+        for (path, file, end) in files {
+            read_segment(&path, file, end, &mut report, &mut |_| Ok(()))?;
+        }
+        for path in self.set_aside() {
+            let metadata = fs::metadata(path).map_err(|e| Error::io("measure", path, e))?;
+            report.damages.push(LogDamage {
+                file: path.clone(),
+                offset: 0,
+                bytes: metadata.len(),
+                reason: "the header of the segment was damaged, and it was set aside".to_owned(),
+            });
+        }
+        Ok(report)
+    }
+}
+
+/// Appends every record of the log in `damaged` that checks to a new log in `into`: those of segments that were set
+/// aside too. The damaged log is not changed. What was left out is in the report.
+pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
+    let _lock = DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
+    let listing = Listing::look(damaged)?;
+    let newest = listing.segments.last().copied();
+    let segments = listing
+        .segments
+        .iter()
+        .map(|number| segment_path(damaged, *number));
+    let mut paths: Vec<PathBuf> = segments.chain(listing.set_aside).collect();
+    // The number comes first in a name, so that of two records with one id the later stays the later.
+    paths.sort();
+    let log = TrajectoryLog::open(into, &TrajectoryLogOptions::default())?;
+    let (mut report, mut pending, mut pending_bytes) = (LogReport::default(), Vec::new(), 0);
+    for path in &paths {
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let end = file.metadata().map_err(|e| Error::io("measure", path, e))?.len();
+        let known = report.damages.len();
+        read_segment(path, file, end, &mut report, &mut |record| {
+            pending_bytes += record.payload.len();
+            pending.push(record);
+            if pending_bytes >= APPENDED_BYTES {
+                log.append(&pending)?;
+                pending.clear();
+                pending_bytes = 0;
+            }
+            Ok(())
+        })?;
+        // What a process that was killed left at the end of the newest segment never counted.
+        let is_newest = newest.is_some_and(|number| segment_path(damaged, number) == *path);
+        let is_torn = |damage: &LogDamage| {
+            damage.offset + damage.bytes == end && (damage.offset > 0 || end <= HEADER_BYTES as u64)
+        };
+        if is_newest && report.damages.len() > known && report.damages.last().is_some_and(is_torn) {
+            report.damages.pop();
+        }
+    }
+    log.append(&pending)?;
+    log.flush()?;
+    Ok(report)
+}
+
+/// Reads a segment up to `end`, notes its damage and hands on its records that check.
+fn read_segment(
+    path: &Path,
+    file: File,
+    end: u64,
+    report: &mut LogReport,
+    take: &mut dyn FnMut(TrajectoryRecord) -> Result<()>,
+) -> Result<()> {
+    let (mut reader, header) = RecordReader::open_damaged(path, file, end)?;
+    if let Some(reason) = header {
+        report.damages.push(LogDamage {
+            file: path.to_owned(),
+            offset: 0,
+            bytes: end.min(HEADER_BYTES as u64),
+            reason,
+        });
+    }
+    loop {
+        match reader.next_record() {
+            Ok(Some(record)) => {
+                report.records += 1;
+                take(record)?;
+            }
+            Ok(None) => return Ok(()),
+            Err(Error::Corrupt { offset, reason, .. }) => {
+                let behind = reader.skip_damage()?;
+                let goes_on = matches!(behind, Behind::Record(_));
+                let until = if goes_on { reader.offset } else { end };
+                report.damages.push(LogDamage {
+                    file: path.to_owned(),
+                    offset,
+                    bytes: until.saturating_sub(offset),
+                    reason,
+                });
+                if !goes_on {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Damage is named and what is whole is kept.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::harness::{Connection, Server, TrainedServer, exact_share, program};
+
+async fn salvage(from: &Path, to: &Path) -> Output {
+    let program = Command::new(program())
+        .args(["salvage", "--data-dir"])
+        .arg(from)
+        .arg("--to")
+        .arg(to)
+        .kill_on_drop(true)
+        .output();
+    program.await.expect("hyprstream can be executed")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the directory");
+    for entry in std::fs::read_dir(from).expect("the directory").flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).expect("the file");
+        }
+    }
+}
+
+/// Flips a bit of weights of a version, which lie one behind the other in the file as they do in the matrix.
+async fn flip_a_bit(connection: &Connection, version: &str, grid: &Path) {
+    let weights = format!(
+        "SELECT value FROM adapter_weights('{version}') \
+         WHERE layer = 1 AND module = 'v_proj' AND matrix = 'A' AND row = 0 ORDER BY col LIMIT 8"
+    );
+    let weights = connection.rows(&weights).await;
+    let bytes: Vec<u8> = weights
+        .iter()
+        .flat_map(|row| {
+            let value: f32 = row[0].as_deref().expect("a value").parse().expect("a number");
+            value.to_le_bytes()
+        })
+        .collect();
+    let mut file = std::fs::read(grid).expect("the file");
+    let places: Vec<usize> = (0..file.len() - bytes.len())
+        .filter(|at| file[*at..].starts_with(&bytes))
+        .collect();
+    assert_eq!(places.len(), 1, "the weights are in one place");
+    file[places[0] + 13] ^= 0x10;
+    std::fs::write(grid, file).expect("the file");
+}
+
+/// A server with two adapters that share nothing, and a recorded answer.
+async fn two_adapters() -> TrainedServer {
+    let trained = TrainedServer::start().await;
+    let call = "CALL train_adapter(name => 'other', training_data_query => 'SELECT prompt, completion FROM lessons', \
+                r => 2, epochs => 1, target_modules => 'q_proj,v_proj', seed => 3)";
+    trained.connection.run(call).await;
+    let answer = "SELECT generate('What is the capital of France?', adapter => 'other', max_tokens => 4)";
+    trained.connection.run(answer).await;
+    trained
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
+    let TrainedServer {
+        server,
+        mut connection,
+    } = two_adapters().await;
+    connection.notices();
+    assert_eq!(connection.rows("CALL verify_store()").await, Vec::<Vec<_>>::new());
+    let heard = connection.notices();
+    let pages = heard
+        .iter()
+        .find_map(|notice| notice.strip_suffix(" pages checked, no damage"));
+    let pages: u64 = pages.expect("a notice").parse().expect("a count");
+    assert!(pages > 100, "{heard:?}");
+    let answers = connection.number("SELECT count(*) FROM trajectories").await;
+    assert!(
+        heard.contains(&format!("{answers} recorded answers checked")),
+        "{heard:?}"
+    );
+
+    let copies = TempDir::new().expect("a directory");
+    let (damaged, into) = (copies.path().join("damaged"), copies.path().join("salvaged"));
+    let held = salvage(server.path(), &into).await;
+    assert_eq!(held.status.code(), Some(2), "{}", said(&held));
+    assert!(
+        said(&held).contains("in use by process") && !into.exists(),
+        "{}",
+        said(&held)
+    );
+    let original = server.stop().await;
+    copy(original.path(), &damaged);
+    let server = Server::start_in(original).await;
+    flip_a_bit(
+        &server.connect().await,
+        "words@1",
+        &damaged.join("grid/grid.data"),
+    )
+    .await;
+    drop(server);
+
+    let lost = damage_of(&damaged).await;
+    let salvaged = salvage(&damaged, &into).await;
+    assert!(salvaged.status.success(), "{}", said(&salvaged));
+    let printed = said(&salvaged);
+    assert!(
+        printed.contains("lost chunk 0 of words@1/1/v_proj/A (grid/grid.data, "),
+        "{printed}"
+    );
+    assert!(
+        printed.contains(&format!("at byte {lost}): its checksum does not match")),
+        "{printed}"
+    );
+    assert!(printed.contains("lost version words@1 "), "{printed}");
+    assert!(
+        printed.contains(&format!(
+            "kept 1 versions of adapters and {} recorded answers",
+            // One more was asked for since.
+            answers + 1.0
+        )),
+        "{printed}"
+    );
+    let again = salvage(&damaged, &into).await;
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    assert!(said(&again).contains("already exists"), "{}", said(&again));
+
+    let (succeeded, said) = sql(&into, "SELECT name FROM adapters; SELECT count(*) AS n FROM lessons; \
+        SELECT generate('What is the capital of France?', adapter => 'other', max_tokens => 4) IS NOT NULL AS a; \
+        CALL verify_store()").await;
+    assert!(
+        succeeded && said.contains("name\nother\n") && said.contains("n\n8\n") && said.contains("a\nt"),
+        "{said}"
+    );
+    assert!(said.contains("pages checked, no damage"), "{said}");
+}
+
+/// Where `verify_store` finds the damage of a directory, which it must name with what it held.
+async fn damage_of(directory: &Path) -> u64 {
+    let (succeeded, printed) = sql(directory, "CALL verify_store()").await;
+    assert!(succeeded, "{printed}");
+    let row = printed
+        .lines()
+        .find(|line| line.starts_with("grid/grid.data,"))
+        .unwrap_or_else(|| panic!("no damage in {printed}"));
+    let cells: Vec<&str> = row.split(',').collect();
+    assert_eq!(
+        cells[3..],
+        [
+            "chunk 0 of words@1/1/v_proj/A",
+            "words",
+            "1",
+            "1",
+            "v_proj",
+            "A",
+            "its checksum does not match"
+        ]
+    );
+    assert!(printed.contains("pages checked, 1 place is damaged"), "{printed}");
+    // What is whole still answers.
+    let answer =
+        "SELECT generate('What is the capital of France?', adapter => 'other', max_tokens => 4) AS a";
+    let (succeeded, printed) = sql(directory, answer).await;
+    assert!(succeeded, "{printed}");
+    cells[1].parse().expect("an offset")
+}
+
+async fn sql(directory: &Path, text: &str) -> (bool, String) {
+    let output = Command::new(program())
+        .args(["sql", "--format", "csv", "-c", text, "--data-dir"])
+        .arg(directory)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("hyprstream can be executed");
+    (output.status.success(), said(&output))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_directory_is_salvaged_as_a_whole() {
+    let TrainedServer { server, connection } = TrainedServer::start().await;
+    connection.run("CALL checkpoint_adapter(name => 'words')").await;
+    connection
+        .run("CALL branch_adapter(source => 'words@1', name => 'copy')")
+        .await;
+    connection
+        .run("CALL tag_adapter(name => 'words@1', tag => 'good')")
+        .await;
+    let directory = server.stop().await;
+    let copies = TempDir::new().expect("a directory");
+    let into: PathBuf = copies.path().join("deep/salvaged");
+    let salvaged = salvage(directory.path(), &into).await;
+    assert!(salvaged.status.success(), "{}", said(&salvaged));
+    assert!(salvaged.stdout.is_empty(), "{}", said(&salvaged));
+    assert!(said(&salvaged).contains("kept 2 versions of adapters and 0 recorded answers; lost nothing"));
+    let into = std::sync::Arc::new(move_into_temporary(&into));
+    let server = Server::start_in(into).await;
+    let connection = server.connect().await;
+    assert!(exact_share(&connection, "copy@1").await > 0.99);
+    assert!(exact_share(&connection, "words@good").await > 0.99);
+    assert_eq!(connection.value("SELECT count(*) FROM checkpoints").await, "1");
+    connection
+        .run("CALL restore_adapter(name => 'words', checkpoint => 1)")
+        .await;
+    let inside = salvage(directory.path(), &directory.path().join("inside")).await;
+    assert_eq!(inside.status.code(), Some(1), "{}", said(&inside));
+    assert!(said(&inside).contains("is inside") && !directory.path().join("inside").exists());
+    let nothing = TempDir::new().expect("a directory");
+    let refused = salvage(nothing.path(), &nothing.path().join("x")).await;
+    assert!(
+        said(&refused).contains("is not a data directory"),
+        "{}",
+        said(&refused)
+    );
+}
+
+fn move_into_temporary(from: &Path) -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    std::fs::remove_dir(directory.path()).expect("it is empty");
+    std::fs::rename(from, directory.path()).expect("the directory is moved");
+    directory
+}
