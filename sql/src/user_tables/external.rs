@@ -1,6 +1,6 @@
 //! Tables over files, and which files SQL may read and write.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::catalog::{TableProvider, TableProviderFactory};
@@ -45,7 +45,7 @@ impl FilePaths {
         let path = self.absolute(location)?;
         let resolved = path
             .canonicalize()
-            .map_err(|e| super::writer::io("open", &path, &e))?;
+            .map_err(|e| self.unresolved(location, &path, &e))?;
         self.expect_allowed(location, resolved)
     }
 
@@ -60,7 +60,7 @@ impl FilePaths {
         };
         let directory = directory
             .canonicalize()
-            .map_err(|e| super::writer::io("open", directory, &e))?;
+            .map_err(|e| self.unresolved(location, directory, &e))?;
         let resolved = directory.join(name);
         let resolved = if resolved.is_symlink() {
             resolved
@@ -81,6 +81,22 @@ impl FilePaths {
         }
         let location = location.strip_prefix("file://").unwrap_or(location);
         Ok(self.files.join(location))
+    }
+
+    /// The error for a path that cannot be resolved. Outside the allowed directories it must not tell what is there.
+    fn unresolved(&self, location: &str, path: &Path, error: &std::io::Error) -> Error {
+        let mut plain = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir => drop(plain.pop()),
+                Component::CurDir => {}
+                component => plain.push(component),
+            }
+        }
+        match self.expect_allowed(location, plain) {
+            Ok(_) => super::writer::io("open", path, error),
+            Err(outside) => outside,
+        }
     }
 
     fn expect_allowed(&self, location: &str, resolved: PathBuf) -> Result<PathBuf> {
