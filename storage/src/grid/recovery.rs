@@ -48,14 +48,12 @@ pub(crate) fn open(
     let objects = Objects::new(data, lock)?;
     let found = read_superblocks(&objects)?;
     let (slot, superblock) = choose(&objects, &found)?;
-    if superblock.durable_commit < superblock.commit {
-        // It may be of a process that was killed before it synced. The other superblock, which is durable, will be
-        // written over, so this one must be durable first.
-        objects
-            .backend
-            .sync()
-            .map_err(|e| Error::io("sync", objects.path(), e))?;
-    }
+    // It may be of a process that was killed before it synced, even where it says that all of it is durable. The other
+    // superblock, which is, will be written over, so this one must be durable first.
+    objects
+        .backend
+        .sync()
+        .map_err(|e| Error::io("sync", objects.path(), e))?;
     let (table, space) = read_space(&objects, &superblock)?;
     let newest_seen = found
         .iter()

@@ -53,7 +53,7 @@ fn after_crash(disk: &Disk, power: bool, rng: &mut Rng) -> Disk {
 
 #[test]
 fn every_crash_leaves_a_committed_state() {
-    for seed in 0..count("HYPRSTREAM_CRASH_SCHEDULES", 300) {
+    for seed in 0..count("HYPRSTREAM_CRASH_SCHEDULES", 3000) {
         let mut rng = Rng(seed);
         let mut disk = Disk::empty(rng.next());
         let mut ledger = Ledger::new();
