@@ -1,8 +1,8 @@
 //! Patches: a chunk as what differs from another one.
 //!
 //! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way, and so
-//! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold chunk at its end, and a new raw
-//! chunk is written before a chain gets longer than what it patches.
+//! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold
+//! chunk at its end, and a new raw chunk is written before a chain gets longer than what it patches.
 
 use super::Layout;
 use super::encode::HEADER_BYTES;
