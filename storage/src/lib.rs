@@ -13,6 +13,7 @@
 
 pub mod backend;
 mod catalog;
+mod checksum;
 mod error;
 mod grid;
 mod lock;

@@ -9,12 +9,13 @@ use rayon::prelude::*;
 use super::chunk::{Change, Edit, Geometry, Layout, Place, merge_chunk};
 use super::chunk_source::{amend, chunk_view};
 use super::editor::Editor;
-use super::format::{Kind, MatrixRecord, Ref, Value};
+use super::format::{MatrixRecord, Ref, Value};
 use super::path::MatrixPath;
 use super::source::Source;
 use super::tree::{Tree, matrix_key};
 use super::update::{Edits, UpdateBatch};
-use super::writer::{Objects, Writer, read_table};
+use super::writer::{Fate, Objects, Replacement, Writer, read_table};
+use crate::checksum::crc32c;
 use crate::error::{Error, Result};
 
 /// Matrices whose chunks are built before the first of them is placed.
@@ -119,8 +120,8 @@ struct Successor {
     crc: u32,
     /// Active elements.
     active: u32,
-    /// What it patches, when it is a patch.
-    base: Option<Ref>,
+    /// What becomes of the old chunk.
+    fate: Fate,
 }
 
 /// The new chunks of a matrix, in order.
@@ -159,10 +160,14 @@ fn successor(
             return Ok(Successor {
                 chunk,
                 old,
-                crc: crc32c::crc32c(&bytes),
+                crc: crc32c(&bytes),
                 bytes,
                 active,
-                base: Some(patch.base),
+                fate: if patch.base == old {
+                    Fate::Patched
+                } else {
+                    Fate::Inherited(patch.base)
+                },
             });
         }
         view = Some(chunk_view(objects, &old, layout, chunk)?);
@@ -172,10 +177,10 @@ fn successor(
     Ok(Successor {
         chunk,
         old,
-        crc: crc32c::crc32c(&built.bytes),
+        crc: crc32c(&built.bytes),
         bytes: built.bytes,
         active: built.active,
-        base: None,
+        fate: Fate::Released,
     })
 }
 
@@ -183,21 +188,29 @@ fn successor(
 fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -> Result<()> {
     let mut replaced = Vec::with_capacity(chunks.len());
     for new in chunks {
-        let reference = match new.base {
-            _ if new.active == 0 => Ref::default(),
-            None => writer.put_checked(&new.bytes, new.crc, new.active)?,
-            Some(base) => {
-                writer.share(&base)?;
-                writer.put_checked(&new.bytes, new.crc, new.active | Ref::PATCH)?
-            }
+        let kind = match new.fate {
+            Fate::Released => 0,
+            Fate::Patched | Fate::Inherited(_) => Ref::PATCH,
+        };
+        let (reference, old) = if new.active == 0 {
+            (Ref::default(), Fate::Released)
+        } else {
+            (
+                writer.put_checked(&new.bytes, new.crc, new.active | kind)?,
+                new.fate,
+            )
         };
         record.active = record
             .active
             .saturating_add(u64::from(new.active))
             .saturating_sub(u64::from(new.old.active()));
-        replaced.push((new.chunk, reference));
+        replaced.push(Replacement {
+            index: new.chunk,
+            new: reference,
+            old,
+        });
     }
-    writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
+    writer.replace_chunks(&mut record.chunks, &replaced)
 }
 
 fn no_matrix(path: &MatrixPath) -> Error {

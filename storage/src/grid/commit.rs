@@ -91,28 +91,28 @@ impl GridStore {
     }
 
     /// After a failed sync of the log: takes back what is not durable. A commit by the tree may have made all of it
-    /// durable meanwhile.
+    /// durable meanwhile, or may have failed and left something to do, without which what is taken back could return.
     fn take_back(&self) -> Result<()> {
         let mut core = self.core.lock();
         let durable = self.sync.durable();
-        let mut settled = Ok(());
-        if core.wal.last() > durable {
+        if core.wal.last() > durable || core.will_go_back() {
             core.distrust_log(durable);
-            settled = core.settle(self.current());
         }
-        let fate = if settled.is_ok() {
-            Fate::TakenBack
-        } else {
-            Fate::Unknown
-        };
-        self.sync.dealt_with(core.wal.last().min(durable), fate);
+        let settled = core.settle(self.current(), &|| durable);
+        core.lost_records();
+        self.sync
+            .dealt_with(core.wal.last().min(durable), fate_of(&settled));
         settled
     }
 
     /// Does what is still to be done after a failure.
     fn settle(&self, core: &mut Core) -> Result<()> {
         let before = core.durable.commit;
-        let settled = core.settle(self.current());
+        let settled = core.settle(self.current(), &|| self.sync.durable());
+        if core.lost_records() {
+            let left = core.wal.last().min(self.sync.durable());
+            self.sync.dealt_with(left, fate_of(&settled));
+        }
         if core.durable.commit != before {
             self.sync.begins_anew();
         }
@@ -158,6 +158,14 @@ impl GridStore {
             .map_err(|error| self.refuse(core, error))?;
         self.sync.begins_anew();
         Ok(())
+    }
+}
+
+/// What became of records that are not durable, once it was tried to take them back.
+fn fate_of(settled: &Result<()>) -> Fate {
+    match settled {
+        Ok(()) => Fate::TakenBack,
+        Err(_) => Fate::Unknown,
     }
 }
 

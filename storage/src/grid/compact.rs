@@ -72,7 +72,7 @@ impl GridStore {
         let root = Copier::new(&old.writer.objects, &mut new.writer, false).main_tree(&old.root)?;
         new.finish(root, old.next_sequence, Durability::Immediate, &current)?;
         let bytes = new.trim()?;
-        new.seal(&current)?;
+        new.seal(&current, &|| 0)?;
         drop((new, current));
         // Opened before it gets its name, so that nothing but the directory's sync can fail once it has.
         let data = open_file(directory, NEW_DATA_FILE, DATA_FILE)?;

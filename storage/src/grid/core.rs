@@ -213,12 +213,13 @@ impl Core {
         self.log_continues && self.wal.last() == 0 && self.durable.commit == self.commit
     }
 
-    /// Makes everything durable and says so in the file, so that the next opening need not look.
-    pub(crate) fn seal(&mut self, current: &Current) -> Result<()> {
+    /// Makes everything durable and says so in the file, so that the next opening need not look. `durable` is as
+    /// [`Self::settle`] has it.
+    pub(crate) fn seal(&mut self, current: &Current, durable: &dyn Fn() -> u64) -> Result<()> {
         if self.broken.is_some() || (self.is_checkpointed() && self.durable.durable_commit == self.commit) {
             return Ok(());
         }
-        self.settle(current)?;
+        self.settle(current, durable)?;
         if !self.is_checkpointed() {
             self.checkpoint(current)?;
         }

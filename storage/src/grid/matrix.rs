@@ -3,17 +3,14 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::chunk::{ChunkView, Geometry, LEAVES, Layout, Leaf, LeafView, Numbers};
+use super::chunk::{ChunkView, Geometry, Layout, Leaf, LeafView, Numbers};
 use super::chunk_source::chunk_view;
-use super::format::{MatrixRecord, Ref};
+use super::format::{Malformed, MatrixRecord, Ref};
 use super::path::{DataType, MatrixPath, Shape};
 use super::source::Source;
 use super::state::State;
 use super::writer::read_table;
 use crate::error::{Error, Result};
-
-/// Rows of a band that are decoded at a time: long stretches of each leaf are read, and few places written at once.
-const BAND_ROWS: usize = 8;
 
 /// A matrix, as listed.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,28 +105,21 @@ impl<'snapshot> Matrix<'snapshot> {
             );
             return Err(Error::argument("values", reason));
         }
-        let mut band: Vec<(Leaf, &[u8])> = Vec::with_capacity(LEAVES);
         for chunk in 0..self.geometry.chunks() {
             let view = self.chunk(chunk)?;
             for index in 0..self.geometry.leaves_of(chunk) {
                 let leaf = self.geometry.leaf(chunk, index);
-                if band.first().is_some_and(|(first, _)| first.row != leaf.row) {
-                    self.decode_band(&band, values, cols);
-                    band.clear();
-                }
                 match view {
                     Some(view) => {
                         let view = self.leaf(view, chunk, index, &leaf)?;
                         match view.dense_values() {
-                            Some(packed) => band.push((leaf, packed)),
+                            Some(packed) => self.decode_dense(&leaf, packed, values, cols),
                             None => self.decode_sparse(&leaf, view, values, cols),
                         }
                     }
                     None => rows_of(&leaf, values, cols, |line| line.fill(0.0)),
                 }
             }
-            self.decode_band(&band, values, cols);
-            band.clear();
         }
         Ok(())
     }
@@ -178,31 +168,32 @@ impl<'snapshot> Matrix<'snapshot> {
         Ok(())
     }
 
-    /// Decodes dense leaves that lie beside each other, row by row over all of them, so that memory is written in
-    /// long stretches.
-    fn decode_band(&self, band: &[(Leaf, &[u8])], values: &mut [f32], cols: usize) {
-        let height = band.first().map_or(0, |(leaf, _)| leaf.height as usize);
-        if let [(leaf, packed)] = band
-            && leaf.width as usize == cols
-        {
+    /// Decodes a leaf from one end to the other, although what is written then lies far apart: to read in one stretch
+    /// matters more (0.88 of memcpy for leaves of 64 columns on a Zen 4, against 0.70 for eight rows of each leaf at
+    /// a time).
+    fn decode_dense(&self, leaf: &Leaf, packed: &[u8], values: &mut [f32], cols: usize) {
+        if leaf.width as usize == cols {
             let start = leaf.row as usize * cols;
             let part = values.get_mut(start..start + leaf.area()).unwrap_or_default();
             self.numbers.decode(packed, part);
             return;
         }
-        for first in (0..height).step_by(BAND_ROWS) {
-            for (leaf, packed) in band {
-                let line_bytes = leaf.width as usize * self.numbers.dtype.bytes();
-                for row in first..height.min(first + BAND_ROWS) {
-                    let start = (leaf.row as usize + row) * cols + leaf.col as usize;
-                    let line = values.get_mut(start..start + leaf.width as usize);
-                    let packed = packed.get(row * line_bytes..(row + 1) * line_bytes);
-                    if let (Some(line), Some(packed)) = (line, packed) {
-                        self.numbers.decode(packed, line);
-                    }
+        let width = (leaf.width as usize).max(1);
+        if let Some(floats) = self.numbers.as_floats(packed) {
+            let mut lines = floats.chunks_exact(width);
+            rows_of(leaf, values, cols, |line| {
+                if let Some(floats) = lines.next() {
+                    line.copy_from_slice(floats);
                 }
-            }
+            });
+            return;
         }
+        let mut lines = packed.chunks_exact(width * self.numbers.dtype.bytes());
+        rows_of(leaf, values, cols, |line| {
+            if let Some(packed) = lines.next() {
+                self.numbers.decode(packed, line);
+            }
+        });
     }
 
     fn decode_sparse(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
@@ -215,6 +206,7 @@ impl<'snapshot> Matrix<'snapshot> {
         });
     }
 
+    #[inline]
     fn chunk(&self, chunk: u64) -> Result<Option<&ChunkView<'snapshot>>> {
         let index = usize::try_from(chunk).unwrap_or(usize::MAX);
         let (Some(reference), Some(seen)) = (self.chunks.get(index), self.seen.get(index)) else {
@@ -226,11 +218,23 @@ impl<'snapshot> Matrix<'snapshot> {
         if let Some(view) = seen.get() {
             return Ok(Some(view));
         }
-        let view = chunk_view(&self.state.source, reference, &Layout::of(&self.record), chunk)
-            .map_err(|error| error.about(|| format!("chunk {chunk} of {}", self.path)))?;
-        Ok(Some(seen.get_or_init(|| view)))
+        self.see(chunk, reference, seen).map(Some)
     }
 
+    #[cold]
+    fn see<'s>(
+        &self,
+        chunk: u64,
+        reference: &Ref,
+        seen: &'s OnceLock<ChunkView<'snapshot>>,
+    ) -> Result<&'s ChunkView<'snapshot>> {
+        let view = chunk_view(&self.state.source, reference, &Layout::of(&self.record), chunk)
+            .map_err(|error| error.about(|| format!("chunk {chunk} of {}", self.path)))?;
+        Ok(seen.get_or_init(|| view))
+    }
+
+    // What a leaf is must not go through memory: a look at one element takes little longer than that would.
+    #[inline]
     fn leaf<'v>(
         &self,
         view: &'v ChunkView<'_>,
@@ -238,16 +242,20 @@ impl<'snapshot> Matrix<'snapshot> {
         index: usize,
         leaf: &Leaf,
     ) -> Result<LeafView<'v>> {
-        view.leaf(index, leaf, self.numbers).map_err(|reason| {
-            let at = usize::try_from(chunk)
-                .ok()
-                .and_then(|chunk| self.chunks.get(chunk))
-                .copied();
-            self.state
-                .source
-                .malformed(&at.unwrap_or_default(), "a leaf", reason)
-                .about(|| format!("leaf {index} of chunk {chunk} of {}", self.path))
-        })
+        view.leaf(index, leaf, self.numbers)
+            .map_err(|reason| self.malformed_leaf(chunk, index, reason))
+    }
+
+    #[cold]
+    fn malformed_leaf(&self, chunk: u64, index: usize, reason: Malformed) -> Error {
+        let at = usize::try_from(chunk)
+            .ok()
+            .and_then(|chunk| self.chunks.get(chunk))
+            .copied();
+        self.state
+            .source
+            .malformed(&at.unwrap_or_default(), "a leaf", reason)
+            .about(|| format!("leaf {index} of chunk {chunk} of {}", self.path))
     }
 
     fn outside(&self, row: usize, col: usize) -> Error {

@@ -5,7 +5,7 @@ use super::chunk_source::chunk_view;
 use super::editor::Editor;
 use super::format::{Kind, MatrixRecord, Ref, Table, Value};
 use super::source::Source;
-use super::writer::{Writer, read_table_node};
+use super::writer::{Fate, Replacement, Writer, read_table_node};
 use crate::error::Result;
 
 /// What a step between hot and cold did.
@@ -48,7 +48,7 @@ fn recode_matrix(
     recoded: &mut Recoded,
 ) -> Result<()> {
     let layout = Layout::of(record);
-    let mut replaced: Vec<(u64, Ref)> = Vec::new();
+    let mut replaced = Vec::new();
     let mut chunks = Vec::new();
     let Table { children, depth, .. } = &record.chunks;
     // The tree's nodes are this version's alone by now, so owners beyond the first are other versions.
@@ -64,9 +64,13 @@ fn recode_matrix(
         recoded.chunks += 1;
         recoded.bytes_before += u64::from(chunk.len);
         recoded.bytes_after += bytes.len() as u64;
-        replaced.push((index, writer.put(&bytes, chunk.active())?));
+        replaced.push(Replacement {
+            index,
+            new: writer.put(&bytes, chunk.active())?,
+            old: Fate::Released,
+        });
     }
-    writer.replace_entries(&mut record.chunks, &replaced, Kind::Chunk)
+    writer.replace_chunks(&mut record.chunks, &replaced)
 }
 
 /// A chunk, and whether others have it too, by itself or with a node above it.

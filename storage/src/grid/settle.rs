@@ -17,13 +17,16 @@ pub(crate) struct Unsettled {
     go_back_to: Option<u64>,
     /// The slot that a commit writes to may hold a superblock that was refused, or a torn one.
     superblock: bool,
+    /// Records that were not durable are gone, and whoever waits for them does not know.
+    records_lost: bool,
 }
 
 impl Core {
-    /// Does what is still to be done after a failure. Until this succeeds, nothing else may be written.
-    pub(crate) fn settle(&mut self, current: &Current) -> Result<()> {
+    /// Does what is still to be done after a failure. Until this succeeds, nothing else may be written. `durable` tells
+    /// how many records of the log are known durable at the time that it is asked.
+    pub(crate) fn settle(&mut self, current: &Current, durable: &dyn Fn() -> u64) -> Result<()> {
         if let Some(records) = self.unsettled.go_back_to {
-            self.go_back(current, records)?;
+            self.go_back(current, records, durable)?;
             self.unsettled.go_back_to = None;
         }
         if self.unsettled.superblock {
@@ -37,6 +40,16 @@ impl Core {
             self.checkpoint(current)?;
         }
         Ok(())
+    }
+
+    /// Whether [`Self::settle`] will take the newest state back to the durable one.
+    pub(crate) fn will_go_back(&self) -> bool {
+        self.unsettled.go_back_to.is_some()
+    }
+
+    /// Whether records that somebody may wait for are gone; says so once.
+    pub(crate) fn lost_records(&mut self) -> bool {
+        std::mem::take(&mut self.unsettled.records_lost)
     }
 
     /// After a failed sync nobody knows what of the unsynced bytes is on disk, and the kernel will not say again.
@@ -80,16 +93,12 @@ impl Core {
         Ok(Superblock::decode(&bytes).ok())
     }
 
-    fn go_back(&mut self, current: &Current, records: u64) -> Result<()> {
+    fn go_back(&mut self, current: &Current, records: u64, durable_records: &dyn Fn() -> u64) -> Result<()> {
         let durable = self.durable;
         let objects = &self.writer.objects;
         let (table, mut space) = super::recovery::read_space(objects, &durable)?;
         space.block_like(&self.writer.space, objects)?;
-        let payloads = self.wal.recover(durable.commit, records)?;
-        if (payloads.len() as u64) < records {
-            let reason = "records that were durable are no more";
-            return Err(Error::corrupt(self.wal.path(), self.wal.len(), "the log", reason));
-        }
+        let payloads = self.recover_log(durable.commit, records, durable_records)?;
         self.writer.space = space;
         self.table = table;
         self.copy = durable.copy;
@@ -104,6 +113,29 @@ impl Core {
             self.redo(&payload, current)?;
         }
         Ok(())
+    }
+
+    /// The first `records` of the log. Where some are gone, a sync of the log failed whose caller has not come here yet:
+    /// then only those that are durable, because of the others nobody knows which are on the disk.
+    fn recover_log(
+        &mut self,
+        base: u64,
+        records: u64,
+        durable_records: &dyn Fn() -> u64,
+    ) -> Result<Vec<Vec<u8>>> {
+        let payloads = self.wal.recover(base, records)?;
+        if payloads.len() as u64 == records {
+            return Ok(payloads);
+        }
+        self.wal.suspect();
+        self.unsettled.records_lost = true;
+        let records = durable_records().min(records);
+        let payloads = self.wal.recover(base, records)?;
+        if payloads.len() as u64 == records {
+            return Ok(payloads);
+        }
+        let reason = "records that were durable are no more";
+        Err(Error::corrupt(self.wal.path(), self.wal.len(), "the log", reason))
     }
 
     /// Commits what a record of the log says once more.

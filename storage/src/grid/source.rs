@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::format::{Kind, Malformed, Ref};
 use crate::backend::View;
+use crate::checksum::crc32c;
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
@@ -74,7 +75,7 @@ pub(crate) fn read_object<'a>(
 
 /// Refuses bytes whose checksum is not the reference's.
 pub(crate) fn check_object(path: &Path, reference: &Ref, what: &'static str, bytes: &[u8]) -> Result<()> {
-    if crc32c::crc32c(bytes) == reference.crc {
+    if crc32c(bytes) == reference.crc {
         return Ok(());
     }
     Err(Error::corrupt(

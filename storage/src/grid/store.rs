@@ -175,13 +175,17 @@ impl GridStore {
     /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the
     /// store does the same and ignores errors.
     pub fn close(self) -> Result<()> {
-        self.core.lock().seal(&self.current)
+        self.seal()
+    }
+
+    fn seal(&self) -> Result<()> {
+        self.core.lock().seal(&self.current, &|| self.sync.durable())
     }
 }
 
 impl Drop for GridStore {
     fn drop(&mut self) {
         // Whoever wants to know calls `close`; after it there is nothing left to do here.
-        let _ = self.core.lock().seal(&self.current);
+        let _ = self.seal();
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::format::{Cursor, Encoder};
 use crate::backend::StorageBackend;
+use crate::checksum::crc32c_of_parts;
 use crate::error::{Error, Result};
 
 const HEADER_BYTES: usize = 32;
@@ -155,7 +156,7 @@ impl Wal {
     fn crc(&self, number: u64, payload: &[u8]) -> u32 {
         let mut seed = Encoder::with_capacity(24);
         seed.u64(self.store_id).u64(self.base).u64(number);
-        crc32c::crc32c_append(crc32c::crc32c(&seed.bytes), payload)
+        crc32c_of_parts(&[&seed.bytes, payload])
     }
 }
 

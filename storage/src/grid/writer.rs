@@ -12,6 +12,7 @@ use super::format::{FANOUT, Kind, MAX_OBJECT_BYTES, Ref, Table, UNIT_BYTES, deco
 use super::source::{CommittedSource, Source, check_object, read_object};
 use super::space::Space;
 use crate::backend::{StorageBackend, View};
+use crate::checksum::crc32c;
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
@@ -144,7 +145,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Places an object.
     pub(crate) fn put(&mut self, bytes: &[u8], aux: u32) -> Result<Ref> {
-        self.put_checked(bytes, crc32c::crc32c(bytes), aux)
+        self.put_checked(bytes, crc32c(bytes), aux)
     }
 
     /// Places an object whose checksum is known.
@@ -184,7 +185,7 @@ impl Writer {
         let reference = Ref {
             unit: reserved.unit,
             len,
-            crc: crc32c::crc32c(bytes),
+            crc: crc32c(bytes),
             birth: self.commit,
             aux,
         };
@@ -268,15 +269,10 @@ impl Writer {
         Ok(Table { len, depth, children })
     }
 
-    /// Replaces entries of a table. The caller hands over the new ones; the old ones are released.
-    pub(crate) fn replace_entries(
-        &mut self,
-        table: &mut Table,
-        changes: &[(u64, Ref)],
-        kind: Kind,
-    ) -> Result<()> {
+    /// Replaces chunks of a table. The caller hands over the new ones.
+    pub(crate) fn replace_chunks(&mut self, table: &mut Table, changes: &[Replacement]) -> Result<()> {
         let mut children = std::mem::take(&mut table.children);
-        let done = self.replace_in(&mut children, table.depth, 0, changes, kind);
+        let done = self.replace_in(&mut children, table.depth, 0, changes);
         table.children = children;
         done
     }
@@ -286,22 +282,21 @@ impl Writer {
         children: &mut [Ref],
         depth: u8,
         first: u64,
-        changes: &[(u64, Ref)],
-        kind: Kind,
+        changes: &[Replacement],
     ) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
-        for group in changes.chunk_by(|(a, _), (b, _)| (a - first) / span == (b - first) / span) {
-            let Some((index, new)) = group.first() else {
+        for group in changes.chunk_by(|a, b| (a.index - first) / span == (b.index - first) / span) {
+            let Some(change) = group.first() else {
                 continue;
             };
-            let slot = (index - first) / span;
+            let slot = (change.index - first) / span;
             let child = usize::try_from(slot).ok().and_then(|slot| children.get_mut(slot));
             let Some(child) = child else {
                 return Err(Error::internal("an entry lies past the end of its table"));
             };
             if depth == 0 {
-                let old = std::mem::replace(child, *new);
-                self.release_table(&[old], 0, kind)?;
+                let old = std::mem::replace(child, change.new);
+                self.dispose(&old, change.old)?;
                 continue;
             }
             let start = first + slot * span;
@@ -311,13 +306,28 @@ impl Writer {
                 self.own_table_node(child, depth)?
             };
             entries.resize(FANOUT, Ref::default());
-            self.replace_in(&mut entries, depth - 1, start, group, kind)?;
+            self.replace_in(&mut entries, depth - 1, start, group)?;
             let active = entries
                 .iter()
                 .fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
             *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
         }
         Ok(())
+    }
+
+    fn dispose(&mut self, old: &Ref, fate: Fate) -> Result<()> {
+        match fate {
+            _ if old.is_null() => Ok(()),
+            Fate::Released => self.release_chunk(old, 0),
+            Fate::Patched => Ok(()),
+            Fate::Inherited(base) => {
+                if self.unshare(old)? {
+                    self.share(&base)
+                } else {
+                    self.free(old)
+                }
+            }
+        }
     }
 
     /// Reads a node that will be rewritten: its entries are the caller's alone afterwards.
@@ -332,6 +342,25 @@ impl Writer {
         }
         Ok(entries)
     }
+}
+
+/// A new chunk of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replacement {
+    pub(crate) index: u64,
+    pub(crate) new: Ref,
+    pub(crate) old: Fate,
+}
+
+/// What becomes of a chunk that another one replaces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// It has one owner less.
+    Released,
+    /// The new one is a patch of it, and owns it instead of the table.
+    Patched,
+    /// It is a patch of this, as the new one is, which takes it over where the old one had no other owner.
+    Inherited(Ref),
 }
 
 /// Space that waits for its object.

@@ -2,6 +2,7 @@
 //! do not know at the end of a line; the scale of int8 is one that older lists lack.
 
 use super::NvdbMatrix;
+use crate::checksum::crc32c_append;
 use crate::grid::{DataType, Shape};
 
 const FIRST_LINE: &str = "hyprstream matrices 1";
@@ -22,7 +23,7 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
         text.push_str(&fields.join("\t"));
         text.push('\n');
     }
-    let crc = crc32c::crc32c_append(nodes_crc, text.as_bytes());
+    let crc = crc32c_append(nodes_crc, text.as_bytes());
     format!("{FIRST_LINE}\t{crc:08x}\n{text}")
 }
 
@@ -30,7 +31,7 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
 pub(super) fn read(text: &str, nodes_crc: u32) -> Option<Vec<NvdbMatrix>> {
     let (first, list) = text.split_once('\n')?;
     let crc = first.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
-    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c_append(nodes_crc, list.as_bytes()) {
+    if u32::from_str_radix(crc, 16).ok()? != crc32c_append(nodes_crc, list.as_bytes()) {
         return None;
     }
     list.lines().map(read_line).collect()

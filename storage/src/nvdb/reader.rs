@@ -6,6 +6,7 @@ use super::layout::{
     UPPER_CHILD_MASK, UPPER_TABLE, VALUE_MASK, crc32, element,
 };
 use super::{NvdbGrid, NvdbMatrix, manifest};
+use crate::checksum::crc32c;
 
 /// What is wrong with a file, and where.
 #[derive(Debug)]
@@ -287,7 +288,7 @@ fn decode_manifest(grid: &Part<'_>, nodes_start: usize) -> Checked<Option<Vec<Nv
         let text = grid.slice(at.saturating_add(relative), len)?;
         let nodes = grid.slice(nodes_start, channels.saturating_sub(nodes_start))?;
         let read = std::str::from_utf8(text).ok();
-        let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c::crc32c(nodes))) else {
+        let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c(nodes))) else {
             return grid.problem(
                 at,
                 "the checksum of its nodes or of its list of matrices does not match",

@@ -7,6 +7,7 @@ use super::layout::{
     TILE, TREE_DATA, UPPER, UPPER_CHILD_MASK, UPPER_STATISTICS, UPPER_TABLE, VERSION, coordinates, crc32,
 };
 use super::manifest;
+use crate::checksum::crc32c;
 use crate::error::{Error, Result};
 
 /// Leaves of a lower node, and lower nodes of an upper node along x.
@@ -196,7 +197,7 @@ fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Buffer {
         leaves,
     );
     put_root(&mut buffer, &places, uppers.len(), &total);
-    let crc = crc32c::crc32c(buffer.range(places.upper, places.end));
+    let crc = crc32c(buffer.range(places.upper, places.end));
     put_manifest(&mut buffer, &manifest::write(matrices, crc));
     put_grid_data(&mut buffer, &places, name, &total);
     let head = crc32(buffer.range(16, places.upper));

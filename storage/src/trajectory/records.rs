@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::TrajectoryRecord;
 use super::segment::{HEADER_BYTES, check_header};
+use crate::checksum::{crc32c, crc32c_of_parts};
 use crate::error::{Error, Result};
 
 const RECORD_HEADER: usize = 24;
@@ -38,7 +39,7 @@ pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
         })?;
         let mut body = record.id.to_le_bytes().to_vec();
         body.extend_from_slice(&record.time_ms.to_le_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&body), &record.payload);
+        let crc = crc32c_of_parts(&[&body, &record.payload]);
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes.extend_from_slice(&body);
@@ -136,7 +137,7 @@ impl RecordReader {
         }
         let mut payload = vec![0; len as usize];
         read_exact(&mut self.reader, &mut payload, &self.path, self.offset)?;
-        if crc32c::crc32c_append(crc32c::crc32c(body), &payload) != crc {
+        if crc32c_of_parts(&[body, &payload]) != crc {
             return Err(self.corrupt("its checksum does not match"));
         }
         self.offset += (RECORD_HEADER + payload.len()) as u64;
@@ -192,7 +193,7 @@ fn search(rest: &[u8]) -> Behind {
         };
         budget = left;
         let (crc, body) = split_u32(split_u32(record).1);
-        if crc32c::crc32c(body) == crc {
+        if crc32c(body) == crc {
             return Behind::Record(distance);
         }
     }

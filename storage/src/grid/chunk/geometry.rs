@@ -7,7 +7,7 @@ use crate::grid::path::Shape;
 /// Elements of a leaf.
 pub(crate) const LEAF_ELEMENTS: u32 = 4096;
 /// Leaves of a chunk.
-pub(crate) const LEAVES: usize = 16;
+const LEAVES: usize = 16;
 /// Sides of a leaf in a matrix that is at least this wide and high.
 const SIDE: u32 = 64;
 
@@ -110,6 +110,7 @@ impl Geometry {
         usize::try_from(left).map_or(LEAVES, |left| left.min(LEAVES))
     }
 
+    #[inline]
     pub(crate) fn place(&self, row: u32, col: u32) -> Place {
         let leaf = u64::from(row >> self.row_bits) * u64::from(self.across) + u64::from(col >> self.col_bits);
         let row_in = row & ((1 << self.row_bits) - 1);
@@ -122,6 +123,7 @@ impl Geometry {
     }
 
     /// The part of the matrix that a leaf of a chunk covers; empty when there is no such leaf.
+    #[inline]
     pub(crate) fn leaf(&self, chunk: u64, leaf: usize) -> Leaf {
         let index = chunk.saturating_mul(LEAVES as u64).saturating_add(leaf as u64);
         // Most leaves are of narrow matrices, where a division would be most of what a look at an element costs.

@@ -67,33 +67,47 @@ pub(crate) fn merge_chunk(
     Ok(builder.finish())
 }
 
+/// Which of the two comes next is anybody's guess, so the loop asks without a branch.
 fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
     after.clear();
-    after.reserve(before.len() + changes.len());
-    let mut old = before;
-    // All are of one leaf.
-    for same_place in changes.chunk_by(|a, b| a.place.position == b.place.position) {
-        let Some(first) = same_place.first() else { continue };
-        let position = first.place.position;
-        while let Some((kept, rest)) = old.split_first()
-            && kept.0 < position
-        {
-            after.push(*kept);
-            old = rest;
+    after.resize(before.len() + changes.len(), (0, 0));
+    let (mut old, mut new, mut len) = (before, changes, 0);
+    while let (Some(&(at, bits)), Some(change)) = (old.first(), new.first()) {
+        let position = change.place.position;
+        let same = count_same(new, position);
+        let stored = if at == position { bits } else { 0 };
+        let edited = after_edits(stored, new.get(..same).unwrap_or_default(), numbers);
+        let bits = if position <= at { edited } else { bits };
+        if let Some(slot) = after.get_mut(len) {
+            *slot = (at.min(position), bits);
         }
-        let mut stored = 0;
-        if let Some(((at, bits), rest)) = old.split_first()
-            && *at == position
-        {
-            stored = *bits;
-            old = rest;
-        }
-        let bits = after_edits(stored, same_place, numbers);
+        len += usize::from(bits != 0);
+        old = old.get(usize::from(at <= position)..).unwrap_or_default();
+        new = new
+            .get(if position <= at { same } else { 0 }..)
+            .unwrap_or_default();
+    }
+    after.truncate(len);
+    after.extend_from_slice(old);
+    while let Some(change) = new.first() {
+        let position = change.place.position;
+        let (mine, others) = new
+            .split_at_checked(count_same(new, position))
+            .unwrap_or((new, &[]));
+        let bits = after_edits(0, mine, numbers);
         if bits != 0 {
             after.push((position, bits));
         }
+        new = others;
     }
-    after.extend_from_slice(old);
+}
+
+/// How many of the first changes, which are of one leaf, are of this position.
+fn count_same(changes: &[Change], position: u16) -> usize {
+    changes
+        .iter()
+        .take_while(|change| change.place.position == position)
+        .count()
 }
 
 /// The bits of an element after its changes, in their order.

@@ -13,7 +13,7 @@ mod view;
 pub use cold::Compression;
 pub(crate) use cold::{CODEC_LZ4, CODEC_ZSTD, compress, decompress};
 pub(crate) use encode::{CODEC_RAW, Scratch, encode_chunk};
-pub(crate) use geometry::{Geometry, LEAVES, Leaf, Place};
+pub(crate) use geometry::{Geometry, Leaf, Place};
 pub(crate) use merge::{Change, Edit, merge_chunk};
 pub(crate) use numbers::Numbers;
 pub(crate) use patch::{

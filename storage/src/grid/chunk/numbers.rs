@@ -23,6 +23,7 @@ impl Numbers {
     }
 
     /// The number that bits stand for.
+    #[inline]
     pub(crate) fn value(self, bits: u32) -> f32 {
         let [low, high, ..] = bits.to_le_bytes();
         match self.dtype {
@@ -34,6 +35,7 @@ impl Numbers {
     }
 
     /// Reads the value at an index of packed values.
+    #[inline]
     pub(crate) fn read(self, packed: &[u8], index: usize) -> Option<u32> {
         match self.dtype {
             DataType::F32 => {
@@ -73,14 +75,20 @@ impl Numbers {
         }
     }
 
+    /// Packed values as the numbers that they are, where they can be read in place. The map aligns objects, so values
+    /// of f32 can.
+    pub(crate) fn as_floats(self, packed: &[u8]) -> Option<&[f32]> {
+        if self.dtype != DataType::F32 || cfg!(target_endian = "big") {
+            return None;
+        }
+        bytemuck::try_cast_slice(packed).ok()
+    }
+
     /// Decodes packed values into as many numbers.
     pub(crate) fn decode(self, packed: &[u8], numbers: &mut [f32]) {
         match self.dtype {
-            DataType::F32 => match bytemuck::try_cast_slice::<u8, f32>(packed) {
-                // The map aligns objects, so this is the way taken.
-                Ok(floats) if cfg!(target_endian = "little") && floats.len() == numbers.len() => {
-                    numbers.copy_from_slice(floats);
-                }
+            DataType::F32 => match self.as_floats(packed) {
+                Some(floats) if floats.len() == numbers.len() => numbers.copy_from_slice(floats),
                 _ => {
                     for (number, bytes) in numbers.iter_mut().zip(packed.as_chunks::<4>().0) {
                         *number = f32::from_le_bytes(*bytes);

@@ -58,6 +58,7 @@ impl<'a> ChunkView<'a> {
     }
 
     /// One leaf, whose part of the matrix is `leaf`.
+    #[inline]
     pub(crate) fn leaf(&self, index: usize, leaf: &Leaf, numbers: Numbers) -> Decoded<LeafView<'_>> {
         let missing = "a chunk has fewer leaves than its matrix";
         if index >= self.leaves {
@@ -111,6 +112,7 @@ impl<'a> ChunkView<'a> {
 
 impl<'a> LeafView<'a> {
     /// The bits of the element at a position; 0 when it is inactive.
+    #[inline]
     pub(crate) fn bits(&self, leaf: &Leaf, position: u16, numbers: Numbers) -> u32 {
         let rank = match self.form {
             Form::Offsets => self.rank_in_offsets(position),
@@ -121,6 +123,7 @@ impl<'a> LeafView<'a> {
         rank.and_then(|rank| numbers.read(self.values, rank)).unwrap_or(0)
     }
 
+    #[inline]
     fn rank_in_offsets(&self, position: u16) -> Option<usize> {
         let index = self.index.get(..2 * self.active)?;
         if let Ok(positions) = bytemuck::try_cast_slice::<u8, u16>(index) {

@@ -2,6 +2,7 @@
 //! looks and salvage does.
 
 use super::{Cursor, Encoder, FORMAT_VERSION, Kind, Ref};
+use crate::checksum::crc32c;
 
 /// Both begin at these offsets.
 pub(crate) const SUPERBLOCK_SLOTS: [u64; 2] = [0, 4096];
@@ -80,7 +81,7 @@ impl Superblock {
             return Err(invalid("it does not begin as one"));
         }
         let version = input.u32().map_err(invalid)?;
-        if Cursor::new(crc).u32().map_err(invalid)? != crc32c::crc32c(body) {
+        if Cursor::new(crc).u32().map_err(invalid)? != crc32c(body) {
             return Err(invalid("its checksum does not match"));
         }
         if version != FORMAT_VERSION {
@@ -96,7 +97,7 @@ impl Superblock {
         let (body, crc) = bytes.get(..COPY_BYTES)?.split_at_checked(COPY_CRC_AT)?;
         let mut input = Cursor::new(body);
         if input.take(COPY_MAGIC.len()) != Ok(&COPY_MAGIC)
-            || Cursor::new(crc).u32() != Ok(crc32c::crc32c(body))
+            || Cursor::new(crc).u32() != Ok(crc32c(body))
             || input.u32() != Ok(FORMAT_VERSION)
         {
             return None;
@@ -122,7 +123,7 @@ impl Superblock {
 
 fn seal(mut out: Encoder, crc_at: usize) -> Vec<u8> {
     out.bytes.resize(crc_at, 0);
-    let crc = crc32c::crc32c(&out.bytes);
+    let crc = crc32c(&out.bytes);
     out.u32(crc);
     out.bytes
 }
