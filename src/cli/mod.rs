@@ -10,6 +10,7 @@ mod serve;
 mod sql;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -190,6 +191,7 @@ fn start_logging(config: &Config) {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .try_init(),
     );
 }

@@ -179,7 +179,7 @@ fn inference(
     let input = Arc::clone(&inputs[0]);
     if !node.asks_model() {
         let conditions = calls.into_iter().zip(guards).collect();
-        return Ok(Arc::new(ConditionsExec::new(input, conditions, schema)?));
+        return Ok(Arc::new(ConditionsExec::try_new(input, conditions, schema)?));
     }
     Ok(Arc::new(InferenceExec::try_new(
         input,

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatchOptions, UInt32Array, new_nu
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNodeIterator, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -116,11 +116,7 @@ impl ExecutionPlan for RowsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut recursion = TreeNodeRecursion::Continue;
-        for argument in &self.arguments {
-            recursion = f(argument)?;
-        }
-        Ok(recursion)
+        self.arguments.iter().apply_until_stop(f)
     }
 
     fn with_new_children(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNodeIterator, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -30,7 +30,7 @@ pub(crate) struct ConditionsExec {
 }
 
 impl ConditionsExec {
-    pub(crate) fn new(
+    pub(crate) fn try_new(
         input: Arc<dyn ExecutionPlan>,
         conditions: Vec<Condition>,
         schema: SchemaRef,
@@ -93,13 +93,10 @@ impl ExecutionPlan for ConditionsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut recursion = TreeNodeRecursion::Continue;
-        for (condition, guard) in self.conditions.iter() {
-            for expression in std::iter::once(condition).chain(guard) {
-                recursion = f(expression)?;
-            }
-        }
-        Ok(recursion)
+        let expressions = self.conditions.iter();
+        expressions
+            .flat_map(|(condition, guard)| std::iter::once(condition).chain(guard))
+            .apply_until_stop(f)
     }
 
     fn with_new_children(
@@ -110,7 +107,11 @@ impl ExecutionPlan for ConditionsExec {
             return internal_err!("an operator of conditions lost its input");
         };
         let conditions = self.conditions.as_ref().clone();
-        Ok(Arc::new(Self::new(input, conditions, Arc::clone(&self.schema))?))
+        Ok(Arc::new(Self::try_new(
+            input,
+            conditions,
+            Arc::clone(&self.schema),
+        )?))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

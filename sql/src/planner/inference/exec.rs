@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNodeIterator, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -168,11 +168,10 @@ impl ExecutionPlan for InferenceExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut recursion = TreeNodeRecursion::Continue;
-        for expression in self.expressions.iter().chain(self.guards.iter().flatten()) {
-            recursion = f(expression)?;
-        }
-        Ok(recursion)
+        self.expressions
+            .iter()
+            .chain(self.guards.iter().flatten())
+            .apply_until_stop(f)
     }
 
     fn with_new_children(
