@@ -152,7 +152,8 @@ async fn until_idle(engine: &Engine) -> Result<(), Failure> {
     loop {
         let recorded = statistic("recorded_trajectories").ok_or("there is no such statistic")?;
         let embedded = statistic("embedded_trajectories").ok_or("there is no such statistic")?;
-        if last == Some(recorded) && recorded <= embedded {
+        let unembedded = statistic("unembedded_trajectories").ok_or("there is no such statistic")?;
+        if last == Some(recorded) && recorded <= embedded + unembedded {
             return Ok(());
         }
         last = Some(recorded);
