@@ -23,7 +23,7 @@ clients: prerequisites ## psql, Arrow FlightSQL and tokio-postgres clients at fu
 soak: prerequisites ## the crash, corruption and fault tests at full counts
 	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill
 	HYPRSTREAM_CRASH_SCHEDULES=10000 HYPRSTREAM_MUTATIONS=100000 HYPRSTREAM_SNAPSHOT_READS=1000000 \
-	HYPRSTREAM_INTERLEAVINGS=10000 HYPRSTREAM_GROUP_FAULTS=20000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
+	HYPRSTREAM_INTERLEAVINGS=10000 HYPRSTREAM_GROUP_FAULTS=4000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
 
 fuzz: prerequisites ## hostile input: property tests and damaged files, a hundred thousand cases each, and the fuzz targets
 	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models
