@@ -14,7 +14,7 @@ use super::path::MatrixPath;
 use super::source::Source;
 use super::tree::{Tree, matrix_key};
 use super::update::{Edits, UpdateBatch};
-use super::writer::{Fate, Objects, Replacement, Writer, read_table};
+use super::writer::{Objects, Predecessor, Replacement, Writer, read_table};
 use crate::checksum::crc32c;
 use crate::error::{Error, Result};
 
@@ -121,7 +121,7 @@ struct Successor {
     /// Active elements.
     active: u32,
     /// What becomes of the old chunk.
-    fate: Fate,
+    fate: Predecessor,
 }
 
 /// The new chunks of a matrix, in order.
@@ -164,9 +164,9 @@ fn successor(
                 bytes,
                 active,
                 fate: if patch.base == old {
-                    Fate::Patched
+                    Predecessor::Patched
                 } else {
-                    Fate::Inherited(patch.base)
+                    Predecessor::Inherited(patch.base)
                 },
             });
         }
@@ -180,7 +180,7 @@ fn successor(
         crc: crc32c(&built.bytes),
         bytes: built.bytes,
         active: built.active,
-        fate: Fate::Released,
+        fate: Predecessor::Released,
     })
 }
 
@@ -189,11 +189,11 @@ fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -
     let mut replaced = Vec::with_capacity(chunks.len());
     for new in chunks {
         let kind = match new.fate {
-            Fate::Released => 0,
-            Fate::Patched | Fate::Inherited(_) => Ref::PATCH,
+            Predecessor::Released => 0,
+            Predecessor::Patched | Predecessor::Inherited(_) => Ref::PATCH,
         };
         let (reference, old) = if new.active == 0 {
-            (Ref::default(), Fate::Released)
+            (Ref::default(), Predecessor::Released)
         } else {
             (
                 writer.put_checked(&new.bytes, new.crc, new.active | kind)?,

@@ -5,7 +5,7 @@ use super::chunk_source::chunk_view;
 use super::editor::Editor;
 use super::format::{Kind, MatrixRecord, Ref, Table, Value};
 use super::source::Source;
-use super::writer::{Fate, Replacement, Writer, read_table_node};
+use super::writer::{Predecessor, Replacement, Writer, read_table_node};
 use crate::error::Result;
 
 /// What a step between hot and cold did.
@@ -67,7 +67,7 @@ fn recode_matrix(
         replaced.push(Replacement {
             index,
             new: writer.put(&bytes, chunk.active())?,
-            old: Fate::Released,
+            old: Predecessor::Released,
         });
     }
     writer.replace_chunks(&mut record.chunks, &replaced)

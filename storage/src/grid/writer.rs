@@ -315,12 +315,12 @@ impl Writer {
         Ok(())
     }
 
-    fn dispose(&mut self, old: &Ref, fate: Fate) -> Result<()> {
+    fn dispose(&mut self, old: &Ref, fate: Predecessor) -> Result<()> {
         match fate {
             _ if old.is_null() => Ok(()),
-            Fate::Released => self.release_chunk(old, 0),
-            Fate::Patched => Ok(()),
-            Fate::Inherited(base) => {
+            Predecessor::Released => self.release_chunk(old, 0),
+            Predecessor::Patched => Ok(()),
+            Predecessor::Inherited(base) => {
                 if self.unshare(old)? {
                     self.share(&base)
                 } else {
@@ -349,12 +349,12 @@ impl Writer {
 pub(crate) struct Replacement {
     pub(crate) index: u64,
     pub(crate) new: Ref,
-    pub(crate) old: Fate,
+    pub(crate) old: Predecessor,
 }
 
 /// What becomes of a chunk that another one replaces.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Predecessor {
     /// It has one owner less.
     Released,
     /// The new one is a patch of it, and owns it instead of the table.
