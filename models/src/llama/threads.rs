@@ -56,24 +56,34 @@ impl Drop for ThreadPool {
 /// Falls back to one thread while other work contends for the processor.
 ///
 /// ggml's threads spin at a barrier after every operation. When one of them is preempted the others burn their time
-/// slice, so that two threads on a busy machine are ten times slower than one. A decode during which the calling
-/// thread was often preempted is followed by a time of decoding on one thread; each that ends in contention again
-/// doubles the next. Contention is the machine's, so all contexts share one pace.
+/// slice, so that two threads on a busy machine are ten times slower than one. Decodes during which the calling thread
+/// often had no processor are followed by a time of decoding on one thread; each that ends in contention again doubles
+/// the next. How often it was preempted says nothing: a thread that answers a client takes the processor for
+/// microseconds. Contention is the machine's, so all contexts share one pace.
 #[derive(Debug)]
 pub(super) struct Pace {
     alone_until: Option<Instant>,
     /// How long the last time alone was.
     stretch: Duration,
+    /// Of the decodes on several threads since the last judgement: what the calling thread lost, and all.
+    lost: Duration,
+    took: Duration,
 }
 
 static PACE: Mutex<Pace> = Mutex::new(Pace {
     alone_until: None,
     stretch: Duration::ZERO,
+    lost: Duration::ZERO,
+    took: Duration::ZERO,
 });
 
-/// Preemptions a second above which the processor counts as contended: spinning threads lose their turn every few
-/// milliseconds, the threads of an idle machine a few times a second.
-const CONTENDED_PER_SECOND: f64 = 60.0;
+/// Share of its decoding time that the calling thread must have lost to others for the processor to count as
+/// contended. Work of a lower priority takes a tenth, beside which two threads are no slower than one; work of the same
+/// priority takes a third or more.
+const CONTENDED_SHARE: f64 = 0.2;
+/// Decoding time that is judged together, so that one moment in which another thread answers a client is not taken
+/// for contention.
+const WINDOW: Duration = Duration::from_millis(50);
 const FIRST_STRETCH: Duration = Duration::from_millis(250);
 const LONGEST_STRETCH: Duration = Duration::from_secs(8);
 
@@ -83,10 +93,11 @@ pub(super) fn paced<T>(threads: u32, decode: impl FnOnce(u32) -> T) -> T {
     if threads == 1 || PACE.lock().is_alone(start) {
         return decode(1);
     }
-    let before = preemptions();
+    let before = processor_time();
     let result = decode(threads);
-    let preempted = (preemptions() - before) as f64;
-    PACE.lock().judge(preempted, start.elapsed(), Instant::now());
+    let took = start.elapsed();
+    let lost = took.saturating_sub(processor_time().saturating_sub(before));
+    PACE.lock().judge(lost, took, Instant::now());
     result
 }
 
@@ -95,9 +106,17 @@ impl Pace {
         self.alone_until.is_some_and(|until| now < until)
     }
 
-    /// Takes account of a decode on several threads.
-    fn judge(&mut self, preempted: f64, took: Duration, now: Instant) {
-        if preempted >= 1.0 && preempted > CONTENDED_PER_SECOND * took.as_secs_f64() {
+    /// Takes account of a decode on several threads that `took` so long, for `lost` of which the calling thread did
+    /// not have a processor.
+    fn judge(&mut self, lost: Duration, took: Duration, now: Instant) {
+        self.lost += lost;
+        self.took += took;
+        if self.took < WINDOW {
+            return;
+        }
+        let share = self.lost.as_secs_f64() / self.took.as_secs_f64();
+        (self.lost, self.took) = (Duration::ZERO, Duration::ZERO);
+        if share > CONTENDED_SHARE {
             self.stretch = (self.stretch * 2).clamp(FIRST_STRETCH, LONGEST_STRETCH);
             self.alone_until = Some(now + self.stretch);
         } else {
@@ -106,15 +125,15 @@ impl Pace {
     }
 }
 
-/// How often the calling thread has lost the processor against its will.
-fn preemptions() -> i64 {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the kernel writes a whole `rusage` to the live place; zeroed bytes are a valid one should it refuse.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-        usage.assume_init()
+/// How long the calling thread has run on a processor.
+fn processor_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the kernel writes a whole `timespec` to the live place; zeroed bytes are a valid one should it refuse.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        time.assume_init()
     };
-    usage.ru_nivcsw
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Lowers the calling thread's priority, for long work beside decoding such as training: decoding then keeps its
@@ -134,30 +153,43 @@ mod tests {
         let mut pace = Pace {
             alone_until: None,
             stretch: Duration::ZERO,
+            lost: Duration::ZERO,
+            took: Duration::ZERO,
         };
-        let (start, short, long) = (
-            Instant::now(),
-            Duration::from_millis(10),
-            Duration::from_millis(100),
-        );
-        pace.judge(0.0, short, start);
-        pace.judge(1.0, long, start);
+        let start = Instant::now();
+        let half = WINDOW / 2;
+        let calm = |pace: &mut Pace| pace.judge(WINDOW / 10, WINDOW, start);
+        let contended = |pace: &mut Pace| pace.judge(half, WINDOW, start);
+        calm(&mut pace);
+        pace.judge(half, half, start);
+        assert!(!pace.is_alone(start), "one moment is not contention");
+        pace.judge(Duration::ZERO, half, start);
         assert!(
-            !pace.is_alone(start),
-            "one preemption in a long decode is nothing"
+            pace.is_alone(start + FIRST_STRETCH / 2) && !pace.is_alone(start + FIRST_STRETCH),
+            "half of a window is, in however many decodes"
         );
-        pace.judge(3.0, short, start);
-        assert!(pace.is_alone(start + FIRST_STRETCH / 2) && !pace.is_alone(start + FIRST_STRETCH));
-        pace.judge(3.0, short, start);
+        contended(&mut pace);
         assert!(pace.is_alone(start + FIRST_STRETCH) && !pace.is_alone(start + FIRST_STRETCH * 2));
-        (0..20).for_each(|_| pace.judge(3.0, short, start));
+        (0..20).for_each(|_| contended(&mut pace));
         assert!(!pace.is_alone(start + LONGEST_STRETCH));
-        (0..20).for_each(|_| pace.judge(0.0, short, start));
-        pace.judge(3.0, short, start);
+        (0..20).for_each(|_| calm(&mut pace));
+        contended(&mut pace);
         assert!(
             !pace.is_alone(start + FIRST_STRETCH),
             "a calm machine is forgiven"
         );
+    }
+
+    #[test]
+    fn only_running_counts_as_processor_time() {
+        let before = processor_time();
+        std::thread::sleep(Duration::from_millis(20));
+        let slept = processor_time() - before;
+        assert!(slept < Duration::from_millis(10), "{slept:?}");
+        let start = Instant::now();
+        while processor_time() - before < Duration::from_millis(20) {
+            assert!(start.elapsed() < Duration::from_secs(60));
+        }
     }
 
     #[test]
