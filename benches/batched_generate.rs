@@ -84,7 +84,7 @@ async fn compare(
     };
     let engine = Engine::open(options)?;
     engine.complete(request(workload, "Hello", 1)).await?;
-    let database = Database::try_new(Arc::clone(&engine), DatabaseOptions::default())?;
+    let database = Database::try_new(Arc::clone(&engine), &DatabaseOptions::default())?;
     let session = database.session(SessionOptions::default())?;
     let mut direct = Direct::open(workload, &path, &directory.path().join("cache"))?;
     let prompts: Vec<String> = (0..PROMPTS)

@@ -1,4 +1,4 @@
-//! The Flight door, through arrow-flight's own FlightSQL client.
+//! The Flight door, through arrow-flight's own `FlightSQL` client.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::{
     streaming::{LONG, assert_streams, first_comes_early},
 };
 
-/// A FlightSQL client of the server.
+/// A `FlightSQL` client of the server.
 async fn client(server: &Server) -> FlightSqlServiceClient<Channel> {
     let channel = Channel::from_shared(format!("http://{}", server.flight()))
         .expect("an address")

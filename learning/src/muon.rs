@@ -40,7 +40,9 @@ fn orthogonalise(matrix: &mut Vec<f32>, rows: usize, columns: usize) {
     if norm == 0.0 {
         return;
     }
-    matrix.iter_mut().for_each(|value| *value /= norm);
+    for value in matrix.iter_mut() {
+        *value /= norm;
+    }
     let mut multiplier = Multiplier::new(Precision::F32);
     let short = rows.min(columns);
     let (mut gram, mut odd) = (vec![0.0; short * short], vec![0.0; short * short]);

@@ -188,7 +188,7 @@ fn plan(message: &str, names: &dyn KnownNames) -> Error {
     Error::new(ErrorKind::InvalidStatement, message.trim())
 }
 
-/// What one of our functions says of its arguments; DataFusion wraps it into lines of its own.
+/// What one of our functions says of its arguments; `DataFusion` wraps it into lines of its own.
 fn own_words(message: &str) -> Option<String> {
     let line = message.lines().find_map(|line| {
         let markers = [": argument \"", " needs the argument \"", " takes at most "];

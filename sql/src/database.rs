@@ -44,7 +44,7 @@ pub struct Database {
 
 impl Database {
     /// Opens the tables of the engine's data directory, and removes what an interrupted statement left behind.
-    pub fn try_new(engine: Arc<Engine>, options: DatabaseOptions) -> Result<Arc<Self>> {
+    pub fn try_new(engine: Arc<Engine>, options: &DatabaseOptions) -> Result<Arc<Self>> {
         let files = FilePaths::try_new(&engine.files_dir(), &options.file_directories)?;
         let tables = Arc::new(UserTables::open(Arc::clone(&engine))?);
         let system = Arc::new(SystemTables::new(&engine));

@@ -1,4 +1,4 @@
-//! Functions of Postgres that clients call and DataFusion does not have.
+//! Functions of Postgres that clients call and `DataFusion` does not have.
 
 use std::sync::Arc;
 

@@ -64,7 +64,7 @@ async fn serve(config: &Config) -> Result<Exit, String> {
     let options = DatabaseOptions {
         file_directories: config.file_directories.clone(),
     };
-    let database = Database::try_new(engine.clone(), options).map_err(|error| error.to_string())?;
+    let database = Database::try_new(engine.clone(), &options).map_err(|error| error.to_string())?;
     let (pg_address, flight_address) = (address(pg.as_ref())?, address(flight.as_ref())?);
     engine
         .announce(&announcement(pg_address, flight_address))

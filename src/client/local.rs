@@ -30,7 +30,7 @@ impl LocalClient {
         let options = DatabaseOptions {
             file_directories: config.file_directories.clone(),
         };
-        let database = Database::try_new(engine.clone(), options)?;
+        let database = Database::try_new(engine.clone(), &options)?;
         let options = SessionOptions {
             application_name: "hyprstream".into(),
             ..SessionOptions::default()

@@ -145,7 +145,7 @@ impl Connection {
         std::iter::from_fn(|| self.notices.try_recv().ok()).collect()
     }
 
-    /// Sends a CancelRequest for this connection, as Ctrl-C in psql does.
+    /// Sends a `CancelRequest` for this connection, as Ctrl-C in psql does.
     pub async fn cancel(&self) {
         self.client
             .cancel_token()

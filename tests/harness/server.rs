@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{Connection, program};
 
 /// How long a server may take to open its doors; recovery after a kill included.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server; it is killed when this value goes.
 pub struct Server {

@@ -165,9 +165,7 @@ fn condition(join: &Join) -> Option<Expr> {
 fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
     match plan {
         LogicalPlan::Subquery(subquery) => find(&subquery.subquery),
-        LogicalPlan::SubqueryAlias(alias) => {
-            renamed(find(&alias.input)?, Some(alias.alias.clone()), &alias.schema)
-        }
+        LogicalPlan::SubqueryAlias(alias) => renamed(find(&alias.input)?, Some(&alias.alias), &alias.schema),
         LogicalPlan::Projection(projection) => {
             let renames = projection
                 .expr
@@ -188,13 +186,13 @@ fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
 
 fn renamed(
     node: Option<RowsNode>,
-    alias: Option<TableReference>,
+    alias: Option<&TableReference>,
     schema: &DFSchemaRef,
 ) -> Result<Option<RowsNode>> {
     let Some(node) = node else { return Ok(None) };
     let fields = schema
         .iter()
-        .map(|(qualifier, field)| (alias.clone().or_else(|| qualifier.cloned()), Arc::clone(field)));
+        .map(|(qualifier, field)| (alias.or(qualifier).cloned(), Arc::clone(field)));
     let columns = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
     node.with_columns(Arc::new(columns)).map(Some)
 }

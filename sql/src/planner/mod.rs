@@ -1,6 +1,6 @@
 //! Where the model runs in a plan.
 //!
-//! DataFusion plans calls of `generate`, `embed` and `score` as expressions. [`hoist`] moves each into an operator of
+//! `DataFusion` plans calls of `generate`, `embed` and `score` as expressions. [`hoist`] moves each into an operator of
 //! its own, [`inference`], which keeps many rows going at once, in order, and hands rows on as they are ready.
 //! [`from`] plans the same functions in FROM, alone or LATERAL to what stands before them. [`query_planner`] turns
 //! both into physical operators and sees to it that nothing above them holds rows back. [`unread`] drops calls whose

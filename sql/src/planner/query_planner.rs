@@ -68,8 +68,10 @@ fn mark_wanted_rows(plan: LogicalPlan, wanted: Option<usize>) -> Result<LogicalP
             (SkipType::Literal(skip), FetchType::Literal(Some(fetch))) => Some(skip.saturating_add(fetch)),
             _ => wanted,
         },
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => wanted,
-        LogicalPlan::Extension(_) => wanted,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Extension(_) => wanted,
         _ => None,
     };
     let marked = match (

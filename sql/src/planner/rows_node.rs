@@ -102,12 +102,11 @@ impl RowsNode {
     /// The function's columns under another name.
     pub(crate) fn with_columns(mut self, columns: DFSchemaRef) -> Result<Self> {
         self.columns = Arc::clone(&columns);
-        match self.input.take() {
-            Some(input) => self.with_input(input),
-            None => {
-                self.schema = columns;
-                Ok(self)
-            }
+        if let Some(input) = self.input.take() {
+            self.with_input(input)
+        } else {
+            self.schema = columns;
+            Ok(self)
         }
     }
 
@@ -139,7 +138,7 @@ impl RowsNode {
 }
 
 impl UserDefinedLogicalNodeCore for RowsNode {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "ModelRows"
     }
 

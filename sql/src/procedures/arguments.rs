@@ -48,9 +48,10 @@ impl Arguments {
         };
         let fitting = T::try_from(*number);
         fitting.map(Some).map_err(|_| {
-            let reason = match number.is_negative() {
-                true => "it must be at least 0".to_owned(),
-                false => format!("it must be less than 2^{}", 8 * size_of::<T>()),
+            let reason = if number.is_negative() {
+                "it must be at least 0".to_owned()
+            } else {
+                format!("it must be less than 2^{}", 8 * size_of::<T>())
             };
             self.invalid(name, &number.to_string(), &reason)
         })
@@ -61,9 +62,10 @@ impl Arguments {
         let Some(ScalarValue::Float64(Some(number))) = self.value(name) else {
             return Ok(None);
         };
-        match number.is_finite() {
-            true => Ok(Some(*number as f32)),
-            false => Err(self.invalid(name, &number.to_string(), "it must be a number")),
+        if number.is_finite() {
+            Ok(Some(*number as f32))
+        } else {
+            Err(self.invalid(name, &number.to_string(), "it must be a number"))
         }
     }
 

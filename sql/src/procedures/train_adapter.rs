@@ -150,7 +150,7 @@ async fn pairs(session: &Session, argument: &str, query: &str) -> Result<Pairs> 
         {
             match (prompt, completion) {
                 (Some(prompt), Some(completion)) => {
-                    found.pairs.push((prompt.to_owned(), completion.to_owned()))
+                    found.pairs.push((prompt.to_owned(), completion.to_owned()));
                 }
                 _ => found.skipped += 1,
             }

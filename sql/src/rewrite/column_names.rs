@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem};
 
 use super::field_access;
 
-/// Names the columns of a SELECT that have none. DataFusion wants names to differ, so a second one is numbered.
+/// Names the columns of a SELECT that have none. `DataFusion` wants names to differ, so a second one is numbered.
 pub(super) fn name_columns(select: &mut Select) {
     let mut taken: HashSet<String> = select.projection.iter().filter_map(given_name).collect();
     for item in &mut select.projection {
@@ -41,8 +41,7 @@ fn natural_name(expr: &Expr) -> Option<String> {
         }
         Expr::Case { .. } => Some("case".into()),
         Expr::CompoundFieldAccess { .. } => field_access::field_name(expr),
-        Expr::Cast { expr, .. } => natural_name(expr),
-        Expr::Nested(expr) => natural_name(expr),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => natural_name(expr),
         _ => None,
     }
 }

@@ -20,8 +20,8 @@ impl NamedArgument {
     /// Reads an argument; `f(*)` and the like are no arguments.
     fn try_new(function: &str, argument: FunctionArg) -> Result<Self> {
         let (name, value) = match argument {
-            FunctionArg::Named { name, arg, .. } => (Some(name.value), arg),
-            FunctionArg::ExprNamed {
+            FunctionArg::Named { name, arg, .. }
+            | FunctionArg::ExprNamed {
                 name: Expr::Identifier(name),
                 arg,
                 ..

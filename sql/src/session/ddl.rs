@@ -58,12 +58,13 @@ impl Session {
         tables.create(&name, definition, written, create.or_replace)?;
         self.wrote();
         self.warn_of_constraints(&name, create);
-        Ok(match with_rows {
-            true => Outcome::Command {
+        Ok(if with_rows {
+            Outcome::Command {
                 tag: "SELECT".to_owned(),
                 rows: Some(rows),
-            },
-            false => command("CREATE TABLE"),
+            }
+        } else {
+            command("CREATE TABLE")
         })
     }
 

@@ -115,11 +115,10 @@ impl Session {
         while let Some(batch) = stream.next().await {
             let (rows, hits) = split(&batch.map_err(|e| self.error(&e))?)?;
             changed += hits.true_count() as u64;
-            let rows = match drop_changed {
-                true => {
-                    filter_record_batch(&rows, &not(&hits).map_err(|e| arrow(&e))?).map_err(|e| arrow(&e))?
-                }
-                false => rows,
+            let rows = if drop_changed {
+                filter_record_batch(&rows, &not(&hits).map_err(|e| arrow(&e))?).map_err(|e| arrow(&e))?
+            } else {
+                rows
             };
             writer.write(&rows)?;
         }

@@ -121,7 +121,7 @@ impl Session {
         };
         match ast {
             Ast::Statement(inner) => match inner.as_ref() {
-                SqlStatement::Call(call) => self.prepare_call(call),
+                SqlStatement::Call(call) => Self::prepare_call(call),
                 SqlStatement::ShowVariable { variable } => self.prepare_show(variable),
                 SqlStatement::CreateTable(create) => {
                     let types = self.parameters_of_rows(create, parameter_types).await?;
@@ -145,9 +145,10 @@ impl Session {
         let timeout = self.variables().statement_timeout();
         let started = Instant::now();
         let running = async {
-            match statement.for_all {
-                true => self.alter_system(ast),
-                false => self.run(ast, parameters).await,
+            if statement.for_all {
+                self.alter_system(ast)
+            } else {
+                self.run(ast, parameters).await
             }
         };
         let outcome = match timeout {
@@ -278,7 +279,7 @@ impl Session {
             SqlStatement::Call(call) => self.call(call, parameters).await,
             SqlStatement::Set(set) => self.run_set(set),
             SqlStatement::ShowVariable { variable } => self.show(variable),
-            SqlStatement::Discard { object_type } => Ok(self.discard(object_type)),
+            SqlStatement::Discard { object_type } => Ok(self.discard(*object_type)),
             SqlStatement::StartTransaction { .. } => Ok(self.begin()),
             SqlStatement::Commit { .. } => Ok(self.commit()),
             SqlStatement::Rollback { savepoint: None, .. } => Ok(self.rollback()),

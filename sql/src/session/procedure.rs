@@ -20,7 +20,7 @@ use crate::rewrite::bind;
 use crate::statement::{Outcome, Prepared, Severity};
 
 impl Session {
-    pub(super) fn prepare_call(&self, call: &SqlCall) -> Result<Prepared> {
+    pub(super) fn prepare_call(call: &SqlCall) -> Result<Prepared> {
         let procedure = find(&call.name.to_string())?;
         let mut types: Vec<DataType> = Vec::new();
         let bound = bind(procedure.function(), arguments(call)?)?;

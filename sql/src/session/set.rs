@@ -27,7 +27,7 @@ impl Session {
                 self.assign(&variable_name(variable), values, is_local)?;
             }
             Set::SetTimeZone { local, value } => {
-                self.assign("timezone", std::slice::from_ref(value), *local)?
+                self.assign("timezone", std::slice::from_ref(value), *local)?;
             }
             Set::SetNames { charset_name, .. } => self.set("client_encoding", &charset_name.value)?,
             Set::SetNamesDefault {} => self.variables().reset("client_encoding")?,
@@ -99,7 +99,7 @@ impl Session {
         Ok(command("RESET"))
     }
 
-    pub(super) fn discard(&self, object: &DiscardObject) -> Outcome {
+    pub(super) fn discard(&self, object: DiscardObject) -> Outcome {
         if matches!(object, DiscardObject::ALL) {
             self.variables().reset_all();
         }

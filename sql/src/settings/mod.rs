@@ -73,15 +73,16 @@ impl Variables {
         let is_custom =
             name.contains('.') && !name.starts_with("hyprstream.") && !name.starts_with("datafusion.");
         if !is_custom {
-            return Err(match self.engine.settings()?.iter().any(|row| row.name == name) {
-                true => Error::new(
+            return Err(if self.engine.settings()?.iter().any(|row| row.name == name) {
+                Error::new(
                     ErrorKind::FeatureNotSupported,
                     format!("parameter \"{name}\" cannot be changed for one session"),
                 )
                 .with_hint(format!(
                     "ALTER SYSTEM SET {name} = … changes it for all sessions."
-                )),
-                false => self.unknown(&name),
+                ))
+            } else {
+                self.unknown(&name)
             });
         }
         self.set.insert(name, value.to_owned());

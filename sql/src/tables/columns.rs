@@ -58,7 +58,9 @@ pub(super) fn text<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::Utf8, move |rows| {
         let mut texts = StringBuilder::new();
-        rows.iter().for_each(|row| texts.append_option(value(row)));
+        for row in rows {
+            texts.append_option(value(row));
+        }
         Arc::new(texts.finish())
     })
 }
@@ -86,8 +88,9 @@ pub(super) fn texts<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Utf8, true), move |rows| {
         let mut lists = ListBuilder::new(StringBuilder::new());
-        rows.iter()
-            .for_each(|row| lists.append_value(value(row).iter().map(Some)));
+        for row in rows {
+            lists.append_value(value(row).iter().map(Some));
+        }
         Arc::new(lists.finish())
     })
 }
@@ -99,8 +102,9 @@ pub(super) fn token_ids<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Int32, true), move |rows| {
         let mut lists = ListBuilder::new(Int32Builder::new());
-        rows.iter()
-            .for_each(|row| lists.append_value(value(row).iter().map(|id| Some(*id as i32))));
+        for row in rows {
+            lists.append_value(value(row).iter().map(|id| Some(*id as i32)));
+        }
         Arc::new(lists.finish())
     })
 }
@@ -112,8 +116,9 @@ pub(super) fn reals<R: 'static>(
 ) -> Column<R> {
     Column::new(name, DataType::new_list(DataType::Float32, true), move |rows| {
         let mut lists = ListBuilder::new(Float32Builder::new());
-        rows.iter()
-            .for_each(|row| lists.append_value(value(row).iter().map(|v| Some(*v))));
+        for row in rows {
+            lists.append_value(value(row).iter().map(|v| Some(*v)));
+        }
         Arc::new(lists.finish())
     })
 }

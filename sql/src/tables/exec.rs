@@ -55,7 +55,7 @@ impl Scan {
         needed.extend(
             self.predicates
                 .iter()
-                .flat_map(|p| collect_columns(p))
+                .flat_map(collect_columns)
                 .map(|column| column.index()),
         );
         needed
@@ -66,9 +66,12 @@ impl Scan {
         let arrays: Vec<ArrayRef> = columns
             .iter()
             .enumerate()
-            .map(|(i, column)| match needed.contains(&i) {
-                true => column.build(rows),
-                false => new_null_array(column.field.data_type(), rows.len()),
+            .map(|(i, column)| {
+                if needed.contains(&i) {
+                    column.build(rows)
+                } else {
+                    new_null_array(column.field.data_type(), rows.len())
+                }
             })
             .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));

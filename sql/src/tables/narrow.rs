@@ -23,7 +23,9 @@ impl Narrow {
             limit: limit.filter(|_| filters.is_empty()),
             ..Self::default()
         };
-        filters.iter().for_each(|filter| narrow.add(filter));
+        for filter in filters {
+            narrow.add(filter);
+        }
         narrow
     }
 
@@ -31,7 +33,7 @@ impl Narrow {
     pub(super) fn range(&self, column: &str) -> Option<RangeInclusive<u64>> {
         let (least, most) = *self.ranges.get(column)?;
         if most < 0 || least > most {
-            return Some(1..=0);
+            return Some(RangeInclusive::new(1, 0));
         }
         Some(least.max(0) as u64..=most as u64)
     }

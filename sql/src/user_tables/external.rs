@@ -132,14 +132,13 @@ pub(crate) async fn load_external(
         let slash = if path.is_dir() { "/" } else { "" };
         *location = format!("{}{slash}", path.display());
     }
-    match state
+    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) = state
         .statement_to_plan(Statement::CreateExternalTable(statement))
         .await?
     {
-        LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) => {
-            ListingTableFactory::new().create(state, &command).await
-        }
-        _ => plan_err!("the definition of an external table is damaged"),
+        ListingTableFactory::new().create(state, &command).await
+    } else {
+        plan_err!("the definition of an external table is damaged")
     }
 }
 
@@ -189,9 +188,10 @@ pub(super) fn parse_definition(text: &str) -> datafusion::common::Result<CreateE
         .with_dialect(&PostgreSqlDialect {})
         .build()?
         .parse_statement()?;
-    match parsed {
-        Statement::CreateExternalTable(statement) => Ok(statement),
-        _ => plan_err!("the definition of an external table is damaged"),
+    if let Statement::CreateExternalTable(statement) = parsed {
+        Ok(statement)
+    } else {
+        plan_err!("the definition of an external table is damaged")
     }
 }
 

@@ -146,7 +146,7 @@ impl UserTables {
         };
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.expect_absent(name, replace)?;
-        self.put(name, UserTable::Stored(Arc::new(table)))?;
+        self.put(name, &UserTable::Stored(Arc::new(table)))?;
         drop(changing);
         Ok(())
     }
@@ -155,7 +155,7 @@ impl UserTables {
     pub(crate) fn create_external(&self, name: &str, table: ExternalTable, replace: bool) -> Result<()> {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.expect_absent(name, replace)?;
-        self.put(name, UserTable::External(table))?;
+        self.put(name, &UserTable::External(table))?;
         drop(changing);
         Ok(())
     }
@@ -183,7 +183,7 @@ impl UserTables {
         }
         let mut parts = now.parts.clone();
         parts.push(part);
-        self.put(name, UserTable::Stored(Arc::new(now.with_parts(parts))))?;
+        self.put(name, &UserTable::Stored(Arc::new(now.with_parts(parts))))?;
         drop(changing);
         Ok(rows)
     }
@@ -197,7 +197,7 @@ impl UserTables {
             return Err(changed_meanwhile(&before.name));
         }
         let after = now.with_parts(part.into_iter().collect());
-        self.put(&before.name, UserTable::Stored(Arc::new(after)))?;
+        self.put(&before.name, &UserTable::Stored(Arc::new(after)))?;
         drop(changing);
         Ok(())
     }
@@ -235,8 +235,8 @@ impl UserTables {
     }
 
     /// The durable write of the definition is the moment that a change happens.
-    fn put(&self, name: &str, table: UserTable) -> Result<()> {
-        let definition = match &table {
+    fn put(&self, name: &str, table: &UserTable) -> Result<()> {
+        let definition = match table {
             UserTable::Stored(table) => Definition::Stored(table.definition.clone()),
             UserTable::External(table) => Definition::External {
                 statement: table.statement.clone(),
@@ -245,8 +245,10 @@ impl UserTables {
         self.engine
             .definitions()
             .put(&format!("{PREFIX}{name}"), &definition.to_bytes()?)?;
-        if let UserTable::Stored(table) = &table {
-            table.parts.iter().for_each(|part| part.keep());
+        if let UserTable::Stored(table) = table {
+            for part in &table.parts {
+                part.keep();
+            }
         }
         let before = self
             .tables
@@ -254,7 +256,7 @@ impl UserTables {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned(), table.clone());
         if let Some(UserTable::Stored(before)) = before {
-            retire_missing(&before, &table);
+            retire_missing(&before, table);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ impl Fixture {
 
     pub fn open(directory: TempDir) -> Self {
         let engine = Engine::open(EngineOptions::new(directory.path())).unwrap();
-        let database = Database::try_new(Arc::clone(&engine), DatabaseOptions::default()).unwrap();
+        let database = Database::try_new(Arc::clone(&engine), &DatabaseOptions::default()).unwrap();
         let session = database.session(SessionOptions::default()).unwrap();
         Self {
             directory,

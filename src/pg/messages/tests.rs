@@ -30,26 +30,26 @@ fn opening(body: &[u8]) -> BytesMut {
     frame(0, body).split_off(1)
 }
 
-fn named(name: &str) -> Option<String> {
-    Some(name.to_owned())
-}
-
 /// One message of each kind, as `pgwire` writes them.
 fn messages() -> Vec<BytesMut> {
     let bind = Bind::new(
-        named("p"),
-        named("s"),
+        Some("p".to_owned()),
+        Some("s".to_owned()),
         vec![1, 0],
         vec![None, Some(Bytes::from_static(&[7]))],
         vec![0],
     );
     vec![
         encoded(&Query::new("SELECT 1".into())),
-        encoded(&Parse::new(named("s"), "SELECT $1, $2".into(), vec![23, 25])),
+        encoded(&Parse::new(
+            Some("s".to_owned()),
+            "SELECT $1, $2".into(),
+            vec![23, 25],
+        )),
         encoded(&bind),
-        encoded(&Describe::new(TARGET_TYPE_BYTE_STATEMENT, named("s"))),
+        encoded(&Describe::new(TARGET_TYPE_BYTE_STATEMENT, Some("s".to_owned()))),
         encoded(&Close::new(TARGET_TYPE_BYTE_PORTAL, None)),
-        encoded(&Execute::new(named("p"), 3)),
+        encoded(&Execute::new(Some("p".to_owned()), 3)),
         encoded(&Flush::new()),
         encoded(&Sync::new()),
         encoded(&Terminate::new()),
@@ -166,7 +166,13 @@ fn bind_reads_null_and_binary_parameters() {
     let parameters = vec![None, Some(Bytes::from_static(&[7]))];
     assert_eq!(
         bind,
-        Bind::new(named("p"), named("s"), vec![1], parameters, vec![0])
+        Bind::new(
+            Some("p".to_owned()),
+            Some("s".to_owned()),
+            vec![1],
+            parameters,
+            vec![0]
+        )
     );
 }
 

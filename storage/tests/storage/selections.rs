@@ -153,7 +153,7 @@ fn a_selection_of_one_layer_reads_the_pages_of_that_layer_alone() {
         );
     }
     let nothing = log.during(CHUNK, || {
-        assert_eq!(differences(&snapshot, &of_layer(LAYERS..=LAYERS + 99)), [])
+        assert_eq!(differences(&snapshot, &of_layer(LAYERS..=LAYERS + 99)), []);
     });
     assert_eq!(nothing, BTreeSet::new());
 }
@@ -240,13 +240,11 @@ fn elements(snapshot: &Snapshot, versions: [(&str, &str); 2], selection: &Select
 
 fn random_selection(rng: &mut Rng) -> Selection {
     let mut range = |most: u64| -> Range<usize> {
-        match rng.below(3) {
-            0 => 0..usize::MAX,
-            _ => {
-                let start = rng.below(most) as usize;
-                start..start + rng.below(most / 2) as usize
-            }
+        if rng.below(3) == 0 {
+            return 0..usize::MAX;
         }
+        let start = rng.below(most) as usize;
+        start..start + rng.below(most / 2) as usize
     };
     let (rows, cols, layer) = (range(400), range(2500), range(2));
     Selection {

@@ -268,7 +268,10 @@ mod tests {
                 .eq(lit("q_proj"))
                 .and(col("module").eq(lit("k_proj"))),
         ] {
-            assert!(is_nowhere(&narrowed(&[filter.clone()], None)), "{filter}");
+            assert!(
+                is_nowhere(&narrowed(std::slice::from_ref(&filter), None)),
+                "{filter}"
+            );
             let other = filter.or(col("layer").eq(lit(3)));
             assert_eq!(of(other), ", layer=3..=3");
         }

@@ -164,7 +164,9 @@ impl Answerer {
             .sum::<f32>()
             .sqrt()
             .max(1e-12);
-        values.iter_mut().for_each(|value| *value /= length);
+        for value in &mut values {
+            *value /= length;
+        }
         Ok(values)
     }
 }

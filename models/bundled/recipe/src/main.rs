@@ -26,7 +26,7 @@ struct Arguments {
 enum Command {
     /// Train the tokenizer alone.
     Tokenizer {
-        /// Where to write tokenizer.json and tokenizer_config.json.
+        /// Where to write tokenizer.json and `tokenizer_config.json`.
         #[arg(long, default_value = "models/bundled")]
         dir: PathBuf,
         /// The seed of the corpus.
@@ -53,7 +53,7 @@ enum Command {
         /// The stage to begin with; a later one begins from the weights that stand in the directory.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=STAGES as i64))]
         first_stage: u8,
-        /// Let the projections follow AdamW too, and not Muon.
+        /// Let the projections follow `AdamW` too, and not Muon.
         #[arg(long)]
         adamw: bool,
         /// Tokens of questions and answers a step.

@@ -60,9 +60,10 @@ pub(super) fn is_harmless(expr: &Expr, schema: &DFSchema) -> bool {
             return Ok(TreeNodeRecursion::Jump);
         }
         is_harmless = is_harmless_node(e, schema);
-        Ok(match is_harmless {
-            true => TreeNodeRecursion::Continue,
-            false => TreeNodeRecursion::Stop,
+        Ok(if is_harmless {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
         })
     });
     walked.is_ok() && is_harmless

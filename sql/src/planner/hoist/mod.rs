@@ -139,9 +139,10 @@ fn filter_lazily(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Resu
     let later = split_conjunction(&predicate).into_iter().skip(1);
     let is_harmless = later.into_iter().all(|p| guard::is_harmless(p, input.schema()));
     let mut hoister = Hoister::new(names, input.schema());
-    let predicate = match is_harmless {
-        true => predicate,
-        false => hoister.decide(predicate, &Guard::default())?,
+    let predicate = if is_harmless {
+        predicate
+    } else {
+        hoister.decide(predicate, &Guard::default())?
     };
     LogicalPlanBuilder::from(hoister.wrap(input)?)
         .filter(predicate)?
@@ -180,9 +181,10 @@ fn hoist_rows(plan: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
 }
 
 fn single_input(plan: &LogicalPlan) -> Result<LogicalPlan> {
-    match plan.inputs().as_slice() {
-        [input] => Ok((*input).clone()),
-        _ => not_impl_err!("calls of a model in {} are not supported", plan.display()),
+    if let [input] = plan.inputs().as_slice() {
+        Ok((*input).clone())
+    } else {
+        not_impl_err!("calls of a model in {} are not supported", plan.display())
     }
 }
 

@@ -90,7 +90,7 @@ impl InferenceNode {
 }
 
 impl UserDefinedLogicalNodeCore for InferenceNode {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Inference"
     }
 

@@ -74,7 +74,7 @@ impl PlannedCall {
     pub(super) fn rows_per_call(&self) -> usize {
         self.function
             .as_async()
-            .and_then(|f| f.ideal_batch_size())
+            .and_then(datafusion::logical_expr::async_udf::AsyncScalarUDF::ideal_batch_size)
             .unwrap_or(1)
             .max(1)
     }

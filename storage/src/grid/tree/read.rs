@@ -151,12 +151,15 @@ impl Subtree {
     }
 }
 
+/// Whether any of the keys from the first one on and before the second may be wanted.
+type Wanted<'a> = &'a dyn Fn(&[u8], Option<&[u8]>) -> bool;
+
 /// Visits the leaves of a tree, without reading what lies under a node of which `wanted(low, high)` says that none of
 /// its keys is.
 pub(crate) fn for_each_leaf(
     source: &dyn Source,
     root: &Ref,
-    wanted: &dyn Fn(&[u8], Option<&[u8]>) -> bool,
+    wanted: Wanted<'_>,
     visit: &mut dyn FnMut(Leaf) -> Result<()>,
 ) -> Result<()> {
     let mut open = Subtree::whole(root);

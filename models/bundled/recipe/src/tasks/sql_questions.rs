@@ -91,7 +91,11 @@ fn table(rng: &mut Rng, split: Split) -> Table {
         }
     } else if split.trains() && rng.chance(0.2) {
         let other = rng.text(TABLES.list("tables"));
-        drawn.name = other.split('|').next().unwrap_or_default().to_owned();
+        other
+            .split('|')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut drawn.name);
     }
     drawn
 }
