@@ -14,7 +14,7 @@ demo: build ## build in release, start the server, run a session through psql an
 	@demo/run
 
 test: prerequisites ## run every test, the heavy ones at reduced counts (ten minutes once dependencies are built)
-	@test -d "$(TARGET)/debug/deps" || echo "First build: DataFusion and llama.cpp are compiled, about 15 minutes on two cores."
+	@test -d "$(TARGET)/debug/deps" || echo "First build: DataFusion and llama.cpp are compiled, 15 to 25 minutes on two cores."
 	$(CARGO) test --workspace --locked
 
 clients: prerequisites ## psql, Arrow FlightSQL and tokio-postgres clients at full counts, with the trained psql adapter and its control
@@ -42,7 +42,7 @@ lint: prerequisites ## formatting, clippy without warnings, licences and advisor
 	else echo "cargo-deny is not installed (cargo install cargo-deny); licences and advisories were not checked."; fi
 
 build: prerequisites
-	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, about 20 minutes on two cores."
+	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, 20 to 40 minutes on two cores."
 	$(CARGO) build --release --locked
 
 prerequisites:
