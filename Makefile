@@ -29,7 +29,8 @@ fuzz: prerequisites ## hostile input: property tests and damaged files, a hundre
 	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models
 	HYPRSTREAM_MUTATIONS=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-storage -- damage nvdb
 	@if command -v cargo-fuzz >/dev/null; then for target in grid nvdb; do \
-	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done; \
+	mkdir -p fuzz/corpus/$$target && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target \
+	fuzz/corpus/$$target storage/tests/golden -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done; \
 	else echo "cargo-fuzz is not installed (cargo install cargo-fuzz); the coverage-guided targets in fuzz/ were not run."; fi
 
 bench: build ## measure against the peers, both sides in one run

@@ -1,7 +1,7 @@
 //! Any bytes as a store: an error or something that can be verified and read.
 //!
-//! Seed the corpus with `storage/tests/golden/version1.grid.data`. The checksums of the superblocks and
-//! of the objects that they lead to are put right, so that the fuzzer reaches what lies behind them.
+//! It begins with the files of `storage/tests/golden`. The checksums of the superblocks and of the objects that they
+//! lead to are put right, so that the fuzzer reaches what lies behind them.
 #![no_main]
 
 mod checksums;

@@ -1,4 +1,4 @@
-//! Any bytes as a NanoVDB file: an error or a grid.
+//! Any bytes as a NanoVDB file: an error or a grid. It begins with the files of `storage/tests/golden`.
 #![no_main]
 
 use std::path::Path;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hyprstream_storage::{DataType, Durability, GridOptions, GridStore};
+use hyprstream_storage::{
+    DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, export_nvdb, import_nvdb,
+};
 
 use crate::support::image::{closed_store, image, int8_ops, some_ops};
 use crate::support::{Model, Op, assert_sound};
@@ -68,6 +70,39 @@ fn the_scales_of_a_golden_file_are_read_bit_by_bit() {
     );
 }
 
+/// The values of the only matrix in `support.nvdb`, 4 rows of 6.
+fn nvdb_values() -> Vec<f32> {
+    (0..24u8)
+        .map(|place| {
+            if place % 3 == 0 {
+                0.0
+            } else {
+                f32::from(place) / 8.0 - 1.0
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_golden_nanovdb_file_holds_what_was_exported() {
+    let grid = import_nvdb(&golden("support", "nvdb")).unwrap();
+    let matrices = grid.matrices.unwrap();
+    let [matrix] = matrices.as_slice() else {
+        panic!("{} matrices", matrices.len())
+    };
+    assert_eq!(
+        (matrix.layer, matrix.module.as_str(), matrix.matrix.as_str()),
+        (3, "q_proj", "B")
+    );
+    assert_eq!((matrix.shape, matrix.dtype), (Shape::new(4, 6), DataType::F32));
+    let mut values = vec![0.0; 24];
+    for &(row, column, value) in &matrix.elements {
+        values[row as usize * 6 + column as usize] = value;
+    }
+    assert_eq!(values, nvdb_values());
+    assert_eq!(matrix.elements.len(), 15, "an element of +0.0 is not active");
+}
+
 /// Writes the golden files that are missing; run by hand when a format version gets some of its own.
 #[test]
 #[ignore = "writes into the source tree"]
@@ -85,5 +120,16 @@ fn write_the_golden_files() {
         let unclosed = image(&ops, false);
         std::fs::write(golden(name, "unclosed.data"), unclosed.data).unwrap();
         std::fs::write(golden(name, "unclosed.wal"), unclosed.wal).unwrap();
+    }
+    if !golden("support", "nvdb").exists() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+        let mut write = store.begin_write().unwrap();
+        let path = MatrixPath::new("support", "1", 3, "q_proj", "B");
+        write
+            .put_matrix(&path, Shape::new(4, 6), DataType::F32, &nvdb_values())
+            .unwrap();
+        write.commit(Durability::Immediate).unwrap();
+        export_nvdb(&store.snapshot(), "support", "1", &golden("support", "nvdb")).unwrap();
     }
 }
