@@ -57,7 +57,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
         .tokenize()
         .unwrap_or_default();
-    check_placeholders(&tokens)?;
+    check_parameters(&tokens)?;
     check_operators(&tokens)?;
     if let Some(assignment) = after_alter_system(&tokens) {
         return alter_system(text, &assignment);
@@ -93,7 +93,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
 }
 
 /// The wire counts parameters in 16 bits; a higher number would only ask for memory.
-fn check_placeholders(tokens: &[Token]) -> Result<()> {
+fn check_parameters(tokens: &[Token]) -> Result<()> {
     for token in tokens {
         let Token::Placeholder(name) = token else { continue };
         let number = name.strip_prefix('$').unwrap_or_default();

@@ -78,8 +78,8 @@ static PACE: Mutex<Pace> = Mutex::new(Pace {
 });
 
 /// Share of its decoding time that the calling thread must have lost to others for the processor to count as
-/// contended. Work of a lower priority takes a tenth, beside which two threads are no slower than one; work of the same
-/// priority takes a third or more.
+/// contended. Work of a lower priority takes a tenth, beside which two threads are about as fast as one; work of the
+/// same priority takes a third or more.
 const CONTENDED_SHARE: f64 = 0.2;
 /// Decoding time that is judged together, so that one moment in which another thread answers a client is not taken
 /// for contention.

@@ -8,7 +8,7 @@ use hyprstream_udfs::{Function, Kind, SCALAR_FUNCTIONS};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
-use crate::session::{cast, placeholder};
+use crate::session::{cast, parameter_number};
 
 /// One argument as it was written: with a name or without.
 struct NamedArgument {
@@ -133,7 +133,7 @@ fn position(function: &Function, name: &str) -> Result<usize> {
 
 /// A parameter of the statement has the type of the argument that it stands for.
 fn typed(value: Expr, kind: Kind) -> Expr {
-    if placeholder(&value).is_none() {
+    if parameter_number(&value).is_none() {
         return value;
     }
     let list = |element| SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));

@@ -32,7 +32,7 @@ use crate::statement::{Notice, Outcome, Prepared, Severity, Statement, Transacti
 use crate::user_tables::Pins;
 use transaction::Transaction;
 
-pub(crate) use parameters::{cast, placeholder};
+pub(crate) use parameters::{cast, parameter_number};
 
 /// Who opens a session and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

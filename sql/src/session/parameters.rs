@@ -69,18 +69,18 @@ impl VisitorMut for Caster<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if matches!(expr, Expr::Cast { expr, .. } if placeholder(expr).is_some()) {
+        if matches!(expr, Expr::Cast { expr, .. } if parameter_number(expr).is_some()) {
             self.in_cast += 1;
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if matches!(expr, Expr::Cast { expr, .. } if placeholder(expr).is_some()) {
+        if matches!(expr, Expr::Cast { expr, .. } if parameter_number(expr).is_some()) {
             self.in_cast -= 1;
             return ControlFlow::Continue(());
         }
-        let Some(number) = placeholder(expr) else {
+        let Some(number) = parameter_number(expr) else {
             return ControlFlow::Continue(());
         };
         if self.in_cast > 0 {
@@ -100,8 +100,8 @@ impl VisitorMut for Caster<'_> {
     }
 }
 
-/// The number of a placeholder, from 1.
-pub(crate) fn placeholder(expr: &Expr) -> Option<usize> {
+/// The number of a parameter `$1`, from 1.
+pub(crate) fn parameter_number(expr: &Expr) -> Option<usize> {
     let Expr::Value(value) = expr else { return None };
     let Value::Placeholder(name) = &value.value else {
         return None;
@@ -149,9 +149,9 @@ fn cast_parameters(plan: &LogicalPlan) -> datafusion::common::Result<Vec<(String
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let PlannedExpr::Cast(cast) = expr
-                    && let PlannedExpr::Placeholder(placeholder) = cast.expr.as_ref()
+                    && let PlannedExpr::Placeholder(parameter) = cast.expr.as_ref()
                 {
-                    found.push((placeholder.id.clone(), cast.field.data_type().clone()));
+                    found.push((parameter.id.clone(), cast.field.data_type().clone()));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

@@ -25,7 +25,7 @@ impl Session {
         let mut types: Vec<DataType> = Vec::new();
         let bound = bind(procedure.function(), arguments(call)?)?;
         for (value, parameter) in bound.iter().zip(procedure.function().parameters) {
-            let Some(number) = value.as_ref().and_then(written_placeholder) else {
+            let Some(number) = value.as_ref().and_then(written_parameter) else {
                 continue;
             };
             types.resize(types.len().max(number), DataType::Utf8);
@@ -98,7 +98,7 @@ impl Session {
 
     /// The value of an expression without columns.
     fn evaluate(&self, expr: Expr, values: &[ScalarValue]) -> Result<ScalarValue> {
-        if let Some(number) = written_placeholder(&expr) {
+        if let Some(number) = written_parameter(&expr) {
             return values.get(number - 1).cloned().ok_or_else(|| {
                 Error::new(
                     ErrorKind::InvalidStatement,
@@ -167,10 +167,10 @@ fn arguments(call: &SqlCall) -> Result<Vec<FunctionArg>> {
     }
 }
 
-/// A placeholder, also under the cast that binding puts around it.
-fn written_placeholder(expr: &Expr) -> Option<usize> {
+/// The number of a parameter, also under the cast that binding puts around it.
+fn written_parameter(expr: &Expr) -> Option<usize> {
     match expr {
-        Expr::Cast { expr, .. } => parameters::placeholder(expr),
-        other => parameters::placeholder(other),
+        Expr::Cast { expr, .. } => parameters::parameter_number(expr),
+        other => parameters::parameter_number(other),
     }
 }

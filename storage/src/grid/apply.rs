@@ -121,7 +121,7 @@ struct Successor {
     /// Active elements.
     active: u32,
     /// What becomes of the old chunk.
-    fate: Predecessor,
+    predecessor: Predecessor,
 }
 
 /// The new chunks of a matrix, in order.
@@ -163,7 +163,7 @@ fn successor(
                 crc: crc32c(&bytes),
                 bytes,
                 active,
-                fate: if patch.base == old {
+                predecessor: if patch.base == old {
                     Predecessor::Patched
                 } else {
                     Predecessor::Inherited(patch.base)
@@ -180,7 +180,7 @@ fn successor(
         crc: crc32c(&built.bytes),
         bytes: built.bytes,
         active: built.active,
-        fate: Predecessor::Released,
+        predecessor: Predecessor::Released,
     })
 }
 
@@ -188,7 +188,7 @@ fn successor(
 fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -> Result<()> {
     let mut replaced = Vec::with_capacity(chunks.len());
     for new in chunks {
-        let kind = match new.fate {
+        let kind = match new.predecessor {
             Predecessor::Released => 0,
             Predecessor::Patched | Predecessor::Inherited(_) => Ref::PATCH,
         };
@@ -197,7 +197,7 @@ fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -
         } else {
             (
                 writer.put_checked(&new.bytes, new.crc, new.active | kind)?,
-                new.fate,
+                new.predecessor,
             )
         };
         record.active = record

@@ -315,8 +315,8 @@ impl Writer {
         Ok(())
     }
 
-    fn dispose(&mut self, old: &Ref, fate: Predecessor) -> Result<()> {
-        match fate {
+    fn dispose(&mut self, old: &Ref, predecessor: Predecessor) -> Result<()> {
+        match predecessor {
             _ if old.is_null() => Ok(()),
             Predecessor::Released => self.release_chunk(old, 0),
             Predecessor::Patched => Ok(()),
