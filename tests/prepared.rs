@@ -45,3 +45,13 @@ async fn a_parameter_of_a_made_table_without_a_type_is_text() {
     let code = missing.expect_err("there is no such table").code().cloned();
     assert_eq!(code.expect("an SQLSTATE").code(), "42P01");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_gets_a_reason_before_the_connection_ends() {
+    let server = Server::start().await;
+    let connection = server.connect().await;
+    let error = connection.error(&"x".repeat(65 << 20)).await;
+    assert_eq!(error.code, "08P01", "{error}");
+    assert!(error.message.contains("67108864"), "{error}");
+    assert_eq!(server.connect().await.value("SELECT 1").await, "1");
+}

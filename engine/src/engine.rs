@@ -57,6 +57,9 @@ impl Engine {
     /// The lock is held until the engine is dropped.
     pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
         let data_dir = options.data_dir.clone();
+        if !data_dir.join("catalog").exists() {
+            tracing::info!(directory = %data_dir.display(), "making a new data directory");
+        }
         for directory in [
             "",
             "models",

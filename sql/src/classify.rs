@@ -32,9 +32,7 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::SchemaError(inner, _) => schema(inner),
         DataFusionError::Plan(message) => plan(message, names),
         DataFusionError::Execution(message) => execution(message),
-        DataFusionError::NotImplemented(message) => {
-            Error::new(ErrorKind::FeatureNotSupported, message.trim())
-        }
+        DataFusionError::NotImplemented(message) => not_implemented(message),
         DataFusionError::SQL(inner, _) => Error::new(ErrorKind::SyntaxError, inner.to_string()),
         DataFusionError::ResourcesExhausted(message) => Error::new(ErrorKind::InsufficientResources, message),
         DataFusionError::IoError(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
@@ -47,6 +45,22 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         ),
         other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
     }
+}
+
+fn not_implemented(message: &str) -> Error {
+    let kind = ErrorKind::FeatureNotSupported;
+    let subquery = [
+        "Exists(",
+        "ScalarSubquery(",
+        "InSubquery(",
+        "OuterReferenceColumn(",
+    ];
+    if message.contains("does not support logical expression") && subquery.iter().any(|s| message.contains(s))
+    {
+        return Error::new(kind, "a subquery cannot stand here in this version")
+            .with_hint("Join with the subquery in FROM, and keep the rows that are wanted by DISTINCT ON or row_number().");
+    }
+    Error::new(kind, message.trim())
 }
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn KnownNames) -> Error {
@@ -100,8 +114,14 @@ fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
         ArrowError::ExternalError(inner) => external(inner.as_ref(), names),
         ArrowError::DivideByZero => Error::new(ErrorKind::DivisionByZero, "division by zero"),
         ArrowError::ArithmeticOverflow(message) => Error::new(ErrorKind::NumericOutOfRange, message),
+        ArrowError::CastError(message) if message.contains("Can't cast value") => {
+            Error::new(ErrorKind::NumericOutOfRange, message)
+        }
         ArrowError::CastError(message) | ArrowError::ParseError(message) => {
             Error::new(ErrorKind::InvalidText, message)
+        }
+        ArrowError::InvalidArgumentError(message) if message.contains("to store in a Decimal") => {
+            Error::new(ErrorKind::NumericOutOfRange, message)
         }
         ArrowError::InvalidArgumentError(message) if message.contains("non-nullable") => {
             Error::new(ErrorKind::NotNullViolation, message)

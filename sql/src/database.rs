@@ -17,7 +17,9 @@ use crate::catalog::{self, DATABASE, USER_SCHEMA};
 use crate::classify::KnownNames;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions;
-use crate::planner::{DropUnreadCalls, HoistInference, LateralRule, QueryPlanning, RelationPlanning};
+use crate::planner::{
+    BytesFromText, DropUnreadCalls, HoistInference, LateralRule, QueryPlanning, RelationPlanning,
+};
 use crate::session::{Session, SessionOptions};
 use crate::tables::SystemTables;
 use crate::user_tables::{FilePaths, UserTables};
@@ -127,6 +129,7 @@ fn state(
         .with_default_features()
         .with_config(config())
         .with_query_planner(Arc::new(QueryPlanning))
+        .with_analyzer_rule(Arc::new(BytesFromText))
         .with_analyzer_rule(Arc::new(LateralRule))
         .with_analyzer_rule(Arc::new(HoistInference))
         .with_optimizer_rule(Arc::new(DropUnreadCalls))

@@ -59,7 +59,7 @@ macro_rules! options {
 }
 
 options! {
-    /// Where models, tables, adapters and trajectories are kept.
+    /// Where models, tables, adapters and trajectories are kept. It is made when it is not there.
     data_dir: PathBuf = layers::default_data_dir;
     /// The address that Postgres clients connect to; `off` closes this door, port 0 picks a free port.
     pg: Door = |_: &dyn Environment| Door::On("127.0.0.1:5433".into());
@@ -69,7 +69,7 @@ options! {
     /// then authenticate by SCRAM-SHA-256; on loopback no password is asked for.
     password_file: Option<PathBuf> = |_: &dyn Environment| None;
     /// Directories besides `files` in the data directory in which SQL may read and write files, separated by
-    /// colons.
+    /// colons. Relative paths in SQL begin in `files`.
     file_directories: Vec<PathBuf> = |_: &dyn Environment| Vec::new();
     /// The model that answers when a statement names none.
     default_model: Option<String> = |_: &dyn Environment| None;
@@ -83,7 +83,8 @@ options! {
     context_length: Option<usize> = |_: &dyn Environment| None;
     /// How many clients each door serves at once.
     max_connections: usize = |_: &dyn Environment| 1000;
-    /// The longest message accepted from a client.
+    /// The longest message accepted from a client; the connection of one that sends more is closed. A statement's
+    /// text may have 16 MiB, whatever this says.
     max_message_bytes: usize = |_: &dyn Environment| 64 << 20;
     /// How long running statements may go on after a request to stop, before they are cancelled.
     stop_timeout_seconds: u64 = |_: &dyn Environment| 5;

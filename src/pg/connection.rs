@@ -69,7 +69,10 @@ impl Connection {
             let handled = match message {
                 Ok(None | Some(Request::Message(Message::Terminate(_)))) | Err(ReadError::Io(_)) => return,
                 Err(ReadError::Malformed(malformed)) => {
-                    Err(Failure::Fatal(Report::fatal("08P01", malformed.to_string())))
+                    tracing::warn!("a client's connection is closed: {malformed}");
+                    self.close_with(&Report::fatal("08P01", malformed.to_string()))
+                        .await;
+                    return self.input.discard().await;
                 }
                 Ok(Some(Request::Message(message))) => self.handle(message).await,
                 Ok(Some(Request::FunctionCall)) => {

@@ -20,6 +20,9 @@ pub(crate) const FLUSH_BYTES: usize = 32 << 10;
 /// How often a client that has filled the read-ahead is looked at.
 const PEER_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long a client that sent too much may go on before the connection is closed.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// Why no more messages come from a client.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -112,6 +115,20 @@ impl Input {
                 }
             }
         }
+    }
+
+    /// Reads on for a while without keeping anything. Closed while the client still sends, the connection would be
+    /// reset, and the client would not see why.
+    pub(crate) async fn discard(&mut self) {
+        let reading = async {
+            loop {
+                self.buffer.clear();
+                if matches!(self.read().await, Ok(0) | Err(_)) {
+                    return;
+                }
+            }
+        };
+        drop(tokio::time::timeout(DISCARD_TIME, reading).await);
     }
 
     async fn read(&mut self) -> io::Result<usize> {

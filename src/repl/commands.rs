@@ -23,14 +23,20 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// Whether a line is a command and not SQL: one with a backslash, or one of psql's words for the lost.
+    pub(super) fn begins(line: &str) -> bool {
+        let line = line.trim();
+        line.starts_with('\\') || ["help", "quit", "exit"].contains(&line.trim_end_matches(';'))
+    }
+
     /// Reads a command, or says why there is no such command.
     pub(super) fn parse(line: &str) -> Result<Self, String> {
         let mut words = line.split_whitespace();
-        let name = words.next().unwrap_or_default();
+        let name = words.next().unwrap_or_default().trim_end_matches(';');
         let argument = words.next().map(|word| word.trim_end_matches(';'));
         match (name, argument) {
-            ("\\q", _) => Ok(Self::Quit),
-            ("\\?", _) => Ok(Self::Help),
+            ("\\q" | "quit" | "exit", _) => Ok(Self::Quit),
+            ("\\?" | "help", _) => Ok(Self::Help),
             ("\\timing", _) => Ok(Self::Timing),
             ("\\d", None) => Ok(Self::Query(tables(""))),
             ("\\dt", None) => Ok(Self::Query(tables(" AND table_schema NOT IN ('hyprstream')"))),
@@ -78,5 +84,12 @@ mod tests {
     fn an_unknown_command_points_at_the_help() {
         assert!(Command::parse("\\foo bar").unwrap_err().contains("\\?"));
         assert_eq!(Command::parse("\\q"), Ok(Command::Quit));
+    }
+
+    #[test]
+    fn the_words_that_psql_knows_are_commands_alone() {
+        assert!(Command::begins(" quit; ") && Command::begins("\\dt") && !Command::begins("help me"));
+        assert_eq!(Command::parse("quit;"), Ok(Command::Quit));
+        assert_eq!(Command::parse("help"), Ok(Command::Help));
     }
 }

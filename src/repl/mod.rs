@@ -41,7 +41,7 @@ pub(crate) async fn run(client: &mut Client, receiver: &mut dyn Receiver) -> Exi
             pending.clear();
             continue;
         }
-        if pending.is_empty() && line.trim_start().starts_with('\\') {
+        if pending.is_empty() && Command::begins(&line) {
             lines.remember(&line);
             match Command::parse(&line) {
                 Ok(Command::Quit) => return Exit::Success,

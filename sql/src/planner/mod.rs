@@ -4,8 +4,9 @@
 //! its own, [`inference`], which keeps many rows going at once, in order, and hands rows on as they are ready.
 //! [`from`] plans the same functions in FROM, alone or LATERAL to what stands before them. [`query_planner`] turns
 //! both into physical operators and sees to it that nothing above them holds rows back. [`unread`] drops calls whose
-//! answers nobody reads.
+//! answers nobody reads. [`bytes`] reads text as bytes in the way of Postgres.
 
+mod bytes;
 mod from;
 mod hoist;
 mod inference;
@@ -17,6 +18,7 @@ mod unread;
 
 use datafusion::logical_expr::Expr;
 
+pub(crate) use bytes::BytesFromText;
 pub(crate) use from::{LateralRule, RelationPlanning};
 pub(crate) use hoist::HoistInference;
 pub(crate) use memo::Memo;

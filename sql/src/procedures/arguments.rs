@@ -77,13 +77,16 @@ impl Arguments {
         }
     }
 
-    /// A list of texts; a single text is split at its commas.
+    /// A list of texts; a single text is split at its commas, also in the braces that Postgres writes around a list.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
         let Some(value) = self.value(name) else {
             return Ok(None);
         };
         if let Some(Some(text)) = value.try_as_str() {
-            return Ok(Some(text.split(',').map(|part| part.trim().to_owned()).collect()));
+            let list = text.trim();
+            let inner = list.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let parts = inner.unwrap_or(list).split(',');
+            return Ok(Some(parts.map(|part| part.trim().to_owned()).collect()));
         }
         let list = value
             .cast_to(&DataType::new_list(DataType::Utf8, true))

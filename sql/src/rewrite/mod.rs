@@ -1,9 +1,10 @@
-//! What is decided on the syntax tree, before planning: named arguments, functions in FROM, column names.
+//! What is decided on the syntax tree, before planning: named arguments, functions in FROM, column names, operators.
 
 mod column_names;
 mod field_access;
 mod functions_in_from;
 mod named_arguments;
+mod operators;
 
 use std::ops::ControlFlow;
 
@@ -71,7 +72,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         field_access::rewrite(expr);
-        match named_arguments::rewrite(expr) {
+        match named_arguments::rewrite(expr).and_then(|()| operators::rewrite(expr)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(Box::new(error)),
         }

@@ -5,7 +5,8 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CreateTable, ObjectName, ObjectType, Statement as SqlStatement, Truncate,
+    ColumnOption, CreateTable, DataType as SqlType, ObjectName, ObjectType, Statement as SqlStatement,
+    Truncate,
 };
 use futures::StreamExt;
 
@@ -28,6 +29,7 @@ impl Session {
         if create.temporary {
             return Err(super::unsupported("CREATE TEMPORARY TABLE"));
         }
+        refuse_generated(create)?;
         let name = user_table_name(&create.name)?;
         if self.exists_already(&name, create.if_not_exists, create.or_replace)? {
             return Ok(command("CREATE TABLE"));
@@ -110,6 +112,10 @@ impl Session {
             let message = format!(
                 "the constraints of table \"{name}\" other than NOT NULL are not enforced in this version"
             );
+            self.notice(Severity::Warning, message);
+        }
+        if create.columns.iter().any(|column| has_length(&column.data_type)) {
+            let message = format!("the lengths of the text columns of table \"{name}\" are not enforced");
             self.notice(Severity::Warning, message);
         }
     }
@@ -215,9 +221,11 @@ pub(super) fn user_table_name(name: &ObjectName) -> Result<String> {
     let wrong = |kind, message: String| Err(Error::new(kind, message));
     match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [table] | [USER_SCHEMA, table] | [DATABASE, USER_SCHEMA, table] => Ok((*table).to_owned()),
-        [SYSTEM_SCHEMA | "pg_catalog" | "information_schema", table] => wrong(
+        [schema @ (SYSTEM_SCHEMA | "pg_catalog" | "information_schema"), _] => wrong(
             ErrorKind::InsufficientPrivilege,
-            format!("\"{table}\" is a system table; it cannot be changed by hand"),
+            format!(
+                "the tables of schema \"{schema}\" cannot be changed by hand; your own are in \"{USER_SCHEMA}\""
+            ),
         ),
         [schema, _] => wrong(
             ErrorKind::UndefinedSchema,
@@ -228,6 +236,36 @@ pub(super) fn user_table_name(name: &ObjectName) -> Result<String> {
             format!("there is no database for \"{name}\""),
         ),
     }
+}
+
+/// Rows would get NULL where a number is meant to come by itself.
+fn refuse_generated(create: &CreateTable) -> Result<()> {
+    let generated = create.columns.iter().find(|column| {
+        column.options.iter().any(|option| {
+            matches!(
+                option.option,
+                ColumnOption::Generated { .. } | ColumnOption::Identity(_)
+            )
+        })
+    });
+    match generated {
+        Some(column) => Err(super::unsupported(&format!(
+            "column \"{}\" GENERATED or IDENTITY",
+            column.name.value
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn has_length(data_type: &SqlType) -> bool {
+    matches!(
+        data_type,
+        SqlType::Varchar(Some(_))
+            | SqlType::CharVarying(Some(_))
+            | SqlType::CharacterVarying(Some(_))
+            | SqlType::Char(Some(_))
+            | SqlType::Character(Some(_))
+    )
 }
 
 fn defaults(create: &CreateTable) -> Vec<(String, String)> {

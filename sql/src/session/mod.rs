@@ -286,6 +286,8 @@ impl Session {
             SqlStatement::Rollback { .. }
             | SqlStatement::Savepoint { .. }
             | SqlStatement::ReleaseSavepoint { .. } => Err(unsupported("SAVEPOINT")),
+            SqlStatement::Prepare { .. } | SqlStatement::Execute { .. } => Err(unsupported("PREPARE")
+                .with_hint("Clients prepare statements by the protocol: $1 with a value beside it.")),
             SqlStatement::Deallocate { .. } => Ok(command("DEALLOCATE")),
             SqlStatement::Close { .. } => Ok(command("CLOSE CURSOR")),
             SqlStatement::UNLISTEN { .. } => Ok(command("UNLISTEN")),
@@ -294,7 +296,7 @@ impl Session {
             SqlStatement::Truncate(truncate) => self.truncate(truncate),
             SqlStatement::Update(update) => self.update(update, parameters).await,
             SqlStatement::Delete(delete) => self.delete(delete, parameters).await,
-            SqlStatement::Insert(_) => self.insert(ast, parameters).await,
+            SqlStatement::Insert(insert) => self.insert(insert, ast, parameters).await,
             _ => self.run_plan(ast, parameters).await,
         }
     }
@@ -338,6 +340,8 @@ fn is_command(statement: &SqlStatement) -> bool {
             | SqlStatement::Rollback { .. }
             | SqlStatement::Savepoint { .. }
             | SqlStatement::ReleaseSavepoint { .. }
+            | SqlStatement::Prepare { .. }
+            | SqlStatement::Execute { .. }
             | SqlStatement::Deallocate { .. }
             | SqlStatement::Close { .. }
             | SqlStatement::UNLISTEN { .. }

@@ -67,20 +67,23 @@ impl Session {
                 continue;
             };
             let value = self.evaluate(value, values)?;
-            let target = match (parameter.kind, value.try_as_str()) {
-                (Kind::Texts, Some(_)) => DataType::Utf8,
-                _ => parameter.kind.data_type(),
-            };
             let is_text = value.try_as_str().is_some();
+            let target = match parameter.kind {
+                Kind::Texts if is_text => DataType::Utf8,
+                kind => kind.data_type(),
+            };
             let cast = if value.is_null() {
                 Ok(ScalarValue::Null)
             } else {
                 value.cast_to(&target)
             };
-            let fits =
-                is_text == matches!(parameter.kind, Kind::Text | Kind::Texts) || is_text || value.is_null();
+            let fits = match parameter.kind {
+                Kind::Text => is_text,
+                Kind::Texts => is_text || value.data_type().is_list(),
+                _ => true,
+            };
             match cast {
-                Ok(cast) if fits => evaluated.push(cast),
+                Ok(cast) if fits || value.is_null() => evaluated.push(cast),
                 _ => {
                     let message = format!(
                         "invalid {} {value} for procedure {}: it must be {}",

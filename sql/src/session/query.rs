@@ -12,6 +12,7 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream};
 use datafusion::sql::parser::{CopyToStatement, Statement as Ast};
+use datafusion::sql::sqlparser::ast::Insert;
 use futures::TryStreamExt;
 
 use super::{Session, parameters};
@@ -150,7 +151,13 @@ impl Session {
         })
     }
 
-    pub(super) async fn insert(&self, ast: &Ast, values: &[ScalarValue]) -> Result<Outcome> {
+    pub(super) async fn insert(&self, insert: &Insert, ast: &Ast, values: &[ScalarValue]) -> Result<Outcome> {
+        if insert.returning.is_some() {
+            return Err(super::unsupported("INSERT … RETURNING"));
+        }
+        if insert.on.is_some() {
+            return Err(super::unsupported("INSERT … ON CONFLICT"));
+        }
         self.run_plan(ast, values).await
     }
 

@@ -63,11 +63,14 @@ impl Session {
     pub(super) fn alter_system(&self, ast: &Ast) -> Result<Outcome> {
         let engine = self.database().engine();
         match ast {
-            Ast::Reset(ResetStatement::Variable(name)) => engine.reset_setting(&variable_name(name))?,
+            Ast::Reset(ResetStatement::Variable(name)) => {
+                let name = self.variables().for_all_sessions(&variable_name(name))?;
+                engine.reset_setting(&name)?;
+            }
             Ast::Statement(statement) => {
                 if let SqlStatement::Set(Set::SingleAssignment { variable, values, .. }) = statement.as_ref()
                 {
-                    let name = variable_name(variable);
+                    let name = self.variables().for_all_sessions(&variable_name(variable))?;
                     let texts: Vec<String> = values
                         .iter()
                         .map(|value| value_text(&name, value))

@@ -89,6 +89,20 @@ impl Variables {
         Ok(())
     }
 
+    /// The name of a setting that ALTER SYSTEM may change.
+    pub(crate) fn for_all_sessions(&self, name: &str) -> Result<String> {
+        let name = canonical(name);
+        if self.engine.settings()?.iter().any(|row| row.name == name) {
+            return Ok(name);
+        }
+        if find(&name).is_none() {
+            return Err(self.unknown(&name));
+        }
+        let message = format!("parameter \"{name}\" cannot be changed for all sessions");
+        Err(Error::new(ErrorKind::FeatureNotSupported, message)
+            .with_hint(format!("SET {name} = … changes it for one session.")))
+    }
+
     /// Changes a setting until the end of the transaction block.
     pub(crate) fn set_local(&mut self, name: &str, value: &str) -> Result<()> {
         let name = canonical(name);
@@ -205,7 +219,12 @@ impl Variables {
             .iter()
             .map(|k| k.name)
             .chain(from_engine.iter().map(|row| row.name));
-        let near = suggestion(name, names);
+        let qualified = format!("hyprstream.{name}");
+        let near = if names.clone().any(|known| known == qualified) {
+            format!("; did you mean \"{qualified}\"?")
+        } else {
+            suggestion(name, names)
+        };
         Error::new(
             ErrorKind::UndefinedObject,
             format!("unrecognized configuration parameter \"{name}\"{near}"),

@@ -163,6 +163,14 @@ pub(crate) fn storable_schema(schema: &Schema, all_take_null: bool) -> Result<Sc
             let message = format!("column \"{}\" is there twice", field.name());
             return Err(Error::new(ErrorKind::DuplicateColumn, message));
         }
+        if holds_interval(field.data_type()) {
+            let message = format!(
+                "column \"{}\": a table cannot store intervals in this version",
+                field.name()
+            );
+            return Err(Error::new(ErrorKind::FeatureNotSupported, message)
+                .with_hint("Store a number of seconds, or the two times between which it lies."));
+        }
         let nullable = all_take_null || field.is_nullable();
         fields.push(Field::new(
             field.name(),
@@ -171,6 +179,18 @@ pub(crate) fn storable_schema(schema: &Schema, all_take_null: bool) -> Result<Sc
         ));
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Parquet has no interval of months, days and nanoseconds.
+fn holds_interval(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) => true,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            holds_interval(item.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().any(|field| holds_interval(field.data_type())),
+        _ => false,
+    }
 }
 
 fn storable_type(data_type: &DataType) -> DataType {
