@@ -195,7 +195,7 @@ fn assert_agreement(architecture: Architecture, tied: bool) {
         cancel: &GO_ON,
     };
     let sum = shards
-        .language(|_| network, &examples.iter().collect::<Vec<_>>())
+        .language(|_| network, &examples.iter().collect::<Vec<_>>(), &[])
         .unwrap();
     shards.reduce();
 

@@ -73,6 +73,8 @@ impl Default for FullOptions {
 pub struct FullBatch<'a> {
     /// Sequences whose next tokens are learnt.
     pub language: &'a [Example],
+    /// How much the tokens of each sequence count in the mean whose gradient is taken; empty lets all count alike.
+    pub language_weights: &'a [f32],
     /// Texts that belong together; the others of the batch are their negatives.
     pub pairs: &'a [(Vec<u32>, Vec<u32>)],
     /// What the cosine similarities are divided by.
@@ -192,7 +194,8 @@ impl FullTrainer {
         self.shards.clear();
         if !batch.language.is_empty() {
             let examples: Vec<&Example> = batch.language.iter().collect();
-            let sum = self.shards.language(|_| network, &examples)?;
+            let weights = batch.language_weights;
+            let sum = self.shards.language(|_| network, &examples, weights)?;
             report.loss = mean(&sum);
             report.tokens += sum.tokens;
         }
@@ -275,6 +278,13 @@ impl FullTrainer {
         let targets: usize = batch.language.iter().map(Example::target_tokens).sum();
         if targets == 0 && batch.pairs.is_empty() {
             return Err(Error::argument("the batch has neither a target token nor a pair"));
+        }
+        if !batch.language_weights.is_empty() {
+            let (weights, examples) = (batch.language_weights, batch.language.len());
+            count("the number of weights", weights.len(), examples, examples)?;
+            for &weight in weights {
+                within("a weight", weight, 1e-6, 1e6)?;
+            }
         }
         if !batch.pairs.is_empty() {
             within("temperature", batch.temperature, 1e-4, 100.0)?;

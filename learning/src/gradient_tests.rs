@@ -133,7 +133,9 @@ impl Setting {
             Objective::Language => {
                 let examples = examples();
                 let examples: Vec<&Example> = examples.iter().collect();
-                let sum = shards.language(|shard| self.network(shard), &examples).unwrap();
+                let sum = shards
+                    .language(|shard| self.network(shard), &examples, &[])
+                    .unwrap();
                 sum.loss / sum.targets as f64
             }
             Objective::Contrastive => {
@@ -276,6 +278,7 @@ fn an_adapter_alone_has_the_same_gradients_as_beside_full_training() {
         .language(
             |shard| setting.network(shard),
             &examples.iter().collect::<Vec<_>>(),
+            &[],
         )
         .unwrap();
     shards.reduce();

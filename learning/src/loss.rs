@@ -9,8 +9,8 @@ pub(crate) struct LossGradient<'a> {
     /// The gradient of the hidden rows; those that predict a target are overwritten.
     pub(crate) d_hidden: &'a mut [f32],
     pub(crate) gradients: &'a mut Gradients,
-    /// One over the number of targets of the whole batch.
-    pub(crate) weight: f32,
+    /// What each target's loss is multiplied by.
+    pub(crate) weights: &'a [f32],
 }
 
 /// The sum over `targets`, (row, token), of the negative logarithm of the token's probability, in nats.
@@ -29,7 +29,7 @@ pub(crate) fn cross_entropy(
     let mut rows = workspace.take(chunk * width);
     let mut d_rows = workspace.take(chunk * width);
     let mut sum = 0.0;
-    for targets in targets.chunks(chunk) {
+    for (part, targets) in targets.chunks(chunk).enumerate() {
         let count = targets.len();
         for (row, &(index, _)) in rows.chunks_exact_mut(width).zip(targets) {
             row.copy_from_slice(&hidden[index * width..][..width]);
@@ -44,8 +44,11 @@ pub(crate) fn cross_entropy(
             1.0,
             false,
         );
-        let weight = gradient.as_ref().map_or(0.0, |gradient| gradient.weight);
-        for (row, &(_, token)) in logits.chunks_exact_mut(vocab).zip(targets) {
+        let weights = gradient
+            .as_ref()
+            .map(|gradient| &gradient.weights[part * chunk..]);
+        for (index, (row, &(_, token))) in logits.chunks_exact_mut(vocab).zip(targets).enumerate() {
+            let weight = weights.map_or(0.0, |weights| weights[index]);
             sum += f64::from(row_loss(row, token as usize, weight));
         }
         let Some(gradient) = &mut gradient else { continue };

@@ -12,15 +12,18 @@ pub(crate) struct Packed {
     pub(crate) starts: Vec<usize>,
     /// (row that predicts, token that it must predict).
     pub(crate) targets: Vec<(usize, u32)>,
+    /// What the loss of each target is multiplied by.
+    pub(crate) weights: Vec<f32>,
 }
 
 impl Packed {
-    pub(crate) fn of_examples<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
+    /// Examples, each with the weight of its targets.
+    pub(crate) fn of_examples<'a>(examples: impl IntoIterator<Item = (&'a Example, f32)>) -> Self {
         let mut packed = Self {
             starts: vec![0],
             ..Self::default()
         };
-        for example in examples {
+        for (example, weight) in examples {
             let begin = packed.tokens.len();
             let first = example.completion_start.max(1);
             let targets = example.tokens.iter().enumerate().skip(first);
@@ -28,6 +31,7 @@ impl Packed {
                 .targets
                 .extend(targets.map(|(position, &token)| (begin + position - 1, token)));
             packed.push(&example.tokens);
+            packed.weights.resize(packed.targets.len(), weight);
         }
         packed
     }
@@ -101,9 +105,10 @@ mod tests {
                 completion_start: 0,
             },
         ];
-        let packed = Packed::of_examples(&examples);
+        let packed = Packed::of_examples(examples.iter().zip([0.5, 0.25]));
         assert_eq!(packed.starts, [0, 4, 6]);
         assert_eq!(packed.targets, [(1, 7), (2, 8), (4, 4)]);
+        assert_eq!(packed.weights, [0.5, 0.5, 0.25]);
         assert_eq!(packed.longest(), 4);
     }
 

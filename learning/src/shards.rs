@@ -61,12 +61,14 @@ impl Shards {
             .install(|| gradients.par_iter_mut().for_each(Gradients::clear));
     }
 
-    /// Adds the gradient of the examples' mean loss. `network` gives the network of a shard, so that shards
-    /// can differ in what they drop.
+    /// Adds the gradient of the examples' mean loss, in which an example's tokens count as its weight says;
+    /// without weights all count alike. `network` gives the network of a shard, so that shards can differ in what
+    /// they drop.
     pub(crate) fn language<'a>(
         &mut self,
         network: impl Fn(usize) -> Network<'a> + Sync,
         examples: &[&Example],
+        weights: &[f32],
     ) -> Result<LanguageSum> {
         let lengths: Vec<usize> = examples.iter().map(|example| example.tokens.len()).collect();
         let groups = balance(&lengths, self.gradients.len());
@@ -74,14 +76,21 @@ impl Shards {
             .iter()
             .map(|example| example.target_tokens())
             .sum::<usize>();
-        let weight = 1.0 / targets.max(1) as f32;
+        let counts = |index: usize| weights.get(index).map_or(1.0, |&weight| f64::from(weight));
+        let counted: f64 = examples
+            .iter()
+            .enumerate()
+            .map(|(index, example)| counts(index) * example.target_tokens() as f64)
+            .sum();
+        let weight = |index: usize| (counts(index) / counted) as f32;
         let (workspaces, gradients) = (&self.workspaces, &mut self.gradients);
         let losses: Vec<Result<f64>> = self.pool.install(|| {
             let shards = groups.par_iter().zip(gradients).enumerate();
             shards
                 .map(|(shard, (group, gradients))| {
-                    let packed = Packed::of_examples(group.iter().map(|&index| examples[index]));
-                    language_shard(network(shard), &packed, weight, gradients, workspaces)
+                    let weighted = group.iter().map(|&index| (examples[index], weight(index)));
+                    let packed = Packed::of_examples(weighted);
+                    language_shard(network(shard), &packed, gradients, workspaces)
                 })
                 .collect()
         });
@@ -192,7 +201,7 @@ impl Shards {
         let losses: Vec<Result<f64>> = self.pool.install(|| {
             let groups = examples.par_chunks(GROUP);
             let loss = |group: &[Example]| {
-                let packed = Packed::of_examples(group);
+                let packed = Packed::of_examples(group.iter().map(|example| (example, 0.0)));
                 self.workspaces.with(|workspace| {
                     let trace = forward(network, &packed, false, workspace)?;
                     let loss = cross_entropy(network, &trace.hidden, &packed.targets, None, workspace);
@@ -234,7 +243,6 @@ impl Shards {
 fn language_shard(
     network: Network<'_>,
     packed: &Packed,
-    weight: f32,
     gradients: &mut Gradients,
     workspaces: &Workspaces,
 ) -> Result<f64> {
@@ -244,7 +252,7 @@ fn language_shard(
         let side = LossGradient {
             d_hidden: &mut d_hidden,
             gradients: &mut *gradients,
-            weight,
+            weights: &packed.weights,
         };
         let loss = cross_entropy(network, &trace.hidden, &packed.targets, Some(side), workspace);
         network.check_cancel()?;

@@ -148,7 +148,7 @@ impl LoraTrainer {
             cancel,
         };
         self.shards.clear();
-        let sum = self.shards.language(network, &examples)?;
+        let sum = self.shards.language(network, &examples, &[])?;
         self.shards.reduce();
         let norm = self.gradient_norm();
         let loss = (sum.loss / sum.targets as f64) as f32;

@@ -288,23 +288,6 @@ impl BaseWeights {
         &self.config
     }
 
-    /// The mean of these weights and of others of the same shape: of two ends of one run it is often better than
-    /// either (2209.14981).
-    pub fn mean(&self, other: &Self) -> Result<Self> {
-        let mut mean = self.clone();
-        let (ours, theirs) = (mean.weights.tensors_mut(), other.weights.tensors());
-        let alike = ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| a.len() == b.len());
-        if !alike {
-            return Err(Error::argument("weights of two shapes have no mean"));
-        }
-        for (ours, theirs) in ours.into_iter().zip(theirs) {
-            for (a, b) in ours.iter_mut().zip(theirs) {
-                *a = f32::midpoint(*a, *b);
-            }
-        }
-        Ok(mean)
-    }
-
     /// The number of weights.
     pub fn parameter_count(&self) -> usize {
         self.weights.tensors().iter().map(|tensor| tensor.len()).sum()

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use hyprstream_learning::{
-    AdamOptions, BaseWeights, Error, Example, FullBatch, FullOptions, FullTrainer, ProjectionRule,
+    AdamOptions, BaseWeights, Error, Example, FullBatch, FullOptions, FullTrainer, Precision, ProjectionRule,
 };
 use hyprstream_models::{Architecture, ModelConfig};
 
@@ -76,6 +76,7 @@ fn step(trainer: &mut FullTrainer) -> (f32, f32) {
         pairs: &pairs,
         temperature: 0.1,
         contrastive_weight: 0.5,
+        ..FullBatch::default()
     };
     let report = trainer.step(&batch, &GO_ON).unwrap();
     (report.loss, report.contrastive_loss)
@@ -107,6 +108,31 @@ fn both_objectives_fall_together() {
         assert_eq!(best, index, "{scores:?}");
         assert!((left.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
     }
+}
+
+#[test]
+fn an_example_of_twice_the_weight_counts_as_two() {
+    let norm = |examples: &[Example], weights: &[f32]| {
+        let options = FullOptions {
+            precision: Precision::F32,
+            ..FullOptions::default()
+        };
+        let base = BaseWeights::random(&config(true), 2).unwrap();
+        let batch = FullBatch {
+            language: examples,
+            language_weights: weights,
+            ..FullBatch::default()
+        };
+        let mut trainer = FullTrainer::try_new(base, options).unwrap();
+        trainer.step(&batch, &GO_ON).unwrap().grad_norm
+    };
+    let (a, b) = (language()[0].clone(), language()[3].clone());
+    let (both, twice) = ([a.clone(), b.clone()], [a.clone(), a, b]);
+    let weighted = norm(&both, &[3.0, 1.5]);
+    let repeated = norm(&twice, &[]);
+    assert!((weighted / repeated - 1.0).abs() < 1e-4, "{weighted} {repeated}");
+    assert_eq!(norm(&both, &[0.5, 0.5]).to_bits(), norm(&both, &[]).to_bits());
+    assert!((norm(&both, &[]) / repeated - 1.0).abs() > 1e-3);
 }
 
 #[test]
@@ -224,23 +250,17 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
         }],
         &GO_ON,
     ));
+    for weights in [&[1.0; 9][..], &[0.0; 10], &[f32::NAN; 10]] {
+        let batch = FullBatch {
+            language: &language(),
+            language_weights: weights,
+            ..FullBatch::default()
+        };
+        refused(trainer.step(&batch, &GO_ON));
+    }
     refused(trainer.contrastive_step(&pairs(), 0.0, &GO_ON));
     refused(trainer.contrastive_step(&[(vec![], vec![1])], 0.1, &GO_ON));
     assert_eq!(trainer.completed_steps(), 0);
-}
-
-#[test]
-fn the_mean_of_two_weights_lies_halfway_and_other_shapes_have_none() {
-    let [a, b] = [2, 3].map(|seed| BaseWeights::random(&config(false), seed).unwrap());
-    let mean = a.mean(&b).unwrap();
-    let tensors = [&a, &b, &mean].map(BaseWeights::named_tensors);
-    for ((a, b), mean) in tensors[0].iter().zip(&tensors[1]).zip(&tensors[2]) {
-        for ((a, b), mean) in a.2.iter().zip(b.2).zip(mean.2) {
-            assert!(((a + b) / 2.0 - mean).abs() < 1e-6);
-        }
-    }
-    let tied = BaseWeights::random(&config(true), 2).unwrap();
-    assert!(matches!(a.mean(&tied), Err(Error::Argument(_))));
 }
 
 #[test]

@@ -13,13 +13,11 @@ pub enum Split {
     /// What training sees, often with any common word where a thing, a job, a table or a column stands, so that they
     /// are copied and not known.
     Train,
-    /// What the later stages of training see: as the first, with words of the sentences exchanged for any other and
-    /// any of the fields asked for, so that what stands where and what is asked decide, and not the sentence as a
+    /// What most of a run sees: as the first, with words of the sentences and of the questions exchanged for any other
+    /// and any of the fields asked for, so that what stands where and what is asked decide, and not the sentence as a
     /// whole. Some words are made of any pieces that the tokenizer has, so that no token is left that was never read
     /// and never written.
     Varied,
-    /// What the last stage sees: as the second, with the words that ask for fields exchanged too.
-    Exchanged,
     /// What only evaluation sees.
     HeldOut,
 }
@@ -28,7 +26,7 @@ impl Split {
     /// The half of `train` and `held_out` that this split draws from.
     pub fn of<T>(self, train: T, held_out: T) -> T {
         match self {
-            Self::Train | Self::Varied | Self::Exchanged => train,
+            Self::Train | Self::Varied => train,
             Self::HeldOut => held_out,
         }
     }
@@ -38,9 +36,9 @@ impl Split {
         self != Self::HeldOut
     }
 
-    /// Whether this is what the later stages of training see.
+    /// Whether this is what most of a run sees.
     pub fn varies(self) -> bool {
-        matches!(self, Self::Varied | Self::Exchanged)
+        self == Self::Varied
     }
 
     /// Whether `item` belongs to this split; one item in eight is held out.
@@ -52,17 +50,13 @@ impl Split {
     }
 }
 
-/// What a stage of training sees: how often each task, and which half of its phrasings and items.
+/// What a part of the run sees: how often each task, and which half of its phrasings and items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mixture {
     /// All tasks alike.
     First,
-    /// What is known by heart by then makes room for what is copied.
+    /// What is known by heart by then makes room for what is copied and for what is learnt slowest.
     Second,
-    /// What is learnt slowest gets most of the room.
-    Third,
-    /// What is copied gets back the room that the third took from it.
-    Fourth,
 }
 
 impl Mixture {
@@ -70,8 +64,7 @@ impl Mixture {
     pub fn split(self) -> Split {
         match self {
             Self::First => Split::Train,
-            Self::Second | Self::Third => Split::Varied,
-            Self::Fourth => Split::Exchanged,
+            Self::Second => Split::Varied,
         }
     }
 }
@@ -141,20 +134,18 @@ impl Task {
 
     // How many of a hundred samples of a mixture are of this task.
     fn share(self, mixture: Mixture) -> u32 {
-        let (first, second, third, fourth) = match self {
-            Self::Capitals => (13, 5, 4, 4),
-            Self::Sums => (16, 18, 22, 20),
-            Self::Units => (12, 9, 8, 7),
-            Self::Sentiment => (16, 21, 32, 24),
-            Self::Extraction => (21, 31, 22, 33),
-            Self::SqlQuestions => (14, 11, 8, 9),
-            Self::PlainAnswers => (8, 5, 4, 3),
+        let (first, second) = match self {
+            Self::Capitals => (13, 5),
+            Self::Sums => (16, 16),
+            Self::Units => (12, 8),
+            Self::Sentiment => (16, 28),
+            Self::Extraction => (21, 30),
+            Self::SqlQuestions => (14, 9),
+            Self::PlainAnswers => (8, 4),
         };
         match mixture {
             Mixture::First => first,
             Mixture::Second => second,
-            Mixture::Third => third,
-            Mixture::Fourth => fourth,
         }
     }
 
@@ -181,7 +172,11 @@ impl fmt::Display for Task {
 /// A training sample of a task drawn by its share.
 pub fn mixed(rng: &mut Rng, mixture: Mixture) -> Sample {
     let split = mixture.split();
-    if rng.chance(0.2) {
+    let repeats = match mixture {
+        Mixture::First => 0.2,
+        Mixture::Second => 0.12,
+    };
+    if rng.chance(repeats) {
         return repeats::sample(rng, split);
     }
     let mut left = rng.between(0, 99);

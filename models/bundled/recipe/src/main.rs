@@ -12,7 +12,7 @@ use hyprstream_bundled_recipe::{
     rng::Rng,
     tasks::paraphrases,
     tokenizer,
-    train::{self, STAGES, TrainSettings},
+    train::{self, TrainSettings},
 };
 
 #[derive(Parser)]
@@ -44,23 +44,23 @@ enum Command {
         /// The seed of the corpus and of the first weights.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Steps of each stage.
-        #[arg(long, num_args = STAGES, default_values_t = [2400, 3400, 1500, 2400])]
-        steps: Vec<usize>,
-        /// The highest learning rate of each stage.
-        #[arg(long, num_args = STAGES, default_values_t = [3e-3, 2e-3, 1.2e-3, 1.2e-3])]
-        learning_rates: Vec<f32>,
-        /// The stage to begin with; a later one begins from the weights that stand in the directory.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=STAGES as i64))]
-        first_stage: u8,
+        /// Steps of the run.
+        #[arg(long, default_value_t = 6000)]
+        steps: usize,
+        /// How many of them see all tasks alike; the others see more of what is learnt slowest.
+        #[arg(long, default_value_t = 1200)]
+        first_steps: usize,
+        /// The highest learning rate.
+        #[arg(long, default_value_t = 3e-3)]
+        learning_rate: f32,
         /// Let the projections follow `AdamW` too, and not Muon.
         #[arg(long)]
         adamw: bool,
         /// Tokens of questions and answers a step.
         #[arg(long, default_value_t = 3072)]
         batch_tokens: usize,
-        /// Pairs of paraphrases in every second step of the first stage; the others have half of them.
-        #[arg(long, default_value_t = 48)]
+        /// Pairs of paraphrases in every second step.
+        #[arg(long, default_value_t = 24)]
         pairs: usize,
         /// Minutes between two saves.
         #[arg(long, default_value_t = 4)]
@@ -145,8 +145,8 @@ fn run(command: &Command) -> Result<()> {
             state,
             seed,
             steps,
-            learning_rates,
-            first_stage,
+            first_steps,
+            learning_rate,
             adamw,
             batch_tokens,
             pairs,
@@ -156,9 +156,9 @@ fn run(command: &Command) -> Result<()> {
             state: state.clone().unwrap_or_else(|| train::default_state(dir)),
             dir: dir.clone(),
             seed: *seed,
-            steps: std::array::from_fn(|stage| steps[stage]),
-            learning_rates: std::array::from_fn(|stage| learning_rates[stage]),
-            first_stage: usize::from(*first_stage),
+            steps: *steps,
+            first_steps: *first_steps,
+            learning_rate: *learning_rate,
             adamw: *adamw,
             batch_tokens: *batch_tokens,
             pairs: *pairs,

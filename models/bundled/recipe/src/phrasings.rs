@@ -39,7 +39,7 @@ impl Phrasings {
     /// The phrasings under `heading` that `split` draws from.
     pub fn of(&self, heading: &str, split: Split) -> &[&'static str] {
         match split {
-            Split::Train | Split::Varied | Split::Exchanged => self.list(heading),
+            Split::Train | Split::Varied => self.list(heading),
             Split::HeldOut => self.list(&format!("{heading}{HELD_OUT}")),
         }
     }

@@ -2,16 +2,15 @@
 //! was interrupted continues as if it had not been.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::atomic::AtomicBool,
     time::Instant,
 };
 
 use hyprstream_learning::{
     AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, ProjectionRule, Scheduler,
 };
-use hyprstream_models::{Architecture, ModelConfig, ModelFiles};
+use hyprstream_models::{Architecture, ModelConfig};
 use tokenizers::Tokenizer;
 
 use crate::{
@@ -24,9 +23,6 @@ use crate::{
     typing::upper_first,
 };
 
-/// The stages of a run.
-pub const STAGES: usize = 4;
-
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct TrainSettings {
@@ -36,17 +32,17 @@ pub struct TrainSettings {
     pub state: PathBuf,
     /// The seed of the corpus and of the first weights.
     pub seed: u64,
-    /// Steps of each stage, which its learning rate's cosine spans.
-    pub steps: [usize; STAGES],
-    /// The highest learning rate of each stage.
-    pub learning_rates: [f32; STAGES],
-    /// The stage to begin with, from 1; a later one begins from the weights in `dir`.
-    pub first_stage: usize,
+    /// Steps of the run, which the learning rate's fall spans.
+    pub steps: usize,
+    /// How many of them see all tasks alike, so that facts are known by heart before copying is practised.
+    pub first_steps: usize,
+    /// The highest learning rate.
+    pub learning_rate: f32,
     /// Whether the projections too follow `AdamW`, and not Muon.
     pub adamw: bool,
     /// Tokens of questions and answers a step.
     pub batch_tokens: usize,
-    /// Pairs of paraphrases in every second step of the first stage; the others have half of them.
+    /// Pairs of paraphrases in every second step.
     pub pairs: usize,
     /// Minutes between two saves.
     pub save_minutes: u64,
@@ -91,95 +87,35 @@ pub fn config(tokenizer: &Tokenizer) -> ModelConfig {
 /// directory.
 pub fn train(settings: &TrainSettings) -> Result<()> {
     std::fs::create_dir_all(&settings.dir).map_err(Error::io("create", &settings.dir))?;
-    let first = settings.first_stage - 1;
-    if !settings.state.exists() && first == 0 {
+    let continued = settings.state.exists();
+    if !continued {
         tokenizer::save(&tokenizer::train(settings.seed)?, &settings.dir)?;
     }
     let tokenizer = tokenizer::load(&settings.dir)?;
     let config = config(&tokenizer);
     let path = settings.dir.join("config.json");
     std::fs::write(&path, config.to_json()).map_err(Error::io("write", path))?;
-    let stages = Stage::all(settings);
-    let mut weights = if first == 0 {
-        BaseWeights::random(&config, settings.seed)?
-    } else {
-        load(&settings.dir)?
-    };
-    eprintln!("{} parameters", weights.parameter_count());
-    for stage in &stages[first..] {
-        eprintln!("{} stage: {} steps", stage.name, stage.steps);
-        let mut trainer = FullTrainer::try_new(weights.clone(), options(settings, stage))?;
-        if stage.state.exists() {
-            trainer.restore_state(&stage.state)?;
-            eprintln!("continues after step {}", trainer.completed_steps());
-        }
-        run(&mut trainer, settings, stage, &tokenizer)?;
-        save(&trainer, settings, stage)?;
-        weights = if matches!(stage.mixture, Mixture::Third | Mixture::Fourth) {
-            let mean = weights.mean(trainer.weights())?;
-            FullTrainer::try_new(mean.clone(), options(settings, stage))?
-                .save_safetensors(&model(settings))?;
-            mean
-        } else {
-            trainer.weights().clone()
-        };
+    let weights = BaseWeights::random(&config, settings.seed)?;
+    eprintln!(
+        "{} parameters, {} steps",
+        weights.parameter_count(),
+        settings.steps
+    );
+    let mut trainer = FullTrainer::try_new(weights, options(settings))?;
+    if continued {
+        trainer.restore_state(&settings.state)?;
+        eprintln!("continues after step {}", trainer.completed_steps());
     }
-    Ok(())
+    run(&mut trainer, settings, &tokenizer)?;
+    save(&trainer, settings)
 }
 
-fn load(dir: &Path) -> Result<BaseWeights> {
-    let weights = BaseWeights::from_tensors(ModelFiles::open(dir)?.tensors())?;
-    Ok(Arc::unwrap_or_clone(weights))
-}
-
-/// A part of the run with a corpus, a learning rate and an optimiser of its own.
-struct Stage {
-    name: &'static str,
-    mixture: Mixture,
-    // What its samples are numbered from, so that no stage sees another's.
-    first_step: usize,
-    steps: usize,
-    learning_rate: f32,
-    pairs: usize,
-    state: PathBuf,
-}
-
-impl Stage {
-    fn all(settings: &TrainSettings) -> [Self; STAGES] {
-        let stages = [
-            ("first", Mixture::First),
-            ("second", Mixture::Second),
-            ("third", Mixture::Third),
-            ("fourth", Mixture::Fourth),
-        ];
-        std::array::from_fn(|index| {
-            let (name, mixture) = stages[index];
-            let (state, pairs) = if index == 0 {
-                (settings.state.clone(), settings.pairs)
-            } else {
-                let mut file = OsString::from(format!("{name}-"));
-                file.push(settings.state.file_name().unwrap_or_default());
-                (settings.state.with_file_name(file), settings.pairs.div_ceil(2))
-            };
-            Self {
-                name,
-                mixture,
-                first_step: settings.steps[..index].iter().sum(),
-                steps: settings.steps[index],
-                learning_rate: settings.learning_rates[index],
-                pairs,
-                state,
-            }
-        })
-    }
-}
-
-fn options(settings: &TrainSettings, stage: &Stage) -> FullOptions {
+fn options(settings: &TrainSettings) -> FullOptions {
     FullOptions {
-        learning_rate: stage.learning_rate,
-        total_steps: stage.steps,
+        learning_rate: settings.learning_rate,
+        total_steps: settings.steps,
         scheduler: Scheduler::Cosine,
-        warmup_ratio: 0.02,
+        warmup_ratio: 0.01,
         projections: if settings.adamw {
             ProjectionRule::AdamW
         } else {
@@ -197,27 +133,29 @@ fn options(settings: &TrainSettings, stage: &Stage) -> FullOptions {
     }
 }
 
-fn run(
-    trainer: &mut FullTrainer,
-    settings: &TrainSettings,
-    stage: &Stage,
-    tokenizer: &Tokenizer,
-) -> Result<()> {
+fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenizer) -> Result<()> {
     let chat = Chat::try_new(tokenizer)?;
     let cancel = AtomicBool::new(false);
     let (started, first) = (Instant::now(), trainer.completed_steps());
     let (mut saved, mut tokens, mut sums) = (Instant::now(), 0, Sums::default());
-    while trainer.completed_steps() < stage.steps {
+    while trainer.completed_steps() < settings.steps {
         let step = trainer.completed_steps();
-        let mut rng = Rng::new(settings.seed, 1000 + (stage.first_step + step) as u64);
-        let language = language_batch(&mut rng, &chat, stage.mixture, settings.batch_tokens)?;
+        let mixture = if step < settings.first_steps {
+            Mixture::First
+        } else {
+            Mixture::Second
+        };
+        let mut rng = Rng::new(settings.seed, 1000 + step as u64);
+        let language = language_batch(&mut rng, &chat, mixture, settings.batch_tokens)?;
+        let weights: Vec<f32> = language.iter().map(weight).collect();
         let pairs = if step.is_multiple_of(2) {
-            pairs_batch(&mut rng, &chat, stage.mixture.split(), stage.pairs)?
+            pairs_batch(&mut rng, &chat, mixture.split(), settings.pairs)?
         } else {
             Vec::new()
         };
         let batch = FullBatch {
             language: &language,
+            language_weights: &weights,
             pairs: &pairs,
             temperature: 0.05,
             contrastive_weight: 0.3,
@@ -227,7 +165,7 @@ fn run(
         sums.add(&report);
         if report.step.is_multiple_of(25) {
             let elapsed = started.elapsed().as_secs_f64();
-            let left = elapsed / (report.step - first) as f64 * (stage.steps - report.step) as f64;
+            let left = elapsed / (report.step - first) as f64 * (settings.steps - report.step) as f64;
             eprintln!(
                 "step {} {} learning rate {:.2e}, {:.0} tokens/s, {tokens} tokens, {:.0} min left",
                 report.step,
@@ -238,11 +176,17 @@ fn run(
             );
         }
         if saved.elapsed().as_secs() >= settings.save_minutes * 60 {
-            save(trainer, settings, stage)?;
+            save(trainer, settings)?;
             saved = Instant::now();
         }
     }
     Ok(())
+}
+
+/// A token of a short answer counts more than one of a long one, most of which is known once it has begun: `positive`
+/// is all that a review teaches, and the keys of a JSON object teach little.
+fn weight(example: &Example) -> f32 {
+    1.0 / (example.target_tokens().max(1) as f32).sqrt()
 }
 
 #[derive(Default)]
@@ -277,13 +221,9 @@ impl Sums {
     }
 }
 
-fn model(settings: &TrainSettings) -> PathBuf {
-    settings.dir.join("model.safetensors")
-}
-
-fn save(trainer: &FullTrainer, settings: &TrainSettings, stage: &Stage) -> Result<()> {
-    trainer.save_safetensors(&model(settings))?;
-    trainer.save_state(&stage.state)?;
+fn save(trainer: &FullTrainer, settings: &TrainSettings) -> Result<()> {
+    trainer.save_safetensors(&settings.dir.join("model.safetensors"))?;
+    trainer.save_state(&settings.state)?;
     Ok(())
 }
 

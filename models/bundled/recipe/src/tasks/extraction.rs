@@ -113,7 +113,7 @@ fn template(rng: &mut Rng, split: Split) -> String {
         let templates = list(rng, split, "sentences");
         return rng.text(templates).to_owned();
     }
-    if split == Split::Exchanged && rng.chance(0.15) {
+    if rng.chance(0.15) {
         let template = rng.text(PHRASINGS.list("exchanged sentences"));
         return exchanged(rng, split, template);
     }
@@ -342,7 +342,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     while wanted.len() > 1 && rng.chance(left_out) {
         wanted.remove(rng.index(wanted.len()));
     }
-    let mut asked = if split == Split::Exchanged && rng.chance(0.4) {
+    let mut asked = if split.varies() && rng.chance(0.4) {
         let words = [words::any(rng, split), words::any(rng, split)];
         let phrasing = rng.text(PHRASINGS.list("exchanged asked"));
         phrasing

@@ -47,7 +47,7 @@ impl Subject {
             Self::Saying(heading) => saying(rng, split, heading),
         };
         match split {
-            Split::Train | Split::Varied | Split::Exchanged => (roughly(rng, &a), roughly(rng, &b)),
+            Split::Train | Split::Varied => (roughly(rng, &a), roughly(rng, &b)),
             Split::HeldOut => (a, b),
         }
     }
