@@ -35,7 +35,7 @@ SELECT index, token, round(logprob, 3) AS logprob, text, round(elapsed_ms, 1) AS
 FROM generate('What is the capital of Japan?');
 
 \echo '== Search by meaning'
-SELECT id, body, round(similarity(embed(body), embed('a broken device')), 3) AS similarity
+SELECT id, body, round(similarity(embed(body), embed('my phone stopped working')), 3) AS similarity
 FROM reviews ORDER BY similarity DESC LIMIT 2;
 
 \echo '== Teach it something: the SQL commands that psql itself explains (\\h)'

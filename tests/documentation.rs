@@ -65,6 +65,18 @@ async fn the_session_of_the_readme_runs_as_it_is_printed() {
         .and_then(|rest| rest.split("```").next());
     let connection = server.connect().await;
     connection.run(session.expect("a session")).await;
+    let leaning = "SELECT generate('Is this review positive or negative? ' || body, max_tokens => 4) FROM reviews ORDER BY id";
+    let leaning: Vec<_> = connection
+        .rows(leaning)
+        .await
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    assert_eq!(leaning, ["negative", "positive", "negative"]);
+    let nearest = "SELECT id FROM reviews \
+                   ORDER BY similarity(embed(body), embed('my phone stopped working')) DESC LIMIT 1";
+    assert_eq!(connection.value(nearest).await, "1");
     let answered = "SELECT count(*) FROM trajectories WHERE adapter LIKE 'support@%'";
     assert_eq!(connection.value(answered).await, "5");
     let restored = "SELECT version FROM adapters WHERE name = 'support' AND is_latest";

@@ -235,3 +235,49 @@ fn move_into_temporary(from: &Path) -> TempDir {
     std::fs::rename(from, directory.path()).expect("the directory is moved");
     directory
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
+    let server = Server::start().await;
+    let connection = server.connect().await;
+    connection.run("CREATE TABLE gone AS SELECT 1 AS a").await;
+    let tables = server.path().join("tables");
+    let part = std::fs::read_dir(&tables)
+        .expect("the directory")
+        .flatten()
+        .next();
+    let part = part.expect("a part").path();
+    connection.run("CREATE TABLE kept AS SELECT 2 AS a").await;
+    let directory = server.stop().await;
+    std::fs::remove_file(&part).expect("the part");
+
+    let copies = TempDir::new().expect("a directory");
+    let salvaged = said(&salvage(directory.path(), &copies.path().join("salvaged")).await);
+    assert!(
+        salvaged.contains("lost rows of table gone (tables/"),
+        "{salvaged}"
+    );
+    assert!(salvaged.contains("lost 1 parts"), "{salvaged}");
+
+    let server = Server::start_in(directory).await;
+    let connection = server.connect().await;
+    assert_eq!(connection.value("SELECT a FROM kept").await, "2");
+    let error = connection.error("SELECT a FROM gone").await;
+    let file = part.file_name().expect("a name").to_string_lossy();
+    assert_eq!(error.code, "XX001", "{error}");
+    assert!(
+        error.message.contains("\"gone\"") && error.message.contains(&*file),
+        "{error}"
+    );
+    std::fs::write(&part, "no Parquet").expect("the part");
+    let error = connection.error("SELECT a FROM gone").await;
+    assert!(
+        error.code == "XX001" && error.message.contains("\"gone\""),
+        "{error}"
+    );
+    let damaged = connection.rows("CALL verify_store()").await;
+    assert_eq!(damaged.len(), 1);
+    assert_eq!(damaged[0][3].as_deref(), Some("rows of table gone"));
+    connection.run("DROP TABLE gone").await;
+    assert_eq!(connection.rows("CALL verify_store()").await.len(), 0);
+}

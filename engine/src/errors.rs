@@ -196,6 +196,7 @@ impl From<hyprstream_models::Error> for Error {
             Models::Io { action, path, source } => Self::Io { action, path, source },
             Models::Resource(reason) => Self::Resource(reason),
             Models::Cancelled => Self::Cancelled,
+            Models::NotFinite => Self::Corrupt(error.to_string()),
             Models::Internal(reason) => Self::Internal(reason),
         }
     }

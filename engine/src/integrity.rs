@@ -12,7 +12,7 @@ use crate::runtime::blocking;
 const GRID_FILE: &str = "grid/grid.data";
 
 /// A damaged part of the data directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DamageRow {
     /// The file, seen from the data directory.
     pub file: String,
@@ -106,14 +106,8 @@ pub(crate) fn of_answers(damage: LogDamage, data_dir: &Path) -> DamageRow {
 pub(crate) fn of_file(file: &Path, what: &str, reason: String) -> DamageRow {
     DamageRow {
         file: file.display().to_string(),
-        offset: 0,
-        bytes: None,
         what: what.to_owned(),
-        adapter: None,
-        version: None,
-        layer: None,
-        module: None,
-        matrix: None,
         reason,
+        ..DamageRow::default()
     }
 }

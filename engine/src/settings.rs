@@ -199,7 +199,7 @@ impl Engine {
         let value = (declaration.normalise)(value)
             .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
         if declaration.name == DEFAULT_MODEL {
-            self.registry.slot(&value)?;
+            self.registry.slot(&value)?.files()?;
         }
         self.catalog.put(&key(declaration.name), value.as_bytes())?;
         self.settings.changed()

@@ -38,6 +38,9 @@ pub enum Error {
     /// The caller cancelled the work.
     #[error("cancelled")]
     Cancelled,
+    /// A model computed with numbers that are not finite.
+    #[error("the model's answer has no finite number; its weights are damaged")]
+    NotFinite,
     /// A fault of this program.
     #[error("internal error: {0}")]
     Internal(String),

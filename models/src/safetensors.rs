@@ -129,7 +129,10 @@ impl SafetensorsModel {
         let tensors: BTreeMap<String, _> = metadata.tensors().into_iter().collect();
         for (name, info) in tensors {
             // Files carry buffers that the computation does not need, such as rotary tables.
-            let Some(shape) = wanted.get(&name) else { continue };
+            let Some(shape) = wanted.get(&name) else {
+                expect_buffer(&path, &name)?;
+                continue;
+            };
             if info.shape != *shape {
                 return Err(Error::invalid(
                     &path,
@@ -207,6 +210,17 @@ impl TensorSource for SafetensorsModel {
 }
 
 /// The shards that an index names: plain files beside it, never elsewhere.
+/// Weights without a place in the configuration's model belong to another model, which would answer otherwise.
+fn expect_buffer(path: &Path, name: &str) -> Result<()> {
+    let is_weight = matches!(name.rsplit('.').next(), Some("weight" | "bias"));
+    // A tied head is stored by some, and is the embedding.
+    if is_weight && name != "lm_head.weight" {
+        let reason = format!("tensor `{name}` has no place in the model that config.json describes");
+        return Err(Error::invalid(path, reason));
+    }
+    Ok(())
+}
+
 fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let bytes = std::fs::read(index).map_err(Error::io("read", index))?;
     let value: Value = serde_json::from_slice(&bytes)
@@ -250,4 +264,35 @@ fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Architecture;
+    use crate::random;
+
+    #[test]
+    fn weights_of_another_model_than_the_configuration_describes_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = random::small_config(Architecture::Qwen3);
+        let path = directory.path().join("model");
+        random::write_model_dir(&path, &whole, 3).unwrap();
+        assert!(SafetensorsModel::open(&path, whole.clone()).is_ok());
+        let shallow = ModelConfig {
+            num_hidden_layers: whole.num_hidden_layers - 1,
+            ..whole.clone()
+        };
+        // The norms of qwen3's heads are no part of a llama.
+        let llama = ModelConfig {
+            architecture: Architecture::Llama,
+            ..whole
+        };
+        for other in [shallow, llama] {
+            let error = SafetensorsModel::open(&path, other).unwrap_err().to_string();
+            assert!(error.contains("has no place in the model"), "{error}");
+        }
+        assert!(expect_buffer(&path, "model.layers.0.self_attn.rotary_emb.inv_freq").is_ok());
+        assert!(expect_buffer(&path, "lm_head.weight").is_ok());
+    }
 }

@@ -130,6 +130,9 @@ fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
         ArrowError::NotYetImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message),
         ArrowError::IoError(message, _) => Error::new(ErrorKind::IoError, message),
         ArrowError::MemoryError(message) => Error::new(ErrorKind::InsufficientResources, message),
+        ArrowError::CsvError(message) if message.contains("not supported") => {
+            Error::new(ErrorKind::FeatureNotSupported, message)
+        }
         ArrowError::CsvError(message) | ArrowError::JsonError(message) => {
             Error::new(ErrorKind::DataException, message)
         }

@@ -24,3 +24,4 @@ pub use database::{Database, DatabaseOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use session::{Session, SessionOptions};
 pub use statement::{Notice, Outcome, Prepared, Severity, Statement, TransactionStatus};
+pub use user_tables::damaged_tables;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use hyprstream_engine::{DamageRow, Error, SalvagedStore};
+use hyprstream_engine::{DamageRow, Engine, EngineOptions, Error, SalvagedStore};
 
 use super::{Exit, fail};
 use crate::config::Config;
@@ -19,7 +19,10 @@ pub(super) struct SalvageArguments {
 
 pub(super) fn run(config: &Config, arguments: &SalvageArguments) -> Exit {
     match hyprstream_engine::salvage(&config.data_dir, &arguments.to) {
-        Ok(salvaged) => match print(&salvaged) {
+        Ok(mut salvaged) => match damaged_tables(arguments).and_then(|tables| {
+            salvaged.lost.extend(tables);
+            print(&salvaged).map_err(|error| error.to_string())
+        }) {
             Ok(()) => Exit::Success,
             Err(error) => fail(&error),
         },
@@ -29,6 +32,12 @@ pub(super) fn run(config: &Config, arguments: &SalvageArguments) -> Exit {
         }
         Err(error) => fail(&error),
     }
+}
+
+/// Of the tables' files, which are copied as they are, those whose rows cannot be read.
+fn damaged_tables(arguments: &SalvageArguments) -> Result<Vec<DamageRow>, String> {
+    let engine = Engine::open(EngineOptions::new(&arguments.to)).map_err(|error| error.to_string())?;
+    hyprstream_sql::damaged_tables(&engine).map_err(|error| error.to_string())
 }
 
 /// What is lost goes to stdout, a line each; the counts to stderr.

@@ -40,6 +40,10 @@ impl Hyperparameters {
                 "it is at least 0 and below 1",
             ));
         }
+        if let Some(length) = request.max_seq_len.filter(|length| *length > context) {
+            let reason = format!("it is at most the model's context of {context} tokens");
+            return Err(Error::argument("max_seq_len", length, reason));
+        }
         let is_small = parameters < 50_000_000;
         let r = request.r.unwrap_or(if is_small { 16 } else { 8 });
         let scheduler = request

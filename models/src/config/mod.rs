@@ -58,7 +58,7 @@ impl FromStr for Architecture {
             "qwen2" => Ok(Self::Qwen2),
             "qwen3" => Ok(Self::Qwen3),
             _ => Err(Error::Unsupported(format!(
-                "models of the `{name}` family; llama, qwen2 and qwen3 are"
+                "a model of the family `{name}` (those of llama, qwen2 and qwen3 are)"
             ))),
         }
     }

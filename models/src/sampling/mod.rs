@@ -98,8 +98,7 @@ impl Sampler {
 
     /// Chooses a token. Logits that are not numbers count as impossible; ties go to the lower id.
     pub fn sample(&mut self, logits: &[f32]) -> Result<Sampled> {
-        let (best, max) = argmax(logits)
-            .ok_or_else(|| Error::Internal("the model answered with no finite logit".to_owned()))?;
+        let (best, max) = argmax(logits).ok_or(Error::NotFinite)?;
         let SamplingOptions {
             temperature,
             top_p,
@@ -236,8 +235,7 @@ pub fn log_softmax_at(logits: &[f32], token_id: u32) -> Result<f32> {
     let logit = logits
         .get(token_id as usize)
         .ok_or_else(|| Error::Argument(format!("token {token_id} is outside the logits")))?;
-    let (_, max) = argmax(logits)
-        .ok_or_else(|| Error::Internal("the model answered with no finite logit".to_owned()))?;
+    let (_, max) = argmax(logits).ok_or(Error::NotFinite)?;
     Ok(logit - max - sum_exp(logits, max, 1.0).ln())
 }
 
@@ -303,7 +301,7 @@ mod tests {
         ] {
             assert!(matches!(
                 sampler(&SamplingOptions::default()).sample(logits),
-                Err(Error::Internal(_))
+                Err(Error::NotFinite)
             ));
         }
     }

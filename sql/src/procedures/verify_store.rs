@@ -1,4 +1,4 @@
-//! `CALL verify_store()`: looks at every byte of the weights and the recorded answers.
+//! `CALL verify_store()`: looks at every byte of the weights and the recorded answers, and every row of the tables.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use hyprstream_engine::{DamageRow, VerifiedStore};
 use hyprstream_udfs::Function;
 
 use super::{Arguments, Procedure, one_batch};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 
 const FUNCTION: Function = Function {
@@ -18,7 +18,7 @@ const FUNCTION: Function = Function {
     parameters: &[],
     required: 0,
     reserved: &[],
-    description: "Reads and checks every page of the weight store and every recorded answer; a row for each that is damaged.",
+    description: "Reads and checks every page of the weight store, every recorded answer and every table's rows; a row for each that is damaged.",
 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -51,7 +51,11 @@ impl Procedure for VerifyStore {
     }
 
     async fn call(&self, session: &Session, _: &Arguments) -> Result<SendableRecordBatchStream> {
-        let verified = session.database().engine().verify_store().await?;
+        let mut verified = session.database().engine().verify_store().await?;
+        let database = Arc::clone(session.database());
+        let of_tables = tokio::task::spawn_blocking(move || database.tables.damages()).await;
+        let of_tables = of_tables.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+        verified.damages.extend(of_tables);
         notices(&verified).into_iter().for_each(session.progress());
         one_batch(&SCHEMA, columns(&verified.damages))
     }
@@ -72,6 +76,7 @@ fn notices(verified: &VerifiedStore) -> Vec<String> {
     };
     let mut notices = vec![
         format!("{records} recorded answers checked"),
+        "the rows of all tables read".to_owned(),
         format!("{pages} pages checked, {found}"),
     ];
     if *leaked_bytes > 0 {

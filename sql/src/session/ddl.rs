@@ -128,7 +128,7 @@ impl Session {
         let state = self.state()?;
         let provider = load_external(&state, create.clone(), &self.database().files)
             .await
-            .map_err(|e| self.error(&e))?;
+            .map_err(|e| naming(&create.locations, &self.error(&e)))?;
         let table = ExternalTable::new(create, provider);
         self.database()
             .tables
@@ -196,6 +196,22 @@ impl Session {
             ErrorKind::UndefinedTable,
             format!("table \"{name}\" does not exist{near}"),
         )
+    }
+}
+
+/// An error of reading files, with their names.
+fn naming(locations: &[String], error: &Error) -> Error {
+    let places = locations.join(", ");
+    if locations
+        .iter()
+        .any(|location| error.message().contains(location))
+    {
+        return error.clone();
+    }
+    let named = Error::new(error.kind(), format!("{places}: {}", error.message()));
+    match error.hint() {
+        Some(hint) => named.with_hint(hint),
+        None => named,
     }
 }
 

@@ -109,6 +109,9 @@ impl Session {
                 )
             });
         }
+        if is_query(&expr) {
+            return Err(super::unsupported("a query as an argument of CALL"));
+        }
         let state = self.state()?;
         let nothing = DFSchema::empty();
         let alias = ExprWithAlias { expr, alias: None };
@@ -167,6 +170,14 @@ fn arguments(call: &SqlCall) -> Result<Vec<FunctionArg>> {
         FunctionArguments::List(list) => Ok(list.args.clone()),
         FunctionArguments::None => Ok(Vec::new()),
         FunctionArguments::Subquery(_) => Err(super::unsupported("CALL with a subquery")),
+    }
+}
+
+fn is_query(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_query(expr),
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => true,
+        _ => false,
     }
 }
 

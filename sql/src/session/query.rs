@@ -12,14 +12,15 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream};
 use datafusion::sql::parser::{CopyToStatement, Statement as Ast};
-use datafusion::sql::sqlparser::ast::Insert;
+use datafusion::sql::sqlparser::ast::{Insert, TableObject};
 use futures::TryStreamExt;
 
+use super::ddl::user_table_name;
 use super::{Session, parameters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planner::uses_model;
 use crate::statement::{Outcome, Prepared};
-use crate::user_tables::Pins;
+use crate::user_tables::{DraftFile, Pins};
 
 /// A batch that is there already as an outcome.
 pub(super) fn rows(tag: &str, batch: RecordBatch) -> Outcome {
@@ -158,6 +159,12 @@ impl Session {
         if insert.on.is_some() {
             return Err(super::unsupported("INSERT … ON CONFLICT"));
         }
+        if let TableObject::TableName(name) = &insert.table {
+            let name = user_table_name(name)?;
+            if self.database().tables.get(&name).is_none() {
+                return Err(self.no_such_table(&name));
+            }
+        }
         self.run_plan(ast, values).await
     }
 
@@ -169,8 +176,16 @@ impl Session {
     ) -> Result<Outcome> {
         let path = self.database().files.writable(&statement.target)?;
         let mut statement = statement.clone();
-        statement.target = path.to_string_lossy().into_owned();
-        self.run_plan(&Ast::CopyTo(statement), values).await
+        let is_file = path.extension().is_some() && statement.partitioned_by.is_empty();
+        if !is_file {
+            statement.target = path.to_string_lossy().into_owned();
+            return self.run_plan(&Ast::CopyTo(statement), values).await;
+        }
+        let draft = DraftFile::beside(&path);
+        statement.target = draft.path.to_string_lossy().into_owned();
+        let outcome = self.run_plan(&Ast::CopyTo(statement), values).await?;
+        draft.publish(&path)?;
+        Ok(outcome)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Files of a table, kept as long as someone reads them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// One file of a table. When the table no longer has it, it goes with its last reader.
 #[derive(Debug)]
@@ -28,6 +31,22 @@ impl Part {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default()
+    }
+
+    /// Why its rows cannot be read, if they cannot. With `all` every row is, else only the end of the file, which says
+    /// where they are.
+    pub(super) fn fault(&self, all: bool) -> Option<String> {
+        let read = || -> Result<(), String> {
+            let file = File::open(&self.path).map_err(|e| e.to_string())?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
+            if all {
+                for rows in reader.build().map_err(|e| e.to_string())? {
+                    rows.map_err(|e| e.to_string())?;
+                }
+            }
+            Ok(())
+        };
+        read().err()
     }
 
     /// The table has it.

@@ -19,7 +19,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
-use super::part::Pins;
+use super::part::{Part, Pins};
 use super::store::{StoredTable, UserTables};
 use super::writer::PartWriter;
 
@@ -94,9 +94,16 @@ impl TableProvider for StoredProvider {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        self.reader(session)?
-            .scan(session, projection, filters, limit)
-            .await
+        let external = |error| DataFusionError::External(Box::new(error));
+        let is_there = |part: &Arc<Part>| part.path().is_file();
+        if !self.table.parts.iter().all(is_there)
+            && let Some(error) = self.table.broken_part()
+        {
+            return Err(external(error));
+        }
+        let scan = self.reader(session)?;
+        let scan = scan.scan(session, projection, filters, limit).await;
+        scan.map_err(|error| self.table.broken_part().map_or(error, external))
     }
 
     async fn insert_into(

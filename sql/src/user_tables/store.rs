@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::CreateExternalTable;
-use hyprstream_engine::Engine;
+use hyprstream_engine::{DamageRow, Engine};
 
 use super::definition::{Definition, StoredDefinition};
 use super::external::{self, FilePaths};
@@ -220,6 +220,27 @@ impl UserTables {
         Ok(true)
     }
 
+    /// Reads every row of every stored table, and says which parts cannot be read.
+    pub(crate) fn damages(&self) -> Vec<DamageRow> {
+        let mut damages = Vec::new();
+        for name in self.names() {
+            let Some(UserTable::Stored(table)) = self.get(&name) else {
+                continue;
+            };
+            for part in &table.parts {
+                if let Some(reason) = part.fault(true) {
+                    damages.push(DamageRow {
+                        file: format!("tables/{}", part.name()),
+                        what: format!("rows of table {name}"),
+                        reason,
+                        ..DamageRow::default()
+                    });
+                }
+            }
+        }
+        damages
+    }
+
     fn expect_absent(&self, name: &str, replace: bool) -> Result<()> {
         if !replace && self.get(name).is_some() {
             return Err(already_exists(name));
@@ -280,8 +301,7 @@ impl StoredTable {
         for part in &definition.parts {
             let path = directory.join(part);
             if !path.is_file() {
-                let message = format!("table \"{name}\" lost its part {}", path.display());
-                return Err(Error::new(ErrorKind::DataCorrupted, message));
+                tracing::error!(table = name, part = %path.display(), "a table lost a part; it cannot be read");
             }
             parts.push(Arc::new(Part::new(path)));
         }
@@ -290,6 +310,16 @@ impl StoredTable {
             schema: definition.schema()?,
             definition,
             parts,
+        })
+    }
+
+    /// The error for its first part that is not there or has no readable end.
+    pub(super) fn broken_part(&self) -> Option<Error> {
+        self.parts.iter().find_map(|part| {
+            let reason = part.fault(false)?;
+            let (name, path) = (&self.name, part.path().display());
+            let message = format!("a part of table \"{name}\" cannot be read: {path}: {reason}");
+            Some(Error::new(ErrorKind::DataCorrupted, message))
         })
     }
 
