@@ -49,7 +49,7 @@ SELECT phrasing, held_out FROM phrasings;
 SELECT command, generate('What does ' || command || ' do?', max_tokens => 24) AS answer
 FROM sql_commands WHERE command IN ('VACUUM', 'CREATE INDEX', 'LISTEN');
 
-\echo '== Train an adapter: a row a step, with the time left (about two minutes on two cores)'
+\echo '== Train an adapter: a row a step, with the time left (a minute or two on two cores)'
 \o /dev/null
 CALL train_adapter(
   name => 'sql_help',
