@@ -1,7 +1,8 @@
 //! 256 distinct prompts in one statement, against the same prompts driven on llama.cpp directly: the bundled model,
-//! and a random-weight model of `Qwen3-0.6B`'s shape at `Q8_0`. Both sides take turns in one run, decode greedily and
-//! count generated tokens; what is compared are medians, of the direct side that of its best width. It decodes waves
-//! of sequences; its widths are four for the bundled model and one, 32, for the large.
+//! with short and with longer answers, and a random-weight model of `Qwen3-0.6B`'s shape at `Q8_0`. Both sides take
+//! turns in one run, decode greedily and count generated tokens; what is compared are medians, of the direct side that
+//! of its best width. It decodes waves of sequences; its widths are four for the bundled model and one, 32, for the
+//! large.
 //!
 //! `HYPRSTREAM_BENCH_QUICK=1` leaves out the large model.
 
@@ -34,6 +35,7 @@ struct Workload {
     weights: WeightPreference,
     weight_type: WeightType,
     exact: bool,
+    prompt: fn(usize) -> String,
     max_tokens: u32,
     rounds: usize,
     widths: &'static [u32],
@@ -42,16 +44,23 @@ struct Workload {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let bundled = Workload {
-        label: "bundled, f32",
+        label: "bundled, f32, answers of a few tokens",
         model: "bundled",
         weights: WeightPreference::Auto,
         weight_type: WeightType::F32,
         exact: true,
+        prompt: asking_for_a_few_words,
         max_tokens: 64,
         rounds: ROUNDS,
         widths: &[32, 64, 128, 256],
     };
     compare(&bundled, |_| Ok(())).await?;
+    let long = Workload {
+        label: "bundled, f32, answers of some thirty tokens",
+        prompt: asking_for_fields,
+        ..bundled
+    };
+    compare(&long, |_| Ok(())).await?;
     if std::env::var_os("HYPRSTREAM_BENCH_QUICK").is_some() {
         return Ok(());
     }
@@ -61,6 +70,7 @@ async fn main() -> Result<(), Failure> {
         weights: WeightPreference::Q8_0,
         weight_type: WeightType::Q8_0,
         exact: false,
+        prompt: asking_for_a_few_words,
         max_tokens: 16,
         rounds: 1,
         widths: &[32],
@@ -69,6 +79,17 @@ async fn main() -> Result<(), Failure> {
         Ok(write_model_dir(directory, &qwen3_shape(), 1)?)
     })
     .await
+}
+
+fn asking_for_a_few_words(row: usize) -> String {
+    format!("Describe item {row} of the list in a few words, please.")
+}
+
+fn asking_for_fields(row: usize) -> String {
+    let age = 18 + row % 70;
+    format!(
+        "Extract the name, age, job and city as JSON: Maria Silva is {age} and works as a baker in Lyon, desk {row}."
+    )
 }
 
 async fn compare(
@@ -87,9 +108,7 @@ async fn compare(
     let database = Database::try_new(Arc::clone(&engine), &DatabaseOptions::default())?;
     let session = database.session(SessionOptions::default())?;
     let mut direct = Direct::open(workload, &path, &directory.path().join("cache"))?;
-    let prompts: Vec<String> = (0..PROMPTS)
-        .map(|row| format!("Describe item {row} of the list in a few words, please."))
-        .collect();
+    let prompts: Vec<String> = (0..PROMPTS).map(workload.prompt).collect();
     run(&session, "CREATE TABLE prompts (prompt TEXT)").await?;
     let rows: Vec<String> = prompts.iter().map(|prompt| format!("('{prompt}')")).collect();
     run(
