@@ -4,7 +4,6 @@
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{AsArray, BinaryArray};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -63,8 +62,8 @@ static BYTEA_IN: LazyLock<ScalarUDF> = LazyLock::new(|| {
         DataType::Binary,
         Volatility::Immutable,
         Arc::new(|arguments| {
-            let texts = cast(&ColumnarValue::values_to_arrays(arguments)?[0], &DataType::Utf8)?;
-            let bytes = texts
+            let texts = ColumnarValue::values_to_arrays(arguments)?;
+            let bytes = texts[0]
                 .as_string::<i32>()
                 .iter()
                 .map(|text| text.map(bytes).transpose());

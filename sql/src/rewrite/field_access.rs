@@ -1,9 +1,8 @@
 //! `(details).text`: a field of a STRUCT, as Postgres writes it.
 
-use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Value,
-};
+use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Value};
+
+use super::call::call;
 
 /// Writes `(x).field` as the call that the planner knows.
 pub(super) fn rewrite(expr: &mut Expr) {
@@ -41,20 +40,6 @@ fn get_field(from: Expr, name: &Ident) -> Expr {
     } else {
         name.value.to_lowercase()
     };
-    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
     let field = Expr::Value(Value::SingleQuotedString(field).into());
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("get_field")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument(from), argument(field)],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    call("get_field", [from, field])
 }

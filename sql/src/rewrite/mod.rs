@@ -1,5 +1,6 @@
 //! What is decided on the syntax tree, before planning: named arguments, functions in FROM, column names, operators.
 
+mod call;
 mod column_names;
 mod field_access;
 mod functions_in_from;

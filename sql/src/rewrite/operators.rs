@@ -1,10 +1,8 @@
 //! Operators that mean another thing to `DataFusion` than to Postgres.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Value,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
+use super::call::call;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes `a <=> b`, the cosine distance of pgvector, by what the planner knows, and refuses SIMILAR TO, whose patterns
@@ -16,7 +14,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
             op: BinaryOperator::Spaceship,
             right,
         } => {
-            let similarity = similarity(left.as_ref().clone(), right.as_ref().clone());
+            let similarity = call("similarity", [left.as_ref().clone(), right.as_ref().clone()]);
             *expr = Expr::Nested(Box::new(Expr::BinaryOp {
                 left: Box::new(Expr::Value(Value::Number("1.0".to_owned(), false).into())),
                 op: BinaryOperator::Minus,
@@ -31,24 +29,6 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         .with_hint("LIKE takes patterns with % and _, the operator ~ takes regular expressions.")),
         _ => Ok(()),
     }
-}
-
-fn similarity(left: Expr, right: Expr) -> Expr {
-    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("similarity")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument(left), argument(right)],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 #[cfg(test)]

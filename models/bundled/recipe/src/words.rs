@@ -199,8 +199,7 @@ pub fn common(rng: &mut Rng) -> &'static str {
     rng.text(&COMMON)
 }
 
-/// A word that may stand for a thing: a common one, and in the later stages more often one that no
-/// list has.
+/// A word that may stand for a thing: a common one, and where sentences vary more often one that no list has.
 pub fn any(rng: &mut Rng, split: Split) -> String {
     if !split.varies() {
         return common(rng).to_owned();
