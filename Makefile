@@ -43,7 +43,7 @@ lint: prerequisites ## formatting, clippy without warnings, licences and advisor
 	else echo "cargo-deny is not installed (cargo install cargo-deny); licences and advisories were not checked."; fi
 
 build: prerequisites
-	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, 20 to 40 minutes on two cores."
+	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, 20 to 50 minutes on two cores."
 	$(CARGO) build --release --locked
 
 prerequisites:

@@ -13,7 +13,7 @@ use super::embedder::Embedder;
 use super::job::{ActiveStack, GenerateJob, Job, ScoreJob};
 use super::queue::FairQueue;
 use super::sequence::{Ending, Sequence};
-use super::slots;
+use super::slots::{self, Place};
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
 
@@ -23,6 +23,10 @@ const IDLE: Duration = Duration::from_secs(10);
 const YIELD: Duration = Duration::from_millis(20);
 /// Logits of one decode take at most this much memory.
 const LOGIT_BYTES: usize = 64 << 20;
+/// A burst begins in neighbouring stretches, as many as this share of all.
+const BURST_SHARE: usize = 8;
+/// How many decodes a burst waits for them at most.
+const HELD_DECODES: u32 = 3;
 /// Requests of scoring and embedding, which name no client.
 const NO_CLIENT: u64 = u64::MAX;
 
@@ -72,6 +76,7 @@ pub(super) fn run(
         },
         current_stack: Vec::new(),
         waiting: FairQueue::default(),
+        held_decodes: 0,
         active: Vec::new(),
         embedder,
         batch,
@@ -131,6 +136,8 @@ struct Decoder<'a> {
     /// The adapters that the context has set.
     current_stack: Vec<(String, u32)>,
     waiting: FairQueue<Waiting>,
+    /// Decodes for which what waits has been held back.
+    held_decodes: u32,
     /// In order of slot.
     active: Vec<Sequence<'a>>,
     embedder: Embedder,
@@ -265,41 +272,60 @@ impl Decoder<'_> {
     }
 
     /// Gives waiting requests the free stretches of the cache, changing its shape where that helps.
+    ///
+    /// Prompts that begin in neighbouring stretches are computed together, in half the time of single ones, so that a
+    /// burst waits a few decodes for neighbours to become free.
     fn admit(&mut self) -> Result<()> {
+        let mut last = None;
         while let Some(next) = self.waiting.peek() {
             let need = next.need(&self.options.limits);
             let stack = Arc::clone(next.stack());
             let fits = self.context.is_some() && need <= self.shape.stretch as usize;
-            let slot = if let Some(slot) = self.free_slot(&stack).filter(|_| fits) {
-                slot
+            let slot = if let Some(place) = self.place(&stack, last).filter(|_| fits) {
+                if self.waits_for_neighbours(place) {
+                    self.held_decodes += 1;
+                    return Ok(());
+                }
+                place.slot
             } else {
                 let Some(shape) = self.better_shape(need) else {
-                    return Ok(());
+                    break;
                 };
                 self.reshape(shape)?;
-                let Some(slot) = self.free_slot(&stack) else {
-                    return Ok(());
+                let Some(place) = self.place(&stack, None) else {
+                    break;
                 };
-                slot
+                place.slot
             };
             let Some(next) = self.waiting.pop() else {
-                return Ok(());
+                break;
             };
             self.statistics.waiting_requests.subtract(1);
             self.statistics.active_sequences.add(1);
-            let sequence = next.into_sequence(slot, need, self.tokenizer);
-            let position = self.active.partition_point(|other| other.slot < slot);
+            let sequence = next.into_sequence(slot as u32, need, self.tokenizer);
+            let position = self.active.partition_point(|other| other.slot < sequence.slot);
             self.active.insert(position, sequence);
+            last = Some(slot);
         }
+        self.held_decodes = 0;
         Ok(())
     }
 
-    fn free_slot(&self, stack: &ActiveStack) -> Option<u32> {
+    fn place(&self, stack: &ActiveStack, last: Option<usize>) -> Option<Place> {
         let mut owners = vec![None; self.shape.sequences as usize];
         for sequence in &self.active {
             owners[sequence.slot as usize] = Some(&sequence.stack.key);
         }
-        slots::choose(&owners, &&stack.key).map(|slot| slot as u32)
+        slots::choose(&owners, &&stack.key, last)
+    }
+
+    /// Whether a place is so narrow that what waits had better wait for a wider one, while enough is active.
+    fn waits_for_neighbours(&self, place: Place) -> bool {
+        let sequences = self.shape.sequences as usize;
+        !place.continues
+            && place.room < self.waiting.len().min(sequences / BURST_SHARE)
+            && self.active.len() > sequences / 3
+            && self.held_decodes < HELD_DECODES
     }
 
     /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.
@@ -387,8 +413,20 @@ impl Decoder<'_> {
         }
     }
 
+    /// Computes the next token of every sequence that streams, then what a batch holds of prompts: apart, because
+    /// llama.cpp gives neighbours in one batch equally many tokens at a time.
     fn decode_group(&mut self, stack: &ActiveStack) -> Result<()> {
-        let fed = self.fill_batch(stack)?;
+        let fed = self.feed_streams(stack)?;
+        self.decode(stack, &fed)?;
+        let fed = self.feed_prompts(stack)?;
+        self.decode(stack, &fed)
+    }
+
+    /// Computes the batch, and gives each sequence the logits of what it was fed.
+    fn decode(&mut self, stack: &ActiveStack, fed: &[Fed]) -> Result<()> {
+        if fed.is_empty() {
+            return Ok(());
+        }
         let Some(context) = &mut self.context else {
             return Err(Error::Internal("sequences are active without a cache".to_owned()));
         };
@@ -400,7 +438,7 @@ impl Decoder<'_> {
         context.decode(&self.batch)?;
         self.statistics.decodes.add(1);
         let mut finished = Vec::new();
-        for Fed { index, row, count } in fed {
+        for &Fed { index, row, count } in fed {
             let sequence = &mut self.active[index];
             let first = sequence.cached;
             let mut outcome = Ok(false);
@@ -424,52 +462,48 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Puts the group's next tokens into the batch: first one of every sequence that streams, then prompts.
-    fn fill_batch(&mut self, stack: &ActiveStack) -> Result<Vec<Fed>> {
+    /// Puts the next token of every sequence of the group that streams into the batch.
+    fn feed_streams(&mut self, stack: &ActiveStack) -> Result<Vec<Fed>> {
         self.batch.clear();
-        let members = || (0..self.active.len()).filter(|&index| self.active[index].stack.key == stack.key);
-        let streaming = members()
-            .filter(|&index| self.active[index].pending() == 1)
-            .count();
-        let mut room = self.batch.capacity().saturating_sub(streaming);
-        let mut logit_room = self.logit_rows.saturating_sub(streaming).max(1);
+        (0..self.active.len())
+            .filter(|&index| {
+                let sequence = &self.active[index];
+                sequence.stack.key == stack.key && sequence.pending() == 1
+            })
+            .map(|index| {
+                self.active[index]
+                    .feed(1, &mut self.batch)
+                    .map(|row| Fed { index, row, count: 1 })
+            })
+            .collect()
+    }
+
+    /// Puts as much of the group's prompts into the batch as it and the logits have room for.
+    fn feed_prompts(&mut self, stack: &ActiveStack) -> Result<Vec<Fed>> {
+        self.batch.clear();
+        let mut logit_room = self.logit_rows;
         let mut fed = Vec::new();
-        for index in members() {
-            let sequence = &self.active[index];
-            let mut count = sequence.pending();
-            if count > 1 {
-                count = count.min(room);
-                let first = sequence.cached;
-                let wanted = (first..first + count).filter(|&position| sequence.wants_logits(position));
-                if let Some(beyond) = wanted.clone().nth(logit_room) {
-                    count = beyond - first;
-                }
-                logit_room -= (first..first + count)
-                    .filter(|&position| sequence.wants_logits(position))
-                    .count();
-                room -= count;
-            }
-            if count == 0 || self.batch.len() + count > self.batch.capacity() {
+        for (index, sequence) in self.active.iter().enumerate() {
+            let pending = sequence.pending();
+            if sequence.stack.key != stack.key || pending == 1 {
                 continue;
             }
-            let row = self.batch.len();
-            for position in sequence.cached..sequence.cached + count {
-                let token = sequence.tokens[position];
-                self.batch.add(
-                    token,
-                    position as u32,
-                    sequence.slot,
-                    sequence.wants_logits(position),
-                )?;
+            let first = sequence.cached;
+            let mut count = pending.min(self.batch.capacity() - self.batch.len());
+            let wanted =
+                |count: usize| (first..first + count).filter(|&position| sequence.wants_logits(position));
+            if let Some(beyond) = wanted(count).nth(logit_room) {
+                count = beyond - first;
             }
+            if count == 0 {
+                continue;
+            }
+            logit_room -= wanted(count).count();
+            let row = sequence.feed(count, &mut self.batch)?;
             fed.push(Fed { index, row, count });
         }
-        let prompt_tokens = fed
-            .iter()
-            .filter(|fed| fed.count > 1)
-            .map(|fed| fed.count as u64)
-            .sum();
-        self.statistics.prompt_tokens.add(prompt_tokens);
+        let tokens = fed.iter().map(|fed| fed.count as u64).sum();
+        self.statistics.prompt_tokens.add(tokens);
         Ok(fed)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyprstream_models::{Sampler, TokenStream, Tokenizer, log_softmax_at};
+use hyprstream_models::{Batch, Sampler, TokenStream, Tokenizer, log_softmax_at};
 use tokio::sync::{mpsc, oneshot};
 
 use super::job::{ActiveStack, Event, Finished, GenerateJob, Recording, ScoreJob};
@@ -122,6 +122,20 @@ impl<'a> Sequence<'a> {
     /// Tokens that the cache does not hold yet.
     pub(crate) fn pending(&self) -> usize {
         self.tokens.len() - self.cached
+    }
+
+    /// Puts the next `count` tokens into a batch; gives the first one's row.
+    pub(crate) fn feed(&self, count: usize, batch: &mut Batch) -> Result<usize> {
+        let row = batch.len();
+        for position in self.cached..self.cached + count {
+            batch.add(
+                self.tokens[position],
+                position as u32,
+                self.slot,
+                self.wants_logits(position),
+            )?;
+        }
+        Ok(row)
     }
 
     /// Whether nobody waits for the answer any more.

@@ -19,16 +19,12 @@ use datafusion::physical_plan::metrics::{
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::future::BoxFuture;
-use futures::stream::FuturesOrdered;
 use futures::{FutureExt, Stream, StreamExt};
 use hyprstream_udfs::Settings;
 
 use super::super::memo::Memo;
+use super::answers::Answers;
 use super::slice::{PlannedCall, Shared, Slice};
-
-/// Slices of rows under way at once. The engine decodes as many as it has sequences for and queues the others.
-const WINDOW: usize = 128;
 
 /// The most rows that are handed on together.
 const ROWS_TOGETHER: usize = 1024;
@@ -201,25 +197,17 @@ impl ExecutionPlan for InferenceExec {
         });
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let (calls, schema) = (Arc::clone(&self.calls), Arc::clone(&self.schema));
-        let window = self.wanted_rows.map_or(WINDOW, |rows| rows.clamp(1, WINDOW));
-        let answers = Answers {
-            slices: self.slices(self.input.execute(partition, context)?),
-            start: Box::new(move |slice| {
+        let answers = Answers::new(
+            self.slices(self.input.execute(partition, context)?),
+            self.wanted_rows,
+            Box::new(move |slice: Slice| {
                 slice
                     .answer(Arc::clone(&calls), Arc::clone(&shared), Arc::clone(&schema))
                     .boxed()
             }),
-            under_way: FuturesOrdered::new(),
-            exhausted: false,
-            window,
-            answered: 0,
-        };
+        );
         let schema = Arc::clone(&self.schema);
-        let rows_together = if self.wanted_rows.is_some() {
-            window
-        } else {
-            ROWS_TOGETHER
-        };
+        let rows_together = self.wanted_rows.unwrap_or(ROWS_TOGETHER).clamp(1, ROWS_TOGETHER);
         let batches = answers.ready_chunks(rows_together).map(move |chunk| {
             let chunk = together(&schema, chunk);
             if let Ok(batch) = &chunk {
@@ -291,56 +279,6 @@ impl Stream for Slices {
                     }
                 }
             }
-        }
-    }
-}
-
-type Start = Box<dyn Fn(Slice) -> BoxFuture<'static, Result<RecordBatch>> + Send>;
-
-/// Answers in the order of their rows. Under a LIMIT the window begins at the rows wanted and doubles while more are
-/// asked for, so that a query that is soon satisfied has few rows under way.
-struct Answers {
-    slices: Slices,
-    start: Start,
-    under_way: FuturesOrdered<BoxFuture<'static, Result<RecordBatch>>>,
-    exhausted: bool,
-    window: usize,
-    answered: usize,
-}
-
-impl Answers {
-    fn fill(&mut self, cx: &mut Context<'_>) {
-        while !self.exhausted && self.under_way.len() < self.window {
-            match self.slices.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(slice))) => self.under_way.push_back((self.start)(slice)),
-                Poll::Ready(Some(Err(error))) => {
-                    self.under_way
-                        .push_back(futures::future::ready(Err(error)).boxed());
-                    self.exhausted = true;
-                }
-                Poll::Ready(None) => self.exhausted = true,
-                Poll::Pending => return,
-            }
-        }
-    }
-}
-
-impl Stream for Answers {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        this.fill(cx);
-        match this.under_way.poll_next_unpin(cx) {
-            Poll::Ready(Some(answer)) => {
-                this.answered += 1;
-                if this.answered >= this.window {
-                    this.window = (this.window * 2).min(WINDOW);
-                }
-                Poll::Ready(Some(answer))
-            }
-            Poll::Ready(None) if this.exhausted => Poll::Ready(None),
-            _ => Poll::Pending,
         }
     }
 }

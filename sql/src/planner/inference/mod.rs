@@ -1,5 +1,6 @@
 //! The operator that asks the model: a logical node and its execution.
 
+mod answers;
 mod conditions;
 mod exec;
 mod node;
