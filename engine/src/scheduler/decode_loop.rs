@@ -23,10 +23,12 @@ const IDLE: Duration = Duration::from_secs(10);
 const YIELD: Duration = Duration::from_millis(20);
 /// Logits of one decode take at most this much memory.
 const LOGIT_BYTES: usize = 64 << 20;
-/// A burst begins in neighbouring stretches, as many as this share of all.
-const BURST_SHARE: usize = 8;
-/// How many decodes a burst waits for them at most.
-const HELD_DECODES: u32 = 3;
+/// A burst waits for neighbouring stretches, an eighth of the cache's or as many as it has prompts ...
+const NEIGHBOURS_SHARE: usize = 8;
+/// ... for this many rounds of the loop at most ...
+const HELD_ROUNDS: u32 = 3;
+/// ... and only while more than a third of the stretches is at work.
+const BUSY_SHARE: usize = 3;
 /// Requests of scoring and embedding, which name no client.
 const NO_CLIENT: u64 = u64::MAX;
 
@@ -76,7 +78,7 @@ pub(super) fn run(
         },
         current_stack: Vec::new(),
         waiting: FairQueue::default(),
-        held_decodes: 0,
+        held_rounds: 0,
         active: Vec::new(),
         embedder,
         batch,
@@ -136,8 +138,8 @@ struct Decoder<'a> {
     /// The adapters that the context has set.
     current_stack: Vec<(String, u32)>,
     waiting: FairQueue<Waiting>,
-    /// Decodes for which what waits has been held back.
-    held_decodes: u32,
+    /// Rounds for which what waits has been held back.
+    held_rounds: u32,
     /// In order of slot.
     active: Vec<Sequence<'a>>,
     embedder: Embedder,
@@ -273,8 +275,8 @@ impl Decoder<'_> {
 
     /// Gives waiting requests the free stretches of the cache, changing its shape where that helps.
     ///
-    /// Prompts that begin in neighbouring stretches are computed together, in half the time of single ones, so that a
-    /// burst waits a few decodes for neighbours to become free.
+    /// Prompts that begin in neighbouring stretches are computed together, in less time than one by one, so that a burst
+    /// waits a few rounds for neighbours to become free.
     fn admit(&mut self) -> Result<()> {
         let mut last = None;
         while let Some(next) = self.waiting.peek() {
@@ -283,7 +285,7 @@ impl Decoder<'_> {
             let fits = self.context.is_some() && need <= self.shape.stretch as usize;
             let slot = if let Some(place) = self.place(&stack, last).filter(|_| fits) {
                 if self.waits_for_neighbours(place) {
-                    self.held_decodes += 1;
+                    self.held_rounds += 1;
                     return Ok(());
                 }
                 place.slot
@@ -307,7 +309,7 @@ impl Decoder<'_> {
             self.active.insert(position, sequence);
             last = Some(slot);
         }
-        self.held_decodes = 0;
+        self.held_rounds = 0;
         Ok(())
     }
 
@@ -323,9 +325,9 @@ impl Decoder<'_> {
     fn waits_for_neighbours(&self, place: Place) -> bool {
         let sequences = self.shape.sequences as usize;
         !place.continues
-            && place.room < self.waiting.len().min(sequences / BURST_SHARE)
-            && self.active.len() > sequences / 3
-            && self.held_decodes < HELD_DECODES
+            && place.room < self.waiting.len().min(sequences / NEIGHBOURS_SHARE)
+            && self.active.len() > sequences / BUSY_SHARE
+            && self.held_rounds < HELD_ROUNDS
     }
 
     /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.

@@ -130,9 +130,9 @@ where
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Mutex;
 
     use futures::channel::oneshot;
-    use std::sync::Mutex;
 
     use super::*;
 
@@ -158,7 +158,7 @@ mod tests {
     fn poll(answers: &mut Answers<Questions, usize, usize>) -> Option<usize> {
         let mut cx = Context::from_waker(futures::task::noop_waker_ref());
         match answers.poll_next_unpin(&mut cx) {
-            Poll::Ready(answer) => answer.map(|answer| answer.unwrap()),
+            Poll::Ready(answer) => answer.map(Result::unwrap),
             Poll::Pending => None,
         }
     }
