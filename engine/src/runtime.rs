@@ -105,6 +105,7 @@ impl RuntimeOptions {
             threads: self.threads,
             chunk: chunk.max(max_sequences),
             cache_type,
+            token_bytes: cache_bytes_a_token(config, cache_type),
             flash_attention: cache_type == CacheType::F16,
         }
     }

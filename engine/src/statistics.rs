@@ -70,6 +70,8 @@ counters! {
     adapter_switches,
     /// Times a key-value cache was made anew in another shape.
     cache_reshapes,
+    /// Times a sequence was moved beside others of its adapters, because another that ended had left a gap.
+    moved_sequences,
     /// Completions scored.
     scored_completions,
     /// Texts embedded for callers.

@@ -133,6 +133,54 @@ fn a_copied_prefix_continues_like_the_original() {
 }
 
 #[test]
+fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its_place_empty() {
+    let directory = TempDir::new().unwrap();
+    for (architecture, unified_kv, flash_attention) in [
+        (Architecture::Llama, false, false),
+        (Architecture::Qwen3, false, true),
+        (Architecture::Qwen2, true, false),
+    ] {
+        let (_, model) = load(&directory.path().join(architecture.name()), architecture);
+        let mut context = LlamaContext::try_new(
+            &model,
+            &ContextOptions {
+                max_sequences: 3,
+                unified_kv,
+                flash_attention,
+                ..options()
+            },
+        )
+        .unwrap();
+        let mut after = |moved: bool| {
+            context.clear();
+            sequence(&mut context, 2, &[5, 6, 7]);
+            sequence(&mut context, 0, &[9, 10]);
+            let place = if moved {
+                context.move_sequence(2, 0).unwrap();
+                0
+            } else {
+                2
+            };
+            let mut batch = Batch::new(1);
+            batch.add(8, 3, place, true).unwrap();
+            context.decode(&batch).unwrap();
+            assert_eq!(context.max_position(place), Some(3));
+            assert_eq!(context.max_position(2 - place), (!moved).then_some(1));
+            context.logits(0).unwrap().to_vec()
+        };
+        let (stayed, moved) = (after(false), after(true));
+        let worst = stayed
+            .iter()
+            .zip(&moved)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        let limit = if unified_kv { 1e-4 } else { 0.0 };
+        assert!(worst <= limit, "{architecture:?}: {worst}");
+        assert!(context.move_sequence(0, 3).is_err());
+    }
+}
+
+#[test]
 fn an_adapter_with_zero_b_is_bit_identical_and_others_are_not() {
     let directory = TempDir::new().unwrap();
     let (files, model) = load(directory.path(), Architecture::Qwen3);

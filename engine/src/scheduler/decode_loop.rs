@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 
 use super::cache_shape::{CacheLimits, CacheShape};
 use super::embedder::Embedder;
-use super::job::{ActiveStack, GenerateJob, Job, ScoreJob};
+use super::job::{ActiveStack, Job, StackKey};
 use super::queue::FairQueue;
 use super::sequence::{Ending, Sequence};
-use super::slots::{self, Place};
+use super::slots;
+use super::waiting::Waiting;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
 
@@ -23,12 +24,8 @@ const IDLE: Duration = Duration::from_secs(10);
 const YIELD: Duration = Duration::from_millis(20);
 /// Logits of one decode take at most this much memory.
 const LOGIT_BYTES: usize = 64 << 20;
-/// A burst waits for neighbouring stretches, an eighth of the cache's or as many as it has prompts ...
-const NEIGHBOURS_SHARE: usize = 8;
-/// ... for this many rounds of the loop at most ...
-const HELD_ROUNDS: u32 = 3;
-/// ... and only while more than a third of the stretches is at work.
-const BUSY_SHARE: usize = 3;
+/// Moving a token of the cache reads and writes it twice.
+const MOVED_TIMES: u64 = 4;
 /// Requests of scoring and embedding, which name no client.
 const NO_CLIENT: u64 = u64::MAX;
 
@@ -41,6 +38,8 @@ pub(crate) struct DecodeOptions {
     /// Tokens of one decode.
     pub(crate) chunk: u32,
     pub(crate) cache_type: CacheType,
+    /// Bytes of the cache that a token takes.
+    pub(crate) token_bytes: u64,
     pub(crate) flash_attention: bool,
 }
 
@@ -65,6 +64,8 @@ pub(super) fn run(
     let embedder = Embedder::new(model, &options);
     let batch = Batch::new(options.chunk as usize);
     let logit_rows = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
+    // A gap costs one more reading of the weights in each decode.
+    let movable_tokens = (model.size() / (MOVED_TIMES * options.token_bytes.max(1))) as usize;
     let mut decoder = Decoder {
         model,
         tokenizer,
@@ -78,53 +79,15 @@ pub(super) fn run(
         },
         current_stack: Vec::new(),
         waiting: FairQueue::default(),
-        held_rounds: 0,
+        admitted: 0,
         active: Vec::new(),
         embedder,
         batch,
         logit_rows,
+        movable_tokens,
     };
     decoder.serve(jobs);
     decoder.refuse_all(jobs);
-}
-
-/// What waits for a sequence.
-enum Waiting {
-    Generate(Box<GenerateJob>),
-    Score(ScoreJob),
-}
-
-impl Waiting {
-    fn need(&self, limits: &CacheLimits) -> usize {
-        match self {
-            Self::Generate(job) => (job.prompt.len() + job.max_tokens).min(limits.sequence_tokens as usize),
-            Self::Score(job) => job.tokens.len(),
-        }
-    }
-
-    fn stack(&self) -> &Arc<ActiveStack> {
-        match self {
-            Self::Generate(job) => &job.stack,
-            Self::Score(job) => &job.stack,
-        }
-    }
-
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Generate(job) => job.events.is_closed(),
-            Self::Score(job) => job.answer.is_closed(),
-        }
-    }
-
-    fn into_sequence(self, slot: u32, need: usize, tokenizer: &Tokenizer) -> Sequence<'_> {
-        match self {
-            Self::Generate(mut job) => {
-                job.place = None;
-                Sequence::generate(slot, need, *job, tokenizer)
-            }
-            Self::Score(job) => Sequence::score(slot, job),
-        }
-    }
 }
 
 struct Decoder<'a> {
@@ -136,15 +99,17 @@ struct Decoder<'a> {
     context: Option<LlamaContext>,
     shape: CacheShape,
     /// The adapters that the context has set.
-    current_stack: Vec<(String, u32)>,
+    current_stack: StackKey,
     waiting: FairQueue<Waiting>,
-    /// Rounds for which what waits has been held back.
-    held_rounds: u32,
+    /// Sequences that have had a stretch of the cache.
+    admitted: u64,
     /// In order of slot.
     active: Vec<Sequence<'a>>,
     embedder: Embedder,
     batch: Batch,
     logit_rows: usize,
+    /// A sequence with more in the cache than this is not worth moving.
+    movable_tokens: usize,
 }
 
 impl Decoder<'_> {
@@ -154,6 +119,7 @@ impl Decoder<'_> {
                 return;
             }
             self.drop_abandoned();
+            self.close_gaps();
             if let Err(error) = self.admit() {
                 self.fail_waiting(&error);
             }
@@ -260,7 +226,7 @@ impl Decoder<'_> {
             self.statistics.waiting_requests.subtract(1);
             let need = waiting.need(&self.options.limits);
             waiting
-                .into_sequence(0, need, self.tokenizer)
+                .into_sequence(need, self.tokenizer)
                 .finish(Ending::Abandoned, self.statistics);
         }
         let mut index = 0;
@@ -273,61 +239,84 @@ impl Decoder<'_> {
         }
     }
 
-    /// Gives waiting requests the free stretches of the cache, changing its shape where that helps.
+    /// Moves sequences into the gaps that others left, so that those of a group are neighbours.
     ///
-    /// Prompts that begin in neighbouring stretches are computed together, in less time than one by one, so that a burst
-    /// waits a few rounds for neighbours to become free.
+    /// llama.cpp computes only neighbours together, and reads the weights once more for each gap.
+    fn close_gaps(&mut self) {
+        let mut owners = self.owners();
+        let mut moves = Vec::new();
+        let mut cached: Vec<usize> = vec![0; owners.len()];
+        for sequence in &self.active {
+            cached[sequence.slot as usize] = sequence.cached;
+        }
+        while let Some((from, to)) = slots::closing_move(&owners, |slot| cached[slot] <= self.movable_tokens)
+        {
+            owners.swap(from, to);
+            cached.swap(from, to);
+            moves.push((from as u32, to as u32));
+        }
+        for (from, to) in moves {
+            let Some(sequence) = self.active.iter_mut().find(|sequence| sequence.slot == from) else {
+                continue;
+            };
+            sequence.slot = to;
+            self.statistics.moved_sequences.add(1);
+            if sequence.cached > 0
+                && let Some(context) = &mut self.context
+                && let Err(error) = context.move_sequence(from, to)
+            {
+                tracing::error!(%error, "a sequence could not be moved; the cache is made anew");
+                return self.start_over();
+            }
+        }
+        self.active.sort_by_key(|sequence| sequence.slot);
+    }
+
+    /// Gives waiting requests the free stretches of the cache, changing its shape where that helps.
     fn admit(&mut self) -> Result<()> {
         let mut last = None;
         while let Some(next) = self.waiting.peek() {
             let need = next.need(&self.options.limits);
             let stack = Arc::clone(next.stack());
             let fits = self.context.is_some() && need <= self.shape.stretch as usize;
-            let slot = if let Some(place) = self.place(&stack, last).filter(|_| fits) {
-                if self.waits_for_neighbours(place) {
-                    self.held_rounds += 1;
-                    return Ok(());
-                }
-                place.slot
+            let slot = if let Some(slot) = self.place(&stack, last).filter(|_| fits) {
+                slot
             } else {
                 let Some(shape) = self.better_shape(need) else {
                     break;
                 };
                 self.reshape(shape)?;
-                let Some(place) = self.place(&stack, None) else {
+                let Some(slot) = self.place(&stack, None) else {
                     break;
                 };
-                place.slot
+                slot
             };
             let Some(next) = self.waiting.pop() else {
                 break;
             };
             self.statistics.waiting_requests.subtract(1);
             self.statistics.active_sequences.add(1);
-            let sequence = next.into_sequence(slot as u32, need, self.tokenizer);
+            self.admitted += 1;
+            let mut sequence = next.into_sequence(need, self.tokenizer);
+            (sequence.slot, sequence.turn) = (slot as u32, self.admitted);
             let position = self.active.partition_point(|other| other.slot < sequence.slot);
             self.active.insert(position, sequence);
             last = Some(slot);
         }
-        self.held_rounds = 0;
         Ok(())
     }
 
-    fn place(&self, stack: &ActiveStack, last: Option<usize>) -> Option<Place> {
+    /// The slots of the cache with the adapters that each is at work for.
+    fn owners(&self) -> Vec<Option<&StackKey>> {
         let mut owners = vec![None; self.shape.sequences as usize];
         for sequence in &self.active {
             owners[sequence.slot as usize] = Some(&sequence.stack.key);
         }
-        slots::choose(&owners, &&stack.key, last)
+        owners
     }
 
-    /// Whether a place is so narrow that what waits had better wait for a wider one, while enough is active.
-    fn waits_for_neighbours(&self, place: Place) -> bool {
-        let sequences = self.shape.sequences as usize;
-        !place.continues
-            && place.room < self.waiting.len().min(sequences / NEIGHBOURS_SHARE)
-            && self.active.len() > sequences / BUSY_SHARE
-            && self.held_rounds < HELD_ROUNDS
+    fn place(&self, stack: &ActiveStack, last: Option<usize>) -> Option<usize> {
+        slots::choose(&self.owners(), &&stack.key, last)
     }
 
     /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.
@@ -480,33 +469,45 @@ impl Decoder<'_> {
             .collect()
     }
 
-    /// Puts as much of the group's prompts into the batch as it and the logits have room for.
+    /// Puts prompts of the group into the batch, in turn and whole: a part of one would be computed apart from the others.
+    /// Only what is longer than a batch, or wants more logits than there is room for, is fed in parts.
     fn feed_prompts(&mut self, stack: &ActiveStack) -> Result<Vec<Fed>> {
         self.batch.clear();
+        let mut waiting: Vec<usize> = (0..self.active.len())
+            .filter(|&index| self.active[index].stack.key == stack.key && self.active[index].pending() > 1)
+            .collect();
+        waiting.sort_by_key(|&index| self.active[index].turn);
+        let mut room = self.batch.capacity();
         let mut logit_room = self.logit_rows;
-        let mut fed = Vec::new();
-        for (index, sequence) in self.active.iter().enumerate() {
-            let pending = sequence.pending();
-            if sequence.stack.key != stack.key || pending == 1 {
-                continue;
-            }
+        let mut chosen = Vec::new();
+        for index in waiting {
+            let sequence = &self.active[index];
             let first = sequence.cached;
-            let mut count = pending.min(self.batch.capacity() - self.batch.len());
+            let mut count = sequence.pending().min(room);
             let wanted =
                 |count: usize| (first..first + count).filter(|&position| sequence.wants_logits(position));
             if let Some(beyond) = wanted(count).nth(logit_room) {
                 count = beyond - first;
             }
-            if count == 0 {
-                continue;
+            let is_whole = count == sequence.pending();
+            if !is_whole && !chosen.is_empty() {
+                break;
             }
+            room -= count;
             logit_room -= wanted(count).count();
-            let row = sequence.feed(count, &mut self.batch)?;
-            fed.push(Fed { index, row, count });
+            chosen.push((index, count));
         }
-        let tokens = fed.iter().map(|fed| fed.count as u64).sum();
-        self.statistics.prompt_tokens.add(tokens);
-        Ok(fed)
+        chosen.sort_unstable();
+        self.statistics
+            .prompt_tokens
+            .add(chosen.iter().map(|&(_, count)| count as u64).sum());
+        chosen
+            .into_iter()
+            .map(|(index, count)| {
+                let row = self.active[index].feed(count, &mut self.batch)?;
+                Ok(Fed { index, row, count })
+            })
+            .collect()
     }
 
     /// Takes a sequence out of the batch and answers it.
@@ -562,7 +563,7 @@ impl Decoder<'_> {
             self.statistics.waiting_requests.subtract(1);
             let need = waiting.need(&self.options.limits);
             waiting
-                .into_sequence(0, need, self.tokenizer)
+                .into_sequence(need, self.tokenizer)
                 .finish(Ending::Failed(again(error)), self.statistics);
         }
         for index in (0..self.active.len()).rev() {

@@ -13,11 +13,14 @@ use crate::generation::FinishReason;
 use crate::recording::{Header, RecordSender};
 use crate::score::Score;
 
+/// Content hash and scale of each adapter of a stack.
+pub(crate) type StackKey = Vec<(String, u32)>;
+
 /// The adapters that compute a sequence, named by what they compute.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveStack {
-    /// Content hash and scale of each adapter. Whatever is cached of a sequence is valid under this key only.
-    pub(crate) key: Vec<(String, u32)>,
+    /// Whatever is cached of a sequence is valid under this key only.
+    pub(crate) key: StackKey,
     pub(crate) adapters: Vec<(Arc<LlamaAdapter>, f32)>,
 }
 

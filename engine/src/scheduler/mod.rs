@@ -14,6 +14,7 @@ mod sequence;
 mod slots;
 mod stop_text;
 mod text_queue;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

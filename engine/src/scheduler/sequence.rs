@@ -16,6 +16,8 @@ use crate::statistics::Statistics;
 /// A request that has a stretch of the cache.
 pub(crate) struct Sequence<'a> {
     pub(crate) slot: u32,
+    /// The number of its admission: prompts are computed in this order.
+    pub(crate) turn: u64,
     pub(crate) stack: Arc<ActiveStack>,
     /// Prompt, and what was generated so far.
     pub(crate) tokens: Vec<u32>,
@@ -57,7 +59,7 @@ struct Scoring {
 }
 
 impl<'a> Sequence<'a> {
-    pub(crate) fn generate(slot: u32, need: usize, job: GenerateJob, tokenizer: &'a Tokenizer) -> Self {
+    pub(crate) fn generate(need: usize, job: GenerateJob, tokenizer: &'a Tokenizer) -> Self {
         let GenerateJob {
             stack,
             prompt,
@@ -86,7 +88,8 @@ impl<'a> Sequence<'a> {
             recording,
         };
         Self {
-            slot,
+            slot: 0,
+            turn: 0,
             stack,
             tokens: prompt,
             cached: 0,
@@ -95,7 +98,7 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    pub(crate) fn score(slot: u32, job: ScoreJob) -> Self {
+    pub(crate) fn score(job: ScoreJob) -> Self {
         let ScoreJob {
             stack,
             tokens,
@@ -110,7 +113,8 @@ impl<'a> Sequence<'a> {
             answer,
         };
         Self {
-            slot,
+            slot: 0,
+            turn: 0,
             stack,
             tokens,
             cached: 0,

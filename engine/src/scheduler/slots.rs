@@ -6,38 +6,39 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// A free slot for a new sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) slot: usize,
-    /// Free slots that neighbour one another here, this one included.
-    pub(super) room: usize,
-    /// Whether it neighbours the place that was given just before.
-    pub(super) continues: bool,
-}
-
-/// A place for a sequence of group `key`: beside `last`, which was given just before, else beside its group where it
+/// A free slot for a sequence of group `key`: beside `last`, which was given just before, else beside its group where it
 /// has most room, else in the middle of the widest gap, where the group can grow.
-pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<usize>) -> Option<Place> {
+pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<usize>) -> Option<usize> {
     let is_kin = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(key));
     let touches = |gap: &Gap| gap.start > 0 && is_kin(gap.start - 1) || is_kin(gap.end);
-    let place = |gap: Gap| {
-        let slot = match gap.start.checked_sub(1) {
-            Some(before) if is_kin(before) => gap.start,
-            _ if is_kin(gap.end) => gap.end - 1,
-            None => 0,
-            Some(_) => gap.start + gap.len() / 2,
-        };
-        Place {
-            slot,
-            room: gap.len(),
-            continues: last.is_some_and(|last| is_kin(last) && last.abs_diff(slot) == 1),
-        }
+    let slot = |gap: Gap| match gap.start.checked_sub(1) {
+        Some(before) if is_kin(before) => gap.start,
+        _ if is_kin(gap.end) => gap.end - 1,
+        None => 0,
+        Some(_) => gap.start + gap.len() / 2,
     };
     let gaps = gaps(owners);
-    let next = gaps.iter().cloned().map(place).find(|place| place.continues);
-    next.or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(place))
-        .or_else(|| widest(gaps.iter()).map(place))
+    let next = |slot: &usize| last.is_some_and(|last| is_kin(last) && last.abs_diff(*slot) == 1);
+    let beside_last = gaps.iter().cloned().map(slot).find(next);
+    beside_last
+        .or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(slot))
+        .or_else(|| widest(gaps.iter()).map(slot))
+}
+
+/// Which sequence had better move where, so that a group has one gap less: one behind a gap that its group surrounds, the
+/// last that `is_movable`. Both are slots, from and to.
+pub(super) fn closing_move<K: PartialEq>(
+    owners: &[Option<K>],
+    is_movable: impl Fn(usize) -> bool,
+) -> Option<(usize, usize)> {
+    gaps(owners).into_iter().find_map(|gap| {
+        let is_surrounded =
+            |slot: &usize| owners[*slot].is_some() && owners[..gap.start].contains(&owners[*slot]);
+        let from = (gap.end..owners.len())
+            .rev()
+            .find(|slot| is_surrounded(slot) && is_movable(*slot))?;
+        Some((from, gap.start))
+    })
 }
 
 type Gap = Range<usize>;
@@ -63,14 +64,14 @@ fn gaps<K>(owners: &[Option<K>]) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use super::choose;
+    use super::{choose, closing_move};
 
     fn fill(owners: &mut [Option<char>], keys: &str) -> Vec<usize> {
         let mut slots = Vec::new();
         for key in keys.chars() {
-            let place = choose(owners, &key, slots.last().copied()).unwrap();
-            owners[place.slot] = Some(key);
-            slots.push(place.slot);
+            let slot = choose(owners, &key, slots.last().copied()).unwrap();
+            owners[slot] = Some(key);
+            slots.push(slot);
         }
         slots
     }
@@ -103,9 +104,31 @@ mod tests {
     fn those_that_arrive_together_are_neighbours_wherever_most_have_room() {
         assert_eq!(fill(&mut owners("aa.a...a..a"), "aaaaa"), [4, 5, 6, 8, 9]);
         assert_eq!(fill(&mut owners("....a.a"), "aaaa"), [3, 2, 1, 0]);
-        let place = choose(&owners("aa.a...a..a"), &'a', None).unwrap();
-        assert_eq!((place.room, place.continues), (3, false));
-        let place = choose(&owners("aa.aa..a..a"), &'a', Some(4)).unwrap();
-        assert_eq!((place.slot, place.room, place.continues), (5, 2, true));
+        assert_eq!(choose(&owners("aa.aa..a..a"), &'a', Some(4)), Some(5));
+    }
+
+    fn closed(text: &str, is_movable: impl Fn(usize) -> bool) -> (String, usize) {
+        let mut owners = owners(text);
+        let mut moves = 0;
+        while let Some((from, to)) = closing_move(&owners, &is_movable) {
+            assert!(owners[to].is_none() && to < from);
+            owners[to] = owners[from].take();
+            moves += 1;
+        }
+        (owners.iter().map(|owner| owner.unwrap_or('.')).collect(), moves)
+    }
+
+    #[test]
+    fn the_last_of_a_group_close_its_gaps() {
+        assert_eq!(closed("a.aa..aa", |_| true), ("aaaaa...".to_owned(), 2));
+        assert_eq!(closed("..aaa..", |_| true), ("..aaa..".to_owned(), 0));
+        assert_eq!(closed("aa.a..b.bb", |_| true), ("aaa...bbb.".to_owned(), 2));
+        assert_eq!(closed("ab.ab", |_| true), ("abba.".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_is_too_long_to_move_stays() {
+        assert_eq!(closed("a.aaa", |slot| slot != 4), ("aaa.a".to_owned(), 1));
+        assert_eq!(closed("a.aaa", |_| false), ("a.aaa".to_owned(), 0));
     }
 }

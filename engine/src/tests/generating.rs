@@ -1,7 +1,8 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
+use futures::{StreamExt, stream};
 
 use super::{Bench, ask, ask_random, eventually, statistic, tokens};
 use crate::{EngineOptions, Error, FinishReason, GenerateRequest, SamplingOptions};
@@ -36,6 +37,43 @@ async fn a_batch_answers_each_prompt_as_if_it_were_alone() {
         decodes < generated * 0.75,
         "{decodes} decodes for {generated} tokens"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_different_lengths_close_ranks_and_stay_what_they_are_alone() {
+    let bench = Bench::random();
+    let requests = || (0..24).map(|row| ask_random(&format!("row {row}"), 4 + 7 * (row % 5)));
+    let together = join_all(requests().map(|request| bench.engine.complete(request))).await;
+    assert!(statistic(&bench.engine, "moved_sequences") > 0.0);
+    let moved = statistic(&bench.engine, "moved_sequences");
+    for (request, together) in requests().zip(together) {
+        let alone = bench.engine.complete(request).await.unwrap();
+        assert_eq!(together.unwrap().text, alone.text);
+    }
+    assert_eq!(statistic(&bench.engine, "moved_sequences"), moved);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_is_not_overtaken_by_those_that_come_after_it() {
+    let bench = Bench::with(|options| options.max_sequences = Some(8));
+    super::write_random(&bench, "random", 7);
+    // Each fills more than half of a batch, so that one prompt is computed at a time.
+    let prompt = |row: usize| format!("{row} {}", "jumps over the lazy dog ".repeat(18));
+    let answered = AtomicUsize::new(0);
+    let others = stream::iter((0..60).map(|row| bench.engine.complete(ask_random(&prompt(row), 1))))
+        .buffer_unordered(7)
+        .inspect(|_| {
+            answered.fetch_add(1, Ordering::Relaxed);
+        })
+        .for_each(|other| async move { assert!(other.unwrap().prompt_tokens > 256) });
+    let one = async {
+        eventually("the first answer", || answered.load(Ordering::Relaxed) > 0).await;
+        let before = answered.load(Ordering::Relaxed);
+        bench.engine.complete(ask_random(&prompt(1000), 1)).await.unwrap();
+        answered.load(Ordering::Relaxed) - before
+    };
+    let (overtaking, ()) = tokio::join!(one, others);
+    assert!(overtaking <= 16, "{overtaking} of 60 were answered before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,8 @@ pub struct LlamaContext {
     sequence_pointers: Vec<*mut i32>,
     /// Kept alive while llama.cpp refers to them.
     adapters: Vec<(Arc<LlamaAdapter>, f32)>,
+    /// What a sequence's cache is moved through.
+    moving: Vec<u8>,
     pool: Option<ThreadPool>,
     /// The threads that the next decode may use.
     threads: u32,
@@ -92,6 +94,7 @@ impl LlamaContext {
             sequences: Vec::new(),
             sequence_pointers: Vec::new(),
             adapters: Vec::new(),
+            moving: Vec::new(),
             pool,
             threads: options.threads,
             model: Arc::clone(model),
@@ -338,6 +341,38 @@ impl LlamaContext {
             unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, from, to) };
         }
         Ok(())
+    }
+
+    /// Gives the cache of one sequence to another, which loses its own. It costs as much as the tokens that are moved,
+    /// twice read and twice written, where [`copy`](Self::copy) without `unified_kv` copies all that a sequence has room
+    /// for and has the next decode plan its memory anew.
+    ///
+    /// After an error neither sequence's cache can be relied on.
+    pub fn move_sequence(&mut self, source: u32, target: u32) -> Result<()> {
+        if self.options.unified_kv {
+            self.remove(target, ..)?;
+            self.copy(source, target, ..)?;
+        } else {
+            let from = self.sequence(source)?;
+            let to = self.sequence(target)?;
+            let context = self.raw.as_ptr();
+            // SAFETY: the context is live and both sequences are inside its limit. The first call gives the number of
+            // bytes that the second writes, and the third reads what the second wrote.
+            let taken = unsafe {
+                let size = sys::llama_state_seq_get_size(context, from);
+                self.moving.resize(size, 0);
+                let written = sys::llama_state_seq_get_data(context, self.moving.as_mut_ptr(), size, from);
+                size > 0
+                    && written == size
+                    && sys::llama_state_seq_set_data(context, self.moving.as_ptr(), size, to) == size
+            };
+            if !taken {
+                return Err(Error::Internal(format!(
+                    "llama.cpp could not move sequence {source} to {target}"
+                )));
+            }
+        }
+        self.remove(source, ..)
     }
 
     /// Empties the cache.
