@@ -177,6 +177,8 @@ fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its
         let limit = if unified_kv { 1e-4 } else { 0.0 };
         assert!(worst <= limit, "{architecture:?}: {worst}");
         assert!(context.move_sequence(0, 3).is_err());
+        context.move_sequence(0, 0).unwrap();
+        assert_eq!(context.max_position(0), Some(3));
     }
 }
 

@@ -26,6 +26,8 @@ const YIELD: Duration = Duration::from_millis(20);
 const LOGIT_BYTES: usize = 64 << 20;
 /// Moving a token of the cache reads and writes it twice.
 const MOVED_TIMES: u64 = 4;
+/// A sequence is moved through at most this much memory.
+const MOVING_BYTES: u64 = 64 << 20;
 /// Requests of scoring and embedding, which name no client.
 const NO_CLIENT: u64 = u64::MAX;
 
@@ -65,7 +67,8 @@ pub(super) fn run(
     let batch = Batch::new(options.chunk as usize);
     let logit_rows = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
     // A gap costs one more reading of the weights in each decode.
-    let movable_tokens = (model.size() / (MOVED_TIMES * options.token_bytes.max(1))) as usize;
+    let movable_bytes = (model.size() / MOVED_TIMES).min(MOVING_BYTES);
+    let movable_tokens = (movable_bytes / options.token_bytes.max(1)) as usize;
     let mut decoder = Decoder {
         model,
         tokenizer,
@@ -243,21 +246,15 @@ impl Decoder<'_> {
     ///
     /// llama.cpp computes only neighbours together, and reads the weights once more for each gap.
     fn close_gaps(&mut self) {
-        let mut owners = self.owners();
-        let mut moves = Vec::new();
-        let mut cached: Vec<usize> = vec![0; owners.len()];
-        for sequence in &self.active {
-            cached[sequence.slot as usize] = sequence.cached;
-        }
-        while let Some((from, to)) = slots::closing_move(&owners, |slot| cached[slot] <= self.movable_tokens)
-        {
-            owners.swap(from, to);
-            cached.swap(from, to);
-            moves.push((from as u32, to as u32));
-        }
-        for (from, to) in moves {
+        let movable_tokens = self.movable_tokens;
+        while let Some((from, to)) = slots::closing_move(&self.owners(), |slot| {
+            let is_movable =
+                |other: &Sequence<'_>| other.slot as usize == slot && other.cached <= movable_tokens;
+            self.active.iter().any(is_movable)
+        }) {
+            let (from, to) = (from as u32, to as u32);
             let Some(sequence) = self.active.iter_mut().find(|sequence| sequence.slot == from) else {
-                continue;
+                return;
             };
             sequence.slot = to;
             self.statistics.moved_sequences.add(1);

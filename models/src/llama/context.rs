@@ -349,6 +349,9 @@ impl LlamaContext {
     ///
     /// After an error neither sequence's cache can be relied on.
     pub fn move_sequence(&mut self, source: u32, target: u32) -> Result<()> {
+        if source == target {
+            return self.sequence(source).map(drop);
+        }
         if self.options.unified_kv {
             self.remove(target, ..)?;
             self.copy(source, target, ..)?;
