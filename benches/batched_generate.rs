@@ -75,10 +75,7 @@ async fn main() -> Result<(), Failure> {
         rounds: 1,
         widths: &[32],
     };
-    compare(&large, |directory| {
-        Ok(write_model_dir(directory, &qwen3_shape(), 1)?)
-    })
-    .await
+    compare(&large, |directory| Ok(write_model_dir(directory, &qwen3_shape(), 1)?)).await
 }
 
 fn asking_for_a_few_words(row: usize) -> String {
@@ -99,10 +96,7 @@ async fn compare(
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("models").join(workload.model);
     prepare(&path)?;
-    let options = EngineOptions {
-        weights: workload.weights,
-        ..EngineOptions::new(directory.path())
-    };
+    let options = EngineOptions { weights: workload.weights, ..EngineOptions::new(directory.path()) };
     let engine = Engine::open(options)?;
     engine.complete(request(workload, "Hello", 1)).await?;
     let database = Database::try_new(Arc::clone(&engine), &DatabaseOptions::default())?;
@@ -111,11 +105,7 @@ async fn compare(
     let prompts: Vec<String> = (0..PROMPTS).map(workload.prompt).collect();
     run(&session, "CREATE TABLE prompts (prompt TEXT)").await?;
     let rows: Vec<String> = prompts.iter().map(|prompt| format!("('{prompt}')")).collect();
-    run(
-        &session,
-        &format!("INSERT INTO prompts VALUES {}", rows.join(", ")),
-    )
-    .await?;
+    run(&session, &format!("INSERT INTO prompts VALUES {}", rows.join(", "))).await?;
 
     let mut statement_rates = Vec::new();
     let mut direct_rates = vec![Vec::new(); workload.widths.len()];
@@ -128,10 +118,7 @@ async fn compare(
     }
     let statement_rate = median_rate(statement_rates);
     let direct_rates: Vec<f64> = direct_rates.into_iter().map(median_rate).collect();
-    println!(
-        "{PROMPTS} distinct prompts, {}, at most {} tokens each",
-        workload.label, workload.max_tokens
-    );
+    println!("{PROMPTS} distinct prompts, {}, at most {} tokens each", workload.label, workload.max_tokens);
     for (width, rate) in workload.widths.iter().zip(&direct_rates) {
         println!("  llama.cpp directly, width {width:<6} {rate:9.1} tokens/s");
     }
@@ -142,11 +129,7 @@ async fn compare(
     );
     let first = first_tokens(&engine, workload).await?;
     let bare = direct.first_token(workload)?;
-    println!(
-        "  first token: bare {:.2} ms, engine {:.2} ms",
-        milliseconds(bare),
-        milliseconds(first)
-    );
+    println!("  first token: bare {:.2} ms, engine {:.2} ms", milliseconds(bare), milliseconds(first));
     drop((session, database));
     engine.close()?;
     Ok(())
@@ -154,11 +137,7 @@ async fn compare(
 
 fn request(workload: &Workload, prompt: &str, max_tokens: u32) -> GenerateRequest {
     let model = Some(workload.model.to_owned());
-    GenerateRequest {
-        model,
-        max_tokens,
-        ..GenerateRequest::new(prompt)
-    }
+    GenerateRequest { model, max_tokens, ..GenerateRequest::new(prompt) }
 }
 
 /// Waits until the engine has recorded and embedded what it answered, which it does while nobody asks.
@@ -212,9 +191,7 @@ async fn first_tokens(engine: &Engine, workload: &Workload) -> Result<Duration, 
     let mut times = Vec::new();
     for row in 0..20 {
         let began = Instant::now();
-        let mut generation = engine
-            .generate(request(workload, &format!("Item {row}?"), 4))
-            .await?;
+        let mut generation = engine.generate(request(workload, &format!("Item {row}?"), 4)).await?;
         generation.next().await.ok_or("no token")??;
         times.push(began.elapsed());
         while let Some(token) = generation.next().await {
@@ -238,10 +215,7 @@ impl Direct {
     }
 
     fn tokens(&self, prompt: &str) -> Result<Vec<u32>, Failure> {
-        let template = self
-            .files
-            .chat_template()
-            .ok_or("the model has no chat template")?;
+        let template = self.files.chat_template().ok_or("the model has no chat template")?;
         let text = template.render(&[ChatMessage::new("user", prompt)], true)?;
         Ok(self.files.tokenizer().encode(&text, false)?)
     }
@@ -254,11 +228,7 @@ impl Direct {
             max_sequences: width,
             unified_kv: false,
             pooling: Pooling::None,
-            kv_type: if workload.exact {
-                CacheType::F32
-            } else {
-                CacheType::F16
-            },
+            kv_type: if workload.exact { CacheType::F32 } else { CacheType::F16 },
             flash_attention: !workload.exact,
             ..ContextOptions::default()
         };
@@ -268,10 +238,7 @@ impl Direct {
     /// Generated tokens a second over all prompts, in waves of `width` sequences.
     fn rate(&mut self, workload: &Workload, prompts: &[String], width: u32) -> Result<f64, Failure> {
         let began = Instant::now();
-        let prompts = prompts
-            .iter()
-            .map(|prompt| self.tokens(prompt))
-            .collect::<Result<Vec<_>, _>>()?;
+        let prompts = prompts.iter().map(|prompt| self.tokens(prompt)).collect::<Result<Vec<_>, _>>()?;
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) as u32 + workload.max_tokens;
         let mut context = self.context(workload, width, longest.div_ceil(256) * 256)?;
         let mut generated = 0;

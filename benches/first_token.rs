@@ -54,14 +54,8 @@ async fn main() -> Result<(), Failure> {
     }
     let (wire, bare) = (median(&mut wire_times), median(&mut bare_times));
     println!("first token on the bundled model, median of {repeats}, prompt {PROMPT:?}");
-    println!(
-        "  bare runtime (prompt decoded, token chosen)   {:8.3} ms",
-        milliseconds(bare)
-    );
-    println!(
-        "  through the Postgres door                     {:8.3} ms",
-        milliseconds(wire)
-    );
+    println!("  bare runtime (prompt decoded, token chosen)   {:8.3} ms", milliseconds(bare));
+    println!("  through the Postgres door                     {:8.3} ms", milliseconds(wire));
     println!(
         "  added                                         {:8.3} ms   target 5",
         milliseconds(wire) - milliseconds(bare)
@@ -71,10 +65,7 @@ async fn main() -> Result<(), Failure> {
         "  median of {STARTS}                                  {:8.1} ms   target 500",
         milliseconds(median(&mut starts))
     );
-    println!(
-        "  first start ever (the model is unpacked)      {:8.1} ms",
-        milliseconds(fresh)
-    );
+    println!("  first start ever (the model is unpacked)      {:8.1} ms", milliseconds(fresh));
     memory.sort_unstable();
     println!(
         "  resident memory after it                      {:8.1} MB   target 200",
@@ -103,11 +94,7 @@ impl Server {
                 continue;
             };
             let digits = |c: char| c.is_ascii_digit() || matches!(c, '.' | ':');
-            let address = line[start..]
-                .split(|c| !digits(c))
-                .next()
-                .unwrap_or_default()
-                .parse()?;
+            let address = line[start..].split(|c| !digits(c)).next().unwrap_or_default().parse()?;
             std::thread::spawn(move || lines.for_each(drop));
             return Ok(Self { child, address });
         }
@@ -117,10 +104,7 @@ impl Server {
     /// Resident memory in thousands of bytes.
     fn resident(&self) -> Result<u64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .ok_or("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kibibytes * 1024 / 1000)
     }
@@ -176,10 +160,7 @@ struct Bare {
 impl Bare {
     fn open(model: &Path, cache: &Path) -> Result<Self, Failure> {
         let files = ModelFiles::open(model)?;
-        let message = ChatMessage {
-            role: "user".into(),
-            content: PROMPT.into(),
-        };
+        let message = ChatMessage { role: "user".into(), content: PROMPT.into() };
         let prompt = match files.chat_template() {
             Some(template) => template.render(&[message], true)?,
             None => PROMPT.to_owned(),
@@ -187,15 +168,9 @@ impl Bare {
         let tokens = files.tokenizer().encode(&prompt, false)?;
         let gguf = files.gguf(&cache.join("bench"), WeightType::F32)?;
         let model = LlamaModel::load(&gguf, &LoadOptions::default())?;
-        let options = ContextOptions {
-            kv_type: CacheType::F32,
-            flash_attention: false,
-            ..ContextOptions::default()
-        };
-        Ok(Self {
-            context: LlamaContext::try_new(&model, &options)?,
-            tokens,
-        })
+        let options =
+            ContextOptions { kv_type: CacheType::F32, flash_attention: false, ..ContextOptions::default() };
+        Ok(Self { context: LlamaContext::try_new(&model, &options)?, tokens })
     }
 
     fn first_token(&mut self) -> Result<Duration, Failure> {
@@ -204,19 +179,11 @@ impl Bare {
         let mut batch = Batch::new(self.tokens.len());
         let mut row = 0;
         for (position, token) in self.tokens.iter().enumerate() {
-            row = batch.add(
-                *token,
-                u32::try_from(position)?,
-                0,
-                position + 1 == self.tokens.len(),
-            )?;
+            row = batch.add(*token, u32::try_from(position)?, 0, position + 1 == self.tokens.len())?;
         }
         self.context.decode(&batch)?;
         let logits = self.context.logits(row)?;
-        let best = logits
-            .iter()
-            .enumerate()
-            .max_by(|left, right| left.1.total_cmp(right.1));
+        let best = logits.iter().enumerate().max_by(|left, right| left.1.total_cmp(right.1));
         best.ok_or("no logits")?;
         Ok(start.elapsed())
     }

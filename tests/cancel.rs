@@ -26,9 +26,7 @@ async fn cancelled_after(connection: &Connection, sql: &str, rows: usize) -> Dur
             Some(Err(error)) => {
                 let code = error.as_db_error().map(|e| e.code().code().to_owned());
                 assert_eq!(code.as_deref(), Some("57014"), "{error}");
-                return asked
-                    .map(|at: Instant| at.elapsed())
-                    .expect("it failed before it was cancelled");
+                return asked.map(|at: Instant| at.elapsed()).expect("it failed before it was cancelled");
             }
             None => panic!("the statement ended although it was cancelled"),
         }
@@ -72,10 +70,7 @@ async fn cancelling_a_batch_stops_the_decoding_and_leaves_the_connection_usable(
     let token = connection.client.cancel_token();
     let canceller = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        token
-            .cancel_query(tokio_postgres::NoTls)
-            .await
-            .expect("the server takes a cancel request");
+        token.cancel_query(tokio_postgres::NoTls).await.expect("the server takes a cancel request");
         Instant::now()
     });
     let error = connection.error(MANY).await;
@@ -102,9 +97,7 @@ async fn cancelling_a_training_run_publishes_nothing_and_the_next_run_works() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(connection.value(status).await, "cancelled");
-    connection
-        .run(&training_call("words", "").replace("epochs => 40", "epochs => 2"))
-        .await;
+    connection.run(&training_call("words", "").replace("epochs => 40", "epochs => 2")).await;
     assert_eq!(connection.value("SELECT count(*) FROM adapters").await, "1");
 }
 
@@ -124,10 +117,7 @@ async fn await_tokens(watcher: &Connection, tokens: f64) -> f64 {
         if decoded > tokens {
             return decoded;
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{decoded} tokens were decoded, and then no more"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{decoded} tokens were decoded, and then no more");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -136,13 +126,8 @@ async fn await_tokens(watcher: &Connection, tokens: f64) -> f64 {
 async fn a_client_that_hangs_up_stops_its_work() {
     let server = Server::start().await;
     let watcher = server.connect().await;
-    let mut socket = TcpStream::connect(server.postgres())
-        .await
-        .expect("the server accepts a connection");
-    socket
-        .write_all(&session_with(MANY))
-        .await
-        .expect("the server reads");
+    let mut socket = TcpStream::connect(server.postgres()).await.expect("the server accepts a connection");
+    socket.write_all(&session_with(MANY)).await.expect("the server reads");
     let begun = await_tokens(&watcher, 0.0).await;
     await_tokens(&watcher, begun).await;
     drop(socket);

@@ -11,33 +11,18 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("hyprstream", &["hyprstream-engine", "hyprstream-sql"]),
     ("hyprstream-sql", &["hyprstream-engine", "hyprstream-udfs"]),
     ("hyprstream-udfs", &["hyprstream-engine"]),
-    (
-        "hyprstream-engine",
-        &["hyprstream-learning", "hyprstream-models", "hyprstream-storage"],
-    ),
+    ("hyprstream-engine", &["hyprstream-learning", "hyprstream-models", "hyprstream-storage"]),
     ("hyprstream-learning", &["hyprstream-models"]),
     ("hyprstream-models", &[]),
     ("hyprstream-storage", &[]),
-    (
-        "hyprstream-bundled-recipe",
-        &["hyprstream-learning", "hyprstream-models"],
-    ),
+    ("hyprstream-bundled-recipe", &["hyprstream-learning", "hyprstream-models"]),
 ];
 
 /// What a layer must not know, at any depth of its own dependencies.
 const STRANGERS: [(&str, &[&str]); 4] = [
-    (
-        "hyprstream-models",
-        &["datafusion", "arrow", "sled", "pgwire", "tonic"],
-    ),
-    (
-        "hyprstream-learning",
-        &["datafusion", "arrow", "sled", "pgwire", "tonic"],
-    ),
-    (
-        "hyprstream-storage",
-        &["datafusion", "arrow", "tokio", "candle-core", "llama-cpp-sys-2"],
-    ),
+    ("hyprstream-models", &["datafusion", "arrow", "sled", "pgwire", "tonic"]),
+    ("hyprstream-learning", &["datafusion", "arrow", "sled", "pgwire", "tonic"]),
+    ("hyprstream-storage", &["datafusion", "arrow", "tokio", "candle-core", "llama-cpp-sys-2"]),
     ("hyprstream-engine", &["datafusion", "arrow", "pgwire", "tonic"]),
 ];
 
@@ -47,11 +32,7 @@ fn packages() -> Vec<Value> {
         .current_dir(root())
         .output()
         .expect("cargo can be executed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     metadata["packages"].as_array().expect("packages").clone()
 }
@@ -59,35 +40,20 @@ fn packages() -> Vec<Value> {
 /// The names of a package's dependencies, those of its tests and benches apart.
 fn dependencies(package: &Value) -> BTreeSet<&str> {
     let all = package["dependencies"].as_array().expect("dependencies").iter();
-    all.filter(|one| one["kind"] != "dev")
-        .map(|one| one["name"].as_str().expect("a name"))
-        .collect()
+    all.filter(|one| one["kind"] != "dev").map(|one| one["name"].as_str().expect("a name")).collect()
 }
 
 #[test]
 fn dependencies_point_down_the_layers_only() {
     let packages = packages();
     let known: BTreeSet<&str> = ARROWS.iter().map(|(from, _)| *from).collect();
-    let present: BTreeSet<&str> = packages
-        .iter()
-        .map(|p| p["name"].as_str().expect("a name"))
-        .collect();
-    assert_eq!(
-        present, known,
-        "every crate of the workspace has its place in this test"
-    );
+    let present: BTreeSet<&str> = packages.iter().map(|p| p["name"].as_str().expect("a name")).collect();
+    assert_eq!(present, known, "every crate of the workspace has its place in this test");
     for package in &packages {
         let name = package["name"].as_str().expect("a name");
-        let allowed = ARROWS
-            .iter()
-            .find(|(from, _)| *from == name)
-            .expect("a known crate")
-            .1;
+        let allowed = ARROWS.iter().find(|(from, _)| *from == name).expect("a known crate").1;
         for dependency in dependencies(package).intersection(&known) {
-            assert!(
-                allowed.contains(dependency),
-                "{name} must not depend on {dependency}"
-            );
+            assert!(allowed.contains(dependency), "{name} must not depend on {dependency}");
         }
     }
 }
@@ -100,10 +66,7 @@ fn a_layer_does_not_know_what_is_not_its_business() {
             continue;
         };
         for dependency in dependencies(&package) {
-            assert!(
-                !strangers.contains(&dependency),
-                "{name} must not know {dependency}"
-            );
+            assert!(!strangers.contains(&dependency), "{name} must not know {dependency}");
         }
     }
 }

@@ -11,18 +11,12 @@ fn read(path: &str) -> String {
 
 /// The names in backquotes that begin the headings of one section of a document.
 fn headings(text: &str, section: &str) -> BTreeSet<String> {
-    let start = text
-        .find(&format!("\n## {section}\n"))
-        .unwrap_or_else(|| panic!("there is no section {section}"));
+    let start =
+        text.find(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("there is no section {section}"));
     let body = &text[start + 4..];
     let body = body.find("\n## ").map_or(body, |end| &body[..end]);
     body.lines()
-        .filter_map(|line| {
-            line.strip_prefix("### `")?
-                .split(['`', '('])
-                .next()
-                .map(str::to_owned)
-        })
+        .filter_map(|line| line.strip_prefix("### `")?.split(['`', '(']).next().map(str::to_owned))
         .collect()
 }
 
@@ -30,12 +24,7 @@ fn headings(text: &str, section: &str) -> BTreeSet<String> {
 fn every_make_command_that_is_mentioned_exists() {
     let makefile = read("Makefile");
     let mut mentioned = 0;
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "docs/sql.md",
-        "docs/configuration.md",
-    ] {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
         for word in read(document).split("make ").skip(1) {
             let target: String = word.chars().take_while(char::is_ascii_lowercase).collect();
             let is_command = makefile.contains(&format!("\n{target}: "));
@@ -49,30 +38,18 @@ fn every_make_command_that_is_mentioned_exists() {
     assert!(mentioned >= 4, "the documents name the commands");
     let readme = read("README.md");
     let first = readme.find("make ").expect("a command");
-    assert!(
-        readme[first..].starts_with("make demo"),
-        "the first command of the README is make demo"
-    );
+    assert!(readme[first..].starts_with("make demo"), "the first command of the README is make demo");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_of_the_readme_runs_as_it_is_printed() {
     let server = Server::start().await;
     let readme = read("README.md");
-    let session = readme
-        .split("```sql\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
+    let session = readme.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next());
     let connection = server.connect().await;
     connection.run(session.expect("a session")).await;
     let leaning = "SELECT generate('Is this review positive or negative? ' || body, max_tokens => 4) FROM reviews ORDER BY id";
-    let leaning: Vec<_> = connection
-        .rows(leaning)
-        .await
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect();
+    let leaning: Vec<_> = connection.rows(leaning).await.into_iter().flatten().flatten().collect();
     assert_eq!(leaning, ["negative", "positive", "negative"]);
     let nearest = "SELECT id FROM reviews \
                    ORDER BY similarity(embed(body), embed('my phone stopped working')) DESC LIMIT 1";
@@ -85,12 +62,7 @@ async fn the_session_of_the_readme_runs_as_it_is_printed() {
 
 #[test]
 fn every_file_that_a_document_links_to_exists() {
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "docs/sql.md",
-        "docs/configuration.md",
-    ] {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
         let text = read(document);
         let directory = root().join(document).parent().expect("a directory").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -113,33 +85,20 @@ fn the_configuration_reference_is_what_the_program_knows() {
         .args(["config", "show", "--describe", "--format", "json"])
         .output()
         .expect("hyprstream can be executed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let options: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("a JSON array");
     let reference = read("docs/configuration.md");
     let name = |option: &serde_json::Value| option["option"].as_str().expect("a name").to_owned();
-    assert_eq!(
-        headings(&reference, "Options"),
-        options.iter().map(name).collect()
-    );
+    assert_eq!(headings(&reference, "Options"), options.iter().map(name).collect());
     for option in &options {
         let description = flowing(option["description"].as_str().expect("a description"));
-        assert!(
-            flowing(&reference).contains(&description),
-            "{}: {description}",
-            name(option)
-        );
+        assert!(flowing(&reference).contains(&description), "{}: {description}", name(option));
     }
 }
 
 /// The words in backquotes of the paragraph under a heading.
 fn words_under(text: &str, heading: &str) -> BTreeSet<String> {
-    let start = text
-        .find(&format!("\n### `{heading}`\n"))
-        .unwrap_or_else(|| panic!("there is no {heading}"));
+    let start = text.find(&format!("\n### `{heading}`\n")).unwrap_or_else(|| panic!("there is no {heading}"));
     let body = text[start + 5..].split_once('\n').expect("a body").1;
     let body = body.find("\n#").map_or(body, |end| &body[..end]);
     body.split('`').skip(1).step_by(2).map(str::to_owned).collect()
@@ -151,9 +110,7 @@ async fn the_sql_reference_names_every_table_column_and_setting() {
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let names = |rows: Vec<Vec<Option<String>>>| -> BTreeSet<String> {
-        rows.into_iter()
-            .map(|row| row[0].clone().expect("a name"))
-            .collect()
+        rows.into_iter().map(|row| row[0].clone().expect("a name")).collect()
     };
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hyprstream'";
     let tables = names(connection.rows(tables).await);
@@ -163,17 +120,10 @@ async fn the_sql_reference_names_every_table_column_and_setting() {
             "SELECT column_name FROM information_schema.columns \
              WHERE table_schema = 'hyprstream' AND table_name = '{table}'"
         );
-        assert_eq!(
-            words_under(&reference, &table),
-            names(connection.rows(&columns).await),
-            "{table}"
-        );
+        assert_eq!(words_under(&reference, &table), names(connection.rows(&columns).await), "{table}");
     }
     let settings = "SELECT name FROM hyprstream.settings WHERE name LIKE 'hyprstream.%'";
-    assert_eq!(
-        headings(&reference, "Settings"),
-        names(connection.rows(settings).await)
-    );
+    assert_eq!(headings(&reference, "Settings"), names(connection.rows(settings).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,25 +132,15 @@ async fn the_sql_reference_names_only_functions_and_procedures_that_exist() {
     let connection = server.connect().await;
     let reference = read("docs/sql.md");
     let functions = headings(&reference, "Functions");
-    assert!(
-        functions.contains("generate") && functions.contains("embed"),
-        "{functions:?}"
-    );
+    assert!(functions.contains("generate") && functions.contains("embed"), "{functions:?}");
     for function in functions {
         let error = connection
-            .error(&format!(
-                "SELECT * FROM {function}(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)"
-            ))
+            .error(&format!("SELECT * FROM {function}(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)"))
             .await;
         let scalar = connection.error(&format!("SELECT {function}()")).await;
-        let over_versions = [
-            ("adapter_weights", "'nothing'"),
-            ("adapter_diff", "'nothing', 'nothing'"),
-        ];
+        let over_versions = [("adapter_weights", "'nothing'"), ("adapter_diff", "'nothing', 'nothing'")];
         if let Some((_, versions)) = over_versions.iter().find(|(name, _)| *name == function) {
-            let unknown = connection
-                .error(&format!("SELECT * FROM {function}({versions})"))
-                .await;
+            let unknown = connection.error(&format!("SELECT * FROM {function}({versions})")).await;
             assert_eq!(unknown.code, "42704", "{function}");
             continue;
         }
@@ -210,12 +150,7 @@ async fn the_sql_reference_names_only_functions_and_procedures_that_exist() {
         );
     }
     for procedure in headings(&reference, "Procedures") {
-        let error = connection
-            .error(&format!("CALL {procedure}(nothing_of_this_name => 1)"))
-            .await;
-        assert!(
-            error.message.contains("nothing_of_this_name"),
-            "{procedure}: {error}"
-        );
+        let error = connection.error(&format!("CALL {procedure}(nothing_of_this_name => 1)")).await;
+        assert!(error.message.contains("nothing_of_this_name"), "{procedure}: {error}");
     }
 }

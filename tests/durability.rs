@@ -13,9 +13,7 @@ async fn tables_settings_and_adapters_survive_a_restart() {
     connection.run("DROP TABLE gone").await;
     let server = Server::start_in(server.stop().await).await;
     let connection = server.connect().await;
-    let sum = connection
-        .rows("SELECT count(*), sum(n), count(t) FROM kept")
-        .await;
+    let sum = connection.rows("SELECT count(*), sum(n), count(t) FROM kept").await;
     assert_eq!(sum, [["101", "5151", "100"].map(|cell| Some(cell.to_owned()))]);
     assert_eq!(connection.error("SELECT * FROM gone").await.code, "42P01");
     assert!(exact_share(&connection, "words").await > 0.99);
@@ -34,14 +32,7 @@ async fn an_external_table_survives_a_restart() {
         .await;
     assert_eq!(connection.value("SELECT sum(age) FROM people").await, "77");
     let server = Server::start_in(server.stop().await).await;
-    assert_eq!(
-        server
-            .connect()
-            .await
-            .value("SELECT name FROM people WHERE age > 40")
-            .await,
-        "Alan"
-    );
+    assert_eq!(server.connect().await.value("SELECT name FROM people WHERE age > 40").await, "Alan");
 }
 
 /// What is sorted already is not sorted again.
@@ -67,12 +58,7 @@ async fn an_external_table_keeps_its_order_over_a_restart() {
     let server = Server::start_in(server.stop().await).await;
     let connection = server.connect().await;
     expect_order(&connection).await;
-    assert_eq!(
-        connection
-            .value("SELECT string_agg(t, '' ORDER BY n) FROM sorted")
-            .await,
-        "ba"
-    );
+    assert_eq!(connection.value("SELECT string_agg(t, '' ORDER BY n) FROM sorted").await, "ba");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,14 +67,9 @@ async fn files_outside_the_allowed_directories_are_refused() {
     let connection = server.connect().await;
     let outside = tempfile::NamedTempFile::with_suffix(".csv").expect("a file");
     std::fs::write(outside.path(), "a\n1\n").expect("the file");
-    for location in [
-        outside.path().display().to_string(),
-        "../../etc/passwd".to_owned(),
-    ] {
+    for location in [outside.path().display().to_string(), "../../etc/passwd".to_owned()] {
         let error = connection
-            .error(&format!(
-                "CREATE EXTERNAL TABLE stolen STORED AS CSV LOCATION '{location}'"
-            ))
+            .error(&format!("CREATE EXTERNAL TABLE stolen STORED AS CSV LOCATION '{location}'"))
             .await;
         assert!(error.message.contains("files"), "{error}");
     }
@@ -113,12 +94,8 @@ async fn a_failed_statement_leaves_nothing_behind() {
     let server = Server::start().await;
     let connection = server.connect().await;
     connection.run("CREATE TABLE numbers (n INT)").await;
-    connection
-        .error("INSERT INTO numbers SELECT CAST(t AS INT) FROM (VALUES ('1'), ('x')) AS v (t)")
-        .await;
+    connection.error("INSERT INTO numbers SELECT CAST(t AS INT) FROM (VALUES ('1'), ('x')) AS v (t)").await;
     assert_eq!(connection.value("SELECT count(*) FROM numbers").await, "0");
-    connection
-        .error("CREATE TABLE half AS SELECT CAST(t AS INT) FROM (VALUES ('1'), ('x')) AS v (t)")
-        .await;
+    connection.error("CREATE TABLE half AS SELECT CAST(t AS INT) FROM (VALUES ('1'), ('x')) AS v (t)").await;
     assert_eq!(connection.error("SELECT * FROM half").await.code, "42P01");
 }

@@ -29,17 +29,11 @@ async fn client(server: &Server) -> FlightSqlServiceClient<Channel> {
 /// The batches of a statement, each with the moment it arrived.
 async fn batches(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<(Duration, RecordBatch)> {
     let start = Instant::now();
-    let info = client
-        .execute(sql.to_owned(), None)
-        .await
-        .unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
+    let info = client.execute(sql.to_owned(), None).await.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
     let mut received = Vec::new();
     for endpoint in info.endpoint {
         let ticket = endpoint.ticket.expect("an endpoint has a ticket");
-        let mut stream = client
-            .do_get(ticket)
-            .await
-            .unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
+        let mut stream = client.do_get(ticket).await.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
         while let Some(batch) = stream.next().await {
             let batch = batch.unwrap_or_else(|e| panic!("{sql}\n  failed: {e}"));
             if batch.num_rows() > 0 {
@@ -53,27 +47,17 @@ async fn batches(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec
 /// When each row of a statement arrived, counted from its start.
 async fn arrivals(mut client: FlightSqlServiceClient<Channel>, sql: String) -> Vec<Duration> {
     let received = batches(&mut client, &sql).await;
-    received
-        .iter()
-        .flat_map(|(time, batch)| std::iter::repeat_n(*time, batch.num_rows()))
-        .collect()
+    received.iter().flat_map(|(time, batch)| std::iter::repeat_n(*time, batch.num_rows())).collect()
 }
 
 /// Every value of a statement's rows, as text.
 async fn cells(client: &mut FlightSqlServiceClient<Channel>, sql: &str) -> Vec<Vec<String>> {
     let text = |batch: &RecordBatch, row: usize| {
         let cell = |column: &dyn Array| array_value_to_string(column, row).expect("a printable value");
-        batch
-            .columns()
-            .iter()
-            .map(|column| cell(column.as_ref()))
-            .collect()
+        batch.columns().iter().map(|column| cell(column.as_ref())).collect()
     };
     let received = batches(client, sql).await;
-    received
-        .iter()
-        .flat_map(|(_, batch)| (0..batch.num_rows()).map(move |row| text(batch, row)))
-        .collect()
+    received.iter().flat_map(|(_, batch)| (0..batch.num_rows()).map(move |row| text(batch, row))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,16 +118,9 @@ async fn flight_moves_embeddings_as_fixed_size_lists_of_unit_length() {
     let list = received[0].1.column(0).as_fixed_size_list();
     let values = list.value(0);
     let values = values.as_primitive::<Float32Type>().values();
-    let norm = values
-        .iter()
-        .map(|value| f64::from(*value).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let norm = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     assert!((norm - 1.0).abs() < 1e-4, "the norm is {norm}");
-    assert_eq!(
-        values.len(),
-        usize::try_from(list.value_length()).expect("a length")
-    );
+    assert_eq!(values.len(), usize::try_from(list.value_length()).expect("a length"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,11 +139,7 @@ async fn dropping_a_flight_stream_stops_the_decoding() {
     let before = watcher.statistic("generated_tokens").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let after = watcher.statistic("generated_tokens").await;
-    assert!(
-        (after - before).abs() < 0.5,
-        "{} tokens were decoded for nobody",
-        after - before
-    );
+    assert!((after - before).abs() < 0.5, "{} tokens were decoded for nobody", after - before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,11 +153,7 @@ async fn flight_reports_a_mistake_with_the_name_and_the_nearest_one() {
             let ticket = info.endpoint[0].ticket.clone().expect("a ticket");
             match flight.do_get(ticket).await {
                 Err(error) => error.to_string(),
-                Ok(stream) => stream
-                    .try_collect::<Vec<_>>()
-                    .await
-                    .expect_err("it must fail")
-                    .to_string(),
+                Ok(stream) => stream.try_collect::<Vec<_>>().await.expect_err("it must fail").to_string(),
             }
         }
     };

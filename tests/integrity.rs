@@ -50,9 +50,8 @@ async fn flip_a_bit(connection: &Connection, version: &str, grid: &Path) {
         })
         .collect();
     let mut file = std::fs::read(grid).expect("the file");
-    let places: Vec<usize> = (0..file.len() - bytes.len())
-        .filter(|at| file[*at..].starts_with(&bytes))
-        .collect();
+    let places: Vec<usize> =
+        (0..file.len() - bytes.len()).filter(|at| file[*at..].starts_with(&bytes)).collect();
     assert_eq!(places.len(), 1, "the weights are in one place");
     file[places[0] + 13] ^= 0x10;
     std::fs::write(grid, file).expect("the file");
@@ -71,56 +70,33 @@ async fn two_adapters() -> TrainedServer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
-    let TrainedServer {
-        server,
-        mut connection,
-    } = two_adapters().await;
+    let TrainedServer { server, mut connection } = two_adapters().await;
     connection.notices();
     assert_eq!(connection.rows("CALL verify_store()").await, Vec::<Vec<_>>::new());
     let heard = connection.notices();
-    let pages = heard
-        .iter()
-        .find_map(|notice| notice.strip_suffix(" pages checked, no damage"));
+    let pages = heard.iter().find_map(|notice| notice.strip_suffix(" pages checked, no damage"));
     let pages: u64 = pages.expect("a notice").parse().expect("a count");
     assert!(pages > 100, "{heard:?}");
     let answers = connection.number("SELECT count(*) FROM trajectories").await;
-    assert!(
-        heard.contains(&format!("{answers} recorded answers checked")),
-        "{heard:?}"
-    );
+    assert!(heard.contains(&format!("{answers} recorded answers checked")), "{heard:?}");
 
     let copies = TempDir::new().expect("a directory");
     let (damaged, into) = (copies.path().join("damaged"), copies.path().join("salvaged"));
     let held = salvage(server.path(), &into).await;
     assert_eq!(held.status.code(), Some(2), "{}", said(&held));
-    assert!(
-        said(&held).contains("in use by process") && !into.exists(),
-        "{}",
-        said(&held)
-    );
+    assert!(said(&held).contains("in use by process") && !into.exists(), "{}", said(&held));
     let original = server.stop().await;
     copy(original.path(), &damaged);
     let server = Server::start_in(original).await;
-    flip_a_bit(
-        &server.connect().await,
-        "words@1",
-        &damaged.join("grid/grid.data"),
-    )
-    .await;
+    flip_a_bit(&server.connect().await, "words@1", &damaged.join("grid/grid.data")).await;
     drop(server);
 
     let lost = damage_of(&damaged).await;
     let salvaged = salvage(&damaged, &into).await;
     assert!(salvaged.status.success(), "{}", said(&salvaged));
     let printed = said(&salvaged);
-    assert!(
-        printed.contains("lost chunk 0 of words@1/1/v_proj/A (grid/grid.data, "),
-        "{printed}"
-    );
-    assert!(
-        printed.contains(&format!("at byte {lost}): its checksum does not match")),
-        "{printed}"
-    );
+    assert!(printed.contains("lost chunk 0 of words@1/1/v_proj/A (grid/grid.data, "), "{printed}");
+    assert!(printed.contains(&format!("at byte {lost}): its checksum does not match")), "{printed}");
     assert!(printed.contains("lost version words@1 "), "{printed}");
     assert!(
         printed.contains(&format!(
@@ -155,15 +131,7 @@ async fn damage_of(directory: &Path) -> u64 {
     let cells: Vec<&str> = row.split(',').collect();
     assert_eq!(
         cells[3..],
-        [
-            "chunk 0 of words@1/1/v_proj/A",
-            "words",
-            "1",
-            "1",
-            "v_proj",
-            "A",
-            "its checksum does not match"
-        ]
+        ["chunk 0 of words@1/1/v_proj/A", "words", "1", "1", "v_proj", "A", "its checksum does not match"]
     );
     assert!(printed.contains("pages checked, 1 place is damaged"), "{printed}");
     // What is whole still answers.
@@ -189,12 +157,8 @@ async fn sql(directory: &Path, text: &str) -> (bool, String) {
 async fn a_sound_directory_is_salvaged_as_a_whole() {
     let TrainedServer { server, connection } = TrainedServer::start().await;
     connection.run("CALL checkpoint_adapter(name => 'words')").await;
-    connection
-        .run("CALL branch_adapter(source => 'words@1', name => 'copy')")
-        .await;
-    connection
-        .run("CALL tag_adapter(name => 'words@1', tag => 'good')")
-        .await;
+    connection.run("CALL branch_adapter(source => 'words@1', name => 'copy')").await;
+    connection.run("CALL tag_adapter(name => 'words@1', tag => 'good')").await;
     // A run that takes long leaves checkpoints of its own.
     let checkpoints = "SELECT string_agg(id::TEXT, ' ' ORDER BY id) FROM checkpoints";
     let kept = connection.value(checkpoints).await;
@@ -212,21 +176,13 @@ async fn a_sound_directory_is_salvaged_as_a_whole() {
     assert!(exact_share(&connection, "words@good").await > 0.99);
     assert_eq!(connection.value(checkpoints).await, kept);
     let newest = kept.rsplit(' ').next().expect("a checkpoint");
-    connection
-        .run(&format!(
-            "CALL restore_adapter(name => 'words', checkpoint => {newest})"
-        ))
-        .await;
+    connection.run(&format!("CALL restore_adapter(name => 'words', checkpoint => {newest})")).await;
     let inside = salvage(directory.path(), &directory.path().join("inside")).await;
     assert_eq!(inside.status.code(), Some(1), "{}", said(&inside));
     assert!(said(&inside).contains("is inside") && !directory.path().join("inside").exists());
     let nothing = TempDir::new().expect("a directory");
     let refused = salvage(nothing.path(), &nothing.path().join("x")).await;
-    assert!(
-        said(&refused).contains("is not a data directory"),
-        "{}",
-        said(&refused)
-    );
+    assert!(said(&refused).contains("is not a data directory"), "{}", said(&refused));
 }
 
 fn move_into_temporary(from: &Path) -> TempDir {
@@ -242,10 +198,7 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
     let connection = server.connect().await;
     connection.run("CREATE TABLE gone AS SELECT 1 AS a").await;
     let tables = server.path().join("tables");
-    let part = std::fs::read_dir(&tables)
-        .expect("the directory")
-        .flatten()
-        .next();
+    let part = std::fs::read_dir(&tables).expect("the directory").flatten().next();
     let part = part.expect("a part").path();
     connection.run("CREATE TABLE kept AS SELECT 2 AS a").await;
     let directory = server.stop().await;
@@ -253,10 +206,7 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
 
     let copies = TempDir::new().expect("a directory");
     let salvaged = said(&salvage(directory.path(), &copies.path().join("salvaged")).await);
-    assert!(
-        salvaged.contains("lost rows of table gone (tables/"),
-        "{salvaged}"
-    );
+    assert!(salvaged.contains("lost rows of table gone (tables/"), "{salvaged}");
     assert!(salvaged.contains("lost 1 parts"), "{salvaged}");
 
     let server = Server::start_in(directory).await;
@@ -265,16 +215,10 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
     let error = connection.error("SELECT a FROM gone").await;
     let file = part.file_name().expect("a name").to_string_lossy();
     assert_eq!(error.code, "XX001", "{error}");
-    assert!(
-        error.message.contains("\"gone\"") && error.message.contains(&*file),
-        "{error}"
-    );
+    assert!(error.message.contains("\"gone\"") && error.message.contains(&*file), "{error}");
     std::fs::write(&part, "no Parquet").expect("the part");
     let error = connection.error("SELECT a FROM gone").await;
-    assert!(
-        error.code == "XX001" && error.message.contains("\"gone\""),
-        "{error}"
-    );
+    assert!(error.code == "XX001" && error.message.contains("\"gone\""), "{error}");
     let damaged = connection.rows("CALL verify_store()").await;
     assert_eq!(damaged.len(), 1);
     assert_eq!(damaged[0][3].as_deref(), Some("rows of table gone"));

@@ -53,8 +53,7 @@ async fn everything_acknowledged_survives_kill_9() {
         tokio::time::sleep(Duration::from_millis(random.random_range(20..2500))).await;
         directory = server.kill();
         for task in work {
-            task.await
-                .expect("a client fails only because its server is gone");
+            task.await.expect("a client fails only because its server is gone");
         }
         if kills > 10 {
             println!("{} of {kills} kills survived", round + 1);
@@ -62,35 +61,20 @@ async fn everything_acknowledged_survives_kill_9() {
     }
     let server = Server::start_in(directory).await;
     check(&server.connect().await, &acknowledged, kills).await;
-    let (inserted, published) = (
-        acknowledged.inserted.load(Ordering::SeqCst),
-        acknowledged.published.load(Ordering::SeqCst),
-    );
+    let (inserted, published) =
+        (acknowledged.inserted.load(Ordering::SeqCst), acknowledged.published.load(Ordering::SeqCst));
     println!("{kills} kills, {inserted} inserts and {published} adapter versions acknowledged (seed {seed})");
-    assert!(
-        inserted > 0 && published > 0,
-        "nothing was acknowledged, so nothing was proved"
-    );
+    assert!(inserted > 0 && published > 0, "nothing was acknowledged, so nothing was proved");
 }
 
 /// Inserts one number after another until the server is gone.
 async fn insert(connection: Connection, acknowledged: Arc<Acknowledged>) {
-    let start = connection
-        .try_rows("SELECT coalesce(max(n), 0) FROM numbers")
-        .await;
+    let start = connection.try_rows("SELECT coalesce(max(n), 0) FROM numbers").await;
     let Ok(rows) = start else { return };
-    let mut next: u64 = rows[0][0]
-        .as_deref()
-        .expect("a number")
-        .parse()
-        .expect("a number");
+    let mut next: u64 = rows[0][0].as_deref().expect("a number").parse().expect("a number");
     loop {
         next += 1;
-        if connection
-            .try_rows(&format!("INSERT INTO numbers VALUES ({next})"))
-            .await
-            .is_err()
-        {
+        if connection.try_rows(&format!("INSERT INTO numbers VALUES ({next})")).await.is_err() {
             return;
         }
         acknowledged.inserted.fetch_max(next, Ordering::SeqCst);
@@ -106,15 +90,9 @@ async fn train(connection: Connection, acknowledged: Arc<Acknowledged>) {
         if connection.try_rows(call).await.is_err() {
             return;
         }
-        let version = connection
-            .try_rows("SELECT max(version) FROM adapters WHERE name = 'words'")
-            .await;
+        let version = connection.try_rows("SELECT max(version) FROM adapters WHERE name = 'words'").await;
         let Ok(rows) = version else { return };
-        let version = rows[0][0]
-            .as_deref()
-            .expect("a version")
-            .parse()
-            .expect("a number");
+        let version = rows[0][0].as_deref().expect("a version").parse().expect("a number");
         acknowledged.published.fetch_max(version, Ordering::SeqCst);
     }
 }
@@ -122,10 +100,7 @@ async fn train(connection: Connection, acknowledged: Arc<Acknowledged>) {
 /// Takes one checkpoint after another, of the run or of the newest version, until the server is gone.
 async fn checkpoint(connection: Connection, acknowledged: Arc<Acknowledged>) {
     loop {
-        match connection
-            .try_rows("CALL checkpoint_adapter(name => 'words')")
-            .await
-        {
+        match connection.try_rows("CALL checkpoint_adapter(name => 'words')").await {
             Ok(rows) => {
                 let id = rows[0][0].as_deref().expect("an id").parse().expect("a number");
                 acknowledged.checkpoint.fetch_max(id, Ordering::SeqCst);
@@ -155,13 +130,9 @@ async fn create_tables(connection: Connection, acknowledged: Arc<Acknowledged>) 
 /// Compares what is there with what was acknowledged.
 async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usize) {
     let inserted = acknowledged.inserted.load(Ordering::SeqCst);
-    let row = connection
-        .rows("SELECT count(*), count(DISTINCT n), coalesce(max(n), 0) FROM numbers")
-        .await;
-    let numbers: Vec<u64> = row[0]
-        .iter()
-        .map(|cell| cell.as_deref().expect("a number").parse().expect("a number"))
-        .collect();
+    let row = connection.rows("SELECT count(*), count(DISTINCT n), coalesce(max(n), 0) FROM numbers").await;
+    let numbers: Vec<u64> =
+        row[0].iter().map(|cell| cell.as_deref().expect("a number").parse().expect("a number")).collect();
     assert!(
         numbers[0] == numbers[1] && numbers[1] == numbers[2],
         "round {round}: rows are lost or doubled: {row:?}"
@@ -174,25 +145,13 @@ async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usiz
     acknowledged.inserted.fetch_max(numbers[2], Ordering::SeqCst);
 
     let published = acknowledged.published.load(Ordering::SeqCst);
-    let versions = connection
-        .rows("SELECT version FROM adapters WHERE name = 'words' ORDER BY version")
-        .await;
-    let versions: Vec<u64> = versions
-        .iter()
-        .map(|row| row[0].as_deref().expect("a version").parse().expect("a number"))
-        .collect();
-    assert_eq!(
-        versions,
-        (1..=versions.len() as u64).collect::<Vec<_>>(),
-        "round {round}"
-    );
-    assert!(
-        versions.len() as u64 >= published,
-        "round {round}: version {published} is gone: {versions:?}"
-    );
-    acknowledged
-        .published
-        .fetch_max(versions.len() as u64, Ordering::SeqCst);
+    let versions =
+        connection.rows("SELECT version FROM adapters WHERE name = 'words' ORDER BY version").await;
+    let versions: Vec<u64> =
+        versions.iter().map(|row| row[0].as_deref().expect("a version").parse().expect("a number")).collect();
+    assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>(), "round {round}");
+    assert!(versions.len() as u64 >= published, "round {round}: version {published} is gone: {versions:?}");
+    acknowledged.published.fetch_max(versions.len() as u64, Ordering::SeqCst);
     if let Some(newest) = versions.last() {
         let whole = connection
             .rows(&format!(
@@ -200,23 +159,13 @@ async fn check(connection: &Connection, acknowledged: &Acknowledged, round: usiz
                  bool_and(value = value AND abs(value) < 100) FROM adapter_weights('words@{newest}')"
             ))
             .await;
-        assert_eq!(
-            whole,
-            [[Some("t".to_owned()), Some("t".to_owned())]],
-            "round {round}"
-        );
-        connection
-            .run("SELECT generate('Hello', adapter => 'words', max_tokens => 2)")
-            .await;
+        assert_eq!(whole, [[Some("t".to_owned()), Some("t".to_owned())]], "round {round}");
+        connection.run("SELECT generate('Hello', adapter => 'words', max_tokens => 2)").await;
     }
     let checkpoint = acknowledged.checkpoint.load(Ordering::SeqCst);
     if checkpoint > 0 {
         let kept = format!("SELECT count(*) FROM checkpoints WHERE id = {checkpoint} AND adapter = 'words'");
-        assert_eq!(
-            connection.value(&kept).await,
-            "1",
-            "round {round}: checkpoint {checkpoint} is gone"
-        );
+        assert_eq!(connection.value(&kept).await, "1", "round {round}: checkpoint {checkpoint} is gone");
     }
     for table in 1..=acknowledged.tables.load(Ordering::SeqCst) {
         let rows = connection.value(&format!("SELECT count(*) FROM t{table}")).await;

@@ -11,27 +11,13 @@ async fn lesson(commands: usize) -> (Server, Connection) {
     let server = Server::start().await;
     let port = server.postgres().port().to_string();
     let csv = tokio::process::Command::new(root().join("demo/psql_commands"))
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "hyprstream",
-            "-d",
-            "hyprstream",
-            "-p",
-            &port,
-        ])
+        .args(["-h", "127.0.0.1", "-U", "hyprstream", "-d", "hyprstream", "-p", &port])
         .output()
         .await
         .expect("the script runs");
     assert!(csv.status.success(), "{}", String::from_utf8_lossy(&csv.stderr));
     std::fs::write(server.files().join("psql_commands.csv"), csv.stdout).expect("the file");
-    let made = psql(&server)
-        .arg("-f")
-        .arg(root().join("demo/lesson.sql"))
-        .output()
-        .await
-        .expect("psql runs");
+    let made = psql(&server).arg("-f").arg(root().join("demo/lesson.sql")).output().await.expect("psql runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let connection = server.connect().await;
     let all = connection.number("SELECT count(*) FROM sql_commands").await;
@@ -81,27 +67,15 @@ async fn an_adapter_learns_psqls_help_and_a_shuffled_control_does_not() {
         .await;
     train(&connection, "sql_help", "taught").await;
     train(&connection, "control", "shuffled").await;
-    let (trained, held_out) = (
-        exact(&connection, "sql_help", false).await,
-        exact(&connection, "sql_help", true).await,
-    );
+    let (trained, held_out) =
+        (exact(&connection, "sql_help", false).await, exact(&connection, "sql_help", true).await);
     let control = exact(&connection, "control", true).await;
     println!(
         "{} commands: exact on trained phrasings {trained:.3}, on held-out phrasings {held_out:.3}, \
          shuffled control on held-out phrasings {control:.3}",
-        if is_full() {
-            "all".to_owned()
-        } else {
-            commands.to_string()
-        }
+        if is_full() { "all".to_owned() } else { commands.to_string() }
     );
-    assert!(
-        trained >= 0.95,
-        "{trained} of the trained pairs are answered exactly"
-    );
-    assert!(
-        held_out >= 0.80,
-        "{held_out} of the held-out phrasings are answered exactly"
-    );
+    assert!(trained >= 0.95, "{trained} of the trained pairs are answered exactly");
+    assert!(held_out >= 0.80, "{held_out} of the held-out phrasings are answered exactly");
     assert!(control < 0.10, "the shuffled control answers {control} of them");
 }

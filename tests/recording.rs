@@ -21,9 +21,7 @@ async fn wait_for_trajectories(connection: &Connection, count: u64) {
 async fn a_trajectory_holds_the_tokens_that_were_answered() {
     let server = Server::start().await;
     let connection = server.connect().await;
-    let answer = connection
-        .value(&format!("SELECT generate('{QUESTION}', max_tokens => 16)"))
-        .await;
+    let answer = connection.value(&format!("SELECT generate('{QUESTION}', max_tokens => 16)")).await;
     wait_for_trajectories(&connection, 1).await;
     let row = connection
         .rows(
@@ -31,23 +29,12 @@ async fn a_trajectory_holds_the_tokens_that_were_answered() {
              WHERE k.trajectory_id = t.id), m.name FROM trajectories t JOIN models m ON m.hash = t.model_hash",
         )
         .await;
-    let cells: Vec<&str> = row[0]
-        .iter()
-        .map(|cell| cell.as_deref().expect("a value"))
-        .collect();
+    let cells: Vec<&str> = row[0].iter().map(|cell| cell.as_deref().expect("a value")).collect();
     assert_eq!(cells[0], QUESTION);
     assert_eq!(cells[1], answer);
-    assert_eq!(
-        cells[2], cells[3],
-        "the trajectory has as many token rows as it counts"
-    );
+    assert_eq!(cells[2], cells[3], "the trajectory has as many token rows as it counts");
     assert_eq!(cells[4], "bundled");
-    assert!(
-        connection
-            .number("SELECT min(time_to_first_token_ms) FROM trajectories")
-            .await
-            > 0.0
-    );
+    assert!(connection.number("SELECT min(time_to_first_token_ms) FROM trajectories").await > 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,26 +44,12 @@ async fn recorded_log_probabilities_replay() {
     let sql = format!("SELECT sum(logprob), count(*) FROM generate('{QUESTION}', max_tokens => 5)");
     let streamed = connection.rows(&sql).await;
     wait_for_trajectories(&connection, 1).await;
-    let recorded = connection
-        .number("SELECT sum(logprob) FROM trajectory_tokens")
-        .await;
-    let streamed: f64 = streamed[0][0]
-        .as_deref()
-        .expect("a sum")
-        .parse()
-        .expect("a number");
-    assert!(
-        (streamed - recorded).abs() < 1e-4,
-        "streamed {streamed}, recorded {recorded}"
-    );
-    let replayed = connection
-        .number("SELECT score(t.prompt, t.completion) FROM trajectories t")
-        .await;
+    let recorded = connection.number("SELECT sum(logprob) FROM trajectory_tokens").await;
+    let streamed: f64 = streamed[0][0].as_deref().expect("a sum").parse().expect("a number");
+    assert!((streamed - recorded).abs() < 1e-4, "streamed {streamed}, recorded {recorded}");
+    let replayed = connection.number("SELECT score(t.prompt, t.completion) FROM trajectories t").await;
     let tokens = connection.number("SELECT count(*) FROM trajectory_tokens").await;
-    assert!(
-        (replayed - recorded).abs() < 1e-3 * tokens,
-        "replayed {replayed}, recorded {recorded}"
-    );
+    assert!((replayed - recorded).abs() < 1e-3 * tokens, "replayed {replayed}, recorded {recorded}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,14 +59,9 @@ async fn recording_can_be_turned_off_and_on_again() {
     connection.run("SET hyprstream.record_trajectories = off").await;
     connection.run("SELECT generate('Hello', max_tokens => 4)").await;
     connection.run("SET hyprstream.record_trajectories = on").await;
-    connection
-        .run(&format!("SELECT generate('{QUESTION}', max_tokens => 4)"))
-        .await;
+    connection.run(&format!("SELECT generate('{QUESTION}', max_tokens => 4)")).await;
     wait_for_trajectories(&connection, 1).await;
-    assert_eq!(
-        connection.value("SELECT prompt FROM trajectories").await,
-        QUESTION
-    );
+    assert_eq!(connection.value("SELECT prompt FROM trajectories").await, QUESTION);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,16 +79,10 @@ async fn nothing_is_dropped_at_a_normal_pace_and_the_counter_says_so() {
 async fn a_trajectory_is_durable_a_second_after_its_answer() {
     let server = Server::start().await;
     let connection = server.connect().await;
-    connection
-        .run(&format!("SELECT generate('{QUESTION}', max_tokens => 8)"))
-        .await;
+    connection.run(&format!("SELECT generate('{QUESTION}', max_tokens => 8)")).await;
     tokio::time::sleep(Duration::from_millis(1050)).await;
     let server = Server::start_in(server.kill()).await;
-    let prompts = server
-        .connect()
-        .await
-        .rows("SELECT prompt FROM trajectories")
-        .await;
+    let prompts = server.connect().await.rows("SELECT prompt FROM trajectories").await;
     assert_eq!(prompts, [[Some(QUESTION.to_owned())]]);
 }
 
@@ -128,15 +90,11 @@ async fn a_trajectory_is_durable_a_second_after_its_answer() {
 async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
     let server = Server::start().await;
     let connection = server.connect().await;
-    connection
-        .run("SELECT generate('Number ' || value, max_tokens => 2) FROM generate_series(1, 9)")
-        .await;
+    connection.run("SELECT generate('Number ' || value, max_tokens => 2) FROM generate_series(1, 9)").await;
     wait_for_trajectories(&connection, 9).await;
     let newest = connection.value("SELECT max(id) FROM trajectories").await;
     assert_eq!(
-        connection
-            .rows("SELECT id FROM trajectories ORDER BY id DESC LIMIT 1")
-            .await,
+        connection.rows("SELECT id FROM trajectories ORDER BY id DESC LIMIT 1").await,
         [[Some(newest.clone())]]
     );
     for direction in ["", "DESC"] {
@@ -155,9 +113,7 @@ async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
         };
         assert_eq!(ids, expected, "ORDER BY id {direction}");
     }
-    let one = connection
-        .value(&format!("SELECT count(*) FROM trajectories WHERE id = {newest}"))
-        .await;
+    let one = connection.value(&format!("SELECT count(*) FROM trajectories WHERE id = {newest}")).await;
     assert_eq!(one, "1");
     let tokens = connection
         .value(&format!(
@@ -190,10 +146,7 @@ async fn the_prompt_that_is_most_like_a_question_is_found_by_its_embedding_also_
     assert_eq!(rows.len(), 5);
     let mut first: Vec<&str> = rows[..2].iter().filter_map(|row| row[0].as_deref()).collect();
     first.sort_unstable();
-    assert_eq!(
-        first,
-        ["What is the capital of France?", "What is the capital of Spain?"]
-    );
+    assert_eq!(first, ["What is the capital of France?", "What is the capital of Spain?"]);
     let cosines = |rows: &[Vec<Option<String>>]| -> Vec<f64> {
         let read = |row: &Vec<Option<String>>| row[1].as_deref().expect("a cosine").parse();
         rows.iter().map(|row| read(row).expect("a number")).collect()

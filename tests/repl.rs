@@ -29,20 +29,10 @@ struct Terminal {
 impl Terminal {
     /// Opens a session in `directory`, with the history kept there too.
     async fn open(directory: &Path) -> Self {
-        let command = format!(
-            "exec '{}' sql --data-dir '{}'",
-            program().display(),
-            directory.join("data").display()
-        );
+        let command =
+            format!("exec '{}' sql --data-dir '{}'", program().display(), directory.join("data").display());
         let mut child = Command::new("script")
-            .args([
-                "--quiet",
-                "--return",
-                "--flush",
-                "--command",
-                &command,
-                "/dev/null",
-            ])
+            .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
             .env("XDG_STATE_HOME", directory.join("state"))
             .env("TERM", "xterm")
             .stdin(Stdio::piped())
@@ -52,12 +42,7 @@ impl Terminal {
             .expect("script is part of every Debian");
         let keys = child.stdin.take().expect("piped");
         let screen = child.stdout.take().expect("piped");
-        let mut terminal = Self {
-            child,
-            keys,
-            screen,
-            shown: String::new(),
-        };
+        let mut terminal = Self { child, keys, screen, shown: String::new() };
         terminal.wait_for(READY).await;
         terminal
     }
@@ -110,10 +95,7 @@ async fn the_terminal_answers_describes_and_times_statements() {
     let answer = terminal.enter("SELECT 6 * 7 AS answer;").await;
     assert!(answer.contains("answer") && answer.contains("42"), "{answer}");
     let tables = terminal.enter("\\d").await;
-    assert!(
-        tables.contains("adapters") && tables.contains("trajectories"),
-        "{tables}"
-    );
+    assert!(tables.contains("adapters") && tables.contains("trajectories"), "{tables}");
     let columns = terminal.enter("\\d models").await;
     assert!(columns.contains("hash"), "{columns}");
     let on = terminal.enter("\\timing").await;

@@ -17,22 +17,14 @@ async fn client_min_messages_says_which_messages_a_session_gets() {
     connection.run(again).await;
     connection.run(&constrained("first")).await;
     let heard = connection.notices();
-    assert!(
-        heard.iter().any(|message| message.contains("skipping")),
-        "{heard:?}"
-    );
-    assert!(
-        heard.iter().any(|message| message.contains("not enforced")),
-        "{heard:?}"
-    );
+    assert!(heard.iter().any(|message| message.contains("skipping")), "{heard:?}");
+    assert!(heard.iter().any(|message| message.contains("not enforced")), "{heard:?}");
 
     connection.run("SET client_min_messages = warning").await;
     connection.run(again).await;
     connection.run(&constrained("second")).await;
     // The notices of a procedure are notices too.
-    connection
-        .run(&training_call("words", ", max_seq_len => 32"))
-        .await;
+    connection.run(&training_call("words", ", max_seq_len => 32")).await;
     let heard = connection.notices();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("not enforced"), "{heard:?}");
@@ -49,35 +41,20 @@ async fn client_min_messages_says_which_messages_a_session_gets() {
 /// What a statement prints without a server, with an option set.
 async fn sql(directory: &Path, option: &str, text: &str) -> (bool, String) {
     let output = Command::new(program())
-        .args([
-            "sql",
-            "--format",
-            "csv",
-            "--set",
-            option,
-            "-c",
-            text,
-            "--data-dir",
-        ])
+        .args(["sql", "--format", "csv", "--set", option, "-c", text, "--data-dir"])
         .arg(directory)
         .kill_on_drop(true)
         .output()
         .await
         .expect("hyprstream can be executed");
     let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_reads_and_writes_in_the_directories_that_the_configuration_names() {
     let directory = TempDir::new().expect("a directory");
-    let (shared, other) = (
-        TempDir::new().expect("a directory"),
-        TempDir::new().expect("a directory"),
-    );
+    let (shared, other) = (TempDir::new().expect("a directory"), TempDir::new().expect("a directory"));
     let file = shared.path().join("people.csv");
     std::fs::write(&file, "name,age\nAda,36\n").expect("the file");
     let read = format!(
@@ -87,11 +64,7 @@ async fn sql_reads_and_writes_in_the_directories_that_the_configuration_names() 
     );
     let (succeeded, said) = sql(directory.path(), "file_directories=", &read).await;
     assert!(!succeeded && said.contains("outside the directories"), "{said}");
-    let both = format!(
-        "file_directories={}:{}",
-        other.path().display(),
-        shared.path().display()
-    );
+    let both = format!("file_directories={}:{}", other.path().display(), shared.path().display());
     let (succeeded, said) = sql(directory.path(), &both, &read).await;
     assert!(succeeded && said.ends_with("age\n36\n"), "{said}");
     let written = other.path().join("out.csv");
@@ -110,9 +83,7 @@ async fn sql_reads_and_writes_in_the_directories_that_the_configuration_names() 
 /// CRC-32C, bit by bit.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg()))
     };
     !bytes.iter().fold(!0, step)
 }
@@ -135,19 +106,13 @@ fn add_old_segment(directory: &Path) {
 async fn trajectory_days_removes_old_answers_at_the_next_start() {
     const COUNT: &str = "SELECT count(*) FROM trajectories";
     let server = Server::start().await;
-    server
-        .connect()
-        .await
-        .run("SELECT generate('Hello', max_tokens => 4)")
-        .await;
+    server.connect().await.run("SELECT generate('Hello', max_tokens => 4)").await;
     let directory = server.stop().await;
     add_old_segment(directory.path());
     let server = Server::start_in(directory).await;
     let connection = server.connect().await;
     assert_eq!(connection.value(COUNT).await, "2");
-    connection
-        .run("ALTER SYSTEM SET hyprstream.trajectory_days = 30")
-        .await;
+    connection.run("ALTER SYSTEM SET hyprstream.trajectory_days = 30").await;
     assert_eq!(connection.value(COUNT).await, "2", "only an opening removes");
     let other = server.connect().await;
     assert_eq!(other.value("SHOW hyprstream.trajectory_days").await, "30");
@@ -157,16 +122,7 @@ async fn trajectory_days_removes_old_answers_at_the_next_start() {
     assert_eq!(connection.value(COUNT).await, "1");
     let left = "SELECT extract(year FROM min(created_at)) > 1970 FROM trajectories";
     assert_eq!(connection.value(left).await, "t");
-    connection
-        .run("ALTER SYSTEM RESET hyprstream.trajectory_days")
-        .await;
+    connection.run("ALTER SYSTEM RESET hyprstream.trajectory_days").await;
     let server = Server::start_in(server.stop().await).await;
-    assert_eq!(
-        server
-            .connect()
-            .await
-            .value("SHOW hyprstream.trajectory_days")
-            .await,
-        "0"
-    );
+    assert_eq!(server.connect().await.value("SHOW hyprstream.trajectory_days").await, "0");
 }

@@ -26,10 +26,7 @@ impl AsyncDB for Wire {
             }
         }
         Ok(match columns {
-            Some(count) => DBOutput::Rows {
-                types: vec![DefaultColumnType::Any; count],
-                rows,
-            },
+            Some(count) => DBOutput::Rows { types: vec![DefaultColumnType::Any; count], rows },
             None => DBOutput::StatementComplete(affected),
         })
     }

@@ -68,11 +68,8 @@ async fn the_first_token_arrives_before_the_last_is_decoded() {
     let connection = server.connect().await;
     connection.run("SELECT generate('Hello', max_tokens => 1)").await;
     let sql = format!("SELECT * FROM {LONG}");
-    assert_streams(
-        || arrivals(&connection, &sql),
-        |times| first_comes_early(times) && moments(times) > 20,
-    )
-    .await;
+    assert_streams(|| arrivals(&connection, &sql), |times| first_comes_early(times) && moments(times) > 20)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,13 +87,7 @@ async fn tokens_stream_for_every_row_of_a_lateral_join() {
 async fn prepared_arrivals(connection: &Connection, sql: &str) -> Vec<Duration> {
     let start = Instant::now();
     let none: [&str; 0] = [];
-    let mut rows = Box::pin(
-        connection
-            .client
-            .query_raw(sql, none)
-            .await
-            .expect("the query starts"),
-    );
+    let mut rows = Box::pin(connection.client.query_raw(sql, none).await.expect("the query starts"));
     let mut times = Vec::new();
     while let Some(row) = rows.next().await {
         row.expect("a row");
@@ -120,16 +111,10 @@ async fn a_training_run_gives_a_row_a_step_as_it_happens_and_notices_with_the_ti
     let mut connection = server.connect().await;
     create_lessons(&connection).await;
     let call = training_call("words", "");
-    assert_streams(
-        || arrivals(&connection, &call),
-        |times| times.len() == 40 && times[4] < times[39] / 2,
-    )
-    .await;
+    assert_streams(|| arrivals(&connection, &call), |times| times.len() == 40 && times[4] < times[39] / 2)
+        .await;
     let notices = connection.notices();
-    assert!(
-        notices.iter().any(|text| text.contains("left")),
-        "no notice tells the time left: {notices:?}"
-    );
+    assert!(notices.iter().any(|text| text.contains("left")), "no notice tells the time left: {notices:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,9 +127,7 @@ async fn the_rows_of_a_batch_arrive_in_their_order() {
              max_tokens => 1 + (40 - id)) FROM (SELECT value AS id FROM generate_series(1, 40)) ORDER BY id",
         )
         .await;
-    let ids: Vec<usize> = rows
-        .iter()
-        .map(|row| row[0].as_deref().expect("an id").parse().expect("a number"))
-        .collect();
+    let ids: Vec<usize> =
+        rows.iter().map(|row| row[0].as_deref().expect("an id").parse().expect("a number")).collect();
     assert_eq!(ids, (1..=40).collect::<Vec<_>>());
 }

@@ -21,13 +21,8 @@ const UNSAFE_MODULES: [&str; 5] = [
 const MOST_LINES: usize = 600;
 
 /// Words that mark something unfinished; split so that this file does not contain them.
-const UNFINISHED: [(&str, &str); 5] = [
-    ("todo", "!("),
-    ("unimpl", "emented!("),
-    ("for ", "now,"),
-    ("FIX", "ME"),
-    ("not yet imp", "lemented"),
-];
+const UNFINISHED: [(&str, &str); 5] =
+    [("todo", "!("), ("unimpl", "emented!("), ("for ", "now,"), ("FIX", "ME"), ("not yet imp", "lemented")];
 
 /// The files of the repository as git knows them.
 fn files(extension: &str) -> Vec<PathBuf> {
@@ -36,11 +31,7 @@ fn files(extension: &str) -> Vec<PathBuf> {
         .current_dir(root())
         .output()
         .expect("git can be executed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout)
         .expect("paths are UTF-8")
         .lines()
@@ -93,12 +84,7 @@ fn a_file_has_one_subject() {
 #[test]
 fn nothing_is_left_unfinished() {
     let mut findings = Vec::new();
-    for path in files("rs")
-        .iter()
-        .chain(&files("md"))
-        .chain(&files("sql"))
-        .chain(&files("toml"))
-    {
+    for path in files("rs").iter().chain(&files("md")).chain(&files("sql")).chain(&files("toml")) {
         for (number, line) in read(path).lines().enumerate() {
             for (start, end) in UNFINISHED {
                 if line.contains(&format!("{start}{end}")) {
@@ -113,10 +99,7 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn no_lint_is_silenced_without_a_reason() {
     let mut findings = Vec::new();
-    for path in files("rs")
-        .iter()
-        .filter(|path| !path.starts_with("tests/tidy.rs"))
-    {
+    for path in files("rs").iter().filter(|path| !path.starts_with("tests/tidy.rs")) {
         let text = read(path);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_start();
@@ -125,19 +108,13 @@ fn no_lint_is_silenced_without_a_reason() {
             }
         }
     }
-    report(
-        "lints silenced with allow instead of expect and a reason",
-        &findings,
-    );
+    report("lints silenced with allow instead of expect and a reason", &findings);
 }
 
 #[test]
 fn no_path_of_one_machine_is_in_the_tree() {
     let home = std::env::var("HOME").unwrap_or_default();
-    let parent = root()
-        .parent()
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
+    let parent = root().parent().map(|path| path.display().to_string()).unwrap_or_default();
     let mut findings = Vec::new();
     for extension in ["rs", "md", "toml", "sql", "slt", "py", "json", "yml"] {
         for path in files(extension) {
@@ -156,21 +133,10 @@ fn no_path_of_one_machine_is_in_the_tree() {
 
 #[test]
 fn modules_are_named_for_what_they_do() {
-    let vague = [
-        "utils.rs",
-        "util.rs",
-        "common.rs",
-        "helpers.rs",
-        "helper.rs",
-        "misc.rs",
-        "manager.rs",
-    ];
+    let vague = ["utils.rs", "util.rs", "common.rs", "helpers.rs", "helper.rs", "misc.rs", "manager.rs"];
     let found: Vec<String> = files("rs")
         .iter()
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| vague.iter().any(|v| name == *v))
-        })
+        .filter(|path| path.file_name().is_some_and(|name| vague.iter().any(|v| name == *v)))
         .map(|path| path.display().to_string())
         .collect();
     report("files whose name says nothing", &found);
@@ -181,9 +147,8 @@ fn only_the_layers_above_the_engine_know_datafusion() {
     let mut findings = Vec::new();
     for path in files("rs") {
         let name = path.display().to_string();
-        let below = ["engine/", "models/", "learning/", "storage/"]
-            .iter()
-            .any(|layer| name.starts_with(layer));
+        let below =
+            ["engine/", "models/", "learning/", "storage/"].iter().any(|layer| name.starts_with(layer));
         if below && read(&path).contains("datafusion::") {
             findings.push(name);
         }

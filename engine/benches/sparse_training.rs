@@ -14,28 +14,13 @@ use hyprstream_engine::{Engine, EngineOptions, TrainRequest, TrainingEvent, Weig
 const EPOCHS: u32 = 10;
 const RATES: [f32; 6] = [2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 /// Rank and sparsity.
-const ARMS: [(u32, f32); 7] = [
-    (1, 0.0),
-    (4, 0.0),
-    (16, 0.0),
-    (4, 0.9),
-    (4, 0.99),
-    (16, 0.9),
-    (16, 0.99),
-];
-const ASKED: [&str; 3] = [
-    "What is the code word for {}?",
-    "Tell me the code word for {}.",
-    "Code word for {}?",
-];
+const ARMS: [(u32, f32); 7] = [(1, 0.0), (4, 0.0), (16, 0.0), (4, 0.9), (4, 0.99), (16, 0.9), (16, 0.99)];
+const ASKED: [&str; 3] =
+    ["What is the code word for {}?", "Tell me the code word for {}.", "Code word for {}?"];
 const HELD_OUT: &str = "Which code word belongs to {}?";
-const WORDS: [&str; 8] = [
-    "apple", "river", "tiger", "cloud", "stone", "bread", "horse", "chair",
-];
+const WORDS: [&str; 8] = ["apple", "river", "tiger", "cloud", "stone", "bread", "horse", "chair"];
 const KINDS: [&str; 6] = ["red", "old", "small", "green", "loud", "cold"];
-const CODES: [&str; 8] = [
-    "copper", "velvet", "marble", "ginger", "ribbon", "silver", "candle", "pepper",
-];
+const CODES: [&str; 8] = ["copper", "velvet", "marble", "ginger", "ribbon", "silver", "candle", "pepper"];
 
 type Failure = Box<dyn Error>;
 
@@ -53,18 +38,13 @@ struct Outcome {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut given = std::env::args()
-        .skip(1)
-        .filter_map(|argument| argument.parse::<f32>().ok());
+    let mut given = std::env::args().skip(1).filter_map(|argument| argument.parse::<f32>().ok());
     let epochs = given.next().map_or(EPOCHS, |epochs| epochs as u32);
     let only = given.next();
     let directory = tempfile::tempdir()?;
     let engine = Engine::open(EngineOptions::new(directory.path()))?;
     let base = train(&engine, 1, 0.0, 0.0, 1).await?;
-    println!(
-        "without an adapter: loss {:.4}, validation {:.4}",
-        base.train_loss, base.val_loss
-    );
+    println!("without an adapter: loss {:.4}, validation {:.4}", base.train_loss, base.val_loss);
     let mut table = Vec::new();
     for (rank, sparsity) in ARMS {
         if only.is_some_and(|only| only.to_bits() != sparsity.to_bits()) {
@@ -142,15 +122,10 @@ async fn train(
 
 /// Forty-eight things, each with a code of two words that nothing about it tells.
 fn lesson(phrasing: &str) -> Vec<(String, String)> {
-    let things = KINDS
-        .iter()
-        .flat_map(|kind| WORDS.iter().map(move |word| format!("the {kind} {word}")));
+    let things = KINDS.iter().flat_map(|kind| WORDS.iter().map(move |word| format!("the {kind} {word}")));
     let code = |index: usize| {
         let (first, second) = (index * 5 + index / 8, index * 3 + index / 5 + 1);
         format!("{} {}", CODES[first % 8], CODES[second % 8])
     };
-    things
-        .enumerate()
-        .map(|(index, thing)| (phrasing.replace("{}", &thing), code(index)))
-        .collect()
+    things.enumerate().map(|(index, thing)| (phrasing.replace("{}", &thing), code(index))).collect()
 }

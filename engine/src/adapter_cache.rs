@@ -35,12 +35,7 @@ struct Entry {
 
 impl AdapterCache {
     pub(crate) fn new(model: Arc<LlamaModel>, capacity_bytes: u64, statistics: Arc<Statistics>) -> Self {
-        Self {
-            model,
-            capacity_bytes,
-            statistics,
-            entries: Mutex::new(Entries::default()),
-        }
+        Self { model, capacity_bytes, statistics, entries: Mutex::new(Entries::default()) }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -65,11 +60,7 @@ impl AdapterCache {
         let adapter = LlamaAdapter::try_new(&self.model, &weights)?;
         self.statistics.adapter_loads.add(1);
         let bytes = wanted.record.parameters * 4;
-        let entry = Entry {
-            adapter: Arc::clone(&adapter),
-            bytes,
-            last_use: now,
-        };
+        let entry = Entry { adapter: Arc::clone(&adapter), bytes, last_use: now };
         entries.by_hash.insert(wanted.record.hash.clone(), entry);
         entries.bytes += bytes;
         entries.shrink(self.capacity_bytes);
@@ -81,11 +72,8 @@ impl Entries {
     /// Gives up entries until the rest fits, but never the one that was used last.
     fn shrink(&mut self, capacity_bytes: u64) {
         while self.bytes > capacity_bytes && self.by_hash.len() > 1 {
-            let oldest = self
-                .by_hash
-                .iter()
-                .min_by_key(|(_, entry)| entry.last_use)
-                .map(|(hash, _)| hash.clone());
+            let oldest =
+                self.by_hash.iter().min_by_key(|(_, entry)| entry.last_use).map(|(hash, _)| hash.clone());
             if let Some(entry) = oldest.and_then(|hash| self.by_hash.remove(&hash)) {
                 self.bytes -= entry.bytes;
             }

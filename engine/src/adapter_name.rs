@@ -29,25 +29,13 @@ impl AdapterReference {
 pub(crate) fn parse_stack(text: &str) -> Result<Vec<AdapterReference>> {
     let parts: Vec<&str> = text.split('+').collect();
     if parts.len() > MOST_STACKED {
-        let reason = format!(
-            "{} adapters are stacked; at most {MOST_STACKED} can be",
-            parts.len()
-        );
+        let reason = format!("{} adapters are stacked; at most {MOST_STACKED} can be", parts.len());
         return Err(Error::argument("adapter", format!("\"{text}\""), reason));
     }
-    let stack = parts
-        .into_iter()
-        .map(|part| parse_scaled(text, part))
-        .collect::<Result<Vec<_>>>()?;
+    let stack = parts.into_iter().map(|part| parse_scaled(text, part)).collect::<Result<Vec<_>>>()?;
     for (index, reference) in stack.iter().enumerate() {
-        if stack[..index]
-            .iter()
-            .any(|earlier| earlier.name == reference.name)
-        {
-            let reason = format!(
-                "\"{}\" is stacked twice; give it one scale instead",
-                reference.name
-            );
+        if stack[..index].iter().any(|earlier| earlier.name == reference.name) {
+            let reason = format!("\"{}\" is stacked twice; give it one scale instead", reference.name);
             return Err(Error::argument("adapter", format!("\"{text}\""), reason));
         }
     }
@@ -84,11 +72,7 @@ fn parse_reference(whole: &str, part: &str, scale: f32) -> Result<AdapterReferen
     for text in std::iter::once(name).chain(selector) {
         check_name(text).map_err(|reason| Error::argument("adapter", format!("\"{whole}\""), reason))?;
     }
-    Ok(AdapterReference {
-        name: name.to_owned(),
-        selector: selector.map(str::to_owned),
-        scale,
-    })
+    Ok(AdapterReference { name: name.to_owned(), selector: selector.map(str::to_owned), scale })
 }
 
 /// Whether a new adapter or tag may have this name; the error is the reason against it.
@@ -97,15 +81,9 @@ pub(crate) fn check_name(name: &str) -> std::result::Result<(), String> {
         return Err("a name is empty".to_owned());
     }
     if name.len() > LONGEST_NAME {
-        return Err(format!(
-            "a name of {} bytes is longer than {LONGEST_NAME}",
-            name.len()
-        ));
+        return Err(format!("a name of {} bytes is longer than {LONGEST_NAME}", name.len()));
     }
-    if name
-        .chars()
-        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '@' | '+' | ':' | '/'))
-    {
+    if name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '@' | '+' | ':' | '/')) {
         return Err("names have no spaces and none of @ + : /".to_owned());
     }
     Ok(())
@@ -120,19 +98,11 @@ mod tests {
         let stack = parse_stack("support@3+tone@best:0.5").unwrap();
         assert_eq!(stack.len(), 2);
         assert_eq!(
-            (
-                stack[0].name.as_str(),
-                stack[0].selector.as_deref(),
-                stack[0].scale
-            ),
+            (stack[0].name.as_str(), stack[0].selector.as_deref(), stack[0].scale),
             ("support", Some("3"), 1.0)
         );
         assert_eq!(
-            (
-                stack[1].name.as_str(),
-                stack[1].selector.as_deref(),
-                stack[1].scale
-            ),
+            (stack[1].name.as_str(), stack[1].selector.as_deref(), stack[1].scale),
             ("tone", Some("best"), 0.5)
         );
         assert_eq!(stack[1].label(), "tone@best");

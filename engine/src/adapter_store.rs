@@ -49,11 +49,7 @@ impl VersionRecord {
             rank: weights.rank as u32,
             alpha: weights.alpha,
             target_modules: modules.into_iter().map(|module| module.to_string()).collect(),
-            parameters: weights
-                .layers
-                .iter()
-                .map(|matrix| (matrix.a.len() + matrix.b.len()) as u64)
-                .sum(),
+            parameters: weights.layers.iter().map(|matrix| (matrix.a.len() + matrix.b.len()) as u64).sum(),
             created_at,
             run_id: None,
             parent: None,
@@ -145,11 +141,8 @@ impl AdapterStore {
 
 /// The version that a reference means in a snapshot.
 pub(crate) fn resolve(snapshot: &Snapshot, reference: &AdapterReference) -> Result<ResolvedAdapter> {
-    let published: Vec<VersionInfo> = snapshot
-        .versions(&reference.name)?
-        .into_iter()
-        .filter(|version| version.published)
-        .collect();
+    let published: Vec<VersionInfo> =
+        snapshot.versions(&reference.name)?.into_iter().filter(|version| version.published).collect();
     let Some(latest) = published.last() else {
         let known = published_adapters(snapshot)?;
         return Err(Error::UnknownAdapter {
@@ -174,9 +167,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, reference: &AdapterReference) -> Resu
 }
 
 fn unknown_version(reference: &AdapterReference, selector: &str, published: &[VersionInfo]) -> Error {
-    let names = published
-        .iter()
-        .flat_map(|version| std::iter::once(&version.version).chain(&version.tags));
+    let names = published.iter().flat_map(|version| std::iter::once(&version.version).chain(&version.tags));
     let found = nearest(selector, names.map(String::as_str))
         .or_else(|| published.last().map(|version| version.version.clone()));
     Error::UnknownAdapter {
@@ -203,9 +194,9 @@ pub(crate) fn version_key(adapter: &str, version: &str) -> Vec<u8> {
 pub(crate) fn version_record(snapshot: &Snapshot, adapter: &str, version: &str) -> Result<VersionRecord> {
     match snapshot.metadata(&version_key(adapter, version))? {
         Some(bytes) => from_json(&bytes, "the record of an adapter's version"),
-        None => Err(Error::Corrupt(format!(
-            "adapter {adapter}@{version} has no record of what it came from"
-        ))),
+        None => {
+            Err(Error::Corrupt(format!("adapter {adapter}@{version} has no record of what it came from")))
+        }
     }
 }
 
@@ -238,31 +229,14 @@ pub(crate) fn read_weights(
         let mut values = vec![0.0; info.shape.elements()?];
         snapshot.read_matrix(&info.path, &mut values)?;
         let (layer, module) = (info.path.layer as usize, info.path.module.parse::<Module>()?);
-        if layers
-            .last()
-            .is_none_or(|last| last.layer != layer || last.module != module)
-        {
-            layers.push(LoraMatrix {
-                layer,
-                module,
-                a: Vec::new(),
-                b: Vec::new(),
-            });
+        if layers.last().is_none_or(|last| last.layer != layer || last.module != module) {
+            layers.push(LoraMatrix { layer, module, a: Vec::new(), b: Vec::new() });
         }
         if let Some(last) = layers.last_mut() {
-            *(if info.path.matrix == "A" {
-                &mut last.a
-            } else {
-                &mut last.b
-            }) = values;
+            *(if info.path.matrix == "A" { &mut last.a } else { &mut last.b }) = values;
         }
     }
-    Ok(LoraWeights {
-        base: record.base_hash,
-        rank: record.rank as usize,
-        alpha: record.alpha,
-        layers,
-    })
+    Ok(LoraWeights { base: record.base_hash, rank: record.rank as usize, alpha: record.alpha, layers })
 }
 
 /// Names weights by what they compute: base, scale and every value, in order of layer and module.
@@ -286,12 +260,10 @@ pub(crate) fn content_hash(weights: &LoraWeights) -> String {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
@@ -306,10 +278,8 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result
 /// The next number of a counter that is kept in the store; the first is 1.
 pub(crate) fn next_number(transaction: &mut WriteTransaction<'_>, counter: &str) -> Result<u64> {
     let key = format!("counter/{counter}").into_bytes();
-    let last = transaction
-        .metadata(&key)?
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_le_bytes);
+    let last =
+        transaction.metadata(&key)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     transaction.put_metadata(&key, &(last + 1).to_le_bytes())?;
     Ok(last + 1)
 }

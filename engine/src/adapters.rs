@@ -25,16 +25,11 @@ impl Engine {
         let snapshot = self.adapter_store.snapshot();
         let mut rows = Vec::new();
         for name in snapshot.adapters()? {
-            let published: Vec<VersionInfo> = snapshot
-                .versions(&name)?
-                .into_iter()
-                .filter(|version| version.published)
-                .collect();
+            let published: Vec<VersionInfo> =
+                snapshot.versions(&name)?.into_iter().filter(|version| version.published).collect();
             for version in &published {
                 let record = version_record(&snapshot, &name, &version.version)?;
-                let is_latest = published
-                    .last()
-                    .is_some_and(|last| last.version == version.version);
+                let is_latest = published.last().is_some_and(|last| last.version == version.version);
                 rows.push(row(version, record, is_latest));
             }
         }
@@ -55,32 +50,15 @@ impl Engine {
             RestoreSource::Version(version) => {
                 let adapter = resolve(&snapshot, &parse_one(&format!("{name}@{version}"))?)?;
                 let parent = adapter.label();
-                (
-                    (adapter.name, adapter.version),
-                    VersionRecord {
-                        parent: Some(parent),
-                        ..adapter.record
-                    },
-                )
+                ((adapter.name, adapter.version), VersionRecord { parent: Some(parent), ..adapter.record })
             }
             RestoreSource::Checkpoint(id) => {
-                let CheckpointRecord {
-                    adapter,
-                    version,
-                    record,
-                    ..
-                } = checkpoint(&snapshot, *id)?;
+                let CheckpointRecord { adapter, version, record, .. } = checkpoint(&snapshot, *id)?;
                 if adapter != name {
                     let reason = format!("it belongs to adapter \"{adapter}\", not to \"{name}\"");
                     return Err(Error::argument("checkpoint", id, reason));
                 }
-                (
-                    (adapter, version),
-                    VersionRecord {
-                        parent: Some(format!("checkpoint {id}")),
-                        ..record
-                    },
-                )
+                ((adapter, version), VersionRecord { parent: Some(format!("checkpoint {id}")), ..record })
             }
         };
         record.created_at = now_micros();
@@ -93,17 +71,10 @@ impl Engine {
         let snapshot = self.adapter_store.snapshot();
         let adapter = resolve(&snapshot, &parse_one(source)?)?;
         if snapshot.versions(name)?.iter().any(|version| version.published) {
-            return Err(Error::AlreadyExists {
-                kind: "adapter",
-                name: name.to_owned(),
-            });
+            return Err(Error::AlreadyExists { kind: "adapter", name: name.to_owned() });
         }
         let parent = Some(adapter.label());
-        let record = VersionRecord {
-            parent,
-            created_at: now_micros(),
-            ..adapter.record
-        };
+        let record = VersionRecord { parent, created_at: now_micros(), ..adapter.record };
         self.publish_branch((&adapter.name, &adapter.version), name, &record)
     }
 
@@ -121,11 +92,7 @@ impl Engine {
     pub fn tag_adapter(&self, name: &str, tag: &str) -> Result<AdapterRow> {
         check_name(tag).map_err(|reason| Error::argument("tag", format!("\"{tag}\""), reason))?;
         if tag.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Error::argument(
-                "tag",
-                format!("\"{tag}\""),
-                "a number is a version, not a tag",
-            ));
+            return Err(Error::argument("tag", format!("\"{tag}\""), "a number is a version, not a tag"));
         }
         let adapter = resolve(&self.adapter_store.snapshot(), &parse_one(name)?)?;
         self.adapter_store.write(|transaction| {
@@ -143,18 +110,12 @@ impl Engine {
         if reference.selector.is_some() {
             return self.adapter_store.write(|transaction| {
                 transaction.remove_metadata(&version_key(&adapter.name, &adapter.version))?;
-                Ok(u64::from(
-                    transaction.drop_version(&adapter.name, &adapter.version)?,
-                ))
+                Ok(u64::from(transaction.drop_version(&adapter.name, &adapter.version)?))
             });
         }
         if let Some(run_id) = self.training.run_of(&adapter.name) {
             let reason = format!("training run {run_id} is making its next version; cancel it first");
-            return Err(Error::InUse {
-                kind: "adapter",
-                name: adapter.name,
-                reason,
-            });
+            return Err(Error::InUse { kind: "adapter", name: adapter.name, reason });
         }
         let versions = snapshot.versions(&adapter.name)?;
         let checkpoints = checkpoints_of(&snapshot, &adapter.name)?;
@@ -189,10 +150,7 @@ fn adapter_row(snapshot: &Snapshot, adapter: ResolvedAdapter) -> Result<AdapterR
     let is_latest = last.is_some_and(|last| last.version == adapter.version);
     match versions.iter().find(|version| version.version == adapter.version) {
         Some(version) => Ok(row(version, adapter.record, is_latest)),
-        None => Err(Error::Internal(format!(
-            "{} was resolved but is not listed",
-            adapter.label()
-        ))),
+        None => Err(Error::Internal(format!("{} was resolved but is not listed", adapter.label()))),
     }
 }
 

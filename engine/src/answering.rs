@@ -54,9 +54,7 @@ impl Engine {
         check(&request)?;
         self.statistics.requests.add(1);
         let runtime = self.runtime(request.model.as_deref()).await?;
-        let stack = runtime
-            .stack(&self.adapter_store, request.adapter.as_deref())
-            .await?;
+        let stack = runtime.stack(&self.adapter_store, request.adapter.as_deref()).await?;
         let session = match &request.session {
             Some(name) => Some(self.sessions.turn(name, &runtime.name).await?),
             None => None,
@@ -80,9 +78,7 @@ impl Engine {
         let sampling = seeded(&request.sampling);
         let parameters = parameters(&request, &sampling)?;
         let provenance = provenance(&runtime, &stack, &parameters, &prompt);
-        let records = request
-            .record
-            .unwrap_or_else(|| self.settings.record_trajectories());
+        let records = request.record.unwrap_or_else(|| self.settings.record_trajectories());
         let trajectory_id = records.then(|| self.recorder.allocate_id());
         let recording = trajectory_id.map(|id| Recording {
             header: Header {
@@ -113,18 +109,9 @@ impl Engine {
             recording,
             place: Some(place),
         })))?;
-        let turn = session.map(|session| PendingTurn {
-            session,
-            system: request.system,
-            prompt: request.prompt,
-        });
-        Ok(Generation::new(
-            receiver,
-            runtime,
-            provenance,
-            trajectory_id,
-            turn,
-        ))
+        let turn =
+            session.map(|session| PendingTurn { session, system: request.system, prompt: request.prompt });
+        Ok(Generation::new(receiver, runtime, provenance, trajectory_id, turn))
     }
 }
 
@@ -134,18 +121,9 @@ fn check(request: &GenerateRequest) -> Result<()> {
         let reason = format!("it is between 1 and {MOST_TOKENS}");
         return Err(Error::argument("max_tokens", request.max_tokens, reason));
     }
-    let SamplingOptions {
-        temperature,
-        top_p,
-        min_p,
-        ..
-    } = request.sampling;
+    let SamplingOptions { temperature, top_p, min_p, .. } = request.sampling;
     if !(0.0..=10.0).contains(&temperature) {
-        return Err(Error::argument(
-            "temperature",
-            temperature,
-            "it is between 0 and 10",
-        ));
+        return Err(Error::argument("temperature", temperature, "it is between 0 and 10"));
     }
     if !(top_p > 0.0 && top_p <= 1.0) {
         return Err(Error::argument("top_p", top_p, "it is above 0 and at most 1"));
@@ -160,18 +138,10 @@ fn check(request: &GenerateRequest) -> Result<()> {
             format!("at most {MOST_STOPS} are possible"),
         ));
     }
-    match request
-        .stop
-        .iter()
-        .find(|stop| stop.is_empty() || stop.len() > LONGEST_STOP)
-    {
+    match request.stop.iter().find(|stop| stop.is_empty() || stop.len() > LONGEST_STOP) {
         Some(stop) => {
             let reason = format!("a stop text has 1 to {LONGEST_STOP} bytes");
-            Err(Error::argument(
-                "stop",
-                format!("of {} bytes", stop.len()),
-                reason,
-            ))
+            Err(Error::argument("stop", format!("of {} bytes", stop.len()), reason))
         }
         None => Ok(()),
     }

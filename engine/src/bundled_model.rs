@@ -10,18 +10,9 @@ use crate::errors::{Error, Result};
 
 const FILES: [(&str, &[u8]); 4] = [
     ("config.json", include_bytes!("../../models/bundled/config.json")),
-    (
-        "tokenizer.json",
-        include_bytes!("../../models/bundled/tokenizer.json"),
-    ),
-    (
-        "tokenizer_config.json",
-        include_bytes!("../../models/bundled/tokenizer_config.json"),
-    ),
-    (
-        "model.safetensors",
-        include_bytes!("../../models/bundled/model.safetensors"),
-    ),
+    ("tokenizer.json", include_bytes!("../../models/bundled/tokenizer.json")),
+    ("tokenizer_config.json", include_bytes!("../../models/bundled/tokenizer_config.json")),
+    ("model.safetensors", include_bytes!("../../models/bundled/model.safetensors")),
 ];
 
 /// Written last: names the content that the directory holds, so that a newer program replaces an older model.
@@ -49,10 +40,8 @@ pub(crate) fn materialise(directory: &Path) -> Result<()> {
 
 /// Names the content: by the hashes of the small files, and by the length and samples of the weights.
 fn content() -> String {
-    let small: Vec<u8> = FILES[..3]
-        .iter()
-        .flat_map(|(_, bytes)| ContentHash::of(bytes).as_bytes().to_vec())
-        .collect();
+    let small: Vec<u8> =
+        FILES[..3].iter().flat_map(|(_, bytes)| ContentHash::of(bytes).as_bytes().to_vec()).collect();
     let weights = FILES[3].1;
     // A model that was trained on differs in every part of its weights, so samples tell two apart without reading
     // all of them at every start.
@@ -65,8 +54,6 @@ fn content() -> String {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = path.with_extension("partial");
     let mut file = File::create(&partial).map_err(Error::io("create", &partial))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(Error::io("write", &partial))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &partial))?;
     fs::rename(&partial, path).map_err(Error::io("rename", &partial))
 }

@@ -73,11 +73,7 @@ pub(crate) fn forget_checkpoint(transaction: &mut WriteTransaction<'_>, id: u64)
 pub(crate) fn checkpoint(snapshot: &Snapshot, id: u64) -> Result<CheckpointRecord> {
     match snapshot.metadata(&key(id))? {
         Some(bytes) => from_json(&bytes, "the record of a checkpoint"),
-        None => Err(Error::UnknownObject {
-            kind: "checkpoint",
-            name: id.to_string(),
-            nearest: None,
-        }),
+        None => Err(Error::UnknownObject { kind: "checkpoint", name: id.to_string(), nearest: None }),
     }
 }
 
@@ -89,11 +85,7 @@ pub(crate) fn all_checkpoints(snapshot: &Snapshot) -> Result<Vec<(u64, Checkpoin
         let id = id.ok_or_else(|| Error::Corrupt("a checkpoint has no number".to_owned()))?;
         Ok((id, from_json(&value, "the record of a checkpoint")?))
     };
-    snapshot
-        .scan_metadata(PREFIX.as_bytes())?
-        .into_iter()
-        .map(read)
-        .collect()
+    snapshot.scan_metadata(PREFIX.as_bytes())?.into_iter().map(read).collect()
 }
 
 pub(crate) fn checkpoints_of(snapshot: &Snapshot, adapter: &str) -> Result<Vec<(u64, CheckpointRecord)>> {
@@ -114,10 +106,7 @@ impl Engine {
     /// All checkpoints, by id.
     pub fn checkpoints(&self) -> Result<Vec<CheckpointRow>> {
         let checkpoints = all_checkpoints(&self.adapter_store.snapshot())?;
-        Ok(checkpoints
-            .into_iter()
-            .map(|(id, record)| record.row(id))
-            .collect())
+        Ok(checkpoints.into_iter().map(|(id, record)| record.row(id)).collect())
     }
 
     /// Takes a checkpoint: of the running training run of that adapter at its next step, else of its latest version.

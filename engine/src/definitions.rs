@@ -38,10 +38,7 @@ impl TableDefinitions<'_> {
     pub fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let entries = self.catalog.scan_prefix(&key(prefix))?;
         let named = |(key, value): (Vec<u8>, Vec<u8>)| {
-            (
-                String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
-                value,
-            )
+            (String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(), value)
         };
         Ok(entries.into_iter().map(named).collect())
     }
@@ -54,8 +51,6 @@ fn key(name: &str) -> Vec<u8> {
 impl Engine {
     /// The durable map of table definitions.
     pub fn definitions(&self) -> TableDefinitions<'_> {
-        TableDefinitions {
-            catalog: &self.catalog,
-        }
+        TableDefinitions { catalog: &self.catalog }
     }
 }

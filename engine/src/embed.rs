@@ -32,17 +32,10 @@ pub struct Embedding {
 pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
     let tokens = runtime.files.tokenizer().encode(text, true)?;
     if tokens.is_empty() {
-        return Err(Error::argument(
-            "text",
-            format!("'{text}'"),
-            "a text to embed has at least one token",
-        ));
+        return Err(Error::argument("text", format!("'{text}'"), "a text to embed has at least one token"));
     }
     if tokens.len() > runtime.context_length {
-        return Err(Error::PromptTooLong {
-            prompt_tokens: tokens.len(),
-            context: runtime.context_length,
-        });
+        return Err(Error::PromptTooLong { prompt_tokens: tokens.len(), context: runtime.context_length });
     }
     Ok(tokens)
 }
@@ -50,11 +43,7 @@ pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
 impl Engine {
     /// The vectors of texts, in their order.
     pub async fn embed(&self, request: EmbedRequest) -> Result<Vec<Embedding>> {
-        let EmbedRequest {
-            texts,
-            model,
-            dimensions,
-        } = request;
+        let EmbedRequest { texts, model, dimensions } = request;
         let runtime = self.runtime(model.as_deref()).await?;
         let length = runtime.files.config().hidden_size;
         if let Some(dimensions) = dimensions.filter(|dimensions| !(1..=length).contains(dimensions)) {
@@ -68,11 +57,7 @@ impl Engine {
         let tokens = tokens.collect::<Result<Vec<_>>>()?;
         let _place = runtime.place(SHARED_CLIENT).await?;
         let (answer, receiver) = oneshot::channel();
-        runtime.submit(Job::Embed(EmbedJob {
-            texts: tokens,
-            background: false,
-            answer,
-        }))?;
+        runtime.submit(Job::Embed(EmbedJob { texts: tokens, background: false, answer }))?;
         let mut embeddings = receiver.await.unwrap_or(Err(Error::Cancelled))?;
         if let Some(dimensions) = dimensions.filter(|&dimensions| dimensions < length) {
             for embedding in &mut embeddings {

@@ -60,16 +60,7 @@ impl Engine {
         if !data_dir.join("catalog").exists() {
             tracing::info!(directory = %data_dir.display(), "making a new data directory");
         }
-        for directory in [
-            "",
-            "models",
-            "cache",
-            "grid",
-            "catalog",
-            "trajectories",
-            "tables",
-            "files",
-        ] {
+        for directory in ["", "models", "cache", "grid", "catalog", "trajectories", "tables", "files"] {
             let path = data_dir.join(directory);
             std::fs::create_dir_all(&path).map_err(Error::io("make the directory", &path))?;
         }
@@ -86,12 +77,8 @@ impl Engine {
         retain(&log, &settings)?;
         forget_removed(&adapter_store, log.first_id())?;
         let statistics = Arc::new(Statistics::default());
-        let recorder = Recorder::try_new(
-            log,
-            catalog.clone(),
-            options.recording_capacity,
-            Arc::clone(&statistics),
-        )?;
+        let recorder =
+            Recorder::try_new(log, catalog.clone(), options.recording_capacity, Arc::clone(&statistics))?;
         let training = Training::open(adapter_store.clone(), catalog.clone(), Arc::clone(&statistics))?;
         let registry = Arc::new(Registry::new(&options, Arc::clone(&statistics)));
         let trajectory_embeddings = TrajectoryEmbeddings::start(Followed {
@@ -125,10 +112,7 @@ impl Engine {
     /// Who holds a data directory now; `None` when nobody does.
     pub fn holder(data_dir: &Path) -> Result<Option<Holder>> {
         let holder = DirectoryLock::holder(data_dir, LOCK_FILE)?;
-        Ok(holder.map(|holder| Holder {
-            pid: holder.pid,
-            address: holder.note,
-        }))
+        Ok(holder.map(|holder| Holder { pid: holder.pid, address: holder.note }))
     }
 
     /// Cancels what runs, writes what is pending and stops every thread. Further requests fail with
@@ -185,16 +169,10 @@ fn retain(log: &TrajectoryLog, settings: &Settings) -> Result<()> {
         max_age_ms: (days > 0).then_some(days * 86_400_000),
         max_bytes: (megabytes > 0).then_some(megabytes << 20),
     };
-    let now_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64);
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let removed = log.retain(&policy, now_ms)?;
     if removed.records > 0 {
-        tracing::info!(
-            records = removed.records,
-            bytes = removed.bytes,
-            "removed old recorded answers"
-        );
+        tracing::info!(records = removed.records, bytes = removed.bytes, "removed old recorded answers");
     }
     Ok(())
 }

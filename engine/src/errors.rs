@@ -173,16 +173,9 @@ impl Error {
     }
 
     /// An [`Error::Argument`] for a value that can be displayed.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers pass numbers and texts as they have them"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and texts as they have them")]
     pub(crate) fn argument(name: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
-        Self::Argument {
-            name,
-            value: value.to_string(),
-            reason: reason.into(),
-        }
+        Self::Argument { name, value: value.to_string(), reason: reason.into() }
     }
 }
 
@@ -208,11 +201,7 @@ impl From<hyprstream_learning::Error> for Error {
         match error {
             Learning::Model(error) => error.into(),
             Learning::Cancelled => Self::Cancelled,
-            Learning::Io { action, path, source } => Self::Io {
-                action: action.to_owned(),
-                path,
-                source,
-            },
+            Learning::Io { action, path, source } => Self::Io { action: action.to_owned(), path, source },
             Learning::Resource(reason) => Self::Resource(reason),
             Learning::State(reason) => Self::Corrupt(format!("saved training state: {reason}")),
             refused => Self::Refused(refused.to_string()),
@@ -228,22 +217,16 @@ impl From<hyprstream_storage::Error> for Error {
         }
         match error {
             Storage::Argument { name, reason } => Self::Refused(format!("invalid {name}: {reason}")),
-            Storage::NotFound { kind, name } => Self::UnknownObject {
-                kind,
-                name,
-                nearest: None,
-            },
+            Storage::NotFound { kind, name } => Self::UnknownObject { kind, name, nearest: None },
             Storage::AlreadyExists { kind, name } => Self::AlreadyExists { kind, name },
             Storage::Locked { directory, holder } => Self::Locked {
                 data_dir: directory.0,
                 holder: holder.to_string(),
                 address: (!holder.note.is_empty()).then_some(holder.note),
             },
-            Storage::Io { action, path, source } => Self::Io {
-                action: action.to_owned(),
-                path: path.0,
-                source,
-            },
+            Storage::Io { action, path, source } => {
+                Self::Io { action: action.to_owned(), path: path.0, source }
+            }
             Storage::Corrupt { .. } | Storage::UnsupportedVersion { .. } => Self::Corrupt(error.to_string()),
             Storage::OutcomeUnknown { .. } => Self::Resource(error.to_string()),
             Storage::Internal(reason) => Self::Internal(reason),
@@ -253,7 +236,5 @@ impl From<hyprstream_storage::Error> for Error {
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
-    nearest
-        .map(|name| format!("; did you mean \"{name}\"?"))
-        .unwrap_or_default()
+    nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }

@@ -181,12 +181,7 @@ impl Generation {
     }
 
     fn end(&mut self, finished: Finished) -> Result<()> {
-        if let Some(PendingTurn {
-            session,
-            system,
-            prompt,
-        }) = self.turn.take()
-        {
+        if let Some(PendingTurn { session, system, prompt }) = self.turn.take() {
             session.commit(system.as_deref(), &prompt, &finished)?;
         }
         self.completion = Some(Completion {
@@ -214,13 +209,7 @@ impl Stream for Generation {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(event) => event,
         };
-        if let Some(Event::Token {
-            token_id,
-            text: token,
-            logprob,
-            elapsed_ms,
-        }) = event
-        {
+        if let Some(Event::Token { token_id, text: token, logprob, elapsed_ms }) = event {
             self.text.push_str(&token);
             let index = self.tokens;
             self.tokens += 1;

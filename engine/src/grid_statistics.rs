@@ -92,11 +92,7 @@ struct Rows {
 impl Rows {
     fn advance(&mut self) -> Result<Option<GridStatisticsRow>> {
         while let Some(version) = self.versions.pop_front() {
-            let found = match self
-                .store
-                .grid()
-                .version_statistics(&version.adapter, &version.version)
-            {
+            let found = match self.store.grid().version_statistics(&version.adapter, &version.version) {
                 Ok(found) => found,
                 // It was dropped since the versions were listed.
                 Err(StorageError::NotFound { .. }) => continue,

@@ -59,12 +59,7 @@ impl Engine {
         blocking(move || {
             let (weights, answers) = (store.grid().verify()?, log.verify()?);
             let mut damages: Vec<DamageRow> = weights.damages.into_iter().map(of_weights).collect();
-            damages.extend(
-                answers
-                    .damages
-                    .into_iter()
-                    .map(|damage| of_answers(damage, &data_dir)),
-            );
+            damages.extend(answers.damages.into_iter().map(|damage| of_answers(damage, &data_dir)));
             Ok(VerifiedStore {
                 pages: weights.objects,
                 records: answers.records,
@@ -104,10 +99,5 @@ pub(crate) fn of_answers(damage: LogDamage, data_dir: &Path) -> DamageRow {
 
 /// A whole file that is damaged.
 pub(crate) fn of_file(file: &Path, what: &str, reason: String) -> DamageRow {
-    DamageRow {
-        file: file.display().to_string(),
-        what: what.to_owned(),
-        reason,
-        ..DamageRow::default()
-    }
+    DamageRow { file: file.display().to_string(), what: what.to_owned(), reason, ..DamageRow::default() }
 }

@@ -56,10 +56,7 @@ pub struct EngineOptions {
 impl EngineOptions {
     /// The defaults over the given data directory.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            ..Self::default()
-        }
+        Self { data_dir: data_dir.into(), ..Self::default() }
     }
 }
 

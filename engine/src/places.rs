@@ -18,11 +18,7 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            closed: AtomicBool::new(false),
-            clients: Mutex::new(HashMap::new()),
-        }
+        Self { capacity, closed: AtomicBool::new(false), clients: Mutex::new(HashMap::new()) }
     }
 
     /// Waits for a place; it is free again when the permit is dropped.

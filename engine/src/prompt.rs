@@ -14,10 +14,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     pub(crate) fn new(role: &str, content: &str) -> Self {
-        Self {
-            role: role.to_owned(),
-            content: content.to_owned(),
-        }
+        Self { role: role.to_owned(), content: content.to_owned() }
     }
 }
 
@@ -33,30 +30,20 @@ pub(crate) struct PromptParts<'a> {
 /// The tokens up to where the answer begins.
 pub(crate) fn prompt_tokens(files: &ModelFiles, parts: &PromptParts<'_>) -> Result<Vec<u32>> {
     if parts.prompt.is_empty() {
-        return Err(Error::argument(
-            "prompt",
-            "''",
-            "it is empty; a prompt has at least one character",
-        ));
+        return Err(Error::argument("prompt", "''", "it is empty; a prompt has at least one character"));
     }
     let tokenizer = files.tokenizer();
     let template = if parts.raw { None } else { files.chat_template() };
     let tokens = if let Some(template) = template {
-        let messages: Vec<ChatMessage> = conversation(parts)
-            .into_iter()
-            .map(|turn| ChatMessage::new(turn.role, turn.content))
-            .collect();
+        let messages: Vec<ChatMessage> =
+            conversation(parts).into_iter().map(|turn| ChatMessage::new(turn.role, turn.content)).collect();
         tokenizer.encode(&template.render(&messages, true)?, false)?
     } else {
         let text: Vec<String> = conversation(parts).into_iter().map(|turn| turn.content).collect();
         tokenizer.encode(&text.join(if parts.raw { "" } else { "\n" }), true)?
     };
     if tokens.is_empty() {
-        return Err(Error::argument(
-            "prompt",
-            format!("'{}'", parts.prompt),
-            "it has no tokens",
-        ));
+        return Err(Error::argument("prompt", format!("'{}'", parts.prompt), "it has no tokens"));
     }
     Ok(tokens)
 }

@@ -82,42 +82,33 @@ impl Registry {
         let mut names = self.names()?;
         let Some(path) = names.remove(name) else {
             let nearest = nearest(name, names.keys().map(String::as_str));
-            return Err(Error::UnknownModel {
-                name: name.to_owned(),
-                nearest,
-            });
+            return Err(Error::UnknownModel { name: name.to_owned(), nearest });
         };
-        Ok(Arc::clone(
-            self.slots.lock().entry(name.to_owned()).or_insert_with(|| {
-                Arc::new(ModelSlot {
-                    name: name.to_owned(),
-                    path,
-                    options: Arc::clone(&self.options),
-                    statistics: Arc::clone(&self.statistics),
-                    files: Mutex::new(None),
-                    loading: Mutex::new(()),
-                    runtime: Mutex::new(None),
-                })
-            }),
-        ))
+        Ok(Arc::clone(self.slots.lock().entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(ModelSlot {
+                name: name.to_owned(),
+                path,
+                options: Arc::clone(&self.options),
+                statistics: Arc::clone(&self.statistics),
+                files: Mutex::new(None),
+                loading: Mutex::new(()),
+                runtime: Mutex::new(None),
+            })
+        })))
     }
 
     /// Tokenizers of the models whose files are open, by content hash.
     pub(crate) fn known_tokenizers(&self) -> HashMap<String, Arc<Tokenizer>> {
         let slots: Vec<Arc<ModelSlot>> = self.slots.lock().values().cloned().collect();
         let opened = slots.iter().filter_map(|slot| slot.files.lock().clone());
-        opened
-            .map(|files| (files.content_hash().to_string(), files.tokenizer()))
-            .collect()
+        opened.map(|files| (files.content_hash().to_string(), files.tokenizer())).collect()
     }
 
     /// The models that are in memory, by content hash.
     pub(crate) fn loaded(&self) -> BTreeMap<String, Arc<Runtime>> {
         let slots: Vec<Arc<ModelSlot>> = self.slots.lock().values().cloned().collect();
         let loaded = slots.iter().filter_map(|slot| slot.loaded());
-        loaded
-            .map(|runtime| (runtime.hash.to_string(), runtime))
-            .collect()
+        loaded.map(|runtime| (runtime.hash.to_string(), runtime)).collect()
     }
 
     /// Ends every decode thread.
@@ -169,12 +160,7 @@ impl ModelSlot {
         if let Some(runtime) = self.loaded() {
             return Ok(runtime);
         }
-        let runtime = Arc::new(Runtime::load(
-            &self.name,
-            self.files()?,
-            &self.options,
-            &self.statistics,
-        )?);
+        let runtime = Arc::new(Runtime::load(&self.name, self.files()?, &self.options, &self.statistics)?);
         *self.runtime.lock() = Some(Arc::clone(&runtime));
         Ok(runtime)
     }
@@ -230,9 +216,7 @@ fn named_model(path: &Path) -> Option<(String, PathBuf)> {
     if path.join("config.json").exists() {
         return Some((file_name.to_owned(), path.to_owned()));
     }
-    let mut files = fs::read_dir(path)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files = fs::read_dir(path).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let gguf = files.find(|file| file.extension().is_some_and(|extension| extension == "gguf"));
     Some((file_name.to_owned(), gguf.unwrap_or_else(|| path.to_owned())))
 }

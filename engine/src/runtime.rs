@@ -82,17 +82,14 @@ impl RuntimeOptions {
     }
 
     fn cache_bytes(&self) -> u64 {
-        self.kv_memory
-            .unwrap_or_else(|| DEFAULT_CACHE_BYTES.min(machine_memory() / 4))
+        self.kv_memory.unwrap_or_else(|| DEFAULT_CACHE_BYTES.min(machine_memory() / 4))
     }
 
     fn decode_options(&self, name: &str, config: &ModelConfig) -> DecodeOptions {
         let parameters = config.parameters().max(1);
         let cache_type = self.cache_type(config);
-        let max_sequences = self
-            .max_sequences
-            .unwrap_or(if is_exact(config) { 64 } else { 32 })
-            .clamp(1, 256);
+        let max_sequences =
+            self.max_sequences.unwrap_or(if is_exact(config) { 64 } else { 32 }).clamp(1, 256);
         // A decode of a whole chunk should stay below about half a second on two cores.
         let chunk = ((1 << 36) / parameters).clamp(64, 512) as u32 / 64 * 64;
         DecodeOptions {
@@ -126,12 +123,7 @@ fn cache_bytes_a_token(config: &ModelConfig, cache_type: CacheType) -> u64 {
 fn machine_memory() -> u64 {
     let kibibytes = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         text.lines().find_map(|line| {
-            line.strip_prefix("MemTotal:")?
-                .trim()
-                .strip_suffix("kB")?
-                .trim()
-                .parse::<u64>()
-                .ok()
+            line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
         })
     });
     kibibytes.map_or(4 << 30, |kibibytes| kibibytes * 1024)
@@ -165,12 +157,8 @@ impl Runtime {
         let path = files.gguf(&options.gguf_dir, weight_type)?;
         let model = LlamaModel::load(&path, &LoadOptions::default())?;
         let decode = options.decode_options(name, files.config());
-        let scheduler = Scheduler::start(
-            Arc::clone(&model),
-            files.tokenizer(),
-            decode,
-            Arc::clone(statistics),
-        )?;
+        let scheduler =
+            Scheduler::start(Arc::clone(&model), files.tokenizer(), decode, Arc::clone(statistics))?;
         Ok(Self {
             name: name.to_owned(),
             hash: files.content_hash(),
@@ -219,17 +207,10 @@ impl Runtime {
     fn activate(&self, store: &AdapterStore, resolved: &[ResolvedAdapter]) -> Result<NamedStack> {
         let mut stack = ActiveStack::default();
         for adapter in resolved {
-            stack
-                .adapters
-                .push((self.adapters.get(store, adapter)?, adapter.scale));
-            stack
-                .key
-                .push((adapter.record.hash.clone(), adapter.scale.to_bits()));
+            stack.adapters.push((self.adapters.get(store, adapter)?, adapter.scale));
+            stack.key.push((adapter.record.hash.clone(), adapter.scale.to_bits()));
         }
-        Ok(NamedStack {
-            label: stack_label(resolved),
-            stack: Arc::new(stack),
-        })
+        Ok(NamedStack { label: stack_label(resolved), stack: Arc::new(stack) })
     }
 
     /// Waits for a place in a client's queue.

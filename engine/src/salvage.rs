@@ -32,16 +32,10 @@ pub struct SalvagedStore {
 pub fn salvage(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     let exists = |path: &Path| path.try_exists().map_err(Error::io("look for", path));
     if exists(into)? {
-        return Err(Error::AlreadyExists {
-            kind: "directory",
-            name: into.display().to_string(),
-        });
+        return Err(Error::AlreadyExists { kind: "directory", name: into.display().to_string() });
     }
     if !exists(&data_dir.join("grid"))? {
-        return Err(Error::Refused(format!(
-            "{} is not a data directory",
-            data_dir.display()
-        )));
+        return Err(Error::Refused(format!("{} is not a data directory", data_dir.display())));
     }
     let _lock = DirectoryLock::acquire(data_dir, LOCK_FILE, "salvage")?;
     fs::create_dir_all(into).map_err(Error::io("make the directory", into))?;
@@ -72,9 +66,7 @@ fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
         let answers = salvage_trajectories(&trajectories, &into.join("trajectories"))?;
         salvaged.records = answers.records;
         let damages = answers.damages.into_iter();
-        salvaged
-            .lost
-            .extend(damages.map(|damage| of_answers(damage, data_dir)));
+        salvaged.lost.extend(damages.map(|damage| of_answers(damage, data_dir)));
     }
     for part in ["models", "tables", "files", "catalog"] {
         copy_tree((data_dir, into), Path::new(part), &mut salvaged.lost)?;
@@ -107,9 +99,9 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
                     salvaged.lost.push(lost_version(&version, reason));
                     dropped.push(version);
                 }
-                None if version.published => salvaged
-                    .versions
-                    .push(format!("{}@{}", version.adapter, version.version)),
+                None if version.published => {
+                    salvaged.versions.push(format!("{}@{}", version.adapter, version.version))
+                }
                 None => {}
             }
         }

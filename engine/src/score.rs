@@ -38,26 +38,13 @@ impl Engine {
     /// Log-probability of a completion after a prompt.
     pub async fn score(&self, request: ScoreRequest) -> Result<Score> {
         let runtime = self.runtime(request.model.as_deref()).await?;
-        let stack = runtime
-            .stack(&self.adapter_store, request.adapter.as_deref())
-            .await?;
-        let parts = PromptParts {
-            prompt: &request.prompt,
-            raw: request.raw,
-            ..PromptParts::default()
-        };
+        let stack = runtime.stack(&self.adapter_store, request.adapter.as_deref()).await?;
+        let parts = PromptParts { prompt: &request.prompt, raw: request.raw, ..PromptParts::default() };
         let mut tokens = prompt_tokens(&runtime.files, &parts)?;
         let completion_start = tokens.len();
-        tokens.extend(completion_tokens(
-            &runtime.files,
-            &request.completion,
-            request.raw,
-        )?);
+        tokens.extend(completion_tokens(&runtime.files, &request.completion, request.raw)?);
         if tokens.len() == completion_start {
-            return Ok(Score {
-                logprob: 0.0,
-                tokens: 0,
-            });
+            return Ok(Score { logprob: 0.0, tokens: 0 });
         }
         if tokens.len() > runtime.context_length {
             return Err(Error::PromptTooLong {
@@ -67,12 +54,7 @@ impl Engine {
         }
         let _place = runtime.place(SHARED_CLIENT).await?;
         let (answer, receiver) = oneshot::channel();
-        runtime.submit(Job::Score(ScoreJob {
-            stack: stack.stack,
-            tokens,
-            completion_start,
-            answer,
-        }))?;
+        runtime.submit(Job::Score(ScoreJob { stack: stack.stack, tokens, completion_start, answer }))?;
         receiver.await.unwrap_or(Err(Error::Cancelled))
     }
 }

@@ -40,10 +40,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(catalog: Catalog) -> Self {
-        Self {
-            catalog,
-            locks: Mutex::new(HashMap::new()),
-        }
+        Self { catalog, locks: Mutex::new(HashMap::new()) }
     }
 
     /// Opens a conversation for its next turn, waiting for a turn that is in progress.
@@ -56,10 +53,7 @@ impl Sessions {
         let key = format!("{PREFIX}{name}").into_bytes();
         let conversation = match self.catalog.get(&key)? {
             Some(bytes) => from_json(&bytes, "a session")?,
-            None => Conversation {
-                created_at: now_micros(),
-                ..Conversation::default()
-            },
+            None => Conversation { created_at: now_micros(), ..Conversation::default() },
         };
         Ok(SessionTurn {
             catalog: self.catalog.clone(),

@@ -44,11 +44,7 @@ static DECLARATIONS: [Declaration; 5] = [
         description: "The model that answers when a request names none.",
         normalise: |value| {
             let value = value.trim();
-            if value.is_empty() {
-                Err("a model has a name".to_owned())
-            } else {
-                Ok(value.to_owned())
-            }
+            if value.is_empty() { Err("a model has a name".to_owned()) } else { Ok(value.to_owned()) }
         },
     },
     Declaration {
@@ -104,12 +100,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// Over a catalog; `default_model` stands in for the declared default while nobody set another.
     pub(crate) fn try_new(catalog: Catalog, default_model: Option<String>) -> Result<Self> {
-        let settings = Self {
-            catalog,
-            default_model,
-            record: AtomicBool::new(true),
-            embed: AtomicBool::new(true),
-        };
+        let settings =
+            Self { catalog, default_model, record: AtomicBool::new(true), embed: AtomicBool::new(true) };
         settings.read_switches()?;
         Ok(settings)
     }
@@ -157,10 +149,7 @@ impl Settings {
     }
 
     fn read_switches(&self) -> Result<()> {
-        for (name, switch) in [
-            (RECORD_TRAJECTORIES, &self.record),
-            (EMBED_TRAJECTORIES, &self.embed),
-        ] {
+        for (name, switch) in [(RECORD_TRAJECTORIES, &self.record), (EMBED_TRAJECTORIES, &self.embed)] {
             switch.store(self.get(name)? == "on", Ordering::Relaxed);
         }
         Ok(())
@@ -172,14 +161,11 @@ fn key(name: &str) -> Vec<u8> {
 }
 
 fn find(name: &str) -> Result<&'static Declaration> {
-    DECLARATIONS
-        .iter()
-        .find(|declaration| declaration.name == name)
-        .ok_or_else(|| Error::UnknownObject {
-            kind: "setting",
-            name: name.to_owned(),
-            nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)),
-        })
+    DECLARATIONS.iter().find(|declaration| declaration.name == name).ok_or_else(|| Error::UnknownObject {
+        kind: "setting",
+        name: name.to_owned(),
+        nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)),
+    })
 }
 
 impl Engine {

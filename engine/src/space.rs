@@ -31,11 +31,7 @@ impl FromStr for FrozenFormat {
         match name.to_ascii_lowercase().as_str() {
             "zstd" => Ok(Self::Zstd),
             "lz4" => Ok(Self::Lz4),
-            _ => Err(Error::argument(
-                "compression",
-                format!("'{name}'"),
-                "it is zstd or lz4",
-            )),
+            _ => Err(Error::argument("compression", format!("'{name}'"), "it is zstd or lz4")),
         }
     }
 }
@@ -115,12 +111,7 @@ impl Engine {
         let adapter = resolve(&self.adapter_store.snapshot(), &parse_one(name)?)?;
         let store = self.adapter_store.clone();
         blocking(move || {
-            let Recoded {
-                chunks,
-                shared,
-                bytes_before,
-                bytes_after,
-            } = store.write(|transaction| {
+            let Recoded { chunks, shared, bytes_before, bytes_after } = store.write(|transaction| {
                 Ok(match compression {
                     Some(compression) => {
                         transaction.freeze_version(&adapter.name, &adapter.version, compression)?
@@ -146,10 +137,7 @@ impl Engine {
         let store = self.adapter_store.clone();
         blocking(move || {
             let compacted = store.grid().compact()?;
-            Ok(CompactedStore {
-                bytes_before: compacted.bytes_before,
-                bytes_after: compacted.bytes_after,
-            })
+            Ok(CompactedStore { bytes_before: compacted.bytes_before, bytes_after: compacted.bytes_after })
         })
         .await
     }

@@ -15,31 +15,18 @@ const LENGTH: usize = 128;
 const VOCABULARY: usize = 8192;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let precision = match arguments.first().map(String::as_str) {
         Some("bf16") => Precision::Bf16,
         _ => Precision::F32,
     };
-    let steps = arguments
-        .get(1)
-        .and_then(|steps| steps.parse().ok())
-        .unwrap_or(10);
-    let threads = std::env::var("THREADS")
-        .ok()
-        .and_then(|threads| threads.parse().ok())
-        .unwrap_or(2);
+    let steps = arguments.get(1).and_then(|steps| steps.parse().ok()).unwrap_or(10);
+    let threads = std::env::var("THREADS").ok().and_then(|threads| threads.parse().ok()).unwrap_or(2);
     let base = Arc::new(BaseWeights::random(&config(), 1).expect("the shape is a model"));
     let loaded = memory("VmRSS");
-    let options = TrainOptions {
-        epochs: steps,
-        batch_size: SEQUENCES,
-        threads,
-        precision,
-        ..TrainOptions::default()
-    };
+    let options =
+        TrainOptions { epochs: steps, batch_size: SEQUENCES, threads, precision, ..TrainOptions::default() };
     let mut trainer = LoraTrainer::try_new(base, LoraConfig::default(), options, examples())
         .expect("the options are valid");
     let cancel = AtomicBool::new(false);
@@ -61,25 +48,14 @@ fn examples() -> Vec<Example> {
     let token =
         |sequence: usize, place: usize| ((sequence * 7919 + place * place * 31 + 5) % VOCABULARY) as u32;
     let tokens = |sequence: usize| (0..LENGTH).map(|place| token(sequence, place)).collect();
-    (0..SEQUENCES)
-        .map(|sequence| Example {
-            tokens: tokens(sequence),
-            completion_start: 1,
-        })
-        .collect()
+    (0..SEQUENCES).map(|sequence| Example { tokens: tokens(sequence), completion_start: 1 }).collect()
 }
 
 /// A line of `/proc/self/status`, in KiB.
 fn memory(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with(name))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn config() -> ModelConfig {

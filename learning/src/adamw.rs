@@ -40,10 +40,7 @@ struct Update {
 impl AdamW {
     pub(crate) fn new(tensors: &[&[f32]]) -> Self {
         let zeros = || tensors.iter().map(|tensor| vec![0.0; tensor.len()]).collect();
-        Self {
-            first: zeros(),
-            second: zeros(),
-        }
+        Self { first: zeros(), second: zeros() }
     }
 
     /// Applies update number `step` (from 1). `rules` says how each tensor is updated.
@@ -67,12 +64,8 @@ impl AdamW {
             second_correction: correction(options.beta2),
             clip: if clips { options.max_grad_norm / norm } else { 1.0 },
         };
-        let tensors = parameters
-            .into_iter()
-            .zip(gradients)
-            .zip(&mut self.first)
-            .zip(&mut self.second)
-            .zip(rules);
+        let tensors =
+            parameters.into_iter().zip(gradients).zip(&mut self.first).zip(&mut self.second).zip(rules);
         let mut matrices = Vec::new();
         for ((((parameter, gradient), first), second), rule) in tensors {
             let decays = match *rule {
@@ -82,23 +75,16 @@ impl AdamW {
                     continue;
                 }
             };
-            let update = Update {
-                decay: if decays { options.weight_decay * rate } else { 0.0 },
-                ..update
-            };
+            let update = Update { decay: if decays { options.weight_decay * rate } else { 0.0 }, ..update };
             let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
-            let chunks = chunks
-                .zip(first.par_chunks_mut(CHUNK))
-                .zip(second.par_chunks_mut(CHUNK));
+            let chunks = chunks.zip(first.par_chunks_mut(CHUNK)).zip(second.par_chunks_mut(CHUNK));
             chunks.for_each(|(((parameter, gradient), first), second)| {
                 update.apply(parameter, gradient, first, second);
             });
         }
-        matrices
-            .into_par_iter()
-            .for_each(|(parameter, gradient, momentum, shape)| {
-                muon::update(parameter, gradient, momentum, shape, (rate, options.weight_decay));
-            });
+        matrices.into_par_iter().for_each(|(parameter, gradient, momentum, shape)| {
+            muon::update(parameter, gradient, momentum, shape, (rate, options.weight_decay));
+        });
     }
 }
 
@@ -121,9 +107,7 @@ pub(crate) fn global_norm(tensors: &[&[f32]]) -> f32 {
     let sums: Vec<f64> = tensors
         .par_iter()
         .flat_map_iter(|tensor| {
-            tensor
-                .chunks(CHUNK)
-                .map(|chunk| f64::from(crate::kernels::square_sum(chunk)))
+            tensor.chunks(CHUNK).map(|chunk| f64::from(crate::kernels::square_sum(chunk)))
         })
         .collect();
     sums.iter().sum::<f64>().sqrt() as f32
@@ -138,11 +122,7 @@ mod tests {
         let mut parameter = vec![1.0f32, -2.0];
         let gradient = [0.3f32, -0.7];
         let mut adam = AdamW::new(&[&parameter]);
-        let options = AdamOptions {
-            weight_decay: 0.1,
-            max_grad_norm: 0.0,
-            ..AdamOptions::default()
-        };
+        let options = AdamOptions { weight_decay: 0.1, max_grad_norm: 0.0, ..AdamOptions::default() };
         adam.update(
             vec![&mut parameter],
             &[&gradient],

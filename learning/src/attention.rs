@@ -122,10 +122,8 @@ pub(crate) fn backward(
     let mut d_scores = workspace.take(BLOCK * longest(starts));
     for block in blocks(dims, starts) {
         let (keys, size) = (block.keys(), block.size());
-        let (q_at, kv_at) = (
-            block.rows.0 * q_width + block.query * head,
-            block.start * kv_width + block.key * head,
-        );
+        let (q_at, kv_at) =
+            (block.rows.0 * q_width + block.query * head, block.start * kv_width + block.key * head);
         block_scores(dims, heads, &block, &mut probabilities, workspace);
         for (index, row) in probabilities.chunks_exact_mut(keys).take(size).enumerate() {
             let log_sum = log_sums[(block.rows.0 + index) * dims.heads + block.query];
@@ -137,15 +135,7 @@ pub(crate) fn backward(
         }
         let d_rows = Mat::rows(&d_out[q_at..], q_width);
         let values = Mat::transposed(&heads.v[kv_at..], kv_width);
-        workspace.matmul(
-            &mut d_scores,
-            keys,
-            (size, keys, head),
-            d_rows,
-            values,
-            1.0,
-            false,
-        );
+        workspace.matmul(&mut d_scores, keys, (size, keys, head), d_rows, values, 1.0, false);
         workspace.matmul(
             &mut dv[kv_at..],
             kv_width,
@@ -155,19 +145,14 @@ pub(crate) fn backward(
             1.0,
             true,
         );
-        let rows = d_scores
-            .chunks_exact_mut(keys)
-            .zip(probabilities.chunks_exact(keys))
-            .take(size);
+        let rows = d_scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)).take(size);
         for (index, (d_row, row)) in rows.enumerate() {
             let at = q_at + index * q_width;
             let mean = dot(&d_out[at..at + head], &out[at..at + head]);
             d_row.iter_mut().zip(row).for_each(|(d, p)| *d = p * (*d - mean));
         }
-        let (queries, keys_rows) = (
-            Mat::rows(&heads.q[q_at..], q_width),
-            Mat::rows(&heads.k[kv_at..], kv_width),
-        );
+        let (queries, keys_rows) =
+            (Mat::rows(&heads.q[q_at..], q_width), Mat::rows(&heads.k[kv_at..], kv_width));
         workspace.matmul(
             &mut dq[q_at..],
             q_width,
@@ -199,15 +184,7 @@ fn block_scores(dims: Dims, heads: Heads<'_>, block: &Block, scores: &mut [f32],
     let queries = Mat::rows(&heads.q[block.rows.0 * q_width + block.query * head..], q_width);
     let keys = Mat::transposed(&heads.k[block.start * kv_width + block.key * head..], kv_width);
     let shape = (block.size(), block.keys(), head);
-    workspace.matmul(
-        scores,
-        block.keys(),
-        shape,
-        queries,
-        keys,
-        1.0 / (head as f32).sqrt(),
-        false,
-    );
+    workspace.matmul(scores, block.keys(), shape, queries, keys, 1.0 / (head as f32).sqrt(), false);
 }
 
 /// Turns scores into probabilities and answers the logarithm of the sum of their exponentials.
@@ -218,9 +195,5 @@ fn softmax(scores: &mut [f32]) -> f32 {
 }
 
 fn longest(starts: &[usize]) -> usize {
-    starts
-        .windows(2)
-        .map(|bounds| bounds[1] - bounds[0])
-        .max()
-        .unwrap_or(0)
+    starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
 }

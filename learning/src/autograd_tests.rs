@@ -24,10 +24,7 @@ struct Reference<'a> {
 
 impl Reference<'_> {
     fn get(&self, name: &str) -> Option<&Tensor> {
-        self.named
-            .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, var)| var.as_tensor())
+        self.named.iter().find(|(own, _)| own == name).map(|(_, var)| var.as_tensor())
     }
 
     fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
@@ -45,8 +42,7 @@ impl Reference<'_> {
             return Ok(x.clone());
         };
         let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
-        x.broadcast_div(&(mean + self.base.config().rms_norm_eps)?.sqrt()?)?
-            .broadcast_mul(weight)
+        x.broadcast_div(&(mean + self.base.config().rms_norm_eps)?.sqrt()?)?.broadcast_mul(weight)
     }
 
     /// [t, heads · head] → [heads, t, head], normed and rotated when `name` says so.
@@ -71,35 +67,20 @@ impl Reference<'_> {
         let config = self.base.config();
         let (t, heads, kv_heads) = (x.dim(0)?, config.num_attention_heads, config.num_key_value_heads);
         let name = |part: &str| format!("{prefix}self_attn.{part}");
-        let q = self.heads(
-            &self.linear(x, &name("q_proj"))?,
-            heads,
-            Some(&name("q_norm.weight")),
-        )?;
-        let k = self.heads(
-            &self.linear(x, &name("k_proj"))?,
-            kv_heads,
-            Some(&name("k_norm.weight")),
-        )?;
+        let q = self.heads(&self.linear(x, &name("q_proj"))?, heads, Some(&name("q_norm.weight")))?;
+        let k = self.heads(&self.linear(x, &name("k_proj"))?, kv_heads, Some(&name("k_norm.weight")))?;
         let v = self.heads(&self.linear(x, &name("v_proj"))?, kv_heads, None)?;
-        let repeated: Vec<u32> = (0..heads)
-            .map(|head| (head / (heads / kv_heads)) as u32)
-            .collect();
+        let repeated: Vec<u32> = (0..heads).map(|head| (head / (heads / kv_heads)) as u32).collect();
         let repeated = Tensor::new(repeated, &Device::Cpu)?;
         let (k, v) = (k.index_select(&repeated, 0)?, v.index_select(&repeated, 0)?);
-        let mask: Vec<f64> = (0..t * t)
-            .map(|i| if i % t > i / t { -1e30 } else { 0.0 })
-            .collect();
+        let mask: Vec<f64> = (0..t * t).map(|i| if i % t > i / t { -1e30 } else { 0.0 }).collect();
         let mask = Tensor::from_vec(mask, (t, t), &Device::Cpu)?;
         let scores = (q.matmul(&k.t()?)? / (config.head_dim as f64).sqrt())?.broadcast_add(&mask)?;
         let greatest = scores.max_keepdim(D::Minus1)?.detach();
         let powers = scores.broadcast_sub(&greatest)?.exp()?;
         let shares = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
-        let mixed = shares
-            .matmul(&v)?
-            .transpose(0, 1)?
-            .contiguous()?
-            .reshape((t, heads * config.head_dim))?;
+        let mixed =
+            shares.matmul(&v)?.transpose(0, 1)?.contiguous()?.reshape((t, heads * config.head_dim))?;
         self.linear(&mixed, &name("o_proj"))
     }
 
@@ -123,31 +104,19 @@ impl Reference<'_> {
         let logits = logits.narrow(0, first - 1, example.tokens.len() - first)?;
         let targets = Tensor::new(&example.tokens[first..], &Device::Cpu)?.unsqueeze(1)?;
         let greatest = logits.max_keepdim(D::Minus1)?.detach();
-        let sums = (logits
-            .broadcast_sub(&greatest)?
-            .exp()?
-            .sum_keepdim(D::Minus1)?
-            .log()?
-            + greatest)?;
+        let sums = (logits.broadcast_sub(&greatest)?.exp()?.sum_keepdim(D::Minus1)?.log()? + greatest)?;
         (sums - logits.gather(&targets, 1)?)?.sum_all()
     }
 }
 
 fn assert_agreement(architecture: Architecture, tied: bool) {
     let base = lively(&small_config(architecture, tied), 3);
-    let config = LoraConfig {
-        rank: 3,
-        alpha: 5.0,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { rank: 3, alpha: 5.0, ..LoraConfig::default() };
     let adapter = drawn_adapter(&config, &base);
     let examples = examples();
 
     let var = |values: &[f32], shape: &[usize]| {
-        let tensor = Tensor::from_slice(values, shape, &Device::Cpu)
-            .unwrap()
-            .to_dtype(DType::F64)
-            .unwrap();
+        let tensor = Tensor::from_slice(values, shape, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
         Var::from_tensor(&tensor).unwrap()
     };
     let mut named: Vec<(String, Var)> = Vec::new();
@@ -160,43 +129,18 @@ fn assert_agreement(architecture: Architecture, tied: bool) {
             named.push((format!("{name}.b"), var(&pair.b, &[rows, config.rank])));
         }
     }
-    named.extend(
-        base.named_tensors()
-            .into_iter()
-            .map(|(name, shape, values)| (name, var(values, &shape))),
-    );
-    let reference = Reference {
-        base: &base,
-        named,
-        scale: f64::from(config.scale()),
-    };
-    let losses: Vec<Tensor> = examples
-        .iter()
-        .map(|example| reference.loss(example).unwrap())
-        .collect();
+    named.extend(base.named_tensors().into_iter().map(|(name, shape, values)| (name, var(values, &shape))));
+    let reference = Reference { base: &base, named, scale: f64::from(config.scale()) };
+    let losses: Vec<Tensor> = examples.iter().map(|example| reference.loss(example).unwrap()).collect();
     let targets: usize = examples.iter().map(Example::target_tokens).sum();
     let loss = (Tensor::stack(&losses, 0).unwrap().sum_all().unwrap() / targets as f64).unwrap();
     let automatic = loss.backward().unwrap();
 
-    let zeros = Gradients {
-        adapter: Some(adapter.zeros_like()),
-        weights: Some(base.weights.zeros_like()),
-    };
+    let zeros = Gradients { adapter: Some(adapter.zeros_like()), weights: Some(base.weights.zeros_like()) };
     let mut shards = Shards::try_new(1, 2, Precision::F32, &zeros).unwrap();
-    let view = AdapterView {
-        pairs: &adapter,
-        rank: config.rank,
-        scale: config.scale(),
-    };
-    let network = Network {
-        base: &base,
-        adapter: Some(view),
-        dropout: None,
-        cancel: &GO_ON,
-    };
-    let sum = shards
-        .language(|_| network, &examples.iter().collect::<Vec<_>>(), &[])
-        .unwrap();
+    let view = AdapterView { pairs: &adapter, rank: config.rank, scale: config.scale() };
+    let network = Network { base: &base, adapter: Some(view), dropout: None, cancel: &GO_ON };
+    let sum = shards.language(|_| network, &examples.iter().collect::<Vec<_>>(), &[]).unwrap();
     shards.reduce();
 
     let expected = loss.to_scalar::<f64>().unwrap();
@@ -206,26 +150,15 @@ fn assert_agreement(architecture: Architecture, tied: bool) {
         sum.loss
     );
     let by_hand = shards.sum().adapter.as_ref().unwrap().tensors();
-    let sums = BaseWeights {
-        weights: shards.sum().weights.clone().unwrap(),
-        ..base.clone()
-    };
-    let by_hand = by_hand
-        .into_iter()
-        .chain(sums.named_tensors().into_iter().map(|(_, _, values)| values));
+    let sums = BaseWeights { weights: shards.sum().weights.clone().unwrap(), ..base.clone() };
+    let by_hand = by_hand.into_iter().chain(sums.named_tensors().into_iter().map(|(_, _, values)| values));
     for ((name, var), by_hand) in reference.named.iter().zip(by_hand) {
-        let automatic = automatic
-            .get(var.as_tensor())
-            .unwrap_or_else(|| panic!("no gradient of {name}"));
+        let automatic = automatic.get(var.as_tensor()).unwrap_or_else(|| panic!("no gradient of {name}"));
         let automatic = automatic.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         assert_eq!(automatic.len(), by_hand.len(), "{name}");
         let norm = automatic.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let apart = automatic
-            .iter()
-            .zip(by_hand)
-            .map(|(x, y)| (x - f64::from(*y)).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let apart =
+            automatic.iter().zip(by_hand).map(|(x, y)| (x - f64::from(*y)).powi(2)).sum::<f64>().sqrt();
         // A bias of k shifts all scores of a query alike, so its gradient is zero but for rounding.
         assert!(apart <= 2e-5 * norm + 1e-7, "{name}: {apart} apart of {norm}");
     }

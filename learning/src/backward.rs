@@ -21,13 +21,7 @@ pub(crate) fn backward(
     workspace: &mut Workspace,
 ) -> Result<()> {
     let base = network.base;
-    let Trace {
-        layers,
-        last,
-        last_inverse,
-        hidden,
-        rotation,
-    } = trace;
+    let Trace { layers, last, last_inverse, hidden, rotation } = trace;
     let mut dx = workspace.zeroed(last.len());
     norm::backward(&last, &base.weights.final_norm, &last_inverse, d_hidden, &mut dx);
     if let Some(weights) = &mut gradients.weights {
@@ -38,14 +32,7 @@ pub(crate) fn backward(
     }
     for (layer, trace) in layers.into_iter().enumerate().rev() {
         network.check_cancel()?;
-        let mut pass = LayerPass {
-            network,
-            layer,
-            packed,
-            rotation: &rotation,
-            gradients,
-            workspace,
-        };
+        let mut pass = LayerPass { network, layer, packed, rotation: &rotation, gradients, workspace };
         pass.feed_forward(&trace, &mut dx);
         pass.attention(&trace, &mut dx);
         trace.release(workspace);
@@ -81,22 +68,11 @@ impl LayerPass<'_, '_> {
         gated_backward(&trace.gate, &trace.up, &mut d_up, &mut d_gate);
 
         let mut normed = self.workspace.take(trace.middle.len());
-        norm::again(
-            &trace.middle,
-            &weights.post_norm,
-            &trace.post_inverse,
-            &mut normed,
-        );
+        norm::again(&trace.middle, &weights.post_norm, &trace.post_inverse, &mut normed);
         let mut d_normed = self.workspace.take(trace.middle.len());
         self.linear(trace, GATE, &normed, &d_gate, Some((&mut d_normed, false)));
         self.linear(trace, UP, &normed, &d_up, Some((&mut d_normed, true)));
-        norm::backward(
-            &trace.middle,
-            &weights.post_norm,
-            &trace.post_inverse,
-            &d_normed,
-            dx,
-        );
+        norm::backward(&trace.middle, &weights.post_norm, &trace.post_inverse, &d_normed, dx);
         if let Some(sum) = &mut self.gradients.weights {
             let sum = &mut sum.layers[self.layer].post_norm;
             norm::backward_weight(&trace.middle, &trace.post_inverse, &d_normed, sum);
@@ -112,24 +88,12 @@ impl LayerPass<'_, '_> {
         let (dims, weights) = (base.dims, &base.weights.layers[self.layer]);
         let mut d_mixed = self.workspace.take(trace.mixed.len());
         self.linear(trace, O, &trace.mixed, dx, Some((&mut d_mixed, false)));
-        let heads = Heads {
-            q: &trace.q,
-            k: &trace.k,
-            v: &trace.v,
-        };
+        let heads = Heads { q: &trace.q, k: &trace.k, v: &trace.v };
         let results = (trace.mixed.as_slice(), trace.log_sums.as_slice());
-        let HeadGradients { mut dq, mut dk, dv } = attention::backward(
-            dims,
-            heads,
-            &self.packed.starts,
-            results,
-            &d_mixed,
-            self.workspace,
-        );
-        self.rotation
-            .undo(&mut dq, dims.q_width(), dims.head, &self.packed.starts);
-        self.rotation
-            .undo(&mut dk, dims.kv_width(), dims.head, &self.packed.starts);
+        let HeadGradients { mut dq, mut dk, dv } =
+            attention::backward(dims, heads, &self.packed.starts, results, &d_mixed, self.workspace);
+        self.rotation.undo(&mut dq, dims.q_width(), dims.head, &self.packed.starts);
+        self.rotation.undo(&mut dk, dims.kv_width(), dims.head, &self.packed.starts);
         let dq = self.head_norm(trace, Q, dq);
         let dk = self.head_norm(trace, K, dk);
 
@@ -170,11 +134,7 @@ impl LayerPass<'_, '_> {
     /// Back through the norm of the heads of q or k, if the family has one.
     fn head_norm(&mut self, trace: &LayerTrace, module: usize, dy: Vec<f32>) -> Vec<f32> {
         let weights = &self.network.base.weights.layers[self.layer];
-        let weight = if module == Q {
-            &weights.q_norm
-        } else {
-            &weights.k_norm
-        };
+        let weight = if module == Q { &weights.q_norm } else { &weights.k_norm };
         if weight.is_empty() {
             return dy;
         }
@@ -183,11 +143,7 @@ impl LayerPass<'_, '_> {
         norm::backward(raw, weight, inverses, &dy, &mut d_raw);
         if let Some(sum) = &mut self.gradients.weights {
             let sum = &mut sum.layers[self.layer];
-            let sum = if module == Q {
-                &mut sum.q_norm
-            } else {
-                &mut sum.k_norm
-            };
+            let sum = if module == Q { &mut sum.q_norm } else { &mut sum.k_norm };
             norm::backward_weight(raw, inverses, &dy, sum);
         }
         self.workspace.give(dy);

@@ -32,9 +32,7 @@ pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f
         1.0 / temperature,
         false,
     );
-    let mut turned: Vec<f32> = (0..pairs * pairs)
-        .map(|i| scores[(i % pairs) * pairs + i / pairs])
-        .collect();
+    let mut turned: Vec<f32> = (0..pairs * pairs).map(|i| scores[(i % pairs) * pairs + i / pairs]).collect();
     let (rows_loss, rows_hits) = direction(&mut scores, pairs);
     let (columns_loss, columns_hits) = direction(&mut turned, pairs);
     for (index, score) in scores.iter_mut().enumerate() {
@@ -66,12 +64,7 @@ pub(crate) fn info_nce(left: &[f32], right: &[f32], width: usize, temperature: f
     through_norm(&right, &right_norms, width, &mut d_right);
     let loss = (rows_loss + columns_loss) / (2 * pairs) as f64;
     let accuracy = (rows_hits + columns_hits) as f32 / (2 * pairs) as f32;
-    Contrast {
-        loss,
-        accuracy,
-        d_left,
-        d_right,
-    }
+    Contrast { loss, accuracy, d_left, d_right }
 }
 
 /// Means of the rows of each sequence, [sequences, width].
@@ -80,8 +73,7 @@ pub(crate) fn mean_pool(hidden: &[f32], starts: &[usize], width: usize) -> Vec<f
     for (bounds, pooled) in starts.windows(2).zip(pooled.chunks_exact_mut(width)) {
         let rows = &hidden[bounds[0] * width..bounds[1] * width];
         let factor = 1.0 / (bounds[1] - bounds[0]).max(1) as f32;
-        rows.chunks_exact(width)
-            .for_each(|row| crate::kernels::axpy(pooled, factor, row));
+        rows.chunks_exact(width).for_each(|row| crate::kernels::axpy(pooled, factor, row));
     }
     pooled
 }
@@ -91,9 +83,7 @@ pub(crate) fn mean_pool_backward(d_pooled: &[f32], starts: &[usize], width: usiz
     for (bounds, d_pooled) in starts.windows(2).zip(d_pooled.chunks_exact(width)) {
         let factor = 1.0 / (bounds[1] - bounds[0]).max(1) as f32;
         for row in d_hidden[bounds[0] * width..bounds[1] * width].chunks_exact_mut(width) {
-            row.iter_mut()
-                .zip(d_pooled)
-                .for_each(|(d, pooled)| *d = pooled * factor);
+            row.iter_mut().zip(d_pooled).for_each(|(d, pooled)| *d = pooled * factor);
         }
     }
 }
@@ -126,10 +116,7 @@ fn direction(scores: &mut [f32], pairs: usize) -> (f64, usize) {
 }
 
 fn through_norm(unit: &[f32], norms: &[f32], width: usize, gradient: &mut [f32]) {
-    for ((unit, gradient), norm) in unit
-        .chunks_exact(width)
-        .zip(gradient.chunks_exact_mut(width))
-        .zip(norms)
+    for ((unit, gradient), norm) in unit.chunks_exact(width).zip(gradient.chunks_exact_mut(width)).zip(norms)
     {
         let along = dot(unit, gradient);
         gradient

@@ -48,11 +48,7 @@ impl Mask {
 
     fn factor(self, index: usize) -> f32 {
         let drawn = (mix(self.key.wrapping_add(index as u64)) >> 32) as u32;
-        if drawn < self.threshold {
-            0.0
-        } else {
-            self.kept_scale
-        }
+        if drawn < self.threshold { 0.0 } else { self.kept_scale }
     }
 }
 

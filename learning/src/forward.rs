@@ -51,19 +51,7 @@ impl LayerTrace {
             up,
             inner,
         } = self;
-        let single = [
-            x,
-            middle,
-            input_inverse,
-            post_inverse,
-            q,
-            k,
-            v,
-            mixed,
-            log_sums,
-            gate,
-            up,
-        ];
+        let single = [x, middle, input_inverse, post_inverse, q, k, v, mixed, log_sums, gate, up];
         single
             .into_iter()
             .chain(raw)
@@ -121,20 +109,8 @@ pub(crate) fn forward(
     }
     let mut hidden = workspace.take(x.len());
     let mut last_inverse = workspace.take(n);
-    norm::forward(
-        &x,
-        &network.base.weights.final_norm,
-        dims.epsilon,
-        &mut hidden,
-        &mut last_inverse,
-    );
-    Ok(Trace {
-        layers,
-        last: x,
-        last_inverse,
-        hidden,
-        rotation,
-    })
+    norm::forward(&x, &network.base.weights.final_norm, dims.epsilon, &mut hidden, &mut last_inverse);
+    Ok(Trace { layers, last: x, last_inverse, hidden, rotation })
 }
 
 fn layer_forward(
@@ -152,13 +128,7 @@ fn layer_forward(
 
     let mut normed = workspace.take(x.len());
     trace.input_inverse = workspace.take(n);
-    norm::forward(
-        &x,
-        &weights.input_norm,
-        dims.epsilon,
-        &mut normed,
-        &mut trace.input_inverse,
-    );
+    norm::forward(&x, &weights.input_norm, dims.epsilon, &mut normed, &mut trace.input_inverse);
     let linear = |module: usize, input: &[f32], trace: &mut LayerTrace, workspace: &mut Workspace| {
         let (y, inner) = network.linear(layer, module).forward(input, workspace);
         trace.inner[module] = inner;
@@ -187,11 +157,7 @@ fn layer_forward(
     );
     rotation.apply(&mut trace.q, dims.q_width(), dims.head, &packed.starts);
     rotation.apply(&mut trace.k, dims.kv_width(), dims.head, &packed.starts);
-    let heads = Heads {
-        q: &trace.q,
-        k: &trace.k,
-        v: &trace.v,
-    };
+    let heads = Heads { q: &trace.q, k: &trace.k, v: &trace.v };
     (trace.mixed, trace.log_sums) = attention::forward(dims, heads, &packed.starts, workspace);
 
     let mixed = std::mem::take(&mut trace.mixed);
@@ -202,13 +168,7 @@ fn layer_forward(
 
     let mut normed = workspace.take(middle.len());
     trace.post_inverse = workspace.take(n);
-    norm::forward(
-        &middle,
-        &weights.post_norm,
-        dims.epsilon,
-        &mut normed,
-        &mut trace.post_inverse,
-    );
+    norm::forward(&middle, &weights.post_norm, dims.epsilon, &mut normed, &mut trace.post_inverse);
     trace.gate = linear(GATE, &normed, &mut trace, workspace);
     trace.up = linear(UP, &normed, &mut trace, workspace);
     workspace.give(normed);

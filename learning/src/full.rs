@@ -55,11 +55,7 @@ impl Default for FullOptions {
             scheduler: Scheduler::Cosine,
             warmup_ratio: 0.02,
             projections: ProjectionRule::AdamW,
-            adam: AdamOptions {
-                beta2: 0.98,
-                weight_decay: 0.05,
-                ..AdamOptions::default()
-            },
+            adam: AdamOptions { beta2: 0.98, weight_decay: 0.05, ..AdamOptions::default() },
             max_seq_len: 1024,
             threads: 0,
             shards: 4,
@@ -124,19 +120,9 @@ impl FullTrainer {
         options.adam.validate()?;
         let adam = AdamW::new(&base.weights.tensors());
         let rules = rules(&base, options.projections);
-        let zeros = Gradients {
-            adapter: None,
-            weights: Some(base.weights.zeros_like()),
-        };
+        let zeros = Gradients { adapter: None, weights: Some(base.weights.zeros_like()) };
         let shards = Shards::try_new(options.threads, options.shards, options.precision, &zeros)?;
-        Ok(Self {
-            base,
-            adam,
-            steps: 0,
-            options,
-            rules,
-            shards,
-        })
+        Ok(Self { base, adam, steps: 0, options, rules, shards })
     }
 
     /// Steps that were made.
@@ -151,13 +137,7 @@ impl FullTrainer {
 
     /// Makes one optimiser step on next tokens.
     pub fn language_step(&mut self, examples: &[Example], cancel: &AtomicBool) -> Result<FullReport> {
-        self.step(
-            &FullBatch {
-                language: examples,
-                ..FullBatch::default()
-            },
-            cancel,
-        )
+        self.step(&FullBatch { language: examples, ..FullBatch::default() }, cancel)
     }
 
     /// Makes one optimiser step on pairs.
@@ -167,30 +147,14 @@ impl FullTrainer {
         temperature: f32,
         cancel: &AtomicBool,
     ) -> Result<FullReport> {
-        self.step(
-            &FullBatch {
-                pairs,
-                temperature,
-                contrastive_weight: 1.0,
-                ..FullBatch::default()
-            },
-            cancel,
-        )
+        self.step(&FullBatch { pairs, temperature, contrastive_weight: 1.0, ..FullBatch::default() }, cancel)
     }
 
     /// Makes one optimiser step on the sum of both losses. An error leaves the weights as they were.
     pub fn step(&mut self, batch: &FullBatch<'_>, cancel: &AtomicBool) -> Result<FullReport> {
         self.check(batch)?;
-        let mut report = FullReport {
-            step: self.steps + 1,
-            ..FullReport::default()
-        };
-        let network = Network {
-            base: &self.base,
-            adapter: None,
-            dropout: None,
-            cancel,
-        };
+        let mut report = FullReport { step: self.steps + 1, ..FullReport::default() };
+        let network = Network { base: &self.base, adapter: None, dropout: None, cancel };
         self.shards.clear();
         if !batch.language.is_empty() {
             let examples: Vec<&Example> = batch.language.iter().collect();
@@ -201,16 +165,10 @@ impl FullTrainer {
         }
         if !batch.pairs.is_empty() {
             let weight = batch.contrastive_weight;
-            let contrast = self
-                .shards
-                .contrastive(network, batch.pairs, batch.temperature, weight)?;
+            let contrast = self.shards.contrastive(network, batch.pairs, batch.temperature, weight)?;
             report.contrastive_loss = contrast.loss as f32;
             report.contrastive_accuracy = contrast.accuracy;
-            report.tokens += batch
-                .pairs
-                .iter()
-                .map(|(left, right)| left.len() + right.len())
-                .sum::<usize>();
+            report.tokens += batch.pairs.iter().map(|(left, right)| left.len() + right.len()).sum::<usize>();
         }
         self.update(report)
     }
@@ -222,11 +180,7 @@ impl FullTrainer {
         report.grad_norm = self.shards.pool().install(|| global_norm(&gradients));
         let loss = report.loss + report.contrastive_loss;
         if !(loss.is_finite() && report.grad_norm.is_finite()) {
-            return Err(Error::NonFinite {
-                step: report.step,
-                loss,
-                grad_norm: report.grad_norm,
-            });
+            return Err(Error::NonFinite { step: report.step, loss, grad_norm: report.grad_norm });
         }
         let warmup = (f64::from(options.warmup_ratio) * options.total_steps as f64).ceil() as usize;
         report.learning_rate =
@@ -234,25 +188,15 @@ impl FullTrainer {
         let constants = (report.learning_rate, report.step, report.grad_norm);
         let parameters = self.base.weights.tensors_mut();
         let (adam, rules) = (&mut self.adam, &self.rules);
-        self.shards
-            .pool()
-            .install(|| adam.update(parameters, &gradients, rules, &options.adam, constants));
+        self.shards.pool().install(|| adam.update(parameters, &gradients, rules, &options.adam, constants));
         self.steps = report.step;
         Ok(report)
     }
 
     /// Mean cross-entropy of the examples' target tokens, in nats.
     pub fn evaluate(&self, examples: &[Example], cancel: &AtomicBool) -> Result<f32> {
-        self.check(&FullBatch {
-            language: examples,
-            ..FullBatch::default()
-        })?;
-        let network = Network {
-            base: &self.base,
-            adapter: None,
-            dropout: None,
-            cancel,
-        };
+        self.check(&FullBatch { language: examples, ..FullBatch::default() })?;
+        let network = Network { base: &self.base, adapter: None, dropout: None, cancel };
         Ok(mean(&self.shards.evaluate(network, examples)?))
     }
 
@@ -263,12 +207,7 @@ impl FullTrainer {
         }
         let width = self.base.dims.hidden;
         let cancel = AtomicBool::new(false);
-        let network = Network {
-            base: &self.base,
-            adapter: None,
-            dropout: None,
-            cancel: &cancel,
-        };
+        let network = Network { base: &self.base, adapter: None, dropout: None, cancel: &cancel };
         let pooled = self.shards.pooled(network, sequences)?;
         let (unit, _) = unit_rows(&pooled, width);
         Ok(unit.chunks_exact(width).map(<[f32]>::to_vec).collect())
@@ -292,18 +231,11 @@ impl FullTrainer {
         }
         let paired = batch.pairs.iter().flat_map(|(left, right)| [left, right]);
         let examples = batch.language.iter().map(|example| &example.tokens);
-        examples
-            .chain(paired)
-            .try_for_each(|tokens| self.check_sequence(tokens))
+        examples.chain(paired).try_for_each(|tokens| self.check_sequence(tokens))
     }
 
     fn check_sequence(&self, tokens: &[u32]) -> Result<()> {
-        count(
-            "the length of a sequence",
-            tokens.len(),
-            1,
-            self.options.max_seq_len,
-        )?;
+        count("the length of a sequence", tokens.len(), 1, self.options.max_seq_len)?;
         check_tokens(tokens, self.base.dims.vocab)
     }
 }
@@ -312,21 +244,14 @@ impl FullTrainer {
 fn rules(base: &BaseWeights, projections: ProjectionRule) -> Vec<Rule> {
     let named = base.named_tensors();
     let rule = |tensor: &&[f32]| {
-        let found = named
-            .iter()
-            .find(|(_, _, values)| values.as_ptr() == tensor.as_ptr());
+        let found = named.iter().find(|(_, _, values)| values.as_ptr() == tensor.as_ptr());
         match found {
             Some((name, shape, _))
                 if projections == ProjectionRule::Muon && name.ends_with("_proj.weight") =>
             {
-                Rule::Muon {
-                    rows: shape[0],
-                    columns: shape[1],
-                }
+                Rule::Muon { rows: shape[0], columns: shape[1] }
             }
-            found => Rule::Adam {
-                decays: found.is_some_and(|(_, shape, _)| shape.len() > 1),
-            },
+            found => Rule::Adam { decays: found.is_some_and(|(_, shape, _)| shape.len() > 1) },
         }
     };
     base.weights.tensors().iter().map(rule).collect()

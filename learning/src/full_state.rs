@@ -33,10 +33,7 @@ impl FullTrainer {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(header.as_bytes())?;
             for (_, _, values) in &tensors {
-                let bytes: Vec<u8> = values
-                    .iter()
-                    .flat_map(|value| bf16(*value).to_le_bytes())
-                    .collect();
+                let bytes: Vec<u8> = values.iter().flat_map(|value| bf16(*value).to_le_bytes()).collect();
                 file.write_all(&bytes)?;
             }
             Ok(())
@@ -45,34 +42,17 @@ impl FullTrainer {
 
     /// Writes what a later process needs to continue, replacing an older state only once it is whole.
     pub fn save_state(&self, path: &Path) -> Result<()> {
-        let bytes = state::encode(
-            &self.fingerprint(),
-            self.steps,
-            &self.base.weights.tensors(),
-            &self.adam,
-            &[],
-        );
+        let bytes =
+            state::encode(&self.fingerprint(), self.steps, &self.base.weights.tensors(), &self.adam, &[]);
         replace(path, |file| file.write_all(&bytes))
     }
 
     /// Continues from [`FullTrainer::save_state`] of a run of the same model shape.
     pub fn restore_state(&mut self, path: &Path) -> Result<()> {
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let lengths: Vec<usize> = self
-            .base
-            .weights
-            .tensors()
-            .iter()
-            .map(|tensor| tensor.len())
-            .collect();
+        let lengths: Vec<usize> = self.base.weights.tensors().iter().map(|tensor| tensor.len()).collect();
         let decoded = state::decode(&bytes, &self.fingerprint(), &lengths)?;
-        for (own, saved) in self
-            .base
-            .weights
-            .tensors_mut()
-            .into_iter()
-            .zip(&decoded.parameters)
-        {
+        for (own, saved) in self.base.weights.tensors_mut().into_iter().zip(&decoded.parameters) {
             own.copy_from_slice(saved);
         }
         self.adam = decoded.adam;
@@ -93,18 +73,11 @@ fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Res
     let file = File::create(&part).map_err(Error::io("create", &part))?;
     let mut writer = BufWriter::new(file);
     write(&mut writer).map_err(Error::io("write", &part))?;
-    let file = writer
-        .into_inner()
-        .map_err(|error| Error::io("write", &part)(error.into_error()))?;
+    let file = writer.into_inner().map_err(|error| Error::io("write", &part)(error.into_error()))?;
     file.sync_all().map_err(Error::io("sync", &part))?;
     fs::rename(&part, path).map_err(Error::io("rename", &part))?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::io("sync", folder))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", folder))
 }
 
 /// The nearest bf16, ties to even.

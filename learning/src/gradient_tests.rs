@@ -45,11 +45,7 @@ pub(crate) fn lively(config: &ModelConfig, seed: u64) -> BaseWeights {
         let matrix = tensor.len() > 64;
         for value in tensor {
             let drawn = gaussian(&mut rng);
-            *value = if matrix {
-                drawn / width.sqrt()
-            } else {
-                *value + 0.2 * drawn
-            };
+            *value = if matrix { drawn / width.sqrt() } else { *value + 0.2 * drawn };
         }
     }
     base
@@ -61,12 +57,7 @@ pub(crate) fn examples() -> Vec<Example> {
         completion_start,
     };
     // One is longer than an attention block.
-    vec![
-        sequence(9, 1, 4),
-        sequence(75, 2, 1),
-        sequence(2, 3, 0),
-        sequence(20, 4, 11),
-    ]
+    vec![sequence(9, 1, 4), sequence(75, 2, 1), sequence(2, 3, 0), sequence(20, 4, 11)]
 }
 
 fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
@@ -83,11 +74,7 @@ fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
 pub(crate) fn drawn_adapter(config: &LoraConfig, base: &BaseWeights) -> Adapter {
     let mut adapter = Adapter::fresh(config, &base.dims, 5);
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    adapter
-        .tensors_mut()
-        .into_iter()
-        .flatten()
-        .for_each(|value| *value = 0.2 * gaussian(&mut rng));
+    adapter.tensors_mut().into_iter().flatten().for_each(|value| *value = 0.2 * gaussian(&mut rng));
     adapter
 }
 
@@ -124,26 +111,16 @@ impl Setting {
     /// The loss and the gradients of everything.
     fn run(&self) -> (f64, Gradients) {
         let adapter = self.adapter.as_ref().map(|(pairs, _)| pairs.zeros_like());
-        let zeros = Gradients {
-            adapter,
-            weights: Some(self.base.weights.zeros_like()),
-        };
+        let zeros = Gradients { adapter, weights: Some(self.base.weights.zeros_like()) };
         let mut shards = Shards::try_new(1, 2, Precision::F32, &zeros).unwrap();
         let loss = match self.objective {
             Objective::Language => {
                 let examples = examples();
                 let examples: Vec<&Example> = examples.iter().collect();
-                let sum = shards
-                    .language(|shard| self.network(shard), &examples, &[])
-                    .unwrap();
+                let sum = shards.language(|shard| self.network(shard), &examples, &[]).unwrap();
                 sum.loss / sum.targets as f64
             }
-            Objective::Contrastive => {
-                shards
-                    .contrastive(self.network(0), &pairs(), 0.3, 1.0)
-                    .unwrap()
-                    .loss
-            }
+            Objective::Contrastive => shards.contrastive(self.network(0), &pairs(), 0.3, 1.0).unwrap().loss,
         };
         shards.reduce();
         (loss, shards.sum().clone())
@@ -175,21 +152,12 @@ fn assert_gradients(mut setting: Setting) {
                     + 0.5 * f64::from(rng.random_range(-1.0f32..1.0)) / (gradient.len() as f64).sqrt()
             })
             .collect();
-        let expected: f64 = gradient
-            .iter()
-            .zip(&direction)
-            .map(|(g, d)| f64::from(*g) * d)
-            .sum();
+        let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
         let original = setting.parameters_mut()[index].to_vec();
         let mut at = |distance: f64| {
-            let moved = original
-                .iter()
-                .zip(&direction)
-                .map(|(value, d)| (f64::from(*value) + distance * d) as f32);
-            setting.parameters_mut()[index]
-                .iter_mut()
-                .zip(moved)
-                .for_each(|(value, moved)| *value = moved);
+            let moved =
+                original.iter().zip(&direction).map(|(value, d)| (f64::from(*value) + distance * d) as f32);
+            setting.parameters_mut()[index].iter_mut().zip(moved).for_each(|(value, moved)| *value = moved);
             setting.run().0
         };
         // The fourth-order central difference. A large distance errs by curvature and a small one by rounding;
@@ -200,10 +168,7 @@ fn assert_gradients(mut setting: Setting) {
         });
         at(0.0);
         let error = errors.into_iter().fold(f64::MAX, f64::min);
-        assert!(
-            error < 1e-3,
-            "tensor {index}: gradient {expected}, errors {errors:?}"
-        );
+        assert!(error < 1e-3, "tensor {index}: gradient {expected}, errors {errors:?}");
         checked += 1;
     }
     assert!(
@@ -215,18 +180,9 @@ fn assert_gradients(mut setting: Setting) {
 
 fn setting(architecture: Architecture, tied: bool, lora: bool, objective: Objective) -> Setting {
     let base = lively(&small_config(architecture, tied), 3);
-    let config = LoraConfig {
-        rank: 3,
-        alpha: 5.0,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { rank: 3, alpha: 5.0, ..LoraConfig::default() };
     let adapter = lora.then(|| (drawn_adapter(&config, &base), config));
-    Setting {
-        base,
-        adapter,
-        objective,
-        dropout: 0.0,
-    }
+    Setting { base, adapter, objective, dropout: 0.0 }
 }
 
 #[test]
@@ -268,19 +224,11 @@ fn gradients_behind_a_mask_of_dropout_are_the_differences_of_the_loss() {
 fn an_adapter_alone_has_the_same_gradients_as_beside_full_training() {
     let setting = setting(Architecture::Qwen2, false, true, Objective::Language);
     let (_, both) = setting.run();
-    let zeros = Gradients {
-        adapter: setting.adapter.as_ref().map(|(pairs, _)| pairs.zeros_like()),
-        weights: None,
-    };
+    let zeros =
+        Gradients { adapter: setting.adapter.as_ref().map(|(pairs, _)| pairs.zeros_like()), weights: None };
     let mut shards = Shards::try_new(1, 2, Precision::F32, &zeros).unwrap();
     let examples = examples();
-    shards
-        .language(
-            |shard| setting.network(shard),
-            &examples.iter().collect::<Vec<_>>(),
-            &[],
-        )
-        .unwrap();
+    shards.language(|shard| setting.network(shard), &examples.iter().collect::<Vec<_>>(), &[]).unwrap();
     shards.reduce();
     let alone = shards.sum().adapter.as_ref().unwrap();
     assert_eq!(alone.tensors(), both.adapter.as_ref().unwrap().tensors());
@@ -289,10 +237,8 @@ fn an_adapter_alone_has_the_same_gradients_as_beside_full_training() {
 #[test]
 fn modules_that_are_not_adapted_have_no_pairs() {
     let base = lively(&small_config(Architecture::Llama, true), 3);
-    let config = LoraConfig {
-        target_modules: vec![Module::VProj, Module::DownProj],
-        ..LoraConfig::default()
-    };
+    let config =
+        LoraConfig { target_modules: vec![Module::VProj, Module::DownProj], ..LoraConfig::default() };
     let adapter = Adapter::fresh(&config, &base.dims, 1);
     assert_eq!(adapter.tensors().len(), 2 * 2 * 2);
     assert!(adapter.layers[1][Module::VProj as usize].is_some() && adapter.layers[0][0].is_none());

@@ -60,25 +60,9 @@ impl Linear<'_> {
         let dropped = low.dropped(x, workspace);
         let input = dropped.as_deref().unwrap_or(x);
         let a = Mat::transposed(&low.pair.a, columns);
-        workspace.matmul(
-            &mut u,
-            rank,
-            (n, rank, columns),
-            Mat::rows(input, columns),
-            a,
-            1.0,
-            false,
-        );
+        workspace.matmul(&mut u, rank, (n, rank, columns), Mat::rows(input, columns), a, 1.0, false);
         let b = Mat::transposed(&low.pair.b, rank);
-        workspace.matmul(
-            &mut y,
-            rows,
-            (n, rows, rank),
-            Mat::rows(&u, rank),
-            b,
-            low.scale,
-            true,
-        );
+        workspace.matmul(&mut y, rows, (n, rows, rank), Mat::rows(&u, rank), b, low.scale, true);
         workspace.give(dropped.unwrap_or_default());
         (y, u)
     }
@@ -113,52 +97,20 @@ impl Linear<'_> {
         }
         let dx = dx.map(|(dx, accumulate)| {
             let weight = Mat::rows(self.weight, columns);
-            workspace.matmul(
-                dx,
-                columns,
-                (n, columns, rows),
-                Mat::rows(dy, rows),
-                weight,
-                1.0,
-                accumulate,
-            );
+            workspace.matmul(dx, columns, (n, columns, rows), Mat::rows(dy, rows), weight, 1.0, accumulate);
             dx
         });
         let Some(low) = &self.lora else { return };
         let rank = low.rank;
         let mut du = workspace.take(n * rank);
         let b = Mat::rows(&low.pair.b, rank);
-        workspace.matmul(
-            &mut du,
-            rank,
-            (n, rank, rows),
-            Mat::rows(dy, rows),
-            b,
-            low.scale,
-            false,
-        );
+        workspace.matmul(&mut du, rank, (n, rank, rows), Mat::rows(dy, rows), b, low.scale, false);
         if let Some(Pair { a, b }) = gradient.lora {
             let shape = (rows, rank, n);
-            workspace.matmul(
-                b,
-                rank,
-                shape,
-                Mat::transposed(dy, rows),
-                Mat::rows(u, rank),
-                low.scale,
-                true,
-            );
+            workspace.matmul(b, rank, shape, Mat::transposed(dy, rows), Mat::rows(u, rank), low.scale, true);
             let dropped = low.dropped(x, workspace);
             let input = Mat::rows(dropped.as_deref().unwrap_or(x), columns);
-            workspace.matmul(
-                a,
-                columns,
-                (rank, columns, n),
-                Mat::transposed(&du, rank),
-                input,
-                1.0,
-                true,
-            );
+            workspace.matmul(a, columns, (rank, columns, n), Mat::transposed(&du, rank), input, 1.0, true);
             workspace.give(dropped.unwrap_or_default());
         }
         if let Some(dx) = dx {

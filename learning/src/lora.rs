@@ -23,21 +23,14 @@ pub struct LoraConfig {
 
 impl Default for LoraConfig {
     fn default() -> Self {
-        Self {
-            rank: 8,
-            alpha: 16.0,
-            target_modules: Module::ALL.to_vec(),
-            dropout: 0.0,
-        }
+        Self { rank: 8, alpha: 16.0, target_modules: Module::ALL.to_vec(), dropout: 0.0 }
     }
 }
 
 impl LoraConfig {
     pub(crate) fn validate(&self, dims: &Dims) -> Result<()> {
         if self.target_modules.is_empty() {
-            return Err(Error::argument(
-                "target_modules is empty; name at least one projection",
-            ));
+            return Err(Error::argument("target_modules is empty; name at least one projection"));
         }
         for &module in &self.target_modules {
             let (rows, columns) = dims.projection(module as usize);
@@ -83,43 +76,29 @@ impl Adapter {
             chosen.then(|| {
                 let (rows, columns) = dims.projection(module);
                 let bound = 1.0 / (columns as f32).sqrt();
-                let a = (0..config.rank * columns)
-                    .map(|_| rng.random_range(-bound..bound))
-                    .collect();
-                Pair {
-                    a,
-                    b: vec![0.0; rows * config.rank],
-                }
+                let a = (0..config.rank * columns).map(|_| rng.random_range(-bound..bound)).collect();
+                Pair { a, b: vec![0.0; rows * config.rank] }
             })
         };
-        Self {
-            layers: (0..dims.layers).map(|_| std::array::from_fn(&mut pair)).collect(),
-        }
+        Self { layers: (0..dims.layers).map(|_| std::array::from_fn(&mut pair)).collect() }
     }
 
     /// Every matrix in one fixed order.
     pub(crate) fn tensors(&self) -> Vec<&[f32]> {
         let pairs = self.layers.iter().flatten().flatten();
-        pairs
-            .flat_map(|pair| [pair.a.as_slice(), pair.b.as_slice()])
-            .collect()
+        pairs.flat_map(|pair| [pair.a.as_slice(), pair.b.as_slice()]).collect()
     }
 
     /// The same, to be written.
     pub(crate) fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let pairs = self.layers.iter_mut().flatten().flatten();
-        pairs
-            .flat_map(|pair| [pair.a.as_mut_slice(), pair.b.as_mut_slice()])
-            .collect()
+        pairs.flat_map(|pair| [pair.a.as_mut_slice(), pair.b.as_mut_slice()]).collect()
     }
 
     /// Zeros of the same shape.
     pub(crate) fn zeros_like(&self) -> Self {
         let mut zeros = self.clone();
-        zeros
-            .tensors_mut()
-            .into_iter()
-            .for_each(|tensor| tensor.fill(0.0));
+        zeros.tensors_mut().into_iter().for_each(|tensor| tensor.fill(0.0));
         zeros
     }
 
@@ -129,21 +108,11 @@ impl Adapter {
         for (layer, pairs) in self.layers.iter().enumerate() {
             for (pair, module) in pairs.iter().zip(Module::ALL) {
                 if let Some(Pair { a, b }) = pair {
-                    layers.push(LoraMatrix {
-                        layer,
-                        module,
-                        a: a.clone(),
-                        b: b.clone(),
-                    });
+                    layers.push(LoraMatrix { layer, module, a: a.clone(), b: b.clone() });
                 }
             }
         }
-        LoraWeights {
-            base,
-            rank: config.rank,
-            alpha: config.alpha,
-            layers,
-        }
+        LoraWeights { base, rank: config.rank, alpha: config.alpha, layers }
     }
 
     /// Takes over the values of an adapter of the same shape.
@@ -160,10 +129,7 @@ impl Adapter {
         // The run's own scale applies, so B carries the difference.
         let ratio = weights.scale() / config.scale();
         for LoraMatrix { layer, module, a, b } in &weights.layers {
-            let pair = self
-                .layers
-                .get_mut(*layer)
-                .and_then(|pairs| pairs[*module as usize].as_mut());
+            let pair = self.layers.get_mut(*layer).and_then(|pairs| pairs[*module as usize].as_mut());
             match pair {
                 Some(pair) if pair.a.len() == a.len() && pair.b.len() == b.len() => {
                     pair.a.copy_from_slice(a);

@@ -44,9 +44,7 @@ pub(crate) fn cross_entropy(
             1.0,
             false,
         );
-        let weights = gradient
-            .as_ref()
-            .map(|gradient| &gradient.weights[part * chunk..]);
+        let weights = gradient.as_ref().map(|gradient| &gradient.weights[part * chunk..]);
         for (index, (row, &(_, token))) in logits.chunks_exact_mut(vocab).zip(targets).enumerate() {
             let weight = weights.map_or(0.0, |weights| weights[index]);
             sum += f64::from(row_loss(row, token as usize, weight));
@@ -66,11 +64,7 @@ pub(crate) fn cross_entropy(
             gradient.d_hidden[index * width..][..width].copy_from_slice(row);
         }
         if let Some(weights) = &mut gradient.gradients.weights {
-            let d_head = if weights.head.is_empty() {
-                &mut weights.embedding
-            } else {
-                &mut weights.head
-            };
+            let d_head = if weights.head.is_empty() { &mut weights.embedding } else { &mut weights.head };
             let d_logits = Mat::transposed(&logits, vocab);
             workspace.matmul(
                 d_head,
@@ -103,18 +97,10 @@ pub(crate) fn exponentials(values: &mut [f32]) -> (f32, f32) {
     const LANES: usize = 16;
     let mut tops = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
-    let rest = chunks
-        .remainder()
-        .iter()
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max);
+    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for chunk in chunks {
         for lane in 0..LANES {
-            tops[lane] = if chunk[lane] > tops[lane] {
-                chunk[lane]
-            } else {
-                tops[lane]
-            };
+            tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
         }
     }
     let greatest = tops.into_iter().fold(rest, f32::max);

@@ -49,30 +49,15 @@ fn orthogonalise(matrix: &mut Vec<f32>, rows: usize, columns: usize) {
     let mut next = vec![0.0; matrix.len()];
     for _ in 0..STEPS {
         let (plain, turned) = (Mat::rows(matrix, columns), Mat::transposed(matrix, columns));
-        let (left, right, long) = if rows <= columns {
-            (plain, turned, columns)
-        } else {
-            (turned, plain, rows)
-        };
+        let (left, right, long) =
+            if rows <= columns { (plain, turned, columns) } else { (turned, plain, rows) };
         multiplier.multiply(&mut gram, short, (short, short, long), left, right, 1.0, false);
         scaled(&mut odd, &gram, CUBIC);
         let square = Mat::rows(&gram, short);
-        multiplier.multiply(
-            &mut odd,
-            short,
-            (short, short, short),
-            square,
-            square,
-            QUINTIC,
-            true,
-        );
+        multiplier.multiply(&mut odd, short, (short, short, short), square, square, QUINTIC, true);
         scaled(&mut next, matrix, LINEAR);
         let odd = Mat::rows(&odd, short);
-        let (left, right) = if rows <= columns {
-            (odd, plain)
-        } else {
-            (plain, odd)
-        };
+        let (left, right) = if rows <= columns { (odd, plain) } else { (plain, odd) };
         multiplier.multiply(&mut next, columns, (rows, columns, short), left, right, 1.0, true);
         std::mem::swap(matrix, &mut next);
     }
@@ -100,9 +85,8 @@ mod tests {
     // the greatest singular value.
     fn stretch(matrix: &[f32], columns: usize, vector: &[f32]) -> f32 {
         let norm: f32 = vector.iter().map(|v| v * v).sum();
-        let product = matrix
-            .chunks_exact(columns)
-            .map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>());
+        let product =
+            matrix.chunks_exact(columns).map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>());
         product.map(|value| value * value).sum::<f32>() / norm
     }
 
@@ -111,10 +95,7 @@ mod tests {
         let (rows, columns) = (40, 24);
         let mut matrix = random(rows * columns, 1);
         // One direction is a hundred times as long as the others.
-        matrix
-            .iter_mut()
-            .step_by(columns)
-            .for_each(|value| *value *= 100.0);
+        matrix.iter_mut().step_by(columns).for_each(|value| *value *= 100.0);
         orthogonalise(&mut matrix, rows, columns);
         for seed in 0..50 {
             let square = stretch(&matrix, columns, &random(columns, 100 + seed));
@@ -126,18 +107,10 @@ mod tests {
     fn a_wide_matrix_is_updated_as_its_transpose_is() {
         let (rows, columns) = (16, 48);
         let wide = random(rows * columns, 2);
-        let tall: Vec<f32> = (0..rows * columns)
-            .map(|i| wide[(i % rows) * columns + i / rows])
-            .collect();
+        let tall: Vec<f32> = (0..rows * columns).map(|i| wide[(i % rows) * columns + i / rows]).collect();
         let step = |gradient: &[f32], rows, columns| {
             let (mut parameter, mut momentum) = (vec![0.0; rows * columns], vec![0.0; rows * columns]);
-            update(
-                &mut parameter,
-                gradient,
-                &mut momentum,
-                (rows, columns),
-                (0.01, 0.0),
-            );
+            update(&mut parameter, gradient, &mut momentum, (rows, columns), (0.01, 0.0));
             parameter
         };
         let (wide, tall) = (step(&wide, rows, columns), step(&tall, columns, rows));
@@ -152,13 +125,7 @@ mod tests {
         let gradient = random(rows * columns, 3);
         let mut parameter = vec![1.0; rows * columns];
         let mut momentum = vec![0.0; rows * columns];
-        update(
-            &mut parameter,
-            &gradient,
-            &mut momentum,
-            (rows, columns),
-            (0.1, 0.5),
-        );
+        update(&mut parameter, &gradient, &mut momentum, (rows, columns), (0.1, 0.5));
         let moved: f32 = parameter.iter().map(|value| (value - 0.95).powi(2)).sum();
         let rms = (moved / parameter.len() as f32).sqrt();
         assert!((0.1 * 0.2 * 0.7..0.1 * 0.2 * 1.2).contains(&rms), "{rms}");

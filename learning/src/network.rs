@@ -31,30 +31,15 @@ impl<'a> Network<'a> {
         let weights = &self.base.weights.layers[layer];
         let lora = self.adapter.and_then(|AdapterView { pairs, rank, scale }| {
             let pair = pairs.layers[layer][module].as_ref()?;
-            Some(Low {
-                pair,
-                rank,
-                scale,
-                mask: self.dropout.map(|dropout| dropout.mask(layer, module)),
-            })
+            Some(Low { pair, rank, scale, mask: self.dropout.map(|dropout| dropout.mask(layer, module)) })
         });
         let bias = weights.biases.get(module).map_or(&[][..], Vec::as_slice);
-        Linear {
-            rows,
-            columns,
-            weight: &weights.projections[module],
-            bias,
-            lora,
-        }
+        Linear { rows, columns, weight: &weights.projections[module], bias, lora }
     }
 
     /// An error once the caller wants to stop.
     pub(crate) fn check_cancel(&self) -> Result<()> {
-        if self.cancel.load(Ordering::Relaxed) {
-            Err(Error::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
 
@@ -68,16 +53,12 @@ pub(crate) struct Gradients {
 impl Gradients {
     pub(crate) fn tensors(&self) -> Vec<&[f32]> {
         let adapter = self.adapter.iter().flat_map(Adapter::tensors);
-        adapter
-            .chain(self.weights.iter().flat_map(Weights::tensors))
-            .collect()
+        adapter.chain(self.weights.iter().flat_map(Weights::tensors)).collect()
     }
 
     pub(crate) fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let adapter = self.adapter.iter_mut().flat_map(Adapter::tensors_mut);
-        adapter
-            .chain(self.weights.iter_mut().flat_map(Weights::tensors_mut))
-            .collect()
+        adapter.chain(self.weights.iter_mut().flat_map(Weights::tensors_mut)).collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -86,15 +67,9 @@ impl Gradients {
 
     /// The places of one projection's gradients.
     pub(crate) fn linear(&mut self, layer: usize, module: usize) -> LinearGradient<'_> {
-        let lora = self
-            .adapter
-            .as_mut()
-            .and_then(|adapter| adapter.layers[layer][module].as_mut());
+        let lora = self.adapter.as_mut().and_then(|adapter| adapter.layers[layer][module].as_mut());
         let Some(weights) = &mut self.weights else {
-            return LinearGradient {
-                lora,
-                ..LinearGradient::default()
-            };
+            return LinearGradient { lora, ..LinearGradient::default() };
         };
         let weights = &mut weights.layers[layer];
         let bias = weights.biases.get_mut(module).filter(|bias| !bias.is_empty());

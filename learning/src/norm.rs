@@ -22,10 +22,7 @@ pub(crate) fn again(x: &[f32], weight: &[f32], inverse: &[f32], y: &mut [f32]) {
 /// Adds the gradient with respect to `x` to `dx`.
 pub(crate) fn backward(x: &[f32], weight: &[f32], inverse: &[f32], dy: &[f32], dx: &mut [f32]) {
     let width = weight.len();
-    let rows = x
-        .chunks_exact(width)
-        .zip(dy.chunks_exact(width))
-        .zip(dx.chunks_exact_mut(width));
+    let rows = x.chunks_exact(width).zip(dy.chunks_exact(width)).zip(dx.chunks_exact_mut(width));
     for (((x, dy), dx), &inverse) in rows.zip(inverse) {
         let along = dot_weighted(x, dy, weight) * inverse * inverse * inverse / width as f32;
         for (((dx, x), dy), weight) in dx.iter_mut().zip(x).zip(dy).zip(weight) {
@@ -56,11 +53,8 @@ fn dot_weighted(x: &[f32], y: &[f32], weight: &[f32]) -> f32 {
     let mut rest = 0.0;
     let whole = x.len() / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
-        let (x, y, weight) = (
-            &x[start..start + LANES],
-            &y[start..start + LANES],
-            &weight[start..start + LANES],
-        );
+        let (x, y, weight) =
+            (&x[start..start + LANES], &y[start..start + LANES], &weight[start..start + LANES]);
         for lane in 0..LANES {
             sums[lane] += x[lane] * y[lane] * weight[lane];
         }

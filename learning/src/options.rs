@@ -36,13 +36,7 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            max_grad_norm: 1.0,
-        }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 }
     }
 }
 
@@ -165,16 +159,12 @@ pub(crate) fn within(name: &str, value: f32, low: f32, high: f32) -> Result<()> 
     if value.is_finite() && value >= low && value <= high {
         return Ok(());
     }
-    Err(Error::argument(format!(
-        "{name} is {value}; it must be between {low} and {high}"
-    )))
+    Err(Error::argument(format!("{name} is {value}; it must be between {low} and {high}")))
 }
 
 pub(crate) fn count(name: &str, value: usize, low: usize, high: usize) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(Error::argument(format!(
-        "{name} is {value}; it must be between {low} and {high}"
-    )))
+    Err(Error::argument(format!("{name} is {value}; it must be between {low} and {high}")))
 }

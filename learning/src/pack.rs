@@ -19,17 +19,12 @@ pub(crate) struct Packed {
 impl Packed {
     /// Examples, each with the weight of its targets.
     pub(crate) fn of_examples<'a>(examples: impl IntoIterator<Item = (&'a Example, f32)>) -> Self {
-        let mut packed = Self {
-            starts: vec![0],
-            ..Self::default()
-        };
+        let mut packed = Self { starts: vec![0], ..Self::default() };
         for (example, weight) in examples {
             let begin = packed.tokens.len();
             let first = example.completion_start.max(1);
             let targets = example.tokens.iter().enumerate().skip(first);
-            packed
-                .targets
-                .extend(targets.map(|(position, &token)| (begin + position - 1, token)));
+            packed.targets.extend(targets.map(|(position, &token)| (begin + position - 1, token)));
             packed.push(&example.tokens);
             packed.weights.resize(packed.targets.len(), weight);
         }
@@ -37,10 +32,7 @@ impl Packed {
     }
 
     pub(crate) fn of_sequences<'a>(sequences: impl IntoIterator<Item = &'a [u32]>) -> Self {
-        let mut packed = Self {
-            starts: vec![0],
-            ..Self::default()
-        };
+        let mut packed = Self { starts: vec![0], ..Self::default() };
         sequences.into_iter().for_each(|tokens| packed.push(tokens));
         packed
     }
@@ -51,11 +43,7 @@ impl Packed {
     }
 
     pub(crate) fn longest(&self) -> usize {
-        self.starts
-            .windows(2)
-            .map(|bounds| bounds[1] - bounds[0])
-            .max()
-            .unwrap_or(0)
+        self.starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
     }
 }
 
@@ -82,9 +70,9 @@ pub(crate) fn balance(lengths: &[usize], shards: usize) -> Vec<Vec<usize>> {
 /// Refuses token ids the model does not have.
 pub(crate) fn check_tokens(tokens: &[u32], vocab: usize) -> Result<()> {
     match tokens.iter().find(|&&token| token as usize >= vocab) {
-        Some(token) => Err(Error::argument(format!(
-            "token {token} is not in the model's vocabulary of {vocab}"
-        ))),
+        Some(token) => {
+            Err(Error::argument(format!("token {token} is not in the model's vocabulary of {vocab}")))
+        }
         None => Ok(()),
     }
 }
@@ -96,14 +84,8 @@ mod tests {
     #[test]
     fn only_completion_tokens_are_targets_and_rows_never_cross_sequences() {
         let examples = [
-            Example {
-                tokens: vec![5, 6, 7, 8],
-                completion_start: 2,
-            },
-            Example {
-                tokens: vec![9, 4],
-                completion_start: 0,
-            },
+            Example { tokens: vec![5, 6, 7, 8], completion_start: 2 },
+            Example { tokens: vec![9, 4], completion_start: 0 },
         ];
         let packed = Packed::of_examples(examples.iter().zip([0.5, 0.25]));
         assert_eq!(packed.starts, [0, 4, 6]);
@@ -116,10 +98,7 @@ mod tests {
     fn shards_are_balanced_and_hold_every_sequence_once() {
         let lengths = [10, 90, 20, 30, 50, 40];
         let groups = balance(&lengths, 2);
-        let sums: Vec<usize> = groups
-            .iter()
-            .map(|group| group.iter().map(|&i| lengths[i]).sum())
-            .collect();
+        let sums: Vec<usize> = groups.iter().map(|group| group.iter().map(|&i| lengths[i]).sum()).collect();
         assert_eq!(sums, [120, 120]);
         let mut all: Vec<usize> = groups.concat();
         all.sort_unstable();

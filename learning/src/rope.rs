@@ -17,20 +17,13 @@ pub(crate) struct Rotation {
 impl Rope {
     pub(crate) fn new(config: &ModelConfig) -> Self {
         Self {
-            frequencies: config
-                .rope_frequencies()
-                .into_iter()
-                .map(|frequency| frequency as f32)
-                .collect(),
+            frequencies: config.rope_frequencies().into_iter().map(|frequency| frequency as f32).collect(),
         }
     }
 
     pub(crate) fn rotation(&self, len: usize) -> Rotation {
         let angles = || (0..len).flat_map(|p| self.frequencies.iter().map(move |f| p as f32 * f));
-        Rotation {
-            cosines: angles().map(f32::cos).collect(),
-            sines: angles().map(f32::sin).collect(),
-        }
+        Rotation { cosines: angles().map(f32::cos).collect(), sines: angles().map(f32::sin).collect() }
     }
 }
 

@@ -65,9 +65,7 @@ mod tests {
 
     #[test]
     fn warm_up_rises_and_linear_falls_to_zero() {
-        let rates: Vec<f32> = (0..10)
-            .map(|step| Scheduler::Linear.factor(step, 10, 2))
-            .collect();
+        let rates: Vec<f32> = (0..10).map(|step| Scheduler::Linear.factor(step, 10, 2)).collect();
         assert!(rates[0] < rates[1] && rates[1] < rates[2]);
         assert!((rates[2] - 1.0).abs() < 1e-6);
         assert!((rates[6] - 0.5).abs() < 1e-6);

@@ -42,11 +42,7 @@ impl Shards {
             .thread_name(|index| format!("training-{index}"))
             .build()
             .map_err(|error| Error::Resource(format!("cannot start the training threads: {error}")))?;
-        Ok(Self {
-            pool,
-            workspaces: Workspaces::new(precision),
-            gradients: vec![zeros.clone(); count],
-        })
+        Ok(Self { pool, workspaces: Workspaces::new(precision), gradients: vec![zeros.clone(); count] })
     }
 
     /// The threads, for the work between the passes.
@@ -57,8 +53,7 @@ impl Shards {
     /// Sets all gradients to zero.
     pub(crate) fn clear(&mut self) {
         let gradients = &mut self.gradients;
-        self.pool
-            .install(|| gradients.par_iter_mut().for_each(Gradients::clear));
+        self.pool.install(|| gradients.par_iter_mut().for_each(Gradients::clear));
     }
 
     /// Adds the gradient of the examples' mean loss, in which an example's tokens count as its weight says;
@@ -72,10 +67,7 @@ impl Shards {
     ) -> Result<LanguageSum> {
         let lengths: Vec<usize> = examples.iter().map(|example| example.tokens.len()).collect();
         let groups = balance(&lengths, self.gradients.len());
-        let targets = examples
-            .iter()
-            .map(|example| example.target_tokens())
-            .sum::<usize>();
+        let targets = examples.iter().map(|example| example.target_tokens()).sum::<usize>();
         let counts = |index: usize| weights.get(index).map_or(1.0, |&weight| f64::from(weight));
         let counted: f64 = examples
             .iter()
@@ -95,11 +87,7 @@ impl Shards {
                 .collect()
         });
         let loss = losses.into_iter().sum::<Result<f64>>()?;
-        Ok(LanguageSum {
-            loss,
-            targets,
-            tokens: lengths.iter().sum(),
-        })
+        Ok(LanguageSum { loss, targets, tokens: lengths.iter().sum() })
     }
 
     /// Adds `weight` times the gradient of the contrastive loss of the pairs.
@@ -111,10 +99,8 @@ impl Shards {
         weight: f32,
     ) -> Result<Contrast> {
         let width = network.base.dims.hidden;
-        let sequences: Vec<&[u32]> = pairs
-            .iter()
-            .flat_map(|(left, right)| [left.as_slice(), right])
-            .collect();
+        let sequences: Vec<&[u32]> =
+            pairs.iter().flat_map(|(left, right)| [left.as_slice(), right]).collect();
         let lengths: Vec<usize> = sequences.iter().map(|tokens| tokens.len()).collect();
         let groups = balance(&lengths, self.gradients.len());
         let shards = self.pooled_forward(network, &sequences, &groups)?;
@@ -128,11 +114,7 @@ impl Shards {
         let contrast = info_nce(&sides[0], &sides[1], width, temperature);
         let (workspaces, gradients) = (&self.workspaces, &mut self.gradients);
         let row = |index: usize| {
-            let side = if index.is_multiple_of(2) {
-                &contrast.d_left
-            } else {
-                &contrast.d_right
-            };
+            let side = if index.is_multiple_of(2) { &contrast.d_left } else { &contrast.d_right };
             &side[index / 2 * width..][..width]
         };
         self.pool.install(|| {
@@ -160,9 +142,7 @@ impl Shards {
     ) -> Result<Vec<(Packed, Trace)>> {
         let run = |group: &Vec<usize>| {
             let packed = Packed::of_sequences(group.iter().map(|&index| sequences[index]));
-            let trace = self
-                .workspaces
-                .with(|workspace| forward(network, &packed, true, workspace))?;
+            let trace = self.workspaces.with(|workspace| forward(network, &packed, true, workspace))?;
             Ok((packed, trace))
         };
         self.pool.install(|| groups.par_iter().map(run).collect())
@@ -214,11 +194,7 @@ impl Shards {
         let loss = losses.into_iter().sum::<Result<f64>>()?;
         let targets = examples.iter().map(Example::target_tokens).sum();
         let tokens = examples.iter().map(|example| example.tokens.len()).sum();
-        Ok(LanguageSum {
-            loss,
-            targets,
-            tokens,
-        })
+        Ok(LanguageSum { loss, targets, tokens })
     }
 
     /// Means of the final hidden states, a row a sequence.
@@ -233,9 +209,8 @@ impl Shards {
                 Ok(pooled)
             })
         };
-        let rows: Result<Vec<Vec<f32>>> = self
-            .pool
-            .install(|| sequences.par_chunks(GROUP).map(run).collect());
+        let rows: Result<Vec<Vec<f32>>> =
+            self.pool.install(|| sequences.par_chunks(GROUP).map(run).collect());
         Ok(rows?.concat())
     }
 }
@@ -249,11 +224,8 @@ fn language_shard(
     workspaces.with(|workspace| {
         let trace = forward(network, packed, true, workspace)?;
         let mut d_hidden = workspace.zeroed(trace.hidden.len());
-        let side = LossGradient {
-            d_hidden: &mut d_hidden,
-            gradients: &mut *gradients,
-            weights: &packed.weights,
-        };
+        let side =
+            LossGradient { d_hidden: &mut d_hidden, gradients: &mut *gradients, weights: &packed.weights };
         let loss = cross_entropy(network, &trace.hidden, &packed.targets, Some(side), workspace);
         network.check_cancel()?;
         backward(network, packed, trace, &d_hidden, gradients, workspace)?;

@@ -57,9 +57,7 @@ impl Mask {
                 continue;
             }
             let (width, budget) = (tensor.len() / config.rank, mask.budgets[index]);
-            let rows = tensor
-                .chunks_exact_mut(width)
-                .zip(mask.active[index].chunks_exact_mut(width));
+            let rows = tensor.chunks_exact_mut(width).zip(mask.active[index].chunks_exact_mut(width));
             for (row, (values, active)) in rows.enumerate() {
                 let kept = budget / config.rank + usize::from(row < budget % config.rank);
                 keep_largest(values, active, kept);
@@ -120,12 +118,8 @@ impl Mask {
             let room = self.budgets[index].saturating_sub(count);
             let wanted = room + (moved * count as f64) as usize;
             let gradient = gradients[index];
-            let outside = (0..active.len())
-                .filter(|&at| !active[at] && gradient[at] != 0.0)
-                .collect();
-            let grown = first_by(outside, wanted, |&a, &b| {
-                gradient[b].abs().total_cmp(&gradient[a].abs())
-            });
+            let outside = (0..active.len()).filter(|&at| !active[at] && gradient[at] != 0.0).collect();
+            let grown = first_by(outside, wanted, |&a, &b| gradient[b].abs().total_cmp(&gradient[a].abs()));
             let inside = (0..active.len()).filter(|&at| active[at]).collect();
             let dropped = first_by(inside, grown.len().saturating_sub(room), |&a, &b| {
                 weights[a].abs().total_cmp(&weights[b].abs())
@@ -176,9 +170,8 @@ impl Mask {
 
 /// Marks the `count` values of largest magnitude.
 fn keep_largest(values: &[f32], active: &mut [bool], count: usize) {
-    let largest = first_by((0..values.len()).collect(), count, |&a, &b| {
-        values[b].abs().total_cmp(&values[a].abs())
-    });
+    let largest =
+        first_by((0..values.len()).collect(), count, |&a, &b| values[b].abs().total_cmp(&values[a].abs()));
     for at in largest {
         active[at] = true;
     }

@@ -64,9 +64,7 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
         return Err(Error::State("it is of another version".to_owned()));
     }
     if next(HASH)? != fingerprint.as_bytes() {
-        return Err(Error::State(
-            "it belongs to a run with another model, options or examples".to_owned(),
-        ));
+        return Err(Error::State("it belongs to a run with another model, options or examples".to_owned()));
     }
     let steps = number(next(8)?);
     if number(next(8)?) != lengths.len() {
@@ -75,10 +73,7 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
     let mut decoded = Decoded {
         steps,
         parameters: Vec::new(),
-        adam: AdamW {
-            first: Vec::new(),
-            second: Vec::new(),
-        },
+        adam: AdamW { first: Vec::new(), second: Vec::new() },
         mask: Vec::new(),
     };
     for &len in lengths {
@@ -94,15 +89,9 @@ pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize])
 }
 
 fn number(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
+    bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .chunks_exact(4)
-        .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
-        .collect()
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }

@@ -69,29 +69,14 @@ impl LoraTrainer {
             .then(|| Mask::thin(&mut adapter, &config, options.sparsity))
             .transpose()?;
         let adam = AdamW::new(&adapter.tensors());
-        let zeros = Gradients {
-            adapter: Some(adapter.zeros_like()),
-            weights: None,
-        };
+        let zeros = Gradients { adapter: Some(adapter.zeros_like()), weights: None };
         let count = options.shards.min(options.batch_size);
         let shards = Shards::try_new(options.threads, count, options.precision, &zeros)?;
         if options.in_background {
             shards.pool().broadcast(|_| run_in_background());
         }
         let order = (0, epoch_order(examples.len(), options.seed, 0));
-        Ok(Self {
-            base,
-            config,
-            options,
-            examples,
-            skipped,
-            adapter,
-            mask,
-            adam,
-            shards,
-            steps: 0,
-            order,
-        })
+        Ok(Self { base, config, options, examples, skipped, adapter, mask, adam, shards, steps: 0, order })
     }
 
     /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one. A sparse
@@ -127,19 +112,12 @@ impl LoraTrainer {
     /// Makes one optimiser step. An error, [`Error::Cancelled`] among them, leaves the weights as they were.
     pub fn step(&mut self, cancel: &AtomicBool) -> Result<StepReport> {
         if self.is_finished() {
-            return Err(Error::argument(format!(
-                "the run is finished after {} steps",
-                self.total_steps()
-            )));
+            return Err(Error::argument(format!("the run is finished after {} steps", self.total_steps())));
         }
         let batch = self.next_batch();
         let (total, per_epoch) = (self.total_steps(), self.steps_per_epoch());
         let examples: Vec<&Example> = batch.iter().map(|&index| &self.examples[index]).collect();
-        let pairs = AdapterView {
-            pairs: &self.adapter,
-            rank: self.config.rank,
-            scale: self.config.scale(),
-        };
+        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
         let (base, config, options, steps) = (&*self.base, &self.config, &self.options, self.steps);
         let network = |shard: usize| Network {
             base,
@@ -154,11 +132,7 @@ impl LoraTrainer {
         let loss = (sum.loss / sum.targets as f64) as f32;
         let step = self.steps + 1;
         if !(loss.is_finite() && norm.is_finite()) {
-            return Err(Error::NonFinite {
-                step,
-                loss,
-                grad_norm: norm,
-            });
+            return Err(Error::NonFinite { step, loss, grad_norm: norm });
         }
         let norm = self.restrict_gradient(norm);
         let gradients = self.shards.sum().tensors();
@@ -168,9 +142,7 @@ impl LoraTrainer {
         let rules = vec![Rule::Adam { decays: true }; gradients.len()];
         let parameters = self.adapter.tensors_mut();
         let (adam, constants) = (&mut self.adam, (rate, step, norm));
-        self.shards
-            .pool()
-            .install(|| adam.update(parameters, &gradients, &rules, &options.adam, constants));
+        self.shards.pool().install(|| adam.update(parameters, &gradients, &rules, &options.adam, constants));
         self.steps = step;
         Ok(StepReport {
             step,
@@ -191,18 +163,10 @@ impl LoraTrainer {
     /// Moves the mask of a sparse run when it is time and leaves of the gradient what the mask lets through. Answers
     /// the norm of the gradient that is left.
     fn restrict_gradient(&mut self, norm: f32) -> f32 {
-        let moment = Moment {
-            steps: self.steps,
-            total: self.total_steps(),
-            interval: self.options.regrow_interval,
-        };
+        let moment =
+            Moment { steps: self.steps, total: self.total_steps(), interval: self.options.regrow_interval };
         let Some(mask) = &mut self.mask else { return norm };
-        mask.advance(
-            &mut self.adapter,
-            &self.shards.sum().tensors(),
-            &mut self.adam,
-            moment,
-        );
+        mask.advance(&mut self.adapter, &self.shards.sum().tensors(), &mut self.adam, moment);
         mask.apply(self.shards.sum_mut().tensors_mut());
         self.gradient_norm()
     }
@@ -212,17 +176,8 @@ impl LoraTrainer {
         for example in examples {
             check_tokens(&example.tokens, self.base.dims.vocab)?;
         }
-        let pairs = AdapterView {
-            pairs: &self.adapter,
-            rank: self.config.rank,
-            scale: self.config.scale(),
-        };
-        let network = Network {
-            base: &self.base,
-            adapter: Some(pairs),
-            dropout: None,
-            cancel,
-        };
+        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
+        let network = Network { base: &self.base, adapter: Some(pairs), dropout: None, cancel };
         let sum = self.shards.evaluate(network, examples)?;
         if sum.targets == 0 {
             return Err(Error::argument("no target token to evaluate on"));
@@ -253,9 +208,7 @@ impl LoraTrainer {
         if let Some(mask) = &mut self.mask
             && !mask.copy_from_bytes(&decoded.mask)
         {
-            return Err(Error::State(
-                "it does not hold the mask of a sparse run".to_owned(),
-            ));
+            return Err(Error::State("it does not hold the mask of a sparse run".to_owned()));
         }
         for (own, saved) in self.adapter.tensors_mut().into_iter().zip(&decoded.parameters) {
             own.copy_from_slice(saved);
@@ -281,11 +234,7 @@ impl LoraTrainer {
 
     /// Of all that decides the run's weights, so not of the threads.
     fn fingerprint(&self) -> ContentHash {
-        let options = TrainOptions {
-            threads: 0,
-            in_background: false,
-            ..self.options.clone()
-        };
+        let options = TrainOptions { threads: 0, in_background: false, ..self.options.clone() };
         let mut text = format!("{:?} {:?} {options:?}", self.base.config, self.config).into_bytes();
         for example in &self.examples {
             text.extend((example.completion_start as u64).to_le_bytes());

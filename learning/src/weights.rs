@@ -95,44 +95,14 @@ impl LayerWeights {
         let [q, k, v, o, gate, up, down] = &self.projections;
         let [bq, bk, bv] = &self.biases;
         let (input, post) = (&self.input_norm, &self.post_norm);
-        [
-            input,
-            post,
-            &self.q_norm,
-            &self.k_norm,
-            bq,
-            bk,
-            bv,
-            q,
-            k,
-            v,
-            o,
-            gate,
-            up,
-            down,
-        ]
+        [input, post, &self.q_norm, &self.k_norm, bq, bk, bv, q, k, v, o, gate, up, down]
     }
 
     fn fields_mut(&mut self) -> [&mut Vec<f32>; 14] {
         let [q, k, v, o, gate, up, down] = &mut self.projections;
         let [bq, bk, bv] = &mut self.biases;
         let (input, post) = (&mut self.input_norm, &mut self.post_norm);
-        [
-            input,
-            post,
-            &mut self.q_norm,
-            &mut self.k_norm,
-            bq,
-            bk,
-            bv,
-            q,
-            k,
-            v,
-            o,
-            gate,
-            up,
-            down,
-        ]
+        [input, post, &mut self.q_norm, &mut self.k_norm, bq, bk, bv, q, k, v, o, gate, up, down]
     }
 }
 
@@ -158,32 +128,21 @@ impl Weights {
     /// Every tensor, in one fixed order, those a family does not have left out.
     pub(crate) fn tensors(&self) -> Vec<&[f32]> {
         let top = [&self.embedding, &self.final_norm, &self.head];
-        let all = top
-            .into_iter()
-            .chain(self.layers.iter().flat_map(LayerWeights::fields));
-        all.filter(|tensor| !tensor.is_empty())
-            .map(Vec::as_slice)
-            .collect()
+        let all = top.into_iter().chain(self.layers.iter().flat_map(LayerWeights::fields));
+        all.filter(|tensor| !tensor.is_empty()).map(Vec::as_slice).collect()
     }
 
     /// The same, to be written.
     pub(crate) fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let top = [&mut self.embedding, &mut self.final_norm, &mut self.head];
-        let all = top
-            .into_iter()
-            .chain(self.layers.iter_mut().flat_map(LayerWeights::fields_mut));
-        all.filter(|tensor| !tensor.is_empty())
-            .map(Vec::as_mut_slice)
-            .collect()
+        let all = top.into_iter().chain(self.layers.iter_mut().flat_map(LayerWeights::fields_mut));
+        all.filter(|tensor| !tensor.is_empty()).map(Vec::as_mut_slice).collect()
     }
 
     /// Zeros of the same shape.
     pub(crate) fn zeros_like(&self) -> Self {
         let mut zeros = self.clone();
-        zeros
-            .tensors_mut()
-            .into_iter()
-            .for_each(|tensor| tensor.fill(0.0));
+        zeros.tensors_mut().into_iter().for_each(|tensor| tensor.fill(0.0));
         zeros
     }
 }
@@ -205,9 +164,7 @@ impl BaseWeights {
         let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
             match source.shape(name) {
                 Some(found) if found == shape => Ok(source.read_f32(name)?),
-                Some(found) => Err(Error::argument(format!(
-                    "{name} has shape {found:?}, not {shape:?}"
-                ))),
+                Some(found) => Err(Error::argument(format!("{name} has shape {found:?}, not {shape:?}"))),
                 None => Err(Error::argument(format!("the model has no tensor {name}"))),
             }
         };
@@ -220,15 +177,10 @@ impl BaseWeights {
         for index in 0..dims.layers {
             let prefix = format!("model.layers.{index}.");
             if source.shape(&format!("{prefix}self_attn.o_proj.bias")).is_some() {
-                return Err(Error::argument(
-                    "a bias on o_proj cannot be trained over".to_owned(),
-                ));
+                return Err(Error::argument("a bias on o_proj cannot be trained over".to_owned()));
             }
             let mut layer = LayerWeights::default();
-            for ((name, field), shape) in LAYER_NAMES
-                .iter()
-                .zip(layer.fields_mut())
-                .zip(layer_shapes(&dims))
+            for ((name, field), shape) in LAYER_NAMES.iter().zip(layer.fields_mut()).zip(layer_shapes(&dims))
             {
                 let name = format!("{prefix}{name}");
                 let optional = name.ends_with("bias")
@@ -263,11 +215,7 @@ impl BaseWeights {
         let (has_norm, has_bias) = family(config);
         for _ in 0..dims.layers {
             let mut layer = LayerWeights::default();
-            for (index, (field, shape)) in layer
-                .fields_mut()
-                .into_iter()
-                .zip(layer_shapes(&dims))
-                .enumerate()
+            for (index, (field, shape)) in layer.fields_mut().into_iter().zip(layer_shapes(&dims)).enumerate()
             {
                 let len = shape.iter().product();
                 *field = match LAYER_NAMES[index] {
@@ -299,16 +247,8 @@ impl BaseWeights {
         let table = vec![dims.vocab, dims.hidden];
         let weights = &self.weights;
         let mut named = vec![
-            (
-                "model.embed_tokens.weight".to_owned(),
-                table.clone(),
-                weights.embedding.as_slice(),
-            ),
-            (
-                "model.norm.weight".to_owned(),
-                vec![dims.hidden],
-                weights.final_norm.as_slice(),
-            ),
+            ("model.embed_tokens.weight".to_owned(), table.clone(), weights.embedding.as_slice()),
+            ("model.norm.weight".to_owned(), vec![dims.hidden], weights.final_norm.as_slice()),
             ("lm_head.weight".to_owned(), table, weights.head.as_slice()),
         ];
         for (index, layer) in weights.layers.iter().enumerate() {
@@ -323,36 +263,17 @@ impl BaseWeights {
 
     /// The rows of a logit: the head, or the embedding when they are tied.
     pub(crate) fn head(&self) -> &[f32] {
-        if self.weights.head.is_empty() {
-            &self.weights.embedding
-        } else {
-            &self.weights.head
-        }
+        if self.weights.head.is_empty() { &self.weights.embedding } else { &self.weights.head }
     }
 
     fn empty(config: &ModelConfig) -> Result<Self> {
         let dims = Dims::of(config);
-        let sizes = [
-            dims.vocab,
-            dims.hidden,
-            dims.inner,
-            dims.layers,
-            dims.heads,
-            dims.kv_heads,
-            dims.head,
-        ];
+        let sizes = [dims.vocab, dims.hidden, dims.inner, dims.layers, dims.heads, dims.kv_heads, dims.head];
         if sizes.contains(&0) || !dims.heads.is_multiple_of(dims.kv_heads) || !dims.head.is_multiple_of(2) {
-            return Err(Error::argument(format!(
-                "a model of these sizes cannot be trained: {dims:?}"
-            )));
+            return Err(Error::argument(format!("a model of these sizes cannot be trained: {dims:?}")));
         }
         let rope = Rope::new(config);
-        Ok(Self {
-            config: config.clone(),
-            dims,
-            weights: Weights::default(),
-            rope,
-        })
+        Ok(Self { config: config.clone(), dims, weights: Weights::default(), rope })
     }
 }
 

@@ -13,10 +13,7 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(precision: Precision) -> Self {
-        Self {
-            free: Vec::new(),
-            multiplier: Multiplier::new(precision),
-        }
+        Self { free: Vec::new(), multiplier: Multiplier::new(precision) }
     }
 
     /// [`Multiplier::multiply`].
@@ -72,26 +69,18 @@ pub(crate) struct Workspaces {
 
 impl Workspaces {
     pub(crate) fn new(precision: Precision) -> Self {
-        Self {
-            idle: Mutex::default(),
-            precision,
-        }
+        Self { idle: Mutex::default(), precision }
     }
 
     /// Runs `work` with a workspace of its own.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let mut workspace = self
-            .lock()
-            .pop()
-            .unwrap_or_else(|| Workspace::new(self.precision));
+        let mut workspace = self.lock().pop().unwrap_or_else(|| Workspace::new(self.precision));
         let result = work(&mut workspace);
         self.lock().push(workspace);
         result
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {
-        self.idle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

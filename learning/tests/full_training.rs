@@ -31,41 +31,21 @@ fn config(tied: bool) -> ModelConfig {
 }
 
 fn trainer(threads: usize) -> FullTrainer {
-    let adam = AdamOptions {
-        weight_decay: 0.01,
-        ..AdamOptions::default()
-    };
-    let options = FullOptions {
-        learning_rate: 8e-3,
-        total_steps: 200,
-        adam,
-        threads,
-        ..FullOptions::default()
-    };
+    let adam = AdamOptions { weight_decay: 0.01, ..AdamOptions::default() };
+    let options =
+        FullOptions { learning_rate: 8e-3, total_steps: 200, adam, threads, ..FullOptions::default() };
     FullTrainer::try_new(BaseWeights::random(&config(true), 2).unwrap(), options).unwrap()
 }
 
 fn language() -> Vec<Example> {
-    let tokens = |seed: u32| {
-        (0..6 + seed % 5)
-            .map(|place| (seed * 9 + place * place * 3) % 80)
-            .collect()
-    };
-    (0..10)
-        .map(|seed| Example {
-            tokens: tokens(seed),
-            completion_start: 1,
-        })
-        .collect()
+    let tokens = |seed: u32| (0..6 + seed % 5).map(|place| (seed * 9 + place * place * 3) % 80).collect();
+    (0..10).map(|seed| Example { tokens: tokens(seed), completion_start: 1 }).collect()
 }
 
 /// Two texts of a pair share no token.
 fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
-    let text = |seed: u32, low: u32| {
-        (0..4 + seed % 3)
-            .map(|place| low + (seed * 5 + place * 3) % 40)
-            .collect()
-    };
+    let text =
+        |seed: u32, low: u32| (0..4 + seed % 3).map(|place| low + (seed * 5 + place * 3) % 40).collect();
     (0..8).map(|seed| (text(seed, 0), text(seed, 40))).collect()
 }
 
@@ -91,20 +71,12 @@ fn both_objectives_fall_together() {
     }
     let last = trainer.evaluate(&language(), &GO_ON).unwrap();
     assert!(first.0 > 3.5 && last < 0.5, "from {} to {last}", first.0);
-    let left = trainer
-        .embed(&pairs().into_iter().map(|pair| pair.0).collect::<Vec<_>>())
-        .unwrap();
-    let right = trainer
-        .embed(&pairs().into_iter().map(|pair| pair.1).collect::<Vec<_>>())
-        .unwrap();
+    let left = trainer.embed(&pairs().into_iter().map(|pair| pair.0).collect::<Vec<_>>()).unwrap();
+    let right = trainer.embed(&pairs().into_iter().map(|pair| pair.1).collect::<Vec<_>>()).unwrap();
     for (index, left) in left.iter().enumerate() {
-        let scores: Vec<f32> = right
-            .iter()
-            .map(|right| left.iter().zip(right).map(|(x, y)| x * y).sum())
-            .collect();
-        let best = (0..scores.len())
-            .max_by(|&x, &y| scores[x].total_cmp(&scores[y]))
-            .unwrap();
+        let scores: Vec<f32> =
+            right.iter().map(|right| left.iter().zip(right).map(|(x, y)| x * y).sum()).collect();
+        let best = (0..scores.len()).max_by(|&x, &y| scores[x].total_cmp(&scores[y])).unwrap();
         assert_eq!(best, index, "{scores:?}");
         assert!((left.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
     }
@@ -113,16 +85,9 @@ fn both_objectives_fall_together() {
 #[test]
 fn an_example_of_twice_the_weight_counts_as_two() {
     let norm = |examples: &[Example], weights: &[f32]| {
-        let options = FullOptions {
-            precision: Precision::F32,
-            ..FullOptions::default()
-        };
+        let options = FullOptions { precision: Precision::F32, ..FullOptions::default() };
         let base = BaseWeights::random(&config(true), 2).unwrap();
-        let batch = FullBatch {
-            language: examples,
-            language_weights: weights,
-            ..FullBatch::default()
-        };
+        let batch = FullBatch { language: examples, language_weights: weights, ..FullBatch::default() };
         let mut trainer = FullTrainer::try_new(base, options).unwrap();
         trainer.step(&batch, &GO_ON).unwrap().grad_norm
     };
@@ -186,27 +151,17 @@ fn the_saved_model_holds_every_tensor_rounded_to_bf16() {
         assert!(header.contains(&entry), "{entry} is not in {header}");
         for (two, value) in data[expected..end].chunks_exact(2).zip(values) {
             let stored = f32::from_bits(u32::from(u16::from_le_bytes([two[0], two[1]])) << 16);
-            assert!(
-                (stored - value).abs() <= value.abs() / 256.0,
-                "{stored} and {value}"
-            );
+            assert!((stored - value).abs() <= value.abs() / 256.0, "{stored} and {value}");
         }
         expected = end;
     }
     assert_eq!(expected, data.len());
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "nothing else is left behind"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
 }
 
 #[test]
 fn norms_do_not_decay() {
-    let adam = AdamOptions {
-        weight_decay: 1.0,
-        ..AdamOptions::default()
-    };
+    let adam = AdamOptions { weight_decay: 1.0, ..AdamOptions::default() };
     let options = FullOptions {
         learning_rate: 1e-3,
         total_steps: 1,
@@ -236,26 +191,10 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
     let mut trainer = trainer(1);
     let refused = |result: Result<_, Error>| assert!(matches!(result, Err(Error::Argument(_))));
     refused(trainer.language_step(&[], &GO_ON));
-    refused(trainer.language_step(
-        &[Example {
-            tokens: vec![80, 1],
-            completion_start: 0,
-        }],
-        &GO_ON,
-    ));
-    refused(trainer.language_step(
-        &[Example {
-            tokens: vec![1; 2000],
-            completion_start: 0,
-        }],
-        &GO_ON,
-    ));
+    refused(trainer.language_step(&[Example { tokens: vec![80, 1], completion_start: 0 }], &GO_ON));
+    refused(trainer.language_step(&[Example { tokens: vec![1; 2000], completion_start: 0 }], &GO_ON));
     for weights in [&[1.0; 9][..], &[0.0; 10], &[f32::NAN; 10]] {
-        let batch = FullBatch {
-            language: &language(),
-            language_weights: weights,
-            ..FullBatch::default()
-        };
+        let batch = FullBatch { language: &language(), language_weights: weights, ..FullBatch::default() };
         refused(trainer.step(&batch, &GO_ON));
     }
     refused(trainer.contrastive_step(&pairs(), 0.0, &GO_ON));
@@ -266,11 +205,7 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
 #[test]
 fn muon_moves_the_projections_its_own_way_and_everything_else_as_adamw_does() {
     let ends = [ProjectionRule::AdamW, ProjectionRule::Muon].map(|projections| {
-        let options = FullOptions {
-            total_steps: 1,
-            projections,
-            ..FullOptions::default()
-        };
+        let options = FullOptions { total_steps: 1, projections, ..FullOptions::default() };
         let base = BaseWeights::random(&config(false), 2).unwrap();
         let mut trainer = FullTrainer::try_new(base, options).unwrap();
         trainer.language_step(&language(), &GO_ON).unwrap();

@@ -43,19 +43,12 @@ impl Loud {
     fn new() -> Self {
         let base = base();
         let louder = |shape: &[usize], values: &[f32]| -> Vec<f32> {
-            values
-                .iter()
-                .map(|value| if shape.len() > 1 { value * 15.0 } else { *value })
-                .collect()
+            values.iter().map(|value| if shape.len() > 1 { value * 15.0 } else { *value }).collect()
         };
         let named = base.named_tensors().into_iter();
-        let tensors = named
-            .map(|(name, shape, values)| (name, shape.clone(), louder(&shape, values)))
-            .collect();
-        Self {
-            config: base.config().clone(),
-            tensors,
-        }
+        let tensors =
+            named.map(|(name, shape, values)| (name, shape.clone(), louder(&shape, values))).collect();
+        Self { config: base.config().clone(), tensors }
     }
 
     fn find(&self, name: &str) -> Option<&(String, Vec<usize>, Vec<f32>)> {
@@ -84,10 +77,7 @@ fn examples(count: u32) -> Vec<Example> {
         let prompt = (0..3 + index % 9).map(|place| (index * 7 + place * place * 5) % 60);
         let answer = (0..2 + index % 4).map(|place| 60 + (index * 11 + place * 3) % 37);
         let tokens: Vec<u32> = prompt.chain(answer).collect();
-        Example {
-            completion_start: 3 + (index % 9) as usize,
-            tokens,
-        }
+        Example { completion_start: 3 + (index % 9) as usize, tokens }
     };
     (0..count).map(example).collect()
 }
@@ -122,52 +112,22 @@ fn weights(trainer: &LoraTrainer) -> LoraWeights {
 fn a_fresh_adapter_has_exactly_the_loss_of_the_base() {
     let fresh = trainer(LoraConfig::default(), options());
     let other = trainer(
-        LoraConfig {
-            rank: 2,
-            target_modules: vec![Module::OProj],
-            ..LoraConfig::default()
-        },
+        LoraConfig { rank: 2, target_modules: vec![Module::OProj], ..LoraConfig::default() },
         options(),
     );
     let loss = fresh.evaluate(&examples(20), &GO_ON).unwrap();
-    assert_eq!(
-        loss.to_bits(),
-        other.evaluate(&examples(20), &GO_ON).unwrap().to_bits()
-    );
-    assert!(
-        (loss - 97f32.ln()).abs() < 0.3,
-        "an untrained model guesses, {loss}"
-    );
-    assert!(
-        weights(&fresh)
-            .layers
-            .iter()
-            .all(|pair| pair.b.iter().all(|b| *b == 0.0))
-    );
+    assert_eq!(loss.to_bits(), other.evaluate(&examples(20), &GO_ON).unwrap().to_bits());
+    assert!((loss - 97f32.ln()).abs() < 0.3, "an untrained model guesses, {loss}");
+    assert!(weights(&fresh).layers.iter().all(|pair| pair.b.iter().all(|b| *b == 0.0)));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_weights_at_any_number_of_threads() {
-    let config = LoraConfig {
-        dropout: 0.1,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { dropout: 0.1, ..LoraConfig::default() };
     let two = finish(trainer(config.clone(), options()));
     let again = finish(trainer(config.clone(), options()));
-    let one = finish(trainer(
-        config.clone(),
-        TrainOptions {
-            threads: 1,
-            ..options()
-        },
-    ));
-    let five = finish(trainer(
-        config.clone(),
-        TrainOptions {
-            threads: 5,
-            ..options()
-        },
-    ));
+    let one = finish(trainer(config.clone(), TrainOptions { threads: 1, ..options() }));
+    let five = finish(trainer(config.clone(), TrainOptions { threads: 5, ..options() }));
     let other = finish(trainer(config, TrainOptions { seed: 5, ..options() }));
     assert_eq!(two, again);
     assert_eq!(two, one);
@@ -177,17 +137,9 @@ fn the_same_seed_gives_the_same_weights_at_any_number_of_threads() {
 
 #[test]
 fn a_run_learns_its_examples_by_heart() {
-    let options = TrainOptions {
-        epochs: 80,
-        learning_rate: 1e-2,
-        ..options()
-    };
+    let options = TrainOptions { epochs: 80, learning_rate: 1e-2, ..options() };
     let base = BaseWeights::from_tensors(&Loud::new()).unwrap();
-    let config = LoraConfig {
-        rank: 16,
-        alpha: 32.0,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { rank: 16, alpha: 32.0, ..LoraConfig::default() };
     let mut trainer = LoraTrainer::try_new(base, config, options, examples(20)).unwrap();
     let before = trainer.evaluate(&examples(20), &GO_ON).unwrap();
     while !trainer.is_finished() {
@@ -199,24 +151,11 @@ fn a_run_learns_its_examples_by_heart() {
 
 #[test]
 fn a_step_reports_the_loss_that_an_evaluation_finds() {
-    let mut trainer = trainer(
-        LoraConfig::default(),
-        TrainOptions {
-            batch_size: 20,
-            ..options()
-        },
-    );
+    let mut trainer = trainer(LoraConfig::default(), TrainOptions { batch_size: 20, ..options() });
     let loss = trainer.evaluate(&examples(20), &GO_ON).unwrap();
     let report = trainer.step(&GO_ON).unwrap();
-    assert!(
-        (report.loss - loss).abs() < 1e-5 * loss,
-        "{} and {loss}",
-        report.loss
-    );
-    assert_eq!(
-        report.target_tokens,
-        examples(20).iter().map(Example::target_tokens).sum::<usize>()
-    );
+    assert!((report.loss - loss).abs() < 1e-5 * loss, "{} and {loss}", report.loss);
+    assert_eq!(report.target_tokens, examples(20).iter().map(Example::target_tokens).sum::<usize>());
     assert_eq!((report.step, trainer.total_steps()), (1, 3));
 }
 
@@ -245,15 +184,7 @@ fn packed_sequences_have_the_loss_of_each_alone() {
 fn the_prompt_does_not_count_and_the_future_is_not_seen() {
     let trainer = trainer(LoraConfig::default(), options());
     let loss = |tokens: &[u32], completion_start: usize| {
-        trainer
-            .evaluate(
-                &[Example {
-                    tokens: tokens.to_vec(),
-                    completion_start,
-                }],
-                &GO_ON,
-            )
-            .unwrap()
+        trainer.evaluate(&[Example { tokens: tokens.to_vec(), completion_start }], &GO_ON).unwrap()
     };
     let first = loss(&[5, 6, 7], 2);
     let parts = f64::from(loss(&[5, 6], 1)) + f64::from(first);
@@ -262,52 +193,31 @@ fn the_prompt_does_not_count_and_the_future_is_not_seen() {
 
 #[test]
 fn a_run_that_was_stopped_and_restored_ends_in_the_same_weights() {
-    let config = LoraConfig {
-        dropout: 0.2,
-        ..LoraConfig::default()
-    };
+    let config = LoraConfig { dropout: 0.2, ..LoraConfig::default() };
     let whole = finish(trainer(config.clone(), options()));
     let mut first = trainer(config.clone(), options());
     for _ in 0..5 {
         first.step(&GO_ON).unwrap();
     }
     let state = first.state();
-    let mut second = trainer(
-        config.clone(),
-        TrainOptions {
-            threads: 1,
-            ..options()
-        },
-    );
+    let mut second = trainer(config.clone(), TrainOptions { threads: 1, ..options() });
     second.restore(&state).unwrap();
     assert_eq!(second.completed_steps(), 5);
     assert_eq!(finish(second), whole);
 
-    let mut elsewhere = trainer(
-        config.clone(),
-        TrainOptions {
-            learning_rate: 1e-4,
-            ..options()
-        },
-    );
+    let mut elsewhere = trainer(config.clone(), TrainOptions { learning_rate: 1e-4, ..options() });
     assert!(matches!(elsewhere.restore(&state), Err(Error::State(_))));
     for damage in [0, 40, state.len() / 2, state.len() - 1] {
         let mut damaged = state.clone();
         damaged[damage] ^= 1;
         assert!(
-            matches!(
-                trainer(config.clone(), options()).restore(&damaged),
-                Err(Error::State(_))
-            ),
+            matches!(trainer(config.clone(), options()).restore(&damaged), Err(Error::State(_))),
             "byte {damage}"
         );
     }
     for len in [0, 7, 31, 100, state.len() - 1] {
         assert!(
-            matches!(
-                trainer(config.clone(), options()).restore(&state[..len]),
-                Err(Error::State(_))
-            ),
+            matches!(trainer(config.clone(), options()).restore(&state[..len]), Err(Error::State(_))),
             "{len}"
         );
     }
@@ -319,13 +229,7 @@ fn a_run_continues_from_an_existing_adapter() {
     let mut next = trainer(LoraConfig::default(), options());
     next.start_from(&trained).unwrap();
     assert_eq!(weights(&next), trained);
-    let mut narrower = trainer(
-        LoraConfig {
-            rank: 4,
-            ..LoraConfig::default()
-        },
-        options(),
-    );
+    let mut narrower = trainer(LoraConfig { rank: 4, ..LoraConfig::default() }, options());
     assert!(matches!(narrower.start_from(&trained), Err(Error::Argument(_))));
 }
 
@@ -356,19 +260,10 @@ fn a_loss_that_is_no_number_stops_the_run_before_it_reaches_the_weights() {
 #[test]
 fn long_and_empty_rows_are_skipped_and_counted() {
     let mut rows = examples(6);
-    rows.push(Example {
-        tokens: vec![1; 65],
-        completion_start: 1,
-    });
-    rows.push(Example {
-        tokens: vec![1, 2],
-        completion_start: 2,
-    });
+    rows.push(Example { tokens: vec![1; 65], completion_start: 1 });
+    rows.push(Example { tokens: vec![1, 2], completion_start: 2 });
     rows.push(Example::default());
-    let options = TrainOptions {
-        max_seq_len: 64,
-        ..options()
-    };
+    let options = TrainOptions { max_seq_len: 64, ..options() };
     let trainer = LoraTrainer::try_new(base(), LoraConfig::default(), options.clone(), rows).unwrap();
     assert_eq!((trainer.skipped(), trainer.total_steps()), (3, 3));
     let Err(error) = LoraTrainer::try_new(base(), LoraConfig::default(), options, vec![Example::default()])
@@ -388,75 +283,22 @@ fn impossible_settings_are_refused_by_name() {
         }
     };
     let lora = LoraConfig::default;
-    refused(
-        LoraConfig { rank: 17, ..lora() },
-        options(),
-        examples(2),
-        "between 1 and 16",
-    );
+    refused(LoraConfig { rank: 17, ..lora() }, options(), examples(2), "between 1 and 16");
     refused(LoraConfig { rank: 0, ..lora() }, options(), examples(2), "r is 0");
-    refused(
-        LoraConfig {
-            target_modules: vec![],
-            ..lora()
-        },
-        options(),
-        examples(2),
-        "target_modules",
-    );
-    refused(
-        LoraConfig {
-            dropout: 1.0,
-            ..lora()
-        },
-        options(),
-        examples(2),
-        "lora_dropout",
-    );
-    refused(
-        lora(),
-        TrainOptions {
-            learning_rate: f32::NAN,
-            ..options()
-        },
-        examples(2),
-        "learning_rate",
-    );
-    refused(
-        lora(),
-        TrainOptions {
-            batch_size: 0,
-            ..options()
-        },
-        examples(2),
-        "batch_size",
-    );
-    refused(
-        lora(),
-        TrainOptions {
-            epochs: 0,
-            ..options()
-        },
-        examples(2),
-        "epochs",
-    );
-    let foreign = vec![Example {
-        tokens: vec![1, 97, 2],
-        completion_start: 1,
-    }];
+    refused(LoraConfig { target_modules: vec![], ..lora() }, options(), examples(2), "target_modules");
+    refused(LoraConfig { dropout: 1.0, ..lora() }, options(), examples(2), "lora_dropout");
+    refused(lora(), TrainOptions { learning_rate: f32::NAN, ..options() }, examples(2), "learning_rate");
+    refused(lora(), TrainOptions { batch_size: 0, ..options() }, examples(2), "batch_size");
+    refused(lora(), TrainOptions { epochs: 0, ..options() }, examples(2), "epochs");
+    let foreign = vec![Example { tokens: vec![1, 97, 2], completion_start: 1 }];
     refused(lora(), options(), foreign, "token 97");
 }
 
 #[test]
 fn bf16_products_train_to_about_the_same_place() {
     let single = finish(trainer(LoraConfig::default(), options()));
-    let rounded = finish(trainer(
-        LoraConfig::default(),
-        TrainOptions {
-            precision: Precision::Bf16,
-            ..options()
-        },
-    ));
+    let rounded =
+        finish(trainer(LoraConfig::default(), TrainOptions { precision: Precision::Bf16, ..options() }));
     let mut after = trainer(LoraConfig::default(), options());
     after.start_from(&single).unwrap();
     let exact = after.evaluate(&examples(20), &GO_ON).unwrap();

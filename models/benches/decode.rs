@@ -14,11 +14,8 @@ const STEPS: u32 = 32;
 
 fn main() {
     let large = std::env::args().any(|argument| argument == "0.6b");
-    let (config, weights) = if large {
-        (qwen3_600m(), WeightType::Q8_0)
-    } else {
-        (bundled(), WeightType::F32)
-    };
+    let (config, weights) =
+        if large { (qwen3_600m(), WeightType::Q8_0) } else { (bundled(), WeightType::F32) };
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     let path = prepare(directory.path(), &config, weights);
     let threads = std::env::args().find_map(|argument| argument.strip_prefix("threads=")?.parse().ok());
@@ -29,10 +26,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for repack in [false, true] {
-        let options = LoadOptions {
-            repack,
-            ..Default::default()
-        };
+        let options = LoadOptions { repack, ..Default::default() };
         let model = LlamaModel::load(&path, &options).expect("the model loads");
         for (unified_kv, flash_attention, kv_type) in [
             (false, false, CacheType::F32),
@@ -84,36 +78,23 @@ fn measure(model: &Arc<LlamaModel>, options: &ContextOptions) -> (f64, f64, f64)
             }
             for position in 0..PROMPT {
                 batch
-                    .add(
-                        token(sequence * 31 + position),
-                        position,
-                        sequence,
-                        position + 1 == PROMPT,
-                    )
+                    .add(token(sequence * 31 + position), position, sequence, position + 1 == PROMPT)
                     .expect("room");
             }
         }
         context.decode(&batch).expect("a prompt decodes");
         batch.clear();
-        best.0 = best
-            .0
-            .max(f64::from(PROMPT * sequences) / start.elapsed().as_secs_f64());
+        best.0 = best.0.max(f64::from(PROMPT * sequences) / start.elapsed().as_secs_f64());
         let (start, mut sampling) = (Instant::now(), 0.0);
         for step in 0..STEPS {
             batch.clear();
             for sequence in 0..sequences {
-                batch
-                    .add(token(sequence + step), PROMPT + step, sequence, true)
-                    .expect("room");
+                batch.add(token(sequence + step), PROMPT + step, sequence, true).expect("room");
             }
             context.decode(&batch).expect("a step decodes");
             let sampled = Instant::now();
             for row in 0..sequences as usize {
-                black_box(
-                    sampler
-                        .sample(context.logits(row).expect("logits"))
-                        .expect("a token"),
-                );
+                black_box(sampler.sample(context.logits(row).expect("logits")).expect("a token"));
             }
             sampling += sampled.elapsed().as_secs_f64();
         }

@@ -48,10 +48,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn invalid(file: impl AsRef<Path>, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            file: file.as_ref().to_path_buf(),
-            reason: reason.into(),
-        }
+        Self::Invalid { file: file.as_ref().to_path_buf(), reason: reason.into() }
     }
 
     /// For `map_err` on an I/O call: `.map_err(Error::io("read", path))`.
@@ -59,10 +56,6 @@ impl Error {
         action: &'a str,
         path: &'a (impl AsRef<Path> + ?Sized),
     ) -> impl FnOnce(std::io::Error) -> Self + 'a {
-        move |source| Self::Io {
-            action: action.to_owned(),
-            path: path.as_ref().to_path_buf(),
-            source,
-        }
+        move |source| Self::Io { action: action.to_owned(), path: path.as_ref().to_path_buf(), source }
     }
 }

@@ -31,11 +31,7 @@ pub struct ModelFiles {
 
 #[derive(Debug)]
 enum Source {
-    HuggingFace {
-        weights: Box<SafetensorsModel>,
-        tokenizer_json: Vec<u8>,
-        add_bos_token: bool,
-    },
+    HuggingFace { weights: Box<SafetensorsModel>, tokenizer_json: Vec<u8>, add_bos_token: bool },
     Gguf(Box<GgufModel>),
 }
 
@@ -43,21 +39,14 @@ impl ModelFiles {
     /// Opens a Hugging Face directory or a `.gguf` file.
     pub fn open(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
-        if metadata.is_dir() {
-            Self::open_directory(path)
-        } else {
-            Self::open_gguf(path)
-        }
+        if metadata.is_dir() { Self::open_directory(path) } else { Self::open_gguf(path) }
     }
 
     fn open_gguf(path: &Path) -> Result<Self> {
         let model = GgufModel::open(path)?;
         let tokenizer = Tokenizer::from_gguf(path, model.config().eos_token_ids.iter().copied())?;
         if tokenizer.vocab_size() != model.config().vocab_size {
-            return Err(Error::invalid(
-                path,
-                "its tokenizer and its embedding disagree on the vocabulary",
-            ));
+            return Err(Error::invalid(path, "its tokenizer and its embedding disagree on the vocabulary"));
         }
         let (bos, eos) = model.special_tokens();
         let chat_template = model
@@ -89,10 +78,7 @@ impl ModelFiles {
             config.eos_token_ids.iter().copied(),
         )?;
         // The chat template ends turns with the tokenizer's end token, which some configurations leave out.
-        let end = settings
-            .eos_token
-            .as_deref()
-            .and_then(|text| tokenizer.token_id(text));
+        let end = settings.eos_token.as_deref().and_then(|text| tokenizer.token_id(text));
         if let Some(end) = end
             && !config.eos_token_ids.contains(&end)
         {
@@ -104,11 +90,7 @@ impl ModelFiles {
         let add_bos_token = settings.add_bos_token;
         Ok(Self {
             path: path.to_path_buf(),
-            source: Source::HuggingFace {
-                weights: Box::new(weights),
-                tokenizer_json,
-                add_bos_token,
-            },
+            source: Source::HuggingFace { weights: Box::new(weights), tokenizer_json, add_bos_token },
             tokenizer: Arc::new(tokenizer),
             chat_template,
             hash: OnceLock::new(),
@@ -148,11 +130,7 @@ impl ModelFiles {
     pub fn content_hash(&self) -> ContentHash {
         *self.hash.get_or_init(|| match &self.source {
             Source::Gguf(model) => ContentHash::of(model.bytes()),
-            Source::HuggingFace {
-                weights,
-                tokenizer_json,
-                ..
-            } => {
+            Source::HuggingFace { weights, tokenizer_json, .. } => {
                 let mut hasher = Sha256::new();
                 let mut part = |bytes: &[u8]| {
                     hasher.update((bytes.len() as u64).to_le_bytes());
@@ -188,11 +166,9 @@ impl ModelFiles {
                     weights.name()
                 )));
             }
-            Source::HuggingFace {
-                weights,
-                tokenizer_json,
-                add_bos_token,
-            } => (weights, tokenizer_json, *add_bos_token),
+            Source::HuggingFace { weights, tokenizer_json, add_bos_token } => {
+                (weights, tokenizer_json, *add_bos_token)
+            }
         };
         let target = cache_dir.join(format!("{}-{}.gguf", self.content_hash(), weights.name()));
         if GgufModel::open(&target).is_ok() {
@@ -229,9 +205,7 @@ impl TokenizerSettings {
         // A token is a text, or an object that describes how it is split off.
         let token = |name: &str| {
             let token = value.get(name)?;
-            let text = token
-                .as_str()
-                .or_else(|| token.get("content").and_then(Value::as_str));
+            let text = token.as_str().or_else(|| token.get("content").and_then(Value::as_str));
             text.map(str::to_owned)
         };
         let template = match optional(directory, "chat_template.jinja")? {
@@ -242,17 +216,8 @@ impl TokenizerSettings {
             None => default_template(value.get("chat_template")),
         };
         let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
-        let add_bos_token = value
-            .get("add_bos_token")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
-        Ok(Self {
-            file,
-            bos_token,
-            eos_token,
-            add_bos_token,
-            template,
-        })
+        let add_bos_token = value.get("add_bos_token").and_then(Value::as_bool).unwrap_or(false);
+        Ok(Self { file, bos_token, eos_token, add_bos_token, template })
     }
 
     fn chat_template(&self) -> Result<Option<ChatTemplate>> {
@@ -293,10 +258,8 @@ fn add_generation_config(config: &mut ModelConfig, directory: &Path) -> Result<(
         Some(id) => vec![id.clone()],
     };
     for id in ids {
-        let id = id
-            .as_u64()
-            .and_then(|id| u32::try_from(id).ok())
-            .filter(|id| (*id as usize) < config.vocab_size);
+        let id =
+            id.as_u64().and_then(|id| u32::try_from(id).ok()).filter(|id| (*id as usize) < config.vocab_size);
         let id = id.ok_or_else(|| Error::invalid(&file, "eos_token_id is no token of the vocabulary"))?;
         if !config.eos_token_ids.contains(&id) {
             config.eos_token_ids.push(id);
@@ -325,8 +288,6 @@ fn optional(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
         return Err(Error::invalid(&path, "is not a file of reasonable size"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_TEXT)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", &path))?;
+    file.take(MAX_TEXT).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
     Ok(Some(bytes))
 }

@@ -88,10 +88,7 @@ mod tests {
     #[test]
     fn a_hash_reads_back_from_its_own_text() {
         let hash = ContentHash::of(b"abc");
-        assert_eq!(
-            hash.to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(hash.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(hash.short(), "ba7816bf8f01");
         assert_eq!(hash.to_string().parse::<ContentHash>().unwrap(), hash);
     }

@@ -28,15 +28,8 @@ pub enum Module {
 
 impl Module {
     /// All of them, in the order of the computation.
-    pub const ALL: [Self; 7] = [
-        Self::QProj,
-        Self::KProj,
-        Self::VProj,
-        Self::OProj,
-        Self::GateProj,
-        Self::UpProj,
-        Self::DownProj,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
 
     /// PEFT's name.
     pub const fn name(self) -> &'static str {
@@ -87,13 +80,10 @@ impl FromStr for Module {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|module| module.name() == name)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(Self::name).join(", ");
-                Error::Argument(format!("`{name}` is no projection of a block; they are {known}"))
-            })
+        Self::ALL.into_iter().find(|module| module.name() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::Argument(format!("`{name}` is no projection of a block; they are {known}"))
+        })
     }
 }
 
@@ -133,10 +123,7 @@ impl LoraWeights {
     pub fn validate(&self, config: &ModelConfig) -> Result<()> {
         let refuse = |reason: String| Err(Error::Argument(format!("adapter: {reason}")));
         if self.rank == 0 || self.rank > config.hidden_size.max(config.intermediate_size) {
-            return refuse(format!(
-                "rank {} is not between 1 and the model's width",
-                self.rank
-            ));
+            return refuse(format!("rank {} is not between 1 and the model's width", self.rank));
         }
         if !self.alpha.is_finite() {
             return refuse(format!("alpha is {}", self.alpha));

@@ -1,8 +1,5 @@
 //! Read-only memory maps of model files.
-#![expect(
-    unsafe_code,
-    reason = "mapping a file is unsafe in every binding; the argument stands at the call"
-)]
+#![expect(unsafe_code, reason = "mapping a file is unsafe in every binding; the argument stands at the call")]
 
 use std::{fs::File, ops::Deref, path::Path, sync::Arc};
 

@@ -36,11 +36,7 @@ pub fn small_config(architecture: Architecture) -> ModelConfig {
         num_hidden_layers: 2,
         num_attention_heads: 4,
         num_key_value_heads: 2,
-        head_dim: if architecture == Architecture::Qwen2 {
-            16
-        } else {
-            32
-        },
+        head_dim: if architecture == Architecture::Qwen2 { 16 } else { 32 },
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
         rope_scaling: None,
@@ -68,10 +64,7 @@ pub fn write_model_dir(directory: &Path, config: &ModelConfig, seed: u64) -> Res
         fs::write(&path, text).map_err(Error::io("write", &path))
     };
     write("config.json", config.to_json())?;
-    write(
-        "tokenizer.json",
-        tokenizer_json(config.vocab_size, seed).to_string(),
-    )?;
+    write("tokenizer.json", tokenizer_json(config.vocab_size, seed).to_string())?;
     let settings = json!({
         "eos_token": SPECIAL_TOKENS[2],
         "pad_token": SPECIAL_TOKENS[0],
@@ -98,26 +91,13 @@ pub fn lora_weights(
         for module in modules {
             let (outputs, inputs) = module.shape(config);
             let scale = 1.0 / (inputs as f32).sqrt();
-            let a = (0..rank * inputs)
-                .map(|_| gaussian(&mut random) * scale)
-                .collect();
-            let b = (0..outputs * rank)
-                .map(|_| if zero_b { 0.0 } else { gaussian(&mut random) * 0.3 })
-                .collect();
-            layers.push(LoraMatrix {
-                layer,
-                module: *module,
-                a,
-                b,
-            });
+            let a = (0..rank * inputs).map(|_| gaussian(&mut random) * scale).collect();
+            let b =
+                (0..outputs * rank).map(|_| if zero_b { 0.0 } else { gaussian(&mut random) * 0.3 }).collect();
+            layers.push(LoraMatrix { layer, module: *module, a, b });
         }
     }
-    LoraWeights {
-        base,
-        rank,
-        alpha: 2.0 * rank as f32,
-        layers,
-    }
+    LoraWeights { base, rank, alpha: 2.0 * rank as f32, layers }
 }
 
 fn write_weights(path: &Path, config: &ModelConfig, seed: u64) -> std::io::Result<()> {
@@ -126,26 +106,17 @@ fn write_weights(path: &Path, config: &ModelConfig, seed: u64) -> std::io::Resul
     let mut offset = 0;
     for (name, shape) in &tensors {
         let end = offset + shape.iter().product::<usize>() * 2;
-        header.insert(
-            name.clone(),
-            json!({"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}),
-        );
+        header.insert(name.clone(), json!({"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}));
         offset = end;
     }
     let mut header = Value::Object(header).to_string();
-    header.extend(std::iter::repeat_n(
-        ' ',
-        header.len().next_multiple_of(8) - header.len(),
-    ));
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for (name, shape) in &tensors {
-        let (values, width) = (
-            shape.iter().product::<usize>(),
-            shape.last().copied().unwrap_or(1),
-        );
+        let (values, width) = (shape.iter().product::<usize>(), shape.last().copied().unwrap_or(1));
         for _ in 0..values {
             let value = if name.contains("norm") {
                 0.5 + random.random::<f32>()
@@ -172,21 +143,14 @@ fn gaussian(random: &mut ChaCha8Rng) -> f32 {
 /// A byte-level BPE vocabulary of `size` tokens as Qwen's is built, with random merges.
 fn tokenizer_json(size: usize, seed: u64) -> Value {
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x746f_6b65_6e73);
-    let mut tokens: Vec<String> = tokenizer::byte_spellings()
-        .into_iter()
-        .map(String::from)
-        .collect();
+    let mut tokens: Vec<String> = tokenizer::byte_spellings().into_iter().map(String::from).collect();
     let mut known: HashSet<String> = tokens.iter().cloned().collect();
     let mut merges = Vec::new();
     let letters: Vec<String> = ('a'..='z').chain(['\u{120}']).map(String::from).collect();
     while tokens.len() + SPECIAL_TOKENS.len() < size {
         // Letters are likelier than other bytes, so that ordinary text has merges.
         let mut part = || {
-            let pool = if random.random_bool(0.5) {
-                &letters
-            } else {
-                &tokens
-            };
+            let pool = if random.random_bool(0.5) { &letters } else { &tokens };
             pool[random.random_range(0..pool.len().min(4000))].clone()
         };
         let (left, right) = (part(), part());
@@ -196,11 +160,8 @@ fn tokenizer_json(size: usize, seed: u64) -> Value {
             merges.push(json!([left, right]));
         }
     }
-    let vocabulary: Map<String, Value> = tokens
-        .iter()
-        .enumerate()
-        .map(|(id, token)| (token.clone(), json!(id)))
-        .collect();
+    let vocabulary: Map<String, Value> =
+        tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
     let added: Vec<Value> = SPECIAL_TOKENS
         .iter()
         .enumerate()

@@ -10,10 +10,7 @@ use crate::{Architecture, Error, LoraWeights, ModelConfig, Module, Result, Tenso
 /// The logits of every position, `[tokens, vocabulary]`, row-major.
 pub fn logits(tensors: &dyn TensorSource, lora: Option<&LoraWeights>, ids: &[u32]) -> Result<Vec<f32>> {
     let forward = Forward::try_new(tensors, lora, ids)?;
-    forward
-        .logits(ids)
-        .and_then(|logits| logits.flatten_all()?.to_vec1())
-        .map_err(failed)
+    forward.logits(ids).and_then(|logits| logits.flatten_all()?.to_vec1()).map_err(failed)
 }
 
 /// The final norm's output at every position, `[tokens, hidden]`, row-major: its mean is the text's embedding.
@@ -23,10 +20,7 @@ pub fn hidden_states(
     ids: &[u32],
 ) -> Result<Vec<f32>> {
     let forward = Forward::try_new(tensors, lora, ids)?;
-    forward
-        .hidden_states(ids)
-        .and_then(|states| states.flatten_all()?.to_vec1())
-        .map_err(failed)
+    forward.hidden_states(ids).and_then(|states| states.flatten_all()?.to_vec1()).map_err(failed)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that map_err calls")]
@@ -58,20 +52,12 @@ impl<'a> Forward<'a> {
         if let Some(lora) = lora {
             lora.validate(config)?;
         }
-        Ok(Self {
-            tensors,
-            config,
-            lora,
-            device: Device::Cpu,
-        })
+        Ok(Self { tensors, config, lora, device: Device::Cpu })
     }
 
     fn logits(&self, ids: &[u32]) -> Candle<Tensor> {
-        let head = if self.config.tie_word_embeddings {
-            "model.embed_tokens.weight"
-        } else {
-            "lm_head.weight"
-        };
+        let head =
+            if self.config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
         self.hidden_states(ids)?.matmul(&self.tensor(head)?.t()?)
     }
 
@@ -82,10 +68,8 @@ impl<'a> Forward<'a> {
         for layer in 0..self.config.num_hidden_layers {
             let normed = self.rms_norm(&x, &format!("model.layers.{layer}.input_layernorm.weight"))?;
             x = (x + self.attention(layer, &normed, &cos, &sin)?)?;
-            let normed = self.rms_norm(
-                &x,
-                &format!("model.layers.{layer}.post_attention_layernorm.weight"),
-            )?;
+            let normed =
+                self.rms_norm(&x, &format!("model.layers.{layer}.post_attention_layernorm.weight"))?;
             x = (x + self.feed_forward(layer, &normed)?)?;
         }
         self.rms_norm(&x, "model.norm.weight")
@@ -93,17 +77,9 @@ impl<'a> Forward<'a> {
 
     fn attention(&self, layer: usize, x: &Tensor, cos: &Tensor, sin: &Tensor) -> Candle<Tensor> {
         let tokens = x.dim(0)?;
-        let ModelConfig {
-            num_attention_heads,
-            num_key_value_heads,
-            head_dim,
-            ..
-        } = *self.config;
-        let heads = |x: Tensor, heads: usize| {
-            x.reshape((tokens, heads, head_dim))?
-                .transpose(0, 1)?
-                .contiguous()
-        };
+        let ModelConfig { num_attention_heads, num_key_value_heads, head_dim, .. } = *self.config;
+        let heads =
+            |x: Tensor, heads: usize| x.reshape((tokens, heads, head_dim))?.transpose(0, 1)?.contiguous();
         let mut q = heads(self.project(layer, Module::QProj, x)?, num_attention_heads)?;
         let mut k = heads(self.project(layer, Module::KProj, x)?, num_key_value_heads)?;
         let v = heads(self.project(layer, Module::VProj, x)?, num_key_value_heads)?;
@@ -116,11 +92,7 @@ impl<'a> Forward<'a> {
         let (k, v) = (repeat(&k, groups)?, repeat(&v, groups)?);
         let scores = (q.matmul(&k.t()?)? / (head_dim as f64).sqrt())?;
         let weights = softmax(&scores.broadcast_add(&self.causal_mask(tokens)?)?)?;
-        let joined = weights
-            .matmul(&v)?
-            .transpose(0, 1)?
-            .contiguous()?
-            .reshape((tokens, ()))?;
+        let joined = weights.matmul(&v)?.transpose(0, 1)?.contiguous()?.reshape((tokens, ()))?;
         self.project(layer, Module::OProj, &joined)
     }
 
@@ -151,16 +123,14 @@ impl<'a> Forward<'a> {
 
     fn rms_norm(&self, x: &Tensor, name: &str) -> Candle<Tensor> {
         let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
-        x.broadcast_div(&(mean + self.config.rms_norm_eps)?.sqrt()?)?
-            .broadcast_mul(&self.tensor(name)?)
+        x.broadcast_div(&(mean + self.config.rms_norm_eps)?.sqrt()?)?.broadcast_mul(&self.tensor(name)?)
     }
 
     /// The cosines and sines of every position and pair, `[tokens, head_dim / 2]`.
     fn rotary(&self, tokens: usize) -> Candle<(Tensor, Tensor)> {
         let frequencies = self.config.rope_frequencies();
-        let angles: Vec<f64> = (0..tokens)
-            .flat_map(|position| frequencies.iter().map(move |f| position as f64 * f))
-            .collect();
+        let angles: Vec<f64> =
+            (0..tokens).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f)).collect();
         let table = |of: fn(f64) -> f64| {
             let values: Vec<f32> = angles.iter().map(|angle| of(*angle) as f32).collect();
             Tensor::from_vec(values, (tokens, frequencies.len()), &self.device)
@@ -194,10 +164,11 @@ fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Candle<Tensor> {
 /// Every key and value head serves a group of neighbouring query heads.
 fn repeat(x: &Tensor, groups: usize) -> Candle<Tensor> {
     let (heads, tokens, width) = x.dims3()?;
-    x.unsqueeze(1)?
-        .expand((heads, groups, tokens, width))?
-        .contiguous()?
-        .reshape((heads * groups, tokens, width))
+    x.unsqueeze(1)?.expand((heads, groups, tokens, width))?.contiguous()?.reshape((
+        heads * groups,
+        tokens,
+        width,
+    ))
 }
 
 fn softmax(scores: &Tensor) -> Candle<Tensor> {

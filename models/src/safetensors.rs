@@ -90,32 +90,19 @@ impl SafetensorsModel {
         } else if index.is_file() {
             shard_files(dir, &index)?
         } else {
-            return Err(Error::invalid(
-                dir,
-                format!("holds neither {SINGLE_FILE} nor {INDEX_FILE}"),
-            ));
+            return Err(Error::invalid(dir, format!("holds neither {SINGLE_FILE} nor {INDEX_FILE}")));
         };
-        let mut model = Self {
-            config,
-            shards: Vec::new(),
-            tensors: HashMap::new(),
-        };
+        let mut model = Self { config, shards: Vec::new(), tensors: HashMap::new() };
         let wanted: HashMap<String, Vec<usize>> = model.config.tensors().into_iter().collect();
         for file in files {
             model.add_shard(file, &wanted)?;
         }
-        let mut missing: Vec<_> = wanted
-            .keys()
-            .filter(|name| !model.tensors.contains_key(*name))
-            .collect();
+        let mut missing: Vec<_> = wanted.keys().filter(|name| !model.tensors.contains_key(*name)).collect();
         missing.sort();
         if let Some(first) = missing.first() {
             return Err(Error::invalid(
                 dir,
-                format!(
-                    "lacks {} of its configuration's tensors, `{first}` the first",
-                    missing.len()
-                ),
+                format!("lacks {} of its configuration's tensors, `{first}` the first", missing.len()),
             ));
         }
         Ok(model)
@@ -155,22 +142,11 @@ impl SafetensorsModel {
             };
             let bytes = start + info.data_offsets.0..start + info.data_offsets.1;
             if bytes.end > data.len() {
-                return Err(Error::invalid(
-                    &path,
-                    format!("tensor `{name}` ends past the end of the file"),
-                ));
+                return Err(Error::invalid(&path, format!("tensor `{name}` ends past the end of the file")));
             }
-            let tensor = Tensor {
-                shard: self.shards.len(),
-                stored,
-                shape: info.shape.clone(),
-                bytes,
-            };
+            let tensor = Tensor { shard: self.shards.len(), stored, shape: info.shape.clone(), bytes };
             if self.tensors.insert(name.clone(), tensor).is_some() {
-                return Err(Error::invalid(
-                    &path,
-                    format!("tensor `{name}` stands in two shards"),
-                ));
+                return Err(Error::invalid(&path, format!("tensor `{name}` stands in two shards")));
             }
         }
         self.shards.push(Shard { path, data });
@@ -200,9 +176,8 @@ impl TensorSource for SafetensorsModel {
     }
 
     fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
-        let (stored, bytes) = self
-            .stored(name)
-            .ok_or_else(|| Error::Argument(format!("the model has no tensor `{name}`")))?;
+        let (stored, bytes) =
+            self.stored(name).ok_or_else(|| Error::Argument(format!("the model has no tensor `{name}`")))?;
         let mut values = vec![0.0; bytes.len() / stored.size()];
         stored.decode(bytes, &mut values);
         Ok(values)
@@ -233,10 +208,7 @@ fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let mut seen = HashSet::new();
     for file in map.values() {
         let Some(name) = file.as_str() else {
-            return Err(Error::invalid(
-                index,
-                format!("weight_map names {file}, not a file"),
-            ));
+            return Err(Error::invalid(index, format!("weight_map names {file}, not a file")));
         };
         if seen.insert(name) {
             names.push(name);
@@ -257,10 +229,7 @@ fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
             } else if path.is_file() {
                 Ok(path)
             } else {
-                Err(Error::invalid(
-                    index,
-                    format!("weight_map names `{name}`, which is not there"),
-                ))
+                Err(Error::invalid(index, format!("weight_map names `{name}`, which is not there")))
             }
         })
         .collect()
@@ -279,15 +248,9 @@ mod tests {
         let path = directory.path().join("model");
         random::write_model_dir(&path, &whole, 3).unwrap();
         assert!(SafetensorsModel::open(&path, whole.clone()).is_ok());
-        let shallow = ModelConfig {
-            num_hidden_layers: whole.num_hidden_layers - 1,
-            ..whole.clone()
-        };
+        let shallow = ModelConfig { num_hidden_layers: whole.num_hidden_layers - 1, ..whole.clone() };
         // The norms of qwen3's heads are no part of a llama.
-        let llama = ModelConfig {
-            architecture: Architecture::Llama,
-            ..whole
-        };
+        let llama = ModelConfig { architecture: Architecture::Llama, ..whole };
         for other in [shallow, llama] {
             let error = SafetensorsModel::open(&path, other).unwrap_err().to_string();
             assert!(error.contains("has no place in the model"), "{error}");

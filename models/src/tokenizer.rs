@@ -57,10 +57,7 @@ impl Tokenizer {
         if let ModelWrapper::BPE(model) = tokenizer.get_model()
             && model.dropout.is_some()
         {
-            return Err(Error::Unsupported(format!(
-                "{}: a tokenizer with dropout",
-                file.display()
-            )));
+            return Err(Error::Unsupported(format!("{}: a tokenizer with dropout", file.display())));
         }
         let vocabulary = catch_unwind(AssertUnwindSafe(|| tokenizer.get_vocab(true)))
             .map_err(|_| Error::invalid(file, "is not a tokenizer: its vocabulary is malformed"))?;
@@ -75,26 +72,15 @@ impl Tokenizer {
             ));
         }
         let byte_level = matches!(tokenizer.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
-        let kind = Kind::HuggingFace {
-            tokenizer: Box::new(tokenizer),
-            byte_level,
-        };
-        Ok(Self {
-            kind,
-            end: end.into_iter().collect(),
-            vocab_size,
-        })
+        let kind = Kind::HuggingFace { tokenizer: Box::new(tokenizer), byte_level };
+        Ok(Self { kind, end: end.into_iter().collect(), vocab_size })
     }
 
     /// The vocabulary of a GGUF file that was validated by the caller.
     pub(crate) fn from_gguf(path: &Path, end: impl IntoIterator<Item = u32>) -> Result<Self> {
         let vocabulary = LlamaVocabulary::load(path)?;
         let vocab_size = vocabulary.len();
-        Ok(Self {
-            kind: Kind::Gguf(vocabulary),
-            end: end.into_iter().collect(),
-            vocab_size,
-        })
+        Ok(Self { kind: Kind::Gguf(vocabulary), end: end.into_iter().collect(), vocab_size })
     }
 
     /// The same tokenizer with other end tokens.
@@ -119,11 +105,7 @@ impl Tokenizer {
 
     /// The text of some tokens; bytes that are no UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        if let Kind::HuggingFace {
-            tokenizer,
-            byte_level: false,
-        } = &self.kind
-        {
+        if let Kind::HuggingFace { tokenizer, byte_level: false } = &self.kind {
             return catch_unwind(AssertUnwindSafe(|| tokenizer.decode(ids, skip_special)))
                 .map_err(|_| Error::Internal("the tokenizer panicked on tokens".to_owned()))?
                 .map_err(|error| Error::Argument(format!("could not decode: {error}")));
@@ -156,13 +138,9 @@ impl Tokenizer {
     /// One token as text, special ones too; empty for an id without a token.
     pub fn token_text(&self, id: u32) -> String {
         match &self.kind {
-            Kind::HuggingFace {
-                tokenizer,
-                byte_level: false,
-            } => tokenizer
-                .id_to_token(id)
-                .unwrap_or_default()
-                .replace('\u{2581}', " "),
+            Kind::HuggingFace { tokenizer, byte_level: false } => {
+                tokenizer.id_to_token(id).unwrap_or_default().replace('\u{2581}', " ")
+            }
             _ => String::from_utf8_lossy(&self.piece(id, false)).into_owned(),
         }
     }
@@ -198,11 +176,7 @@ impl Tokenizer {
                 if skip_special && tokenizer.get_added_vocabulary().is_special_token(&token) {
                     return Vec::new();
                 }
-                token
-                    .chars()
-                    .map(byte_of)
-                    .collect::<Option<_>>()
-                    .unwrap_or_else(|| token.into_bytes())
+                token.chars().map(byte_of).collect::<Option<_>>().unwrap_or_else(|| token.into_bytes())
             }
         }
     }
@@ -223,11 +197,7 @@ fn check_added_tokens(bytes: &[u8], vocabulary: &HashMap<String, u32>, file: &Pa
     }
     let added: Added = serde_json::from_slice(bytes)
         .map_err(|error| Error::invalid(file, format!("is not a tokenizer: {error}")))?;
-    match added
-        .added_tokens
-        .iter()
-        .find(|token| vocabulary.get(&token.content) != Some(&token.id))
-    {
+    match added.added_tokens.iter().find(|token| vocabulary.get(&token.content) != Some(&token.id)) {
         None => Ok(()),
         Some(AddedToken { id, content }) => Err(Error::invalid(
             file,
@@ -252,13 +222,7 @@ pub struct TokenStream<'a> {
 impl TokenStream<'_> {
     /// Takes a token and returns the text that it completes, which may be empty.
     pub fn push(&mut self, id: u32) -> Result<String> {
-        if matches!(
-            self.tokenizer.kind,
-            Kind::HuggingFace {
-                byte_level: false,
-                ..
-            }
-        ) {
+        if matches!(self.tokenizer.kind, Kind::HuggingFace { byte_level: false, .. }) {
             return self.push_by_context(id);
         }
         self.bytes.extend(self.tokenizer.piece(id, true));
@@ -273,13 +237,7 @@ impl TokenStream<'_> {
 
     /// What is left at the end: a character that never became whole is U+FFFD.
     pub fn finish(mut self) -> Result<String> {
-        if matches!(
-            self.tokenizer.kind,
-            Kind::HuggingFace {
-                byte_level: false,
-                ..
-            }
-        ) {
+        if matches!(self.tokenizer.kind, Kind::HuggingFace { byte_level: false, .. }) {
             let known = self.tokenizer.decode(&self.ids[self.prefix..self.read], true)?;
             let all = self.tokenizer.decode(&self.ids[self.prefix..], true)?;
             return Ok(all.get(known.len()..).unwrap_or_default().to_owned());

@@ -61,10 +61,7 @@ fn the_untouched_files_are_accepted() {
 
 #[test]
 fn a_wrong_magic() {
-    assert_refused(
-        |_, bytes| patched(bytes, 0, b"GGUG"),
-        "does not begin with GGUF's magic",
-    );
+    assert_refused(|_, bytes| patched(bytes, 0, b"GGUG"), "does not begin with GGUF's magic");
 }
 
 #[test]
@@ -80,11 +77,7 @@ fn a_missing_tensor() {
 
 #[test]
 fn a_number_that_is_none() {
-    for (value, name) in [
-        (f32::NAN, "NaN"),
-        (f32::INFINITY, "inf"),
-        (f32::NEG_INFINITY, "-inf"),
-    ] {
+    for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         let float = [6u32.to_le_bytes(), value.to_le_bytes()].concat();
         assert_refused(
             |architecture, bytes| {
@@ -149,15 +142,9 @@ fn absurd_dimensions() {
 fn a_file_that_is_cut_off() {
     assert_refused(|_, _| Vec::new(), "is empty");
     for length in [3, 4, 7, 23, 24, 100, 1000, 5000] {
-        assert_refused(
-            |_, bytes| bytes[..length].to_vec(),
-            "ends inside its tables, at byte ",
-        );
+        assert_refused(|_, bytes| bytes[..length].to_vec(), "ends inside its tables, at byte ");
     }
     for missing in [64, 1000, 50_000] {
-        assert_refused(
-            |_, bytes| bytes[..bytes.len() - missing].to_vec(),
-            "ends past the end of the file",
-        );
+        assert_refused(|_, bytes| bytes[..bytes.len() - missing].to_vec(), "ends past the end of the file");
     }
 }

@@ -39,11 +39,7 @@ fn model() -> (TempDir, PathBuf) {
 fn reason(path: &Path, at_fault: &str) -> String {
     match ModelFiles::open(path) {
         Err(Error::Invalid { file, reason }) => {
-            let name = file
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             assert_eq!(name, at_fault, "{reason}");
             reason
         }
@@ -67,69 +63,30 @@ fn a_directory_that_lacks_a_file_is_refused_by_its_name() {
         assert!(reason(&path, "model").contains(name));
     }
     let (_keep, path) = model();
-    assert!(matches!(
-        ModelFiles::open(&path.join("absent")),
-        Err(Error::Io { .. })
-    ));
+    assert!(matches!(ModelFiles::open(&path.join("absent")), Err(Error::Io { .. })));
 }
 
 #[test]
 fn a_configuration_that_cannot_be_is_refused() {
     for (from, to, expected) in [
-        (
-            "\"num_attention_heads\": 2",
-            "\"num_attention_heads\": 3",
-            "o_proj",
-        ),
-        (
-            "\"num_attention_heads\": 2",
-            "\"num_attention_heads\": 0",
-            "num_attention_heads is 0",
-        ),
-        (
-            "\"num_key_value_heads\": 1",
-            "\"num_key_value_heads\": 7",
-            "not a multiple",
-        ),
-        (
-            "\"hidden_size\": 16",
-            "\"hidden_size\": 4294967296",
-            "hidden_size is 4294967296",
-        ),
-        (
-            "\"hidden_size\": 16",
-            "\"hidden_size\": -16",
-            "hidden_size is -16",
-        ),
+        ("\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "o_proj"),
+        ("\"num_attention_heads\": 2", "\"num_attention_heads\": 0", "num_attention_heads is 0"),
+        ("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 7", "not a multiple"),
+        ("\"hidden_size\": 16", "\"hidden_size\": 4294967296", "hidden_size is 4294967296"),
+        ("\"hidden_size\": 16", "\"hidden_size\": -16", "hidden_size is -16"),
         ("\"hidden_size\": 16", "\"hidden_size\": 1e400", "not valid JSON"),
         ("\"hidden_size\": 16", "\"hidden_size\": \"16\"", "not a size"),
         ("\"head_dim\": 8", "\"head_dim\": 7", "head_dim is 7"),
-        (
-            "\"rms_norm_eps\": 1e-6",
-            "\"rms_norm_eps\": NaN",
-            "not valid JSON",
-        ),
-        (
-            "\"rms_norm_eps\": 1e-6",
-            "\"rms_norm_eps\": -1",
-            "rms_norm_eps is -1",
-        ),
+        ("\"rms_norm_eps\": 1e-6", "\"rms_norm_eps\": NaN", "not valid JSON"),
+        ("\"rms_norm_eps\": 1e-6", "\"rms_norm_eps\": -1", "rms_norm_eps is -1"),
         ("\"rope_theta\": 10000.0", "\"rope_theta\": 0", "rope_theta is 0"),
         ("\"eos_token_id\": 258", "\"eos_token_id\": 259", "token id 259"),
         ("\"vocab_size\": 259", "\"vocab_size\": 258", "token id 258"),
-        (
-            "\"num_hidden_layers\": 1",
-            "\"num_hidden_layers\": 100000",
-            "num_hidden_layers is 100000",
-        ),
+        ("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 100000", "num_hidden_layers is 100000"),
     ] {
         let (_keep, path) = model();
         edit(&path, "config.json", from, to);
-        let file = if expected == "o_proj" {
-            "model.safetensors"
-        } else {
-            "config.json"
-        };
+        let file = if expected == "o_proj" { "model.safetensors" } else { "config.json" };
         let reason = reason(&path, file);
         assert!(reason.contains(expected), "{to}: {reason}");
     }
@@ -141,32 +98,19 @@ fn what_is_not_handled_is_said_to_be_unsupported() {
         ("\"model_type\": \"qwen3\"", "\"model_type\": \"gpt_neox\""),
         ("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\""),
         ("\"attention_bias\": false", "\"attention_bias\": true"),
-        (
-            "\"rope_scaling\": null",
-            "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}",
-        ),
+        ("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}"),
         ("\"hidden_act\"", "\"use_sliding_window\": true, \"hidden_act\""),
         ("\"hidden_act\"", "\"quantization_config\": {}, \"hidden_act\""),
     ] {
         let (_keep, path) = model();
         edit(&path, "config.json", from, to);
-        assert!(
-            matches!(ModelFiles::open(&path), Err(Error::Unsupported(_))),
-            "{to}"
-        );
+        assert!(matches!(ModelFiles::open(&path), Err(Error::Unsupported(_))), "{to}");
     }
 }
 
 #[test]
 fn a_configuration_that_is_no_text_is_refused() {
-    for bytes in [
-        &b""[..],
-        b"null",
-        b"[1]",
-        b"\xff\xfe{}",
-        b"{\"model_type\": \"\xff\"}",
-        &[b'['; 10_000],
-    ] {
+    for bytes in [&b""[..], b"null", b"[1]", b"\xff\xfe{}", b"{\"model_type\": \"\xff\"}", &[b'['; 10_000]] {
         let (_keep, path) = model();
         fs::write(path.join("config.json"), bytes).unwrap();
         reason(&path, "config.json");
@@ -195,34 +139,16 @@ fn malformed_weights_are_refused() {
         ("truncated data", good[..good.len() - 1].to_vec()),
         ("too much data", [good.as_slice(), &[0]].concat()),
         ("impossible length", longest),
-        (
-            "NaN in the header",
-            with_header(&|text| text.replacen("[0,", "[NaN,", 1)),
-        ),
-        (
-            "garbage header",
-            with_header(&|text| text.replacen('{', "\u{1}", 1)),
-        ),
-        (
-            "offset past the end",
-            with_header(&|text| text.replacen("[0,", "[99999999999,", 1)),
-        ),
-        (
-            "negative offset",
-            with_header(&|text| text.replacen("[0,", "[-1,", 1)),
-        ),
+        ("NaN in the header", with_header(&|text| text.replacen("[0,", "[NaN,", 1))),
+        ("garbage header", with_header(&|text| text.replacen('{', "\u{1}", 1))),
+        ("offset past the end", with_header(&|text| text.replacen("[0,", "[99999999999,", 1))),
+        ("negative offset", with_header(&|text| text.replacen("[0,", "[-1,", 1))),
         (
             "absurd dimension",
             with_header(&|text| text.replacen("\"shape\":[", "\"shape\":[18446744073709551615,", 1)),
         ),
-        (
-            "missing tensor",
-            with_header(&|text| text.replacen("model.norm.weight", "model.form.weight", 1)),
-        ),
-        (
-            "unknown type",
-            with_header(&|text| text.replacen("BF16", "BF99", 1)),
-        ),
+        ("missing tensor", with_header(&|text| text.replacen("model.norm.weight", "model.form.weight", 1))),
+        ("unknown type", with_header(&|text| text.replacen("BF16", "BF99", 1))),
         ("deep header", with_header(&|_| "[".repeat(50_000))),
     ];
     for (name, bytes) in cases {
@@ -274,19 +200,11 @@ fn a_sharded_model_is_read_like_a_whole_one() {
     let (_keep, path) = model();
     let whole = ModelFiles::open(&path).unwrap();
     let hash = whole.content_hash();
-    fs::rename(
-        path.join("model.safetensors"),
-        path.join("model-00001-of-00001.safetensors"),
-    )
-    .unwrap();
+    fs::rename(path.join("model.safetensors"), path.join("model-00001-of-00001.safetensors")).unwrap();
     let index = "{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00001.safetensors\"}}";
     fs::write(path.join("model.safetensors.index.json"), index).unwrap();
     assert_eq!(ModelFiles::open(&path).unwrap().content_hash(), hash);
-    fs::copy(
-        path.join("model-00001-of-00001.safetensors"),
-        path.join("again.safetensors"),
-    )
-    .unwrap();
+    fs::copy(path.join("model-00001-of-00001.safetensors"), path.join("again.safetensors")).unwrap();
     let index =
         "{\"weight_map\": {\"a\": \"model-00001-of-00001.safetensors\", \"b\": \"again.safetensors\"}}";
     fs::write(path.join("model.safetensors.index.json"), index).unwrap();
@@ -297,24 +215,15 @@ fn a_sharded_model_is_read_like_a_whole_one() {
 
 #[test]
 fn a_malformed_tokenizer_is_refused() {
-    for text in [
-        "",
-        "{}",
-        "{\"model\": {\"type\": \"BPE\"}}",
-        "null",
-        "{\"model\": {\"type\": \"Unknown\"}}",
-    ] {
+    for text in ["", "{}", "{\"model\": {\"type\": \"BPE\"}}", "null", "{\"model\": {\"type\": \"Unknown\"}}"]
+    {
         let (_keep, path) = model();
         fs::write(path.join("tokenizer.json"), text).unwrap();
         reason(&path, "tokenizer.json");
     }
     for (from, to, expected) in [
         ("\"id\":258", "\"id\":70000", "does not follow the vocabulary"),
-        (
-            "\"merges\":[]",
-            "\"merges\":[[\"a\",\"nothing\"]]",
-            "not a tokenizer",
-        ),
+        ("\"merges\":[]", "\"merges\":[[\"a\",\"nothing\"]]", "not a tokenizer"),
         ("\"BPE\"", "\"WordPiece\"", "not a tokenizer"),
     ] {
         let (_keep, path) = model();
@@ -323,11 +232,7 @@ fn a_malformed_tokenizer_is_refused() {
         assert!(reason.contains(expected), "{to}: {reason}");
     }
     let (_keep, path) = model();
-    fs::write(
-        path.join("tokenizer_config.json"),
-        "{\"chat_template\": \"{% if %}\"}",
-    )
-    .unwrap();
+    fs::write(path.join("tokenizer_config.json"), "{\"chat_template\": \"{% if %}\"}").unwrap();
     assert!(reason(&path, "tokenizer_config.json").contains("chat template"));
 }
 
@@ -358,13 +263,8 @@ fn open_gguf(bytes: &[u8]) -> Result<(), Error> {
     let Ok(model) = LlamaModel::load(&path, &LoadOptions::default()) else {
         return Ok(());
     };
-    let options = ContextOptions {
-        context_length: 256,
-        batch: 32,
-        micro_batch: 32,
-        threads: 1,
-        ..Default::default()
-    };
+    let options =
+        ContextOptions { context_length: 256, batch: 32, micro_batch: 32, threads: 1, ..Default::default() };
     let mut context = LlamaContext::try_new(&model, &options).unwrap();
     let mut batch = Batch::new(2);
     batch.add(1, 0, 0, false).unwrap();
@@ -377,11 +277,7 @@ fn open_gguf(bytes: &[u8]) -> Result<(), Error> {
 /// Puts other bytes where the first occurrence of a key's value begins.
 fn with_value(key: &str, value: &[u8]) -> Vec<u8> {
     let mut bytes = GGUF[2].clone();
-    let at = bytes
-        .windows(key.len())
-        .position(|window| window == key.as_bytes())
-        .unwrap()
-        + key.len();
+    let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len();
     bytes[at..at + value.len()].copy_from_slice(value);
     bytes
 }
@@ -408,36 +304,15 @@ fn malformed_gguf_files_are_refused() {
         ("truncated by one", good[..good.len() - 32].to_vec()),
         ("head only", good[..24].to_vec()),
         ("no layers", with_value("qwen3.block_count", &u32_value(0))),
-        (
-            "absurd layers",
-            with_value("qwen3.block_count", &u32_value(u32::MAX)),
-        ),
-        (
-            "another width",
-            with_value("qwen3.embedding_length", &u32_value(32)),
-        ),
-        (
-            "absurd width",
-            with_value("qwen3.embedding_length", &u32_value(u32::MAX)),
-        ),
-        (
-            "no heads",
-            with_value("qwen3.attention.head_count", &u32_value(0)),
-        ),
-        (
-            "a string for a size",
-            with_value("qwen3.context_length", &8u32.to_le_bytes()),
-        ),
-        (
-            "an end token outside",
-            with_value("tokenizer.ggml.eos_token_id", &u32_value(259)),
-        ),
+        ("absurd layers", with_value("qwen3.block_count", &u32_value(u32::MAX))),
+        ("another width", with_value("qwen3.embedding_length", &u32_value(32))),
+        ("absurd width", with_value("qwen3.embedding_length", &u32_value(u32::MAX))),
+        ("no heads", with_value("qwen3.attention.head_count", &u32_value(0))),
+        ("a string for a size", with_value("qwen3.context_length", &8u32.to_le_bytes())),
+        ("an end token outside", with_value("tokenizer.ggml.eos_token_id", &u32_value(259))),
         (
             "another tokenizer",
-            with_value(
-                "tokenizer.ggml.model",
-                &[8u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, b'n'],
-            ),
+            with_value("tokenizer.ggml.model", &[8u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, b'n']),
         ),
         (
             "absurd array",
@@ -448,19 +323,10 @@ fn malformed_gguf_files_are_refused() {
         ),
         (
             "absurd tensor dimension",
-            with_value(
-                "token_embd.weight",
-                &[2, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 127],
-            ),
+            with_value("token_embd.weight", &[2, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 127]),
         ),
-        (
-            "empty tensor dimension",
-            with_value("token_embd.weight", &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        ),
-        (
-            "nine dimensions",
-            with_value("token_embd.weight", &9u32.to_le_bytes()),
-        ),
+        ("empty tensor dimension", with_value("token_embd.weight", &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("nine dimensions", with_value("token_embd.weight", &9u32.to_le_bytes())),
     ];
     for (name, bytes) in cases {
         match open_gguf(&bytes) {
@@ -541,11 +407,7 @@ fn allowed(result: Result<(), Error>) -> Result<(), TestCaseError> {
 /// `PROPTEST_CASES` raises the counts for long runs.
 fn cases(count: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig {
-        cases: default.cases.max(256) / 256 * count,
-        failure_persistence: None,
-        ..default
-    }
+    ProptestConfig { cases: default.cases.max(256) / 256 * count, failure_persistence: None, ..default }
 }
 
 proptest! {

@@ -20,37 +20,25 @@ fn model_of(directory: &Path, config: &ModelConfig, weights: WeightType) -> (Mod
 }
 
 fn exact() -> ContextOptions {
-    ContextOptions {
-        kv_type: CacheType::F32,
-        flash_attention: false,
-        threads: 2,
-        ..Default::default()
-    }
+    ContextOptions { kv_type: CacheType::F32, flash_attention: false, threads: 2, ..Default::default() }
 }
 
 fn answers(model: &Arc<LlamaModel>, lora: Option<&LoraWeights>, ids: &[u32]) -> Vec<f32> {
     let mut context = LlamaContext::try_new(model, &exact()).unwrap();
     if let Some(lora) = lora {
-        context
-            .set_adapters(&[(LlamaAdapter::try_new(model, lora).unwrap(), 1.0)])
-            .unwrap();
+        context.set_adapters(&[(LlamaAdapter::try_new(model, lora).unwrap(), 1.0)]).unwrap();
     }
     let mut batch = Batch::new(ids.len());
     for (position, id) in ids.iter().enumerate() {
         batch.add(*id, position as u32, 0, true).unwrap();
     }
     context.decode(&batch).unwrap();
-    (0..ids.len())
-        .flat_map(|row| context.logits(row).unwrap().to_vec())
-        .collect()
+    (0..ids.len()).flat_map(|row| context.logits(row).unwrap().to_vec()).collect()
 }
 
 fn worst(left: &[f32], right: &[f32]) -> f32 {
     assert_eq!(left.len(), right.len());
-    left.iter()
-        .zip(right)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    left.iter().zip(right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// One configuration for each way in which the families differ.
@@ -64,20 +52,10 @@ fn configurations() -> Vec<(&'static str, ModelConfig)> {
     };
     vec![
         ("llama", of(Architecture::Llama)),
-        (
-            "llama untied",
-            ModelConfig {
-                tie_word_embeddings: false,
-                ..of(Architecture::Llama)
-            },
-        ),
+        ("llama untied", ModelConfig { tie_word_embeddings: false, ..of(Architecture::Llama) }),
         (
             "llama 3 scaling",
-            ModelConfig {
-                rope_scaling: Some(llama3),
-                rope_theta: 5e5,
-                ..of(Architecture::Llama)
-            },
+            ModelConfig { rope_scaling: Some(llama3), rope_theta: 5e5, ..of(Architecture::Llama) },
         ),
         (
             "llama linear scaling",
@@ -87,28 +65,12 @@ fn configurations() -> Vec<(&'static str, ModelConfig)> {
             },
         ),
         ("qwen2", of(Architecture::Qwen2)),
-        (
-            "qwen2 untied",
-            ModelConfig {
-                tie_word_embeddings: false,
-                ..of(Architecture::Qwen2)
-            },
-        ),
+        ("qwen2 untied", ModelConfig { tie_word_embeddings: false, ..of(Architecture::Qwen2) }),
         ("qwen3", of(Architecture::Qwen3)),
-        (
-            "qwen3 untied",
-            ModelConfig {
-                tie_word_embeddings: false,
-                ..of(Architecture::Qwen3)
-            },
-        ),
+        ("qwen3 untied", ModelConfig { tie_word_embeddings: false, ..of(Architecture::Qwen3) }),
         (
             "qwen3 with one head for all",
-            ModelConfig {
-                num_key_value_heads: 1,
-                head_dim: 24,
-                ..of(Architecture::Qwen3)
-            },
+            ModelConfig { num_key_value_heads: 1, head_dim: 24, ..of(Architecture::Qwen3) },
         ),
     ]
 }
@@ -124,10 +86,7 @@ fn logits_agree_with_the_reference_for_every_family() {
         let (files, model) = model_of(directory.path(), &config, WeightType::F32);
         let expected = reference::logits(files.tensors(), None, &ids()).unwrap();
         let spread = expected.iter().copied().fold(0.0, f32::max);
-        assert!(
-            spread > 1.0,
-            "{name}: logits of {spread} would agree by being small"
-        );
+        assert!(spread > 1.0, "{name}: logits of {spread} would agree by being small");
         let difference = worst(&expected, &answers(&model, None, &ids()));
         assert!(difference < TOLERANCE, "{name}: {difference}");
     }
@@ -141,10 +100,7 @@ fn logits_agree_with_the_reference_under_an_adapter() {
         let lora = random::lora_weights(&config, files.content_hash(), &Module::ALL, 4, false, 5);
         let expected = reference::logits(files.tensors(), Some(&lora), &ids()).unwrap();
         let base = reference::logits(files.tensors(), None, &ids()).unwrap();
-        assert!(
-            worst(&expected, &base) > 0.1,
-            "{name}: the adapter changes too little to check anything"
-        );
+        assert!(worst(&expected, &base) > 0.1, "{name}: the adapter changes too little to check anything");
         let difference = worst(&expected, &answers(&model, Some(&lora), &ids()));
         assert!(difference < TOLERANCE, "{name}: {difference}");
     }
@@ -157,10 +113,7 @@ fn an_adapter_of_alpha_zero_changes_nothing() {
     let (files, model) = model_of(directory.path(), &config, WeightType::F32);
     let mut lora = random::lora_weights(&config, files.content_hash(), &[Module::QProj], 4, false, 5);
     lora.alpha = 0.0;
-    assert_eq!(
-        answers(&model, None, &ids()),
-        answers(&model, Some(&lora), &ids())
-    );
+    assert_eq!(answers(&model, None, &ids()), answers(&model, Some(&lora), &ids()));
 }
 
 #[test]
@@ -169,13 +122,9 @@ fn converting_to_gguf_and_reading_it_back_gives_the_same_tensors() {
         let directory = TempDir::new().unwrap();
         random::write_model_dir(&directory.path().join("model"), &config, 7).unwrap();
         let files = ModelFiles::open(&directory.path().join("model")).unwrap();
-        for weights in [
-            WeightType::Stored,
-            WeightType::F32,
-            WeightType::Bf16,
-            WeightType::F16,
-            WeightType::Q8_0,
-        ] {
+        for weights in
+            [WeightType::Stored, WeightType::F32, WeightType::Bf16, WeightType::F16, WeightType::Q8_0]
+        {
             let gguf = GgufModel::open(&files.gguf(directory.path(), weights).unwrap()).unwrap();
             let mut expected = config.clone();
             expected.rms_norm_eps = gguf.config().rms_norm_eps;
@@ -200,12 +149,7 @@ fn converting_to_gguf_and_reading_it_back_gives_the_same_tensors() {
 #[test]
 fn every_type_of_weights_answers_like_its_own_tensors() {
     let config = random::small_config(Architecture::Llama);
-    for weights in [
-        WeightType::Stored,
-        WeightType::Bf16,
-        WeightType::F16,
-        WeightType::Q8_0,
-    ] {
+    for weights in [WeightType::Stored, WeightType::Bf16, WeightType::F16, WeightType::Q8_0] {
         let directory = TempDir::new().unwrap();
         let (files, model) = model_of(directory.path(), &config, weights);
         let gguf = GgufModel::open(&files.gguf(&directory.path().join("cache"), weights).unwrap()).unwrap();
@@ -227,29 +171,18 @@ fn a_gguf_file_is_a_model_of_its_own_with_the_same_answers_and_tokens() {
     let config = random::small_config(Architecture::Qwen3);
     let (files, model) = model_of(directory.path(), &config, WeightType::F32);
     let again = ModelFiles::open(model.path()).unwrap();
-    assert_eq!(
-        again.gguf(directory.path(), WeightType::Stored).unwrap(),
-        model.path()
-    );
+    assert_eq!(again.gguf(directory.path(), WeightType::Stored).unwrap(), model.path());
     let expected = reference::logits(files.tensors(), None, &ids()).unwrap();
     let read = reference::logits(again.tensors(), None, &ids()).unwrap();
     assert!(worst(&expected, &read) < 1e-5);
-    for text in [
-        "Hello, world! 123",
-        " the  cat\n\nsat",
-        "ünïcödé 🙂",
-        "<|im_start|>user\nhi<|im_end|>\n",
-        "",
-    ] {
+    for text in
+        ["Hello, world! 123", " the  cat\n\nsat", "ünïcödé 🙂", "<|im_start|>user\nhi<|im_end|>\n", ""]
+    {
         let tokens = files.tokenizer().encode(text, false).unwrap();
         assert_eq!(again.tokenizer().encode(text, false).unwrap(), tokens, "{text:?}");
         for skip in [false, true] {
             let decoded = files.tokenizer().decode(&tokens, skip).unwrap();
-            assert_eq!(
-                again.tokenizer().decode(&tokens, skip).unwrap(),
-                decoded,
-                "{text:?}"
-            );
+            assert_eq!(again.tokenizer().decode(&tokens, skip).unwrap(), decoded, "{text:?}");
         }
     }
     let messages = [hyprstream_models::ChatMessage::new("user", "hi")];
@@ -263,11 +196,7 @@ fn embeddings_are_the_mean_of_the_references_hidden_states() {
     for (name, config) in configurations() {
         let directory = TempDir::new().unwrap();
         let (files, model) = model_of(directory.path(), &config, WeightType::F32);
-        let settings = ContextOptions {
-            pooling: Pooling::Mean,
-            unified_kv: true,
-            ..exact()
-        };
+        let settings = ContextOptions { pooling: Pooling::Mean, unified_kv: true, ..exact() };
         let mut context = LlamaContext::try_new(&model, &settings).unwrap();
         let mut batch = Batch::new(64);
         for (position, id) in ids().into_iter().enumerate() {
@@ -278,9 +207,7 @@ fn embeddings_are_the_mean_of_the_references_hidden_states() {
         let tokens = ids().len() as f32;
         let mut mean = vec![0.0; config.hidden_size];
         for state in states.chunks_exact(config.hidden_size) {
-            mean.iter_mut()
-                .zip(state)
-                .for_each(|(mean, value)| *mean += value / tokens);
+            mean.iter_mut().zip(state).for_each(|(mean, value)| *mean += value / tokens);
         }
         let difference = worst(&mean, context.sequence_embedding(0).unwrap());
         assert!(difference < TOLERANCE, "{name}: {difference}");
@@ -305,10 +232,7 @@ fn the_conversion_is_cached_by_content() {
     std::fs::write(&path, b"GGUF, cut short").unwrap();
     assert_eq!(first.gguf(&cache, WeightType::Q8_0).unwrap(), path);
     GgufModel::open(&path).expect("a damaged cache entry is written anew");
-    let names: Vec<_> = std::fs::read_dir(&cache)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let names: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "no partial file is left: {names:?}");
 }
 
@@ -318,10 +242,7 @@ fn the_bundled_model_is_a_directory_like_any_other_and_agrees_closely() {
     let files = ModelFiles::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("bundled")).unwrap();
     let gguf = files.gguf(directory.path(), WeightType::F32).unwrap();
     let model = LlamaModel::load(&gguf, &LoadOptions::default()).unwrap();
-    let messages = [hyprstream_models::ChatMessage::new(
-        "user",
-        "What is the capital of France?",
-    )];
+    let messages = [hyprstream_models::ChatMessage::new("user", "What is the capital of France?")];
     let text = files.chat_template().unwrap().render(&messages, true).unwrap();
     let tokens = files.tokenizer().encode(&text, false).unwrap();
     let expected = reference::logits(files.tensors(), None, &tokens).unwrap();

@@ -21,12 +21,7 @@ fn load(directory: &Path, architecture: Architecture) -> (ModelFiles, Arc<LlamaM
 }
 
 fn options() -> ContextOptions {
-    ContextOptions {
-        kv_type: CacheType::F32,
-        flash_attention: false,
-        threads: 2,
-        ..Default::default()
-    }
+    ContextOptions { kv_type: CacheType::F32, flash_attention: false, threads: 2, ..Default::default() }
 }
 
 fn sequence(context: &mut LlamaContext, sequence: u32, tokens: &[u32]) -> Vec<f32> {
@@ -45,20 +40,11 @@ fn sequences_decoded_together_answer_as_alone() {
     let (files, model) = load(directory.path(), Architecture::Qwen3);
     let tokenizer = files.tokenizer();
     let texts = ["hello there", "what is the capital of France?", "a"];
-    let tokens: Vec<Vec<u32>> = texts
-        .iter()
-        .map(|text| tokenizer.encode(text, true).unwrap())
-        .collect();
+    let tokens: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode(text, true).unwrap()).collect();
     for unified_kv in [false, true] {
-        let mut context = LlamaContext::try_new(
-            &model,
-            &ContextOptions {
-                max_sequences: 4,
-                unified_kv,
-                ..options()
-            },
-        )
-        .unwrap();
+        let mut context =
+            LlamaContext::try_new(&model, &ContextOptions { max_sequences: 4, unified_kv, ..options() })
+                .unwrap();
         let alone: Vec<_> = tokens
             .iter()
             .map(|tokens| {
@@ -71,9 +57,7 @@ fn sequences_decoded_together_answer_as_alone() {
         let mut rows = Vec::new();
         for (i, tokens) in tokens.iter().enumerate() {
             for (position, token) in tokens.iter().enumerate() {
-                let row = batch
-                    .add(*token, position as u32, i as u32, position + 1 == tokens.len())
-                    .unwrap();
+                let row = batch.add(*token, position as u32, i as u32, position + 1 == tokens.len()).unwrap();
                 if position + 1 == tokens.len() {
                     rows.push(row);
                 }
@@ -82,11 +66,7 @@ fn sequences_decoded_together_answer_as_alone() {
         context.decode(&batch).unwrap();
         for (row, alone) in rows.iter().zip(&alone) {
             let together = context.logits(*row).unwrap();
-            let worst = together
-                .iter()
-                .zip(alone)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
+            let worst = together.iter().zip(alone).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-4, "unified {unified_kv}: {worst}");
         }
         assert!(context.logits(0).is_err(), "a row without output has no logits");
@@ -100,15 +80,9 @@ fn a_copied_prefix_continues_like_the_original() {
     let directory = TempDir::new().unwrap();
     let (_, model) = load(directory.path(), Architecture::Llama);
     for unified_kv in [false, true] {
-        let mut context = LlamaContext::try_new(
-            &model,
-            &ContextOptions {
-                max_sequences: 2,
-                unified_kv,
-                ..options()
-            },
-        )
-        .unwrap();
+        let mut context =
+            LlamaContext::try_new(&model, &ContextOptions { max_sequences: 2, unified_kv, ..options() })
+                .unwrap();
         let whole = sequence(&mut context, 0, &[5, 6, 7, 8]);
         context.clear();
         sequence(&mut context, 0, &[5, 6, 7]);
@@ -118,16 +92,9 @@ fn a_copied_prefix_continues_like_the_original() {
         batch.add(8, 3, 1, true).unwrap();
         context.decode(&batch).unwrap();
         let copied = context.logits(0).unwrap();
-        let worst = whole
-            .iter()
-            .zip(copied)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let worst = whole.iter().zip(copied).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "unified {unified_kv}: {worst}");
-        assert_eq!(
-            (context.max_position(0), context.max_position(1)),
-            (None, Some(3))
-        );
+        assert_eq!((context.max_position(0), context.max_position(1)), (None, Some(3)));
         assert_eq!(context.copy(1, 0, 0..2).is_ok(), unified_kv);
     }
 }
@@ -143,12 +110,7 @@ fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its
         let (_, model) = load(&directory.path().join(architecture.name()), architecture);
         let mut context = LlamaContext::try_new(
             &model,
-            &ContextOptions {
-                max_sequences: 3,
-                unified_kv,
-                flash_attention,
-                ..options()
-            },
+            &ContextOptions { max_sequences: 3, unified_kv, flash_attention, ..options() },
         )
         .unwrap();
         let mut after = |moved: bool| {
@@ -169,11 +131,7 @@ fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its
             context.logits(0).unwrap().to_vec()
         };
         let (stayed, moved) = (after(false), after(true));
-        let worst = stayed
-            .iter()
-            .zip(&moved)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let worst = stayed.iter().zip(&moved).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let limit = if unified_kv { 1e-4 } else { 0.0 };
         assert!(worst <= limit, "{architecture:?}: {worst}");
         assert!(context.move_sequence(0, 3).is_err());
@@ -203,11 +161,7 @@ fn an_adapter_with_zero_b_is_bit_identical_and_others_are_not() {
     let adapted = answer(&[(other.clone(), 1.0)]);
     assert_ne!(base, adapted);
     let doubled = answer(&[(other.clone(), 0.5), (other, 0.5)]);
-    assert_eq!(
-        bits(&adapted),
-        bits(&doubled),
-        "naming an adapter twice adds its scales"
-    );
+    assert_eq!(bits(&adapted), bits(&doubled), "naming an adapter twice adds its scales");
     assert_eq!(bits(&base), bits(&answer(&[])), "adapters are gone once unset");
 }
 
@@ -233,12 +187,7 @@ fn an_abort_flag_stops_decoding_and_the_context_stays_usable() {
 fn impossible_batches_are_refused_and_the_context_stays_usable() {
     let directory = TempDir::new().unwrap();
     let (_, model) = load(directory.path(), Architecture::Qwen3);
-    let settings = ContextOptions {
-        max_sequences: 2,
-        batch: 8,
-        micro_batch: 8,
-        ..options()
-    };
+    let settings = ContextOptions { max_sequences: 2, batch: 8, micro_batch: 8, ..options() };
     let mut context = LlamaContext::try_new(&model, &settings).unwrap();
     let batch = |tokens: &[(u32, u32, u32)]| {
         let mut batch = Batch::new(64);
@@ -248,28 +197,12 @@ fn impossible_batches_are_refused_and_the_context_stays_usable() {
         batch
     };
     let nine: Vec<_> = (0..9).map(|i| (1, i, 0)).collect();
-    for refused in [
-        &[][..],
-        &[(512, 0, 0)],
-        &[(1, 0, 2)],
-        &[(1, 0, 0), (1, 5, 0)],
-        &nine,
-    ] {
-        assert!(
-            matches!(context.decode(&batch(refused)), Err(Error::Argument(_))),
-            "{refused:?}"
-        );
+    for refused in [&[][..], &[(512, 0, 0)], &[(1, 0, 2)], &[(1, 0, 0), (1, 5, 0)], &nine] {
+        assert!(matches!(context.decode(&batch(refused)), Err(Error::Argument(_))), "{refused:?}");
     }
     context.decode(&batch(&[(1, 0, 0)])).unwrap();
-    assert!(
-        matches!(context.decode(&batch(&[(1, 3, 0)])), Err(Error::Argument(_))),
-        "a gap in positions"
-    );
-    let tiny = ContextOptions {
-        context_length: 256,
-        batch: 512,
-        ..options()
-    };
+    assert!(matches!(context.decode(&batch(&[(1, 3, 0)])), Err(Error::Argument(_))), "a gap in positions");
+    let tiny = ContextOptions { context_length: 256, batch: 512, ..options() };
     let mut context = LlamaContext::try_new(&model, &tiny).unwrap();
     let mut large = Batch::new(300);
     let fill = |batch: &mut Batch, positions: std::ops::Range<u32>| {
@@ -277,33 +210,14 @@ fn impossible_batches_are_refused_and_the_context_stays_usable() {
         positions.for_each(|position| _ = batch.add(1, position, 0, false).unwrap());
     };
     fill(&mut large, 0..300);
-    assert!(
-        matches!(context.decode(&large), Err(Error::Argument(_))),
-        "longer than the cache"
-    );
+    assert!(matches!(context.decode(&large), Err(Error::Argument(_))), "longer than the cache");
     fill(&mut large, 0..200);
     context.decode(&large).unwrap();
     fill(&mut large, 200..300);
-    assert!(
-        matches!(context.decode(&large), Err(Error::Resource(_))),
-        "the cache is full"
-    );
-    assert_eq!(
-        context.max_position(0),
-        Some(199),
-        "a refused batch leaves nothing behind"
-    );
+    assert!(matches!(context.decode(&large), Err(Error::Resource(_))), "the cache is full");
+    assert_eq!(context.max_position(0), Some(199), "a refused batch leaves nothing behind");
     fill(&mut large, 0..300);
-    assert!(
-        LlamaContext::try_new(
-            &model,
-            &ContextOptions {
-                max_sequences: 257,
-                ..options()
-            }
-        )
-        .is_err()
-    );
+    assert!(LlamaContext::try_new(&model, &ContextOptions { max_sequences: 257, ..options() }).is_err());
     assert!(large.add(1, 0, 0, false).is_err(), "a full batch takes no more");
 }
 
@@ -311,12 +225,7 @@ fn impossible_batches_are_refused_and_the_context_stays_usable() {
 fn pooled_embeddings_do_not_depend_on_their_company() {
     let directory = TempDir::new().unwrap();
     let (_, model) = load(directory.path(), Architecture::Qwen3);
-    let pooled = ContextOptions {
-        pooling: Pooling::Mean,
-        unified_kv: true,
-        max_sequences: 8,
-        ..options()
-    };
+    let pooled = ContextOptions { pooling: Pooling::Mean, unified_kv: true, max_sequences: 8, ..options() };
     let mut context = LlamaContext::try_new(&model, &pooled).unwrap();
     let texts: [&[u32]; 3] = [&[1, 2, 3], &[9; 40], &[7, 8]];
     let mut embed = |which: &[usize]| {
@@ -328,32 +237,17 @@ fn pooled_embeddings_do_not_depend_on_their_company() {
             }
         }
         context.decode(&batch).unwrap();
-        (0..which.len())
-            .map(|s| context.sequence_embedding(s as u32).unwrap().to_vec())
-            .collect::<Vec<_>>()
+        (0..which.len()).map(|s| context.sequence_embedding(s as u32).unwrap().to_vec()).collect::<Vec<_>>()
     };
     let together = embed(&[0, 1, 2]);
     for (text, together) in together.iter().enumerate() {
         let alone = &embed(&[text])[0];
-        let worst = together
-            .iter()
-            .zip(alone)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let worst = together.iter().zip(alone).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "text {text}: {worst}");
     }
     assert!(context.sequence_embedding(5).is_err());
     assert!(context.logits(0).is_err());
-    assert!(
-        LlamaContext::try_new(
-            &model,
-            &ContextOptions {
-                unified_kv: false,
-                ..pooled
-            }
-        )
-        .is_err()
-    );
+    assert!(LlamaContext::try_new(&model, &ContextOptions { unified_kv: false, ..pooled }).is_err());
 }
 
 #[test]
@@ -367,10 +261,7 @@ fn contexts_and_adapters_of_one_model_are_created_from_many_threads() {
                     let weights =
                         random::lora_weights(model.config(), files.content_hash(), &Module::ALL, 2, false, 3);
                     let adapter = LlamaAdapter::try_new(&model, &weights).unwrap();
-                    let settings = ContextOptions {
-                        threads: 1,
-                        ..options()
-                    };
+                    let settings = ContextOptions { threads: 1, ..options() };
                     let mut context = LlamaContext::try_new(&model, &settings).unwrap();
                     context.set_adapters(&[(adapter, 1.0)]).unwrap();
                     sequence(&mut context, 0, &[3, 1, 4, 1, 5])
@@ -388,9 +279,7 @@ fn a_conversation_is_rendered_tokenised_answered_and_decoded() {
     let (files, model) = load(directory.path(), Architecture::Qwen3);
     let tokenizer = files.tokenizer();
     let template = files.chat_template().unwrap();
-    let text = template
-        .render(&[hyprstream_models::ChatMessage::new("user", "hi")], true)
-        .unwrap();
+    let text = template.render(&[hyprstream_models::ChatMessage::new("user", "hi")], true).unwrap();
     assert_eq!(text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
     let tokens = tokenizer.encode(&text, false).unwrap();
     assert_eq!(tokens[0], 510, "the special token is one token");
@@ -418,11 +307,7 @@ fn the_number_of_threads_does_not_change_an_answer() {
     let (_, model) = load(directory.path(), Architecture::Qwen3);
     let tokens: Vec<u32> = (0..200).map(|i| i * 13 % 500).collect();
     for (flash_attention, kv_type) in [(false, CacheType::F32), (true, CacheType::F16)] {
-        let settings = ContextOptions {
-            flash_attention,
-            kv_type,
-            ..options()
-        };
+        let settings = ContextOptions { flash_attention, kv_type, ..options() };
         let mut context = LlamaContext::try_new(&model, &settings).unwrap();
         let mut answer = |threads| {
             context.clear();

@@ -25,10 +25,7 @@ fn tensors(path: &Path) -> Vec<(String, Value, Vec<u8>)> {
         let at = |end: usize| entry["data_offsets"][end].as_u64().unwrap() as usize;
         data[at(0)..at(1)].to_vec()
     };
-    header
-        .into_iter()
-        .map(|(name, entry)| (name, entry.clone(), part(&entry)))
-        .collect()
+    header.into_iter().map(|(name, entry)| (name, entry.clone(), part(&entry))).collect()
 }
 
 fn write_shard(path: &Path, tensors: &[&(String, Value, Vec<u8>)]) {
@@ -77,10 +74,7 @@ fn model(shards: usize) -> (TempDir, PathBuf, PathBuf) {
 fn every_tensor_of_every_shard_is_read_and_the_model_is_the_same_by_content() {
     for shards in [2, 5] {
         let (_keep, whole, sharded) = model(shards);
-        let (whole, sharded) = (
-            ModelFiles::open(&whole).unwrap(),
-            ModelFiles::open(&sharded).unwrap(),
-        );
+        let (whole, sharded) = (ModelFiles::open(&whole).unwrap(), ModelFiles::open(&sharded).unwrap());
         assert_eq!(sharded.content_hash(), whole.content_hash());
         for (name, shape) in whole.config().tensors() {
             assert_eq!(sharded.tensors().shape(&name), Some(shape.as_slice()));

@@ -11,10 +11,7 @@ use tempfile::TempDir;
 
 /// Of each family the tokenizer of a directory, and that of the GGUF file converted from it.
 static TOKENIZERS: LazyLock<Vec<(Arc<Tokenizer>, Arc<Tokenizer>)>> = LazyLock::new(|| {
-    [Architecture::Qwen3, Architecture::Qwen2, Architecture::Llama]
-        .into_iter()
-        .map(tokenizers)
-        .collect()
+    [Architecture::Qwen3, Architecture::Qwen2, Architecture::Llama].into_iter().map(tokenizers).collect()
 });
 
 fn tokenizers(architecture: Architecture) -> (Arc<Tokenizer>, Arc<Tokenizer>) {
@@ -33,9 +30,7 @@ fn tokenizers(architecture: Architecture) -> (Arc<Tokenizer>, Arc<Tokenizer>) {
         // Llama 3 keeps up to three digits together and normalises nothing.
         let file = path.join("tokenizer.json");
         let text = fs::read_to_string(&file).unwrap();
-        let changed = text
-            .replace(r"|\\p{N}|", r"|\\p{N}{1,3}|")
-            .replace(r#"{"type":"NFC"}"#, "null");
+        let changed = text.replace(r"|\\p{N}|", r"|\\p{N}{1,3}|").replace(r#"{"type":"NFC"}"#, "null");
         assert_ne!(changed, text);
         fs::write(&file, changed).unwrap();
     }

@@ -39,22 +39,16 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::ObjectStore(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
         DataFusionError::ParquetError(inner) => Error::new(ErrorKind::DataCorrupted, inner.to_string()),
         DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidParameter, message),
-        DataFusionError::ExecutionJoin(inner) => Error::new(
-            ErrorKind::Internal,
-            format!("a task of the query failed: {inner}"),
-        ),
+        DataFusionError::ExecutionJoin(inner) => {
+            Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}"))
+        }
         other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
     }
 }
 
 fn not_implemented(message: &str) -> Error {
     let kind = ErrorKind::FeatureNotSupported;
-    let subquery = [
-        "Exists(",
-        "ScalarSubquery(",
-        "InSubquery(",
-        "OuterReferenceColumn(",
-    ];
+    let subquery = ["Exists(", "ScalarSubquery(", "InSubquery(", "OuterReferenceColumn("];
     if message.contains("does not support logical expression") && subquery.iter().any(|s| message.contains(s))
     {
         return Error::new(kind, "a subquery cannot stand here in this version")
@@ -149,20 +143,16 @@ fn schema(error: &SchemaError) -> Error {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),
                 None => field.name.clone(),
             };
-            Error::new(
-                ErrorKind::UndefinedColumn,
-                format!("column \"{name}\" does not exist{near}"),
-            )
+            Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist{near}"))
         }
         SchemaError::AmbiguousReference { field } => Error::new(
             ErrorKind::AmbiguousColumn,
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
         SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => Error::new(
-            ErrorKind::DuplicateColumn,
-            format!("column \"{name}\" is there twice"),
-        ),
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::new(ErrorKind::DuplicateColumn, format!("column \"{name}\" is there twice"))
+        }
     }
 }
 
@@ -181,23 +171,14 @@ fn plan(message: &str, names: &dyn KnownNames) -> Error {
     if let Some(name) = between(message, "Invalid function '", "'") {
         let known = names.functions();
         let near = suggestion(name, known.iter().map(String::as_str));
-        return Error::new(
-            ErrorKind::UndefinedFunction,
-            format!("function {name} does not exist{near}"),
-        );
+        return Error::new(ErrorKind::UndefinedFunction, format!("function {name} does not exist{near}"));
     }
     if let Some(name) = between(message, "No field named ", ".") {
         let name = name.replace('"', "");
-        return Error::new(
-            ErrorKind::UndefinedColumn,
-            format!("column \"{name}\" does not exist"),
-        );
+        return Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist"));
     }
     if let Some(name) = between(message, "failed to resolve schema: ", "\u{0}") {
-        return Error::new(
-            ErrorKind::UndefinedSchema,
-            format!("schema \"{name}\" does not exist"),
-        );
+        return Error::new(ErrorKind::UndefinedSchema, format!("schema \"{name}\" does not exist"));
     }
     if let Some(own) = own_words(message) {
         return Error::new(ErrorKind::UndefinedFunction, own);
@@ -228,10 +209,7 @@ fn undefined_table(name: &str, names: &dyn KnownNames) -> Error {
     let near = suggestion(table, known.iter().map(String::as_str));
     let shown = name.strip_prefix("hyprstream.public.").unwrap_or(name);
     let shown = shown.strip_prefix("hyprstream.").unwrap_or(shown);
-    Error::new(
-        ErrorKind::UndefinedTable,
-        format!("table \"{shown}\" does not exist{near}"),
-    )
+    Error::new(ErrorKind::UndefinedTable, format!("table \"{shown}\" does not exist{near}"))
 }
 
 fn execution(message: &str) -> Error {
@@ -284,26 +262,17 @@ mod tests {
         let error = DataFusionError::Plan("table 'hyprstream.public.adaptrs' not found".into());
         let error = classify(&error, &Names);
         assert_eq!(error.kind(), ErrorKind::UndefinedTable);
-        assert_eq!(
-            error.message(),
-            "table \"adaptrs\" does not exist; did you mean \"adapters\"?"
-        );
+        assert_eq!(error.message(), "table \"adaptrs\" does not exist; did you mean \"adapters\"?");
     }
 
     #[test]
     fn an_engine_error_keeps_its_kind_through_every_wrapping() {
-        let inner = EngineError::UnknownAdapter {
-            name: "suport".into(),
-            nearest: Some("support".into()),
-        };
+        let inner = EngineError::UnknownAdapter { name: "suport".into(), nearest: Some("support".into()) };
         let error = DataFusionError::External(Box::new(inner));
         let error = DataFusionError::Shared(std::sync::Arc::new(error.context("while answering")));
         let error = ArrowError::ExternalError(Box::new(error));
         let error = classify(&DataFusionError::ArrowError(Box::new(error), None), &Names);
         assert_eq!(error.kind(), ErrorKind::UndefinedObject);
-        assert_eq!(
-            error.message(),
-            "adapter \"suport\" does not exist; did you mean \"support\"?"
-        );
+        assert_eq!(error.message(), "adapter \"suport\" does not exist; did you mean \"support\"?");
     }
 }

@@ -95,21 +95,13 @@ impl Drop for Database {
 
 impl KnownNames for Database {
     fn tables(&self) -> Vec<String> {
-        self.tables
-            .names()
-            .into_iter()
-            .chain(self.system.names())
-            .collect()
+        self.tables.names().into_iter().chain(self.system.names()).collect()
     }
 
     fn functions(&self) -> Vec<String> {
         let scalar = self.state.scalar_functions().keys();
         let aggregate = self.state.aggregate_functions().keys();
-        scalar
-            .chain(aggregate)
-            .chain(self.state.window_functions().keys())
-            .cloned()
-            .collect()
+        scalar.chain(aggregate).chain(self.state.window_functions().keys()).cloned().collect()
     }
 
     fn table_functions(&self) -> Vec<String> {

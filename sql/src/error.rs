@@ -127,12 +127,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            hint: None,
-            position: None,
-        }
+        Self { kind, message: message.into(), hint: None, position: None }
     }
 
     /// The same error with a line that says what to do.

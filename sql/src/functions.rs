@@ -20,26 +20,10 @@ pub(crate) fn shared() -> Vec<ScalarUDF> {
         constant("pg_is_in_recovery", ScalarValue::from(false)),
         constant("pg_advisory_unlock_all", ScalarValue::Null),
         constant("txid_current", ScalarValue::from(0_i64)),
-        always(
-            "obj_description",
-            vec![DataType::Int32, DataType::Utf8],
-            ScalarValue::Utf8(None),
-        ),
-        always(
-            "col_description",
-            vec![DataType::Int32, DataType::Int32],
-            ScalarValue::Utf8(None),
-        ),
-        always(
-            "pg_function_is_visible",
-            vec![DataType::Int32],
-            ScalarValue::from(true),
-        ),
-        always(
-            "pg_type_is_visible",
-            vec![DataType::Int32],
-            ScalarValue::from(true),
-        ),
+        always("obj_description", vec![DataType::Int32, DataType::Utf8], ScalarValue::Utf8(None)),
+        always("col_description", vec![DataType::Int32, DataType::Int32], ScalarValue::Utf8(None)),
+        always("pg_function_is_visible", vec![DataType::Int32], ScalarValue::from(true)),
+        always("pg_type_is_visible", vec![DataType::Int32], ScalarValue::from(true)),
     ]
 }
 
@@ -71,18 +55,8 @@ fn current_setting(variables: Variables) -> ScalarUDF {
                 .transpose()
                 .map_err(|e| DataFusionError::External(Box::new(e)))
         };
-        let values: StringArray = names[0]
-            .as_string::<i32>()
-            .iter()
-            .map(value)
-            .collect::<Result<_>>()?;
+        let values: StringArray = names[0].as_string::<i32>().iter().map(value).collect::<Result<_>>()?;
         Ok(ColumnarValue::Array(Arc::new(values) as ArrayRef))
     };
-    create_udf(
-        "current_setting",
-        vec![DataType::Utf8],
-        DataType::Utf8,
-        Volatility::Stable,
-        Arc::new(answer),
-    )
+    create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
 }

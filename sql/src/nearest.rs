@@ -14,9 +14,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// `; did you mean "…"?`, or nothing.
 pub(crate) fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, candidates)
-        .map(|near| format!("; did you mean \"{near}\"?"))
-        .unwrap_or_default()
+    nearest(name, candidates).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default()
 }
 
 /// How many characters must be inserted, removed, replaced or swapped with their neighbour.

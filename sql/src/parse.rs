@@ -48,46 +48,25 @@ static CATALOG_QUERIES: LazyLock<PostgresCompatibilityParser> =
 /// The statements of a text; one empty statement for an empty text.
 pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
     if text.len() > TEXT_LIMIT {
-        let message = format!(
-            "the statement has {} bytes; at most {TEXT_LIMIT} are taken",
-            text.len()
-        );
+        let message = format!("the statement has {} bytes; at most {TEXT_LIMIT} are taken", text.len());
         return Err(Error::new(ErrorKind::InvalidParameter, message));
     }
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize()
-        .unwrap_or_default();
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize().unwrap_or_default();
     check_parameters(&tokens)?;
     check_operators(&tokens)?;
     if let Some(assignment) = after_alter_system(&tokens) {
         return alter_system(text, &assignment);
     }
-    let parsed = if is_catalog_query(text) {
-        parse_catalog_query(text)
-    } else {
-        parse_plain(text)
-    }?;
+    let parsed = if is_catalog_query(text) { parse_catalog_query(text) } else { parse_plain(text) }?;
     if parsed.is_empty() {
-        return Ok(vec![Statement {
-            ast: None,
-            text: String::new(),
-            for_all: false,
-        }]);
+        return Ok(vec![Statement { ast: None, text: String::new(), for_all: false }]);
     }
     let single = parsed.len() == 1;
     parsed
         .into_iter()
         .map(|ast| {
-            let text = if single {
-                text.trim().to_owned()
-            } else {
-                ast.to_string()
-            };
-            Ok(Statement {
-                ast: Some(rewrite::rewrite(ast)?),
-                text,
-                for_all: false,
-            })
+            let text = if single { text.trim().to_owned() } else { ast.to_string() };
+            Ok(Statement { ast: Some(rewrite::rewrite(ast)?), text, for_all: false })
         })
         .collect()
 }
@@ -174,9 +153,7 @@ fn chains_on(token: &Token) -> bool {
 
 /// What stands behind `ALTER SYSTEM`, which the parser does not know.
 fn after_alter_system(tokens: &[Token]) -> Option<String> {
-    let mut words = tokens
-        .iter()
-        .filter(|token| !matches!(token, Token::Whitespace(_)));
+    let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
     for expected in ["ALTER", "SYSTEM"] {
         match words.next() {
             Some(Token::Word(word)) if word.value.eq_ignore_ascii_case(expected) => {}
@@ -191,18 +168,15 @@ fn after_alter_system(tokens: &[Token]) -> Option<String> {
 fn alter_system(text: &str, assignment: &str) -> Result<Vec<Statement>> {
     let mut parsed = parse_plain(assignment)?;
     let is_assignment = |ast: &Ast| match ast {
-        Ast::Statement(statement) => matches!(
-            statement.as_ref(),
-            SqlStatement::Set(Set::SingleAssignment { scope: None, .. })
-        ),
+        Ast::Statement(statement) => {
+            matches!(statement.as_ref(), SqlStatement::Set(Set::SingleAssignment { scope: None, .. }))
+        }
         other => matches!(other, Ast::Reset(_)),
     };
     match (parsed.pop(), parsed.is_empty()) {
-        (Some(ast), true) if is_assignment(&ast) => Ok(vec![Statement {
-            ast: Some(ast),
-            text: text.trim().to_owned(),
-            for_all: true,
-        }]),
+        (Some(ast), true) if is_assignment(&ast) => {
+            Ok(vec![Statement { ast: Some(ast), text: text.trim().to_owned(), for_all: true }])
+        }
         _ => Err(Error::new(
             ErrorKind::SyntaxError,
             "syntax error: ALTER SYSTEM is followed by SET name = value or RESET name, and stands alone",
@@ -216,9 +190,7 @@ fn is_catalog_query(text: &str) -> bool {
     if !text.contains("pg_") && !text.contains("PG_") && !text.contains("reg") {
         return false;
     }
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize()
-        .unwrap_or_default();
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize().unwrap_or_default();
     tokens.iter().any(|token| match token {
         Token::Word(word) => CATALOG_NAMES.contains(&word.value.to_ascii_lowercase().as_str()),
         _ => false,
@@ -227,10 +199,7 @@ fn is_catalog_query(text: &str) -> bool {
 
 fn parse_catalog_query(text: &str) -> Result<Vec<Ast>> {
     match CATALOG_QUERIES.parse(text) {
-        Ok(statements) => Ok(statements
-            .into_iter()
-            .map(|s| Ast::Statement(Box::new(s)))
-            .collect()),
+        Ok(statements) => Ok(statements.into_iter().map(|s| Ast::Statement(Box::new(s))).collect()),
         // Statements that only DataFusion's parser knows may mention the catalog too.
         Err(_) => parse_plain(text),
     }
@@ -267,9 +236,7 @@ fn apply_sql_rules(statement: SqlStatement) -> SqlStatement {
         &CurrentUserVariableToSessionUserFunctionCall,
         &StripCollate,
     ];
-    rules
-        .iter()
-        .fold(statement, |statement, rule| rule.rewrite(statement))
+    rules.iter().fold(statement, |statement, rule| rule.rewrite(statement))
 }
 
 fn syntax_error(text: &str, error: &DataFusionError) -> Error {
@@ -297,11 +264,8 @@ fn split_location<'a>(text: &str, message: &'a str) -> (&'a str, Option<usize>) 
     let (Ok(line), Ok(column)) = (line.trim().parse::<usize>(), column.trim().parse::<usize>()) else {
         return (message, None);
     };
-    let lines_before: usize = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(|l| l.chars().count())
-        .sum();
+    let lines_before: usize =
+        text.split_inclusive('\n').take(line.saturating_sub(1)).map(|l| l.chars().count()).sum();
     (before.trim_end(), Some(lines_before + column.max(1)))
 }
 
@@ -342,11 +306,9 @@ mod tests {
 
     #[test]
     fn a_parameter_beyond_what_the_wire_can_count_is_refused() {
-        for text in [
-            "SELECT $4000000000::int",
-            "CALL train_adapter(name => $18446744073709551615)",
-            "SELECT $65536",
-        ] {
+        for text in
+            ["SELECT $4000000000::int", "CALL train_adapter(name => $18446744073709551615)", "SELECT $65536"]
+        {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{text}");
             assert!(error.message().contains("$65535"), "{error}");
@@ -375,11 +337,7 @@ mod tests {
             let statements = parse(text).unwrap();
             assert!(statements.len() == 1 && statements[0].for_all, "{text}");
         }
-        for text in [
-            "ALTER SYSTEM",
-            "ALTER SYSTEM SELECT 1",
-            "ALTER SYSTEM SET a = 1; SELECT 1",
-        ] {
+        for text in ["ALTER SYSTEM", "ALTER SYSTEM SELECT 1", "ALTER SYSTEM SET a = 1; SELECT 1"] {
             assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::SyntaxError, "{text}");
         }
     }

@@ -71,16 +71,12 @@ pub enum Outcome {
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows { tag, schema, .. } => f
-                .debug_struct("Rows")
-                .field("tag", tag)
-                .field("schema", schema)
-                .finish_non_exhaustive(),
-            Self::Command { tag, rows } => f
-                .debug_struct("Command")
-                .field("tag", tag)
-                .field("rows", rows)
-                .finish(),
+            Self::Rows { tag, schema, .. } => {
+                f.debug_struct("Rows").field("tag", tag).field("schema", schema).finish_non_exhaustive()
+            }
+            Self::Command { tag, rows } => {
+                f.debug_struct("Command").field("tag", tag).field("rows", rows).finish()
+            }
             Self::Empty => f.write_str("Empty"),
         }
     }

@@ -69,10 +69,7 @@ pub(super) struct TrainArguments {
 
 impl TrainArguments {
     fn statement(&self) -> String {
-        let mut arguments = vec![
-            ("name", literal(&self.name)),
-            ("training_data_query", literal(&self.data)),
-        ];
+        let mut arguments = vec![("name", literal(&self.name)), ("training_data_query", literal(&self.data))];
         let mut add = |name, value: Option<String>| arguments.extend(value.map(|value| (name, value)));
         add("validation_data_query", self.validation.as_deref().map(literal));
         add("base_model", self.base_model.as_deref().map(literal));
@@ -82,10 +79,7 @@ impl TrainArguments {
         add("batch_size", self.batch_size.map(|value| value.to_string()));
         add("learning_rate", self.learning_rate.map(|value| value.to_string()));
         add("seed", self.seed.map(|value| value.to_string()));
-        let arguments: Vec<_> = arguments
-            .iter()
-            .map(|(name, value)| format!("{name} => {value}"))
-            .collect();
+        let arguments: Vec<_> = arguments.iter().map(|(name, value)| format!("{name} => {value}")).collect();
         format!("CALL train_adapter({})", arguments.join(", "))
     }
 }
@@ -94,17 +88,13 @@ pub(super) async fn run(config: &Config, command: AdapterCommand) -> Exit {
     let (sql, format) = match command {
         AdapterCommand::List { format } => {
             let columns = "name, version, tags, is_latest, base_model, rank, parameters, created_at";
-            (
-                format!("SELECT {columns} FROM adapters ORDER BY name, version"),
-                format,
-            )
+            (format!("SELECT {columns} FROM adapters ORDER BY name, version"), format)
         }
         AdapterCommand::Show { name } => return model::show(config, "adapters", &name, "adapter").await,
         AdapterCommand::Train(arguments) => (arguments.statement(), arguments.format),
-        AdapterCommand::Rm { name } => (
-            format!("CALL drop_adapter(name => {})", literal(&name)),
-            OutputFormat::Table,
-        ),
+        AdapterCommand::Rm { name } => {
+            (format!("CALL drop_adapter(name => {})", literal(&name)), OutputFormat::Table)
+        }
     };
     run_statements(config, &sql, &mut *output::to_stdout(format)).await
 }
@@ -121,17 +111,7 @@ mod tests {
 
     #[test]
     fn training_arguments_become_a_call() {
-        let line = [
-            "x",
-            "train",
-            "it's",
-            "--data",
-            "SELECT 'a'",
-            "--r",
-            "8",
-            "--learning-rate",
-            "2e-4",
-        ];
+        let line = ["x", "train", "it's", "--data", "SELECT 'a'", "--r", "8", "--learning-rate", "2e-4"];
         let AdapterCommand::Train(arguments) = <Line as clap::Parser>::parse_from(line).command else {
             panic!("another command");
         };

@@ -62,10 +62,7 @@ impl Receiver for Answer {
 
     fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()> {
         let mut out = std::io::stdout();
-        values
-            .into_iter()
-            .flatten()
-            .try_for_each(|token| out.write_all(token.as_bytes()))?;
+        values.into_iter().flatten().try_for_each(|token| out.write_all(token.as_bytes()))?;
         out.flush()
     }
 
@@ -88,10 +85,7 @@ pub(super) async fn run(config: &Config, arguments: ChatArguments) -> Exit {
         Ok(client) => client,
         Err(error) => return report(&error, ""),
     };
-    let session = arguments
-        .session
-        .clone()
-        .unwrap_or_else(|| format!("chat-{:016x}", rand::random::<u64>()));
+    let session = arguments.session.clone().unwrap_or_else(|| format!("chat-{:016x}", rand::random::<u64>()));
     let exit = match &arguments.prompt {
         Some(prompt) => match turn(&mut client, &arguments, prompt, &session).await {
             Ok(()) => Exit::Success,
@@ -111,13 +105,7 @@ async fn turn(
     prompt: &str,
     session: &str,
 ) -> Result<(), ClientError> {
-    client
-        .run(
-            &arguments.statement(prompt, session),
-            &mut Answer,
-            &mut interrupt(),
-        )
-        .await
+    client.run(&arguments.statement(prompt, session), &mut Answer, &mut interrupt()).await
 }
 
 async fn converse(client: &mut Client, arguments: &ChatArguments, session: &str) -> Exit {
@@ -144,11 +132,7 @@ async fn converse(client: &mut Client, arguments: &ChatArguments, session: &str)
         }
     }
     // A mistake on the way is no failure of a conversation that people go on with.
-    if std::io::stdin().is_terminal() {
-        Exit::Success
-    } else {
-        exit
-    }
+    if std::io::stdin().is_terminal() { Exit::Success } else { exit }
 }
 
 #[cfg(test)]

@@ -32,18 +32,9 @@ pub(super) fn run(loaded: &Loaded, command: &ConfigCommand) -> Exit {
 
 fn show(loaded: &Loaded, format: OutputFormat, describe: bool) -> std::io::Result<()> {
     let mut receiver = output::to_stdout(format);
-    let names: &[&str] = if describe {
-        &["option", "value", "source", "description"]
-    } else {
-        &["option", "value", "source"]
-    };
-    let columns: Vec<_> = names
-        .iter()
-        .map(|name| Column {
-            name: (*name).into(),
-            oid: oid::TEXT,
-        })
-        .collect();
+    let names: &[&str] =
+        if describe { &["option", "value", "source", "description"] } else { &["option", "value", "source"] };
+    let columns: Vec<_> = names.iter().map(|name| Column { name: (*name).into(), oid: oid::TEXT }).collect();
     receiver.columns(&columns)?;
     for (option, source) in OPTIONS.iter().zip(&loaded.sources) {
         let value = Some(loaded.config.show(option.name)).filter(|value| !value.is_empty());

@@ -96,11 +96,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => {
             // A closed output is all that could go wrong, and then there is nowhere to say it.
             drop(error.print());
-            return if error.use_stderr() {
-                Exit::Fatal
-            } else {
-                Exit::Success
-            };
+            return if error.use_stderr() { Exit::Fatal } else { Exit::Success };
         }
     };
     if let Command::Completions(arguments) = &cli.command {
@@ -140,10 +136,9 @@ fn read_file(
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some((path, text))),
-        Err(error) => Err(ConfigError(format!(
-            "cannot read the configuration file {}: {error}",
-            path.display()
-        ))),
+        Err(error) => {
+            Err(ConfigError(format!("cannot read the configuration file {}: {error}", path.display())))
+        }
     }
 }
 
@@ -209,9 +204,7 @@ pub(crate) fn engine_options(config: &Config) -> EngineOptions {
         threads: config.threads,
         training_threads: config.threads,
         weights: config.weights,
-        context_length: config
-            .context_length
-            .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
+        context_length: config.context_length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
         ..EngineOptions::new(&config.data_dir)
     }
 }
@@ -222,17 +215,10 @@ pub(crate) fn password(config: &Config) -> Result<Option<String>, ClientError> {
         return Ok(None);
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
-        ClientError::Connection(format!(
-            "cannot read the password file {}: {error}",
-            path.display()
-        ))
+        ClientError::Connection(format!("cannot read the password file {}: {error}", path.display()))
     })?;
     let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty()
-        || !password
-            .chars()
-            .all(|letter| letter.is_ascii_graphic() || letter == ' ')
-    {
+    if password.is_empty() || !password.chars().all(|letter| letter.is_ascii_graphic() || letter == ' ') {
         return Err(ClientError::Connection(format!(
             "the password file {} must hold one line of printable ASCII characters",
             path.display()
@@ -304,10 +290,7 @@ mod tests {
     fn a_mistake_in_the_call_is_fatal_and_help_is_not() {
         let arguments = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
         assert_eq!(run_with(arguments("hyprstream serv")), Exit::Fatal);
-        assert_eq!(
-            run_with(arguments("hyprstream --set pg=x config show")),
-            Exit::Fatal
-        );
+        assert_eq!(run_with(arguments("hyprstream --set pg=x config show")), Exit::Fatal);
         assert_eq!(run_with(arguments("hyprstream sql --help")), Exit::Success);
     }
 }

@@ -102,8 +102,7 @@ impl Receiver for Findings {
     fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()> {
         let mut values = values.into_iter();
         let mut next = || values.next().flatten();
-        self.0
-            .push((next().unwrap_or_default(), next().unwrap_or_default(), next()));
+        self.0.push((next().unwrap_or_default(), next().unwrap_or_default(), next()));
         Ok(())
     }
 
@@ -121,9 +120,7 @@ impl Receiver for Findings {
 }
 
 async fn verify(config: &Config, name: Option<&str>) -> Exit {
-    let filter = name
-        .map(|name| format!("WHERE name = {}", literal(name)))
-        .unwrap_or_default();
+    let filter = name.map(|name| format!("WHERE name = {}", literal(name))).unwrap_or_default();
     let sql = format!("SELECT name, path, error FROM models {filter} ORDER BY name");
     let mut client = match Client::open(config).await {
         Ok(client) => client,

@@ -60,14 +60,7 @@ fn print(salvaged: &SalvagedStore) -> std::io::Result<()> {
 }
 
 fn line(lost: &DamageRow) -> String {
-    let DamageRow {
-        file,
-        offset,
-        bytes,
-        what,
-        reason,
-        ..
-    } = lost;
+    let DamageRow { file, offset, bytes, what, reason, .. } = lost;
     match bytes {
         Some(bytes) => format!("lost {what} ({file}, {bytes} bytes at byte {offset}): {reason}"),
         None if *offset > 0 => format!("lost {what} ({file} at byte {offset}): {reason}"),

@@ -37,15 +37,8 @@ pub(super) struct ServeArguments {
 
 impl ServeArguments {
     pub(super) fn flags(&self) -> Vec<(String, String)> {
-        let given = [
-            ("pg", &self.pg),
-            ("flight", &self.flight),
-            ("password_file", &self.password_file),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_string(), value.clone()?)))
-            .collect()
+        let given = [("pg", &self.pg), ("flight", &self.flight), ("password_file", &self.password_file)];
+        given.into_iter().filter_map(|(name, value)| Some((name.to_string(), value.clone()?))).collect()
     }
 }
 
@@ -61,14 +54,10 @@ async fn serve(config: &Config) -> Result<Exit, String> {
     let pg = bind(&config.pg, "Postgres", password.is_some()).await?;
     let flight = bind(&config.flight, "FlightSQL", false).await?;
     let engine = Engine::open(engine_options(config)).map_err(|error| error.to_string())?;
-    let options = DatabaseOptions {
-        file_directories: config.file_directories.clone(),
-    };
+    let options = DatabaseOptions { file_directories: config.file_directories.clone() };
     let database = Database::try_new(engine.clone(), &options).map_err(|error| error.to_string())?;
     let (pg_address, flight_address) = (address(pg.as_ref())?, address(flight.as_ref())?);
-    engine
-        .announce(&announcement(pg_address, flight_address))
-        .map_err(|error| error.to_string())?;
+    engine.announce(&announcement(pg_address, flight_address)).map_err(|error| error.to_string())?;
     announce("Postgres", pg_address)?;
     announce("FlightSQL", flight_address)?;
 
@@ -93,10 +82,7 @@ async fn serve(config: &Config) -> Result<Exit, String> {
     drop(database);
 
     wait_for_signal().await?;
-    tracing::info!(
-        "stopping: running statements have {} s to finish",
-        config.stop_timeout_seconds
-    );
+    tracing::info!("stopping: running statements have {} s to finish", config.stop_timeout_seconds);
     switch.drain();
     let mut closed = async || while doors.join_next().await.is_some() {};
     let grace = Duration::from_secs(config.stop_timeout_seconds);
@@ -147,9 +133,7 @@ async fn bind(
 }
 
 fn address(door: Option<&(TcpListener, bool)>) -> Result<Option<SocketAddr>, String> {
-    door.map(|(listener, _)| listener.local_addr())
-        .transpose()
-        .map_err(|error| error.to_string())
+    door.map(|(listener, _)| listener.local_addr()).transpose().map_err(|error| error.to_string())
 }
 
 /// Says on stdout where a door is, for people and for scripts that start a server on port 0.
@@ -159,20 +143,14 @@ fn announce(clients: &str, address: Option<SocketAddr>) -> Result<(), String> {
         Some(address) => writeln!(out, "listening for {clients} clients on {address}"),
         None => writeln!(out, "not listening for {clients} clients"),
     };
-    written
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot write to stdout: {error}"))
+    written.and_then(|()| out.flush()).map_err(|error| format!("cannot write to stdout: {error}"))
 }
 
 /// Loads the default model in the background, so that the first statement need not wait for it.
 fn warm_up(engine: &Arc<Engine>) {
     let engine = engine.clone();
     tokio::spawn(async move {
-        let request = EmbedRequest {
-            texts: vec!["hyprstream".into()],
-            model: None,
-            dimensions: None,
-        };
+        let request = EmbedRequest { texts: vec!["hyprstream".into()], model: None, dimensions: None };
         if let Err(error) = engine.embed(request).await {
             tracing::warn!("the default model is not ready: {error}");
         }

@@ -39,15 +39,7 @@ pub(super) async fn run(config: &Config, arguments: SqlArguments) -> Exit {
         _ if !arguments.commands.is_empty() => {
             run_all(&mut client, &arguments.commands, &mut *receiver, Exit::Fatal).await
         }
-        Some(text) => {
-            run_all(
-                &mut client,
-                &statements::split(&text),
-                &mut *receiver,
-                Exit::Script,
-            )
-            .await
-        }
+        Some(text) => run_all(&mut client, &statements::split(&text), &mut *receiver, Exit::Script).await,
         None => repl::run(&mut client, &mut *receiver).await,
     };
     match client.close().await {

@@ -27,20 +27,11 @@ type Interrupt<'a> = &'a mut (dyn Future<Output = ()> + Unpin + Send);
 
 impl LocalClient {
     pub(super) fn try_new(engine: Arc<Engine>, config: &Config) -> Result<Self, ClientError> {
-        let options = DatabaseOptions {
-            file_directories: config.file_directories.clone(),
-        };
+        let options = DatabaseOptions { file_directories: config.file_directories.clone() };
         let database = Database::try_new(engine.clone(), &options)?;
-        let options = SessionOptions {
-            application_name: "hyprstream".into(),
-            ..SessionOptions::default()
-        };
+        let options = SessionOptions { application_name: "hyprstream".into(), ..SessionOptions::default() };
         let session = database.session(options)?;
-        Ok(Self {
-            engine,
-            notices: session.take_notices(),
-            session,
-        })
+        Ok(Self { engine, notices: session.take_notices(), session })
     }
 
     pub(super) async fn run(
@@ -65,18 +56,11 @@ impl LocalClient {
         for statement in self.session.parse(text)? {
             let execution = self.session.execute(&statement, &[]);
             match attend(execution, &mut self.notices, receiver, interrupt).await?? {
-                Outcome::Rows {
-                    tag,
-                    schema,
-                    mut stream,
-                } => {
+                Outcome::Rows { tag, schema, mut stream } => {
                     let columns: Vec<Column> = schema
                         .fields()
                         .iter()
-                        .map(|field| Column {
-                            name: field.name().clone(),
-                            oid: column_type(field).oid,
-                        })
+                        .map(|field| Column { name: field.name().clone(), oid: column_type(field).oid })
                         .collect();
                     receiver.columns(&columns)?;
                     let mut count = 0;
@@ -114,9 +98,7 @@ impl LocalClient {
 
     pub(super) fn close(self) -> Result<(), ClientError> {
         drop(self.session);
-        self.engine
-            .close()
-            .map_err(|error| ClientError::Connection(error.to_string()))
+        self.engine.close().map_err(|error| ClientError::Connection(error.to_string()))
     }
 }
 

@@ -77,10 +77,7 @@ impl Client {
                 Err(error) => error,
             };
             match &error {
-                EngineError::Locked {
-                    address: Some(address),
-                    ..
-                } if !address.is_empty() => {
+                EngineError::Locked { address: Some(address), .. } if !address.is_empty() => {
                     let client = RemoteClient::connect(address, config).await?;
                     return Ok(Self::Remote(Box::new(client)));
                 }

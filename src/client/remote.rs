@@ -49,11 +49,9 @@ impl RemoteClient {
     async fn start(&mut self, config: &Config) -> Result<(), ClientError> {
         let mut body = BytesMut::new();
         body.put_u32(3 << 16);
-        for (name, value) in [
-            ("user", "hyprstream"),
-            ("database", "hyprstream"),
-            ("application_name", "hyprstream"),
-        ] {
+        for (name, value) in
+            [("user", "hyprstream"), ("database", "hyprstream"), ("application_name", "hyprstream")]
+        {
             body.put_slice(format!("{name}\0{value}\0").as_bytes());
         }
         body.put_u8(0);
@@ -87,9 +85,7 @@ impl RemoteClient {
                     self.send_message(b'p', proof.as_bytes()).await?;
                 }
                 Reply::SaslFinal(signature) if Some(&signature) != expected_signature.as_ref() => {
-                    return Err(ClientError::Connection(
-                        "the server does not know the password".into(),
-                    ));
+                    return Err(ClientError::Connection("the server does not know the password".into()));
                 }
                 Reply::KeyData { process, secret } => (self.process, self.secret) = (process, secret),
                 Reply::Error(report) => return Err(ClientError::Connection(report.message)),
@@ -165,8 +161,7 @@ impl RemoteClient {
             let mut stream = TcpStream::connect(&self.address).await?;
             stream.write_all(&message).await
         };
-        send.await
-            .map_err(|error| ClientError::Connection(format!("cannot cancel the statement: {error}")))
+        send.await.map_err(|error| ClientError::Connection(format!("cannot cancel the statement: {error}")))
     }
 
     async fn send_message(&mut self, kind: u8, body: &[u8]) -> Result<(), ClientError> {
@@ -178,10 +173,7 @@ impl RemoteClient {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.stream
-            .write_all(bytes)
-            .await
-            .map_err(|error| self.lost(&error))
+        self.stream.write_all(bytes).await.map_err(|error| self.lost(&error))
     }
 
     /// The next message; dropping the future loses nothing.

@@ -31,9 +31,7 @@ pub(super) fn next_reply(buffer: &mut BytesMut) -> Result<Option<Reply>, Malform
     let (Some(kind), Some(length)) = (buffer.first().copied(), buffer.get(1..5)) else {
         return Ok(None);
     };
-    let length = length
-        .iter()
-        .fold(0usize, |length, byte| length << 8 | usize::from(*byte));
+    let length = length.iter().fold(0usize, |length, byte| length << 8 | usize::from(*byte));
     if !(4..=MAX_BYTES).contains(&length) {
         return Err(Malformed(format!("the server sent a message of {length} bytes")));
     }
@@ -53,23 +51,16 @@ fn decode(kind: u8, body: &mut Bytes) -> Result<Reply, Malformed> {
             11 => Reply::SaslContinue(String::from_utf8_lossy(body).into_owned()),
             12 => Reply::SaslFinal(String::from_utf8_lossy(body).into_owned()),
             other => {
-                return Err(Malformed(format!(
-                    "the server asks for authentication method {other}"
-                )));
+                return Err(Malformed(format!("the server asks for authentication method {other}")));
             }
         },
-        b'K' => Reply::KeyData {
-            process: integer32(body)?,
-            secret: std::mem::take(body),
-        },
+        b'K' => Reply::KeyData { process: integer32(body)?, secret: std::mem::take(body) },
         b'T' => Reply::Columns(items(body, column)?),
         b'D' => Reply::Row(items(body, value)?),
         b'C' => Reply::Complete(text(body)?),
         b'E' => Reply::Error(report(body)?),
         b'N' => Reply::Notice(report(body)?),
-        b'Z' => Reply::Ready {
-            in_transaction: body.first() != Some(&b'I'),
-        },
+        b'Z' => Reply::Ready { in_transaction: body.first() != Some(&b'I') },
         _ => Reply::Other,
     })
 }
@@ -153,33 +144,19 @@ mod tests {
     fn what_the_server_writes_is_read_back() {
         use crate::pg::replies;
         let mut buffer = BytesMut::new();
-        let column_type = ColumnType {
-            oid: 25,
-            size: -1,
-            modifier: -1,
-        };
+        let column_type = ColumnType { oid: 25, size: -1, modifier: -1 };
         replies::row_description(&mut buffer, [("a", column_type, Format::Text)].into_iter());
-        let error = Report {
-            position: Some(7),
-            ..Report::error("57014", "stopped").with_hint("wait")
-        };
+        let error = Report { position: Some(7), ..Report::error("57014", "stopped").with_hint("wait") };
         replies::error(&mut buffer, &error);
         replies::command_complete(&mut buffer, "SELECT 1");
         let mut replies = Vec::new();
         while let Some(reply) = next_reply(&mut buffer).unwrap() {
             replies.push(reply);
         }
-        let columns = vec![Column {
-            name: "a".into(),
-            oid: 25,
-        }];
+        let columns = vec![Column { name: "a".into(), oid: 25 }];
         assert_eq!(
             replies,
-            [
-                Reply::Columns(columns),
-                Reply::Error(error),
-                Reply::Complete("SELECT 1".into())
-            ]
+            [Reply::Columns(columns), Reply::Error(error), Reply::Complete("SELECT 1".into())]
         );
     }
 

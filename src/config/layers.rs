@@ -57,10 +57,8 @@ impl Loaded {
         environment: &dyn Environment,
         file: Option<(PathBuf, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut loaded = Self {
-            config: Config::defaults(environment),
-            sources: vec![Source::Default; OPTIONS.len()],
-        };
+        let mut loaded =
+            Self { config: Config::defaults(environment), sources: vec![Source::Default; OPTIONS.len()] };
         if let Some((path, text)) = file {
             for (name, value) in file_values(&path, &text)? {
                 loaded.set(&name, &value, Source::File(path.clone()))?;
@@ -87,9 +85,7 @@ impl Loaded {
             )));
         };
         self.config.set(name, value).map_err(|reason| {
-            ConfigError(format!(
-                "option `{name}` from {source} cannot be \"{value}\": {reason}"
-            ))
+            ConfigError(format!("option `{name}` from {source} cannot be \"{value}\": {reason}"))
         })?;
         self.sources[index] = source;
         Ok(())
@@ -116,12 +112,10 @@ fn file_values(path: &std::path::Path, text: &str) -> Result<Vec<(String, String
 
 /// The configuration file's path: as given, else the one under the XDG configuration directory if it exists.
 pub(crate) fn file_path(given: Option<PathBuf>, environment: &dyn Environment) -> Option<PathBuf> {
-    given
-        .or_else(|| environment.variable("HYPRSTREAM_CONFIG").map(PathBuf::from))
-        .or_else(|| {
-            let path = xdg_directory(environment, "XDG_CONFIG_HOME", ".config").join("config.toml");
-            path.is_file().then_some(path)
-        })
+    given.or_else(|| environment.variable("HYPRSTREAM_CONFIG").map(PathBuf::from)).or_else(|| {
+        let path = xdg_directory(environment, "XDG_CONFIG_HOME", ".config").join("config.toml");
+        path.is_file().then_some(path)
+    })
 }
 
 pub(super) fn default_data_dir(environment: &dyn Environment) -> PathBuf {
@@ -130,10 +124,7 @@ pub(super) fn default_data_dir(environment: &dyn Environment) -> PathBuf {
 
 /// The program's own directory below an XDG base directory, which counts only when it is absolute.
 pub(crate) fn xdg_directory(environment: &dyn Environment, variable: &str, below_home: &str) -> PathBuf {
-    let base = environment
-        .variable(variable)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let base = environment.variable(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || PathBuf::from(environment.variable("HOME").unwrap_or_else(|| ".".into())).join(below_home);
     base.unwrap_or_else(home).join("hyprstream")
 }
@@ -145,10 +136,7 @@ mod tests {
 
     fn environment(variables: &'static [(&'static str, &'static str)]) -> impl Environment {
         move |name: &str| {
-            variables
-                .iter()
-                .find(|(variable, _)| *variable == name)
-                .map(|(_, value)| (*value).to_string())
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_string())
         }
     }
 
@@ -170,15 +158,9 @@ mod tests {
         assert_eq!(loaded.config.pg, Door::On("127.0.0.1:3".into()));
         assert_eq!(source(&loaded, "pg"), Source::Flag);
         assert_eq!(loaded.config.threads, Some(2));
-        assert_eq!(
-            source(&loaded, "threads"),
-            Source::Environment("HYPRSTREAM_THREADS".into())
-        );
+        assert_eq!(source(&loaded, "threads"), Source::Environment("HYPRSTREAM_THREADS".into()));
         assert_eq!(loaded.config.max_connections, 7);
-        assert_eq!(
-            source(&loaded, "max_connections"),
-            Source::File("/etc/h.toml".into())
-        );
+        assert_eq!(source(&loaded, "max_connections"), Source::File("/etc/h.toml".into()));
         assert_eq!(loaded.config.flight, Door::On("127.0.0.1:50051".into()));
         assert_eq!(source(&loaded, "flight"), Source::Default);
     }
@@ -186,10 +168,7 @@ mod tests {
     #[test]
     fn the_data_directory_follows_xdg_and_home() {
         let home = environment(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "relative")]);
-        assert_eq!(
-            default_data_dir(&home),
-            PathBuf::from("/home/a/.local/share/hyprstream")
-        );
+        assert_eq!(default_data_dir(&home), PathBuf::from("/home/a/.local/share/hyprstream"));
         let xdg = environment(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]);
         assert_eq!(default_data_dir(&xdg), PathBuf::from("/data/hyprstream"));
     }
@@ -201,10 +180,7 @@ mod tests {
         assert!(unknown.0.contains("`prot` from /etc/h.toml"), "{unknown}");
         let invalid = environment(&[("HYPRSTREAM_THREADS", "0")]);
         let error = Loaded::try_new(&[], &invalid, None).unwrap_err();
-        assert!(
-            error.0.contains("HYPRSTREAM_THREADS") && error.0.contains("above 0"),
-            "{error}"
-        );
+        assert!(error.0.contains("HYPRSTREAM_THREADS") && error.0.contains("above 0"), "{error}");
         let no_port = Loaded::try_new(&[("pg".into(), "localhost".into())], &none, None).unwrap_err();
         assert!(no_port.0.contains("HOST:PORT"), "{no_port}");
         assert!(with_file("threads = [1]").unwrap_err().0.contains("array"));
@@ -214,13 +190,8 @@ mod tests {
     fn every_value_reads_back_as_it_is_shown() {
         let none = environment(&[]);
         let loaded = Loaded::try_new(&[], &none, None).unwrap();
-        let shown: Vec<_> = OPTIONS
-            .iter()
-            .map(|option| (option.name.to_string(), loaded.config.show(option.name)))
-            .collect();
-        assert_eq!(
-            Loaded::try_new(&shown, &none, None).unwrap().config,
-            loaded.config
-        );
+        let shown: Vec<_> =
+            OPTIONS.iter().map(|option| (option.name.to_string(), loaded.config.show(option.name))).collect();
+        assert_eq!(Loaded::try_new(&shown, &none, None).unwrap().config, loaded.config);
     }
 }

@@ -43,11 +43,7 @@ impl Value for String {
 
 impl Value for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            Err("a path is expected".into())
-        } else {
-            Ok(text.into())
-        }
+        if text.is_empty() { Err("a path is expected".into()) } else { Ok(text.into()) }
     }
 
     fn show(&self) -> String {
@@ -57,9 +53,7 @@ impl Value for PathBuf {
 
 impl Value for Vec<PathBuf> {
     fn parse(text: &str) -> Result<Self, String> {
-        let paths: Self = std::env::split_paths(text)
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect();
+        let paths: Self = std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()).collect();
         match paths.iter().find(|path| !path.is_dir()) {
             Some(path) => Err(format!("{} is not a directory", path.display())),
             None => Ok(paths),
@@ -77,10 +71,8 @@ impl Value for Door {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let port = text
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty())
-            .map(|(_, port)| port.parse::<u16>());
+        let port =
+            text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
         match port {
             Some(Ok(_)) => Ok(Self::On(text.into())),
             _ => Err("`off` or HOST:PORT is expected, such as 127.0.0.1:5433".into()),
@@ -136,11 +128,7 @@ positive_number!(usize, u64);
 
 impl<T: Value> Value for Option<T> {
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            T::parse(text).map(Some)
-        }
+        if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
     }
 
     fn show(&self) -> String {

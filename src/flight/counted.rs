@@ -18,10 +18,7 @@ pub(super) struct CountedStream {
 
 impl CountedStream {
     pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            stream,
-            _place: place,
-        }
+        Self { stream, _place: place }
     }
 }
 

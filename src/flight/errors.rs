@@ -11,9 +11,7 @@ pub(super) fn status(error: &Error) -> Status {
         None => error.message().to_owned(),
     };
     let mut status = Status::new(code(error.kind()), message);
-    status
-        .metadata_mut()
-        .insert("sqlstate", MetadataValue::from_static(error.kind().sqlstate()));
+    status.metadata_mut().insert("sqlstate", MetadataValue::from_static(error.kind().sqlstate()));
     status
 }
 

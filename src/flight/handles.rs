@@ -31,13 +31,7 @@ struct Kept<T> {
 impl<T: Clone> Handles<T> {
     /// `what` names the things in errors.
     pub(super) fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            kept: Mutex::new(Kept {
-                values: HashMap::new(),
-                swept: Instant::now(),
-            }),
-        }
+        Self { what, kept: Mutex::new(Kept { values: HashMap::new(), swept: Instant::now() }) }
     }
 
     /// Keeps a value and returns its handle.
@@ -49,10 +43,7 @@ impl<T: Clone> Handles<T> {
             kept.swept = now;
         }
         if kept.values.len() >= LIMIT {
-            return Err(Status::resource_exhausted(format!(
-                "too many {}s are open",
-                self.what
-            )));
+            return Err(Status::resource_exhausted(format!("too many {}s are open", self.what)));
         }
         let handle: Handle = rand::random();
         kept.values.insert(handle, (value, now));
@@ -84,18 +75,13 @@ impl<T: Clone> Handles<T> {
     /// Puts another value under a handle that is there.
     pub(super) fn replace(&self, handle: &[u8], value: T) -> Result<(), Status> {
         let mut kept = self.lock();
-        let found = key(handle)
-            .and_then(|key| kept.values.get_mut(&key))
-            .ok_or_else(|| self.unknown())?;
+        let found = key(handle).and_then(|key| kept.values.get_mut(&key)).ok_or_else(|| self.unknown())?;
         *found = (value, Instant::now());
         Ok(())
     }
 
     fn unknown(&self) -> Status {
-        Status::not_found(format!(
-            "the {} does not exist, was used before or has expired",
-            self.what
-        ))
+        Status::not_found(format!("the {} does not exist, was used before or has expired", self.what))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept<T>> {

@@ -27,16 +27,9 @@ struct Table {
 async fn all_tables(session: &Session) -> Result<Vec<Table>, Status> {
     let mut tables = Vec::new();
     for batch in query(session, TABLES).await? {
-        let [catalogs, schemas, names, kinds] = [
-            strings(&batch, 0)?,
-            strings(&batch, 1)?,
-            strings(&batch, 2)?,
-            strings(&batch, 3)?,
-        ];
-        let rows = catalogs
-            .into_iter()
-            .zip(schemas)
-            .zip(names.into_iter().zip(kinds));
+        let [catalogs, schemas, names, kinds] =
+            [strings(&batch, 0)?, strings(&batch, 1)?, strings(&batch, 2)?, strings(&batch, 3)?];
+        let rows = catalogs.into_iter().zip(schemas).zip(names.into_iter().zip(kinds));
         tables.extend(rows.map(|((catalog, schema), (name, kind))| Table {
             catalog,
             schema,
@@ -48,10 +41,7 @@ async fn all_tables(session: &Session) -> Result<Vec<Table>, Status> {
 }
 
 fn strings(batch: &RecordBatch, index: usize) -> Result<Vec<String>, Status> {
-    let column = batch
-        .columns()
-        .get(index)
-        .ok_or_else(|| Status::internal("a catalog column is missing"))?;
+    let column = batch.columns().get(index).ok_or_else(|| Status::internal("a catalog column is missing"))?;
     let column = cast(column, &DataType::Utf8).map_err(|error| Status::internal(error.to_string()))?;
     let texts = column.as_string::<i32>();
     Ok((0..texts.len())
@@ -62,11 +52,7 @@ fn strings(batch: &RecordBatch, index: usize) -> Result<Vec<String>, Status> {
 /// Answers `GetCatalogs`.
 pub(super) async fn catalogs(session: &Session, command: CommandGetCatalogs) -> Answer {
     let mut builder = command.into_builder();
-    let mut names: Vec<_> = all_tables(session)
-        .await?
-        .into_iter()
-        .map(|table| table.catalog)
-        .collect();
+    let mut names: Vec<_> = all_tables(session).await?.into_iter().map(|table| table.catalog).collect();
     names.dedup();
     for name in names {
         builder.append(name);
@@ -79,10 +65,7 @@ pub(super) async fn catalogs(session: &Session, command: CommandGetCatalogs) -> 
 pub(super) async fn schemas(session: &Session, command: CommandGetDbSchemas) -> Answer {
     let mut builder = command.into_builder();
     let tables = all_tables(session).await?;
-    let mut names: Vec<_> = tables
-        .iter()
-        .map(|table| (&table.catalog, &table.schema))
-        .collect();
+    let mut names: Vec<_> = tables.iter().map(|table| (&table.catalog, &table.schema)).collect();
     names.dedup();
     for (catalog, schema) in names {
         builder.append(catalog, schema);
@@ -95,11 +78,7 @@ pub(super) async fn schemas(session: &Session, command: CommandGetDbSchemas) -> 
 pub(super) async fn tables(session: &Session, command: CommandGetTables) -> Answer {
     let mut builder = command.into_builder();
     for table in all_tables(session).await? {
-        let schema = if builder.include_schema() {
-            columns(session, &table).await?
-        } else {
-            Schema::empty()
-        };
+        let schema = if builder.include_schema() { columns(session, &table).await? } else { Schema::empty() };
         builder.append(table.catalog, table.schema, table.name, table.kind, &schema)?;
     }
     let schema = builder.schema();
@@ -114,10 +93,7 @@ async fn columns(session: &Session, table: &Table) -> Result<Schema, Status> {
     let Some(statement) = statements.pop() else {
         return Err(Status::internal("a table's name does not parse"));
     };
-    let prepared = session
-        .prepare(&statement, &[])
-        .await
-        .map_err(|error| status(&error))?;
+    let prepared = session.prepare(&statement, &[]).await.map_err(|error| status(&error))?;
     Ok(prepared.schema.as_ref().clone())
 }
 

@@ -30,23 +30,14 @@ pub(super) async fn read(
             )));
         }
         if sets.len() + batch.num_rows() > MAX_SETS {
-            return Err(Status::resource_exhausted(format!(
-                "more than {MAX_SETS} rows of parameters"
-            )));
+            return Err(Status::resource_exhausted(format!("more than {MAX_SETS} rows of parameters")));
         }
         for row in 0..batch.num_rows() {
-            let values = batch
-                .columns()
-                .iter()
-                .zip(types)
-                .enumerate()
-                .map(|(index, (column, data_type))| {
-                    ScalarValue::try_from_array(column, row)
-                        .and_then(|value| value.cast_to(data_type))
-                        .map_err(|error| {
-                            Status::invalid_argument(format!("parameter ${}: {error}", index + 1))
-                        })
-                });
+            let values = batch.columns().iter().zip(types).enumerate().map(|(index, (column, data_type))| {
+                ScalarValue::try_from_array(column, row)
+                    .and_then(|value| value.cast_to(data_type))
+                    .map_err(|error| Status::invalid_argument(format!("parameter ${}: {error}", index + 1)))
+            });
             sets.push(values.collect::<Result<_, _>>()?);
         }
     }

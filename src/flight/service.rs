@@ -61,10 +61,7 @@ impl HyprstreamFlight {
     }
 
     fn new_session(&self) -> Result<Arc<Session>, Status> {
-        let options = SessionOptions {
-            user: USER.into(),
-            application_name: "FlightSQL".into(),
-        };
+        let options = SessionOptions { user: USER.into(), application_name: "FlightSQL".into() };
         let session = self.database.session(options).map_err(|error| status(&error))?;
         // Flight has no notices; without a receiver none are kept.
         drop(session.take_notices());
@@ -76,13 +73,10 @@ impl HyprstreamFlight {
         let Some(header) = metadata.get("authorization") else {
             return self.new_session();
         };
-        let header = header
-            .to_str()
-            .map_err(|_| Status::unauthenticated("malformed authorization header"))?;
+        let header =
+            header.to_str().map_err(|_| Status::unauthenticated("malformed authorization header"))?;
         if let Some(token) = header.strip_prefix("Bearer ") {
-            let token = BASE64
-                .decode(token)
-                .map_err(|_| Status::unauthenticated("malformed token"))?;
+            let token = BASE64.decode(token).map_err(|_| Status::unauthenticated("malformed token"))?;
             return self.sessions.get(&token).map_err(|_| {
                 Status::unauthenticated("the session has expired; authenticate again by a handshake")
             });
@@ -94,21 +88,14 @@ impl HyprstreamFlight {
 
 /// Checks the user of a Basic header; on loopback there is no password to check.
 fn check_user(header: &str) -> Result<(), Status> {
-    let credentials = header
-        .strip_prefix("Basic ")
-        .and_then(|encoded| BASE64.decode(encoded).ok());
+    let credentials = header.strip_prefix("Basic ").and_then(|encoded| BASE64.decode(encoded).ok());
     let credentials = credentials.and_then(|credentials| String::from_utf8(credentials).ok());
-    match credentials
-        .as_deref()
-        .and_then(|credentials| credentials.split_once(':'))
-    {
+    match credentials.as_deref().and_then(|credentials| credentials.split_once(':')) {
         Some((USER | "", _)) => Ok(()),
-        Some((user, _)) => Err(Status::unauthenticated(format!(
-            "role \"{user}\" does not exist; the user is \"{USER}\""
-        ))),
-        None => Err(Status::unauthenticated(
-            "a Basic authorization header is expected",
-        )),
+        Some((user, _)) => {
+            Err(Status::unauthenticated(format!("role \"{user}\" does not exist; the user is \"{USER}\"")))
+        }
+        None => Err(Status::unauthenticated("a Basic authorization header is expected")),
     }
 }
 
@@ -141,21 +128,14 @@ impl FlightSqlService for HyprstreamFlight {
     ) -> Result<Response<Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>>, Status> {
         if let Some(header) = request.metadata().get("authorization") {
             check_user(
-                header
-                    .to_str()
-                    .map_err(|_| Status::unauthenticated("malformed authorization header"))?,
+                header.to_str().map_err(|_| Status::unauthenticated("malformed authorization header"))?,
             )?;
         }
         let token = BASE64.encode(self.sessions.insert(self.new_session()?)?);
-        let reply = HandshakeResponse {
-            protocol_version: 0,
-            payload: token.clone().into_bytes().into(),
-        };
+        let reply = HandshakeResponse { protocol_version: 0, payload: token.clone().into_bytes().into() };
         let mut response: Response<Pin<Box<dyn Stream<Item = _> + Send>>> =
             Response::new(Box::pin(stream::iter([Ok(reply)])));
-        let header = format!("Bearer {token}")
-            .parse()
-            .map_err(|_| Status::internal("unusable token"))?;
+        let header = format!("Bearer {token}").parse().map_err(|_| Status::internal("unusable token"))?;
         response.metadata_mut().insert("authorization", header);
         Ok(response)
     }
@@ -168,21 +148,12 @@ impl FlightSqlService for HyprstreamFlight {
         let planned = Planned::try_new(self.session(request.metadata())?, &command.query).await?;
         let schema = planned.schema();
         let handle = self.tickets.insert(planned)?;
-        info(
-            &TicketStatementQuery {
-                statement_handle: handle.to_vec().into(),
-            },
-            &schema,
-            request,
-        )
+        info(&TicketStatementQuery { statement_handle: handle.to_vec().into() }, &schema, request)
     }
 
     async fn do_get_statement(&self, ticket: TicketStatementQuery, _request: Request<Ticket>) -> DoGet {
         // A ticket is good once: a statement may train or insert, and must not do so twice by mistake.
-        self.tickets
-            .take(&ticket.statement_handle)?
-            .stream(self.stopping.clone())
-            .await
+        self.tickets.take(&ticket.statement_handle)?.stream(self.stopping.clone()).await
     }
 
     async fn do_put_statement_update(
@@ -190,10 +161,7 @@ impl FlightSqlService for HyprstreamFlight {
         command: CommandStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        Planned::try_new(self.session(request.metadata())?, &command.query)
-            .await?
-            .update()
-            .await
+        Planned::try_new(self.session(request.metadata())?, &command.query).await?.update().await
     }
 
     async fn do_action_create_prepared_statement(
@@ -233,9 +201,7 @@ impl FlightSqlService for HyprstreamFlight {
         let sets = parameters::read(request.into_inner(), &planned.prepared.parameter_types).await?;
         planned.parameters = Arc::new(sets);
         self.statements.replace(&handle, planned)?;
-        Ok(DoPutPreparedStatementResult {
-            prepared_statement_handle: Some(handle),
-        })
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) })
     }
 
     async fn get_flight_info_prepared_statement(
@@ -252,10 +218,7 @@ impl FlightSqlService for HyprstreamFlight {
         command: CommandPreparedStatementQuery,
         _request: Request<Ticket>,
     ) -> DoGet {
-        self.statements
-            .get(&command.prepared_statement_handle)?
-            .stream(self.stopping.clone())
-            .await
+        self.statements.get(&command.prepared_statement_handle)?.stream(self.stopping.clone()).await
     }
 
     async fn do_put_prepared_statement_update(

@@ -20,17 +20,11 @@ pub(super) fn sql_info() -> Result<&'static SqlInfoData, Status> {
         let mut facts = SqlInfoDataBuilder::new();
         facts.append(SqlInfo::FlightSqlServerName, "hyprstream");
         facts.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
-        facts.append(
-            SqlInfo::FlightSqlServerArrowVersion,
-            datafusion::arrow::ARROW_VERSION,
-        );
+        facts.append(SqlInfo::FlightSqlServerArrowVersion, datafusion::arrow::ARROW_VERSION);
         facts.append(SqlInfo::FlightSqlServerReadOnly, false);
         facts.append(SqlInfo::FlightSqlServerSql, true);
         facts.append(SqlInfo::FlightSqlServerSubstrait, false);
-        facts.append(
-            SqlInfo::FlightSqlServerTransaction,
-            SqlSupportedTransaction::None as i32,
-        );
+        facts.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
         facts.append(SqlInfo::FlightSqlServerCancel, false);
         facts.append(SqlInfo::FlightSqlServerBulkIngestion, false);
         facts.append(SqlInfo::SqlDdlCatalog, false);
@@ -45,10 +39,7 @@ pub(super) fn sql_info() -> Result<&'static SqlInfoData, Status> {
             SqlInfo::SqlQuotedIdentifierCase,
             SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive as i32,
         );
-        facts.append(
-            SqlInfo::SqlNullOrdering,
-            SqlNullOrdering::SqlNullsSortedAtEnd as i32,
-        );
+        facts.append(SqlInfo::SqlNullOrdering, SqlNullOrdering::SqlNullsSortedAtEnd as i32);
         facts.build().map_err(|error| error.to_string())
     });
     data.as_ref().map_err(|error| Status::internal(error.clone()))
@@ -134,10 +125,7 @@ mod tests {
 
     #[test]
     fn a_driver_learns_the_name_and_the_quote() {
-        let asked = [
-            SqlInfo::FlightSqlServerName as u32,
-            SqlInfo::SqlIdentifierQuoteChar as u32,
-        ];
+        let asked = [SqlInfo::FlightSqlServerName as u32, SqlInfo::SqlIdentifierQuoteChar as u32];
         assert_eq!(sql_info().unwrap().record_batch(asked).unwrap().num_rows(), 2);
     }
 

@@ -37,10 +37,7 @@ impl Planned {
         let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
             return Err(Status::invalid_argument("one statement is expected at a time"));
         };
-        let prepared = session
-            .prepare(&statement, &[])
-            .await
-            .map_err(|error| status(&error))?;
+        let prepared = session.prepare(&statement, &[]).await.map_err(|error| status(&error))?;
         Ok(Self {
             session,
             statement: Arc::new(statement),
@@ -51,11 +48,7 @@ impl Planned {
 
     /// The columns of the result; none for a statement without rows.
     pub(super) fn schema(&self) -> SchemaRef {
-        if self.prepared.is_query {
-            self.prepared.schema.clone()
-        } else {
-            Arc::new(Schema::empty())
-        }
+        if self.prepared.is_query { self.prepared.schema.clone() } else { Arc::new(Schema::empty()) }
     }
 
     /// Runs the statement and streams its rows.
@@ -74,11 +67,7 @@ impl Planned {
         match self.execute(parameters).await? {
             Outcome::Rows { stream, .. } => {
                 let session = self.session.clone();
-                Ok(rows(
-                    stream,
-                    move |error| stream_status(&session, &error),
-                    stopping,
-                ))
+                Ok(rows(stream, move |error| stream_status(&session, &error), stopping))
             }
             Outcome::Command { .. } | Outcome::Empty => Ok(batches(Arc::new(Schema::empty()), Vec::new())),
         }
@@ -88,21 +77,15 @@ impl Planned {
     pub(super) async fn update(&self) -> Result<i64, Status> {
         let none = Vec::new();
         let once = [none];
-        let sets = if self.parameters.is_empty() {
-            &once[..]
-        } else {
-            &self.parameters[..]
-        };
+        let sets = if self.parameters.is_empty() { &once[..] } else { &self.parameters[..] };
         let mut count = 0;
         for parameters in sets {
             count += match self.execute(parameters).await? {
                 Outcome::Command { rows, .. } => rows.unwrap_or(0),
                 Outcome::Rows { mut stream, .. } => {
                     let mut rows = 0;
-                    while let Some(batch) = stream
-                        .try_next()
-                        .await
-                        .map_err(|error| stream_status(&self.session, &error))?
+                    while let Some(batch) =
+                        stream.try_next().await.map_err(|error| stream_status(&self.session, &error))?
                     {
                         rows += batch.num_rows() as u64;
                     }
@@ -115,10 +98,7 @@ impl Planned {
     }
 
     async fn execute(&self, parameters: &[ScalarValue]) -> Result<Outcome, Status> {
-        self.session
-            .execute(&self.statement, parameters)
-            .await
-            .map_err(|error| status(&error))
+        self.session.execute(&self.statement, parameters).await.map_err(|error| status(&error))
     }
 }
 
@@ -126,10 +106,7 @@ impl Planned {
 pub(super) async fn query(session: &Session, text: &str) -> Result<Vec<RecordBatch>, Status> {
     let mut rows = Vec::new();
     for statement in session.parse(text).map_err(|error| status(&error))? {
-        let outcome = session
-            .execute(&statement, &[])
-            .await
-            .map_err(|error| status(&error))?;
+        let outcome = session.execute(&statement, &[]).await.map_err(|error| status(&error))?;
         if let Outcome::Rows { stream, .. } = outcome {
             let batches = stream.try_collect::<Vec<_>>().await;
             rows.extend(batches.map_err(|error| stream_status(session, &error))?);
@@ -151,13 +128,9 @@ fn rows(
     let schema = stream.schema();
     let stopped = stream::once(async move {
         stopping.forced().await;
-        Err(FlightError::from(Status::unavailable(
-            "the server is shutting down",
-        )))
+        Err(FlightError::from(Status::unavailable("the server is shutting down")))
     });
-    let work = stream
-        .map_err(move |error| FlightError::from(describe(error)))
-        .map(Some);
+    let work = stream.map_err(move |error| FlightError::from(describe(error))).map(Some);
     // The end of the rows ends the whole; the end of the server comes only as an error.
     let work = work.chain(stream::once(std::future::ready(None)));
     let both = stream::select(work, stopped.map(Some)).take_while(|item| std::future::ready(item.is_some()));

@@ -63,22 +63,9 @@ mod tests {
     #[test]
     fn quotes_and_line_breaks_are_escaped_and_null_is_not_the_empty_string() {
         let mut csv = CsvOutput::new(Vec::new());
-        csv.columns(&[
-            Column {
-                name: "a,b".into(),
-                oid: 25,
-            },
-            Column {
-                name: "c".into(),
-                oid: 25,
-            },
-        ])
-        .unwrap();
+        csv.columns(&[Column { name: "a,b".into(), oid: 25 }, Column { name: "c".into(), oid: 25 }]).unwrap();
         csv.row(vec![Some("say \"hi\"\n".into()), None]).unwrap();
         csv.row(vec![Some(String::new()), Some("1".into())]).unwrap();
-        assert_eq!(
-            String::from_utf8(csv.out).unwrap(),
-            "\"a,b\",c\n\"say \"\"hi\"\"\n\",\n\"\",1\n"
-        );
+        assert_eq!(String::from_utf8(csv.out).unwrap(), "\"a,b\",c\n\"say \"\"hi\"\"\n\",\n\"\",1\n");
     }
 }

@@ -19,17 +19,12 @@ pub(crate) struct JsonOutput<W: Write> {
 
 impl<W: Write> JsonOutput<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self {
-            out,
-            columns: None,
-            rows: 0,
-        }
+        Self { out, columns: None, rows: 0 }
     }
 
     fn end(&mut self) -> io::Result<()> {
         if self.columns.take().is_some() {
-            self.out
-                .write_all(if self.rows == 0 { b"]\n" } else { b"\n]\n" })?;
+            self.out.write_all(if self.rows == 0 { b"]\n" } else { b"\n]\n" })?;
         }
         self.out.flush()
     }
@@ -52,8 +47,7 @@ impl<W: Write> Receiver for JsonOutput<W> {
     }
 
     fn row(&mut self, values: Vec<Option<String>>) -> io::Result<()> {
-        self.out
-            .write_all(if self.rows == 0 { b"\n{" } else { b",\n{" })?;
+        self.out.write_all(if self.rows == 0 { b"\n{" } else { b",\n{" })?;
         self.rows += 1;
         let columns = self.columns.as_deref().unwrap_or_default();
         for (index, (column, text)) in columns.iter().zip(values).enumerate() {
@@ -92,10 +86,9 @@ fn value(text: String, type_oid: u32) -> Value {
         | oid::NUMERIC
         | oid::JSON => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         array => match element_of(array).zip(array_items(&text)) {
-            Some((element, items)) => items
-                .into_iter()
-                .map(|item| item.map_or(Value::Null, |item| value(item, element)))
-                .collect(),
+            Some((element, items)) => {
+                items.into_iter().map(|item| item.map_or(Value::Null, |item| value(item, element))).collect()
+            }
             None => Value::String(text),
         },
     }
@@ -107,10 +100,7 @@ mod tests {
 
     #[test]
     fn values_keep_their_types() {
-        let column = |name: &str, oid| Column {
-            name: name.into(),
-            oid,
-        };
+        let column = |name: &str, oid| Column { name: name.into(), oid };
         let mut json = JsonOutput::new(Vec::new());
         json.columns(&[
             column("n", oid::INT4),

@@ -44,11 +44,7 @@ struct Result {
 
 impl<W: Write> TableOutput<W> {
     pub(crate) fn new(out: W, layout: Layout) -> Self {
-        Self {
-            out,
-            layout,
-            result: None,
-        }
+        Self { out, layout, result: None }
     }
 
     /// Settles the widths and writes what was held back.
@@ -102,10 +98,7 @@ impl<W: Write> Receiver for TableOutput<W> {
     }
 
     fn pause(&mut self) -> io::Result<()> {
-        if self
-            .result
-            .as_ref()
-            .is_some_and(|result| !result.held.is_empty() && result.since.elapsed() > HOLD)
+        if self.result.as_ref().is_some_and(|result| !result.held.is_empty() && result.since.elapsed() > HOLD)
         {
             self.release()?;
         }
@@ -141,11 +134,7 @@ fn widths(columns: &[Column], rows: &[Vec<Option<String>>]) -> Vec<usize> {
     let mut widths: Vec<usize> = columns.iter().map(|column| column.name.width()).collect();
     for row in rows {
         for (width, value) in widths.iter_mut().zip(row) {
-            let widest = shown(value.as_ref())
-                .lines()
-                .map(UnicodeWidthStr::width)
-                .max()
-                .unwrap_or(0);
+            let widest = shown(value.as_ref()).lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
             *width = (*width).max(widest);
         }
     }
@@ -163,12 +152,7 @@ fn write_header(out: &mut impl Write, columns: &[Column], widths: &[usize]) -> i
     let cells = columns.iter().zip(widths).map(|(column, width)| {
         let space = width - column.name.width();
         let left = space / 2;
-        format!(
-            " {}{}{} ",
-            " ".repeat(left),
-            column.name,
-            " ".repeat(space - left)
-        )
+        format!(" {}{}{} ", " ".repeat(left), column.name, " ".repeat(space - left))
     });
     writeln!(out, "{}", cells.collect::<Vec<_>>().join("|"))?;
     let rules: Vec<_> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
@@ -192,11 +176,7 @@ fn write_row(
             let space = " ".repeat(width.saturating_sub(text.width()));
             let separator = if index == 0 { "" } else { "|" };
             let end = if line + 1 < cell.len() { '+' } else { ' ' };
-            let (left, right) = if is_number(&columns[index]) {
-                (&space, "")
-            } else {
-                (&empty, &*space)
-            };
+            let (left, right) = if is_number(&columns[index]) { (&space, "") } else { (&empty, &*space) };
             written.extend([separator, " ", left, text, right]);
             written.push(end);
         }
@@ -211,11 +191,7 @@ fn write_record(
     number: u64,
     row: &[Option<String>],
 ) -> io::Result<()> {
-    let width = columns
-        .iter()
-        .map(|column| column.name.width())
-        .max()
-        .unwrap_or(0);
+    let width = columns.iter().map(|column| column.name.width()).max().unwrap_or(0);
     if number > 1 {
         writeln!(out)?;
     }
@@ -223,12 +199,7 @@ fn write_record(
         let space = " ".repeat(width - column.name.width());
         let text = shown(value.as_ref());
         let mut lines = text.split('\n');
-        writeln!(
-            out,
-            "{}{space} | {}",
-            column.name,
-            lines.next().unwrap_or_default()
-        )?;
+        writeln!(out, "{}{space} | {}", column.name, lines.next().unwrap_or_default())?;
         for line in lines {
             writeln!(out, "{} | {line}", " ".repeat(width))?;
         }
@@ -242,20 +213,10 @@ mod tests {
 
     fn table(layout: Layout) -> TableOutput<Vec<u8>> {
         let mut table = TableOutput::new(Vec::new(), layout);
-        let columns = [
-            Column {
-                name: "name".into(),
-                oid: oid::TEXT,
-            },
-            Column {
-                name: "n".into(),
-                oid: oid::INT4,
-            },
-        ];
+        let columns =
+            [Column { name: "name".into(), oid: oid::TEXT }, Column { name: "n".into(), oid: oid::INT4 }];
         table.columns(&columns).unwrap();
-        table
-            .row(vec![Some("two\nlines".into()), Some("10".into())])
-            .unwrap();
+        table.row(vec![Some("two\nlines".into()), Some("10".into())]).unwrap();
         table.row(vec![Some("日本".into()), None]).unwrap();
         table
     }
@@ -269,10 +230,7 @@ mod tests {
         let mut table = table(Layout::Aligned);
         table.complete("SELECT 2").unwrap();
         // As psql 15 prints the same rows, but for blanks at the end of a line.
-        assert_eq!(
-            text(table),
-            " name  | n  \n-------+----\n two  +| 10\n lines |\n 日本  |\n(2 rows)\n\n"
-        );
+        assert_eq!(text(table), " name  | n  \n-------+----\n two  +| 10\n lines |\n 日本  |\n(2 rows)\n\n");
     }
 
     #[test]
@@ -282,9 +240,7 @@ mod tests {
         table.result.as_mut().unwrap().since -= HOLD * 2;
         table.pause().unwrap();
         assert!(String::from_utf8_lossy(&table.out).contains("lines"));
-        table
-            .row(vec![Some("wider than the column".into()), Some("3".into())])
-            .unwrap();
+        table.row(vec![Some("wider than the column".into()), Some("3".into())]).unwrap();
         assert!(text(table).ends_with("\n wider than the column |  3\n"));
     }
 
@@ -292,10 +248,7 @@ mod tests {
     fn a_record_has_a_line_a_column() {
         let mut table = table(Layout::Expanded);
         table.complete("SELECT 2").unwrap();
-        assert_eq!(
-            text(table),
-            "name | two\n     | lines\nn    | 10\n\nname | 日本\nn    | \n"
-        );
+        assert_eq!(text(table), "name | two\n     | lines\nn    | 10\n\nname | 日本\nn    | \n");
     }
 
     #[test]

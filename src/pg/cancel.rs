@@ -73,12 +73,7 @@ impl Connections {
         let secret: [u8; 4] = rand::random();
         let switch = Arc::new(CancelSwitch::default());
         self.lock().insert(process, (secret, Arc::downgrade(&switch)));
-        Registration {
-            connections: self.clone(),
-            process,
-            secret,
-            switch,
-        }
+        Registration { connections: self.clone(), process, secret, switch }
     }
 
     /// Serves a cancel request; a wrong secret is ignored without a word, as the protocol asks.

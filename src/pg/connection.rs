@@ -70,8 +70,7 @@ impl Connection {
                 Ok(None | Some(Request::Message(Message::Terminate(_)))) | Err(ReadError::Io(_)) => return,
                 Err(ReadError::Malformed(malformed)) => {
                     tracing::warn!("a client's connection is closed: {malformed}");
-                    self.close_with(&Report::fatal("08P01", malformed.to_string()))
-                        .await;
+                    self.close_with(&Report::fatal("08P01", malformed.to_string())).await;
                     return self.input.discard().await;
                 }
                 Ok(Some(Request::Message(message))) => self.handle(message).await,
@@ -116,10 +115,7 @@ impl Connection {
             Message::Flush(_) => self.flush().await,
             // A client whose COPY was refused may still send its data, as Postgres allows.
             Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_) => Ok(()),
-            _ => Err(Failure::Fatal(Report::fatal(
-                "08P01",
-                "unexpected password message",
-            ))),
+            _ => Err(Failure::Fatal(Report::fatal("08P01", "unexpected password message"))),
         };
         match result {
             Err(Failure::Statement(report)) if extended => {
@@ -191,11 +187,7 @@ impl Connection {
 
     /// Sends what has gathered once that is worth a packet.
     pub(super) async fn flush_if_full(&mut self) -> Result<(), Failure> {
-        if self.output.buffer.len() < FLUSH_BYTES {
-            Ok(())
-        } else {
-            self.flush().await
-        }
+        if self.output.buffer.len() < FLUSH_BYTES { Ok(()) } else { self.flush().await }
     }
 
     /// Writes the notices that are waiting.

@@ -19,21 +19,12 @@ pub(crate) struct Report {
 impl Report {
     /// An error after which the connection stays usable.
     pub(crate) fn error(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: "ERROR",
-            sqlstate,
-            message: message.into(),
-            hint: None,
-            position: None,
-        }
+        Self { severity: "ERROR", sqlstate, message: message.into(), hint: None, position: None }
     }
 
     /// An error that ends the connection.
     pub(crate) fn fatal(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: "FATAL",
-            ..Self::error(sqlstate, message)
-        }
+        Self { severity: "FATAL", ..Self::error(sqlstate, message) }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -43,11 +34,8 @@ impl Report {
 
     /// The fields of the `ErrorResponse` or `NoticeResponse`.
     pub(crate) fn info(&self) -> ErrorInfo {
-        let mut info = ErrorInfo::new(
-            self.severity.to_owned(),
-            self.sqlstate.to_owned(),
-            c_text(&self.message),
-        );
+        let mut info =
+            ErrorInfo::new(self.severity.to_owned(), self.sqlstate.to_owned(), c_text(&self.message));
         info.severity_nonlocalized = Some(self.severity.to_owned());
         info.hint = self.hint.as_deref().map(c_text);
         info.position = self.position.map(|position| position.to_string());
@@ -77,10 +65,7 @@ impl From<Notice> for Report {
             Severity::Warning => ("WARNING", "01000"),
             severity => (severity.as_str(), "00000"),
         };
-        Self {
-            severity,
-            ..Self::error(sqlstate, notice.message)
-        }
+        Self { severity, ..Self::error(sqlstate, notice.message) }
     }
 }
 
@@ -148,12 +133,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_no_warning() {
-        let notice = |severity| {
-            Report::from(Notice {
-                severity,
-                message: "50 %".into(),
-            })
-        };
+        let notice = |severity| Report::from(Notice { severity, message: "50 %".into() });
         assert_eq!(notice(Severity::Notice).sqlstate, "00000");
         assert_eq!(notice(Severity::Notice).severity, "NOTICE");
         assert_eq!(notice(Severity::Warning).sqlstate, "01000");

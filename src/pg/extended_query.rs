@@ -73,11 +73,7 @@ impl Connection {
         self.registration.switch.disarm();
         let prepared = prepared??;
         let parameters = parameter_types(&prepared, oids, &declared);
-        let statement = PreparedStatement {
-            statement,
-            prepared,
-            parameters,
-        };
+        let statement = PreparedStatement { statement, prepared, parameters };
         self.statements.insert(name, Arc::new(statement));
         put(&mut self.output.buffer, &ParseComplete::new());
         Ok(())
@@ -85,9 +81,7 @@ impl Connection {
 
     /// Makes a portal of a statement and its parameters.
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
-        let statement = self
-            .statement(bind.statement_name.as_deref().unwrap_or_default())?
-            .clone();
+        let statement = self.statement(bind.statement_name.as_deref().unwrap_or_default())?.clone();
         let name = bind.portal_name.unwrap_or_default();
         if name.is_empty() {
             self.portals.remove("");
@@ -109,25 +103,12 @@ impl Connection {
             .into_iter()
             .enumerate()
             .map(|(index, value)| {
-                parameters::read(
-                    index,
-                    &statement.parameters[index],
-                    parameter_formats[index],
-                    value,
-                )
+                parameters::read(index, &statement.parameters[index], parameter_formats[index], value)
             })
             .collect::<Result<_, _>>()?;
-        let formats = spread(
-            &bind.result_column_format_codes,
-            statement.prepared.schema.fields().len(),
-            "result",
-        )?;
-        let portal = Portal {
-            statement,
-            parameters,
-            formats,
-            state: State::Bound,
-        };
+        let formats =
+            spread(&bind.result_column_format_codes, statement.prepared.schema.fields().len(), "result")?;
+        let portal = Portal { statement, parameters, formats, state: State::Bound };
         self.portals.insert(name, portal);
         put(&mut self.output.buffer, &BindComplete::new());
         Ok(())
@@ -237,10 +218,7 @@ fn rows_of(
     prepared: &Prepared,
     format: impl Fn(usize) -> Format,
 ) -> Result<Option<Vec<(String, ColumnType, Format)>>, Report> {
-    prepared
-        .is_query
-        .then(|| rows::describe(&prepared.schema, format))
-        .transpose()
+    prepared.is_query.then(|| rows::describe(&prepared.schema, format)).transpose()
 }
 
 fn no_portal(name: &str) -> Report {
@@ -251,10 +229,8 @@ fn check_kept(kept: usize, what: &str) -> Result<(), Report> {
     if kept < MAX_KEPT {
         return Ok(());
     }
-    Err(
-        Report::error("54000", format!("a connection keeps at most {MAX_KEPT} {what}"))
-            .with_hint("close those that are no longer needed"),
-    )
+    Err(Report::error("54000", format!("a connection keeps at most {MAX_KEPT} {what}"))
+        .with_hint("close those that are no longer needed"))
 }
 
 /// The type of each parameter: on the wire as the client declared it, in the plan as it was inferred.
@@ -279,10 +255,7 @@ fn spread(codes: &[i16], count: usize, what: &str) -> Result<Vec<Format>, Report
         codes if codes.len() == count => Ok(codes.iter().copied().map(Format::from_code).collect()),
         codes => Err(Report::error(
             "08P01",
-            format!(
-                "bind message has {} {what} formats but {count} are needed",
-                codes.len()
-            ),
+            format!("bind message has {} {what} formats but {count} are needed", codes.len()),
         )),
     }
 }

@@ -42,11 +42,7 @@ pub(crate) enum Format {
 impl Format {
     /// The format that a checked code stands for.
     pub(crate) fn from_code(code: i16) -> Self {
-        if code == FORMAT_CODE_BINARY {
-            Self::Binary
-        } else {
-            Self::Text
-        }
+        if code == FORMAT_CODE_BINARY { Self::Binary } else { Self::Text }
     }
 
     /// The code on the wire.
@@ -123,9 +119,9 @@ fn whole_frame(buffer: &[u8], max_bytes: usize) -> Result<Option<usize>, Malform
     };
     let length = i32::from_be_bytes(*bytes);
     match usize::try_from(length) {
-        Ok(length) if length > max_bytes => Err(Malformed(format!(
-            "message of {length} bytes is over the limit of {max_bytes} bytes"
-        ))),
+        Ok(length) if length > max_bytes => {
+            Err(Malformed(format!("message of {length} bytes is over the limit of {max_bytes} bytes")))
+        }
         Ok(length) if length >= 4 => Ok((buffer.len() >= length).then_some(length)),
         _ => Err(Malformed(format!("invalid message length {length}"))),
     }
@@ -203,9 +199,7 @@ fn short() -> Malformed {
 fn end(rest: &[u8]) -> Result<(), Malformed> {
     match rest.len() {
         0 => Ok(()),
-        left => Err(Malformed(format!(
-            "invalid message format: {left} bytes left over"
-        ))),
+        left => Err(Malformed(format!("invalid message format: {left} bytes left over"))),
     }
 }
 

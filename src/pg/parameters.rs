@@ -41,16 +41,11 @@ pub(crate) fn read(
     if value.data_type() == expected.data_type {
         return Ok(value);
     }
-    value
-        .cast_to(&expected.data_type)
-        .map_err(|error| invalid(index, &error.to_string()))
+    value.cast_to(&expected.data_type).map_err(|error| invalid(index, &error.to_string()))
 }
 
 fn invalid(index: usize, reason: &str) -> Report {
-    Report::error(
-        "22P02",
-        format!("invalid value for parameter ${}: {reason}", index + 1),
-    )
+    Report::error("22P02", format!("invalid value for parameter ${}: {reason}", index + 1))
 }
 
 fn read_text(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
@@ -67,10 +62,7 @@ fn read_text(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
                     None => ScalarValue::try_from(item.data_type()).map_err(|error| error.to_string()),
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            Ok(ScalarValue::List(ScalarValue::new_list_nullable(
-                &items,
-                item.data_type(),
-            )))
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, item.data_type())))
         }
         DataType::Boolean => match text.trim().to_ascii_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" | "1" => Ok(ScalarValue::Boolean(Some(true))),
@@ -89,10 +81,7 @@ fn read_hex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    digits
-        .chunks(2)
-        .map(|pair| Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8))
-        .collect()
+    digits.chunks(2).map(|pair| Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8)).collect()
 }
 
 fn read_binary(mut bytes: Bytes, type_oid: u32) -> Result<ScalarValue, String> {
@@ -106,9 +95,7 @@ fn read_binary(mut bytes: Bytes, type_oid: u32) -> Result<ScalarValue, String> {
         oid::OID => ScalarValue::UInt32(Some(body.try_get_u32().map_err(short)?)),
         oid::FLOAT4 => ScalarValue::Float32(Some(body.try_get_f32().map_err(short)?)),
         oid::FLOAT8 => ScalarValue::Float64(Some(body.try_get_f64().map_err(short)?)),
-        oid::DATE => ScalarValue::Date32(Some(
-            body.try_get_i32().map_err(short)?.saturating_add(EPOCH_DAYS),
-        )),
+        oid::DATE => ScalarValue::Date32(Some(body.try_get_i32().map_err(short)?.saturating_add(EPOCH_DAYS))),
         oid::TIME => ScalarValue::Time64Microsecond(Some(body.try_get_i64().map_err(short)?)),
         oid::TIMESTAMP | oid::TIMESTAMPTZ => {
             let micros = body.try_get_i64().map_err(short)?.saturating_add(EPOCH_MICROS);
@@ -135,11 +122,7 @@ fn read_binary(mut bytes: Bytes, type_oid: u32) -> Result<ScalarValue, String> {
         array if types::element_of(array).is_some() => read_array(body, array)?,
         _ => read_utf8(&std::mem::take(body))?,
     };
-    if body.has_remaining() {
-        Err("too many bytes".into())
-    } else {
-        Ok(value)
-    }
+    if body.has_remaining() { Err("too many bytes".into()) } else { Ok(value) }
 }
 
 fn read_utf8(bytes: &Bytes) -> Result<ScalarValue, String> {
@@ -179,9 +162,7 @@ fn read_array(body: &mut Bytes, array: u32) -> Result<ScalarValue, String> {
         }
         _ => return Err("arrays of more than one dimension are not supported".into()),
     }
-    Ok(ScalarValue::List(ScalarValue::new_list_nullable(
-        &items, &item_type,
-    )))
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, &item_type)))
 }
 
 /// The items of an array literal such as `{1,NULL,"two words"}`, or `None` where it is malformed.
@@ -206,10 +187,7 @@ pub(crate) fn array_items(text: &str) -> Option<Vec<Option<String>>> {
                 None => break,
             }
         }
-        while letters
-            .next_if(|letter| quoted && letter.is_whitespace())
-            .is_some()
-        {}
+        while letters.next_if(|letter| quoted && letter.is_whitespace()).is_some() {}
         let bare = item.trim_end();
         if !quoted && bare.is_empty() {
             return None;
@@ -234,49 +212,26 @@ mod tests {
     use super::*;
 
     fn parameter(type_oid: u32) -> ParameterType {
-        ParameterType {
-            oid: type_oid,
-            data_type: types::parameter_type(type_oid).unwrap(),
-        }
+        ParameterType { oid: type_oid, data_type: types::parameter_type(type_oid).unwrap() }
     }
 
     fn text(type_oid: u32, text: &'static str) -> Result<ScalarValue, Report> {
-        read(
-            0,
-            &parameter(type_oid),
-            Format::Text,
-            Some(Bytes::from_static(text.as_bytes())),
-        )
+        read(0, &parameter(type_oid), Format::Text, Some(Bytes::from_static(text.as_bytes())))
     }
 
     #[test]
     fn text_and_binary_give_the_same_value() {
         let binary = |type_oid, bytes: &'static [u8]| {
-            read(
-                0,
-                &parameter(type_oid),
-                Format::Binary,
-                Some(Bytes::from_static(bytes)),
-            )
-            .unwrap()
+            read(0, &parameter(type_oid), Format::Binary, Some(Bytes::from_static(bytes))).unwrap()
         };
-        assert_eq!(
-            text(oid::INT4, "-7").unwrap(),
-            binary(oid::INT4, &[0xff, 0xff, 0xff, 0xf9])
-        );
+        assert_eq!(text(oid::INT4, "-7").unwrap(), binary(oid::INT4, &[0xff, 0xff, 0xff, 0xf9]));
         assert_eq!(text(oid::BOOL, "t").unwrap(), binary(oid::BOOL, &[1]));
-        assert_eq!(
-            text(oid::DATE, "2000-01-02").unwrap(),
-            binary(oid::DATE, &[0, 0, 0, 1])
-        );
+        assert_eq!(text(oid::DATE, "2000-01-02").unwrap(), binary(oid::DATE, &[0, 0, 0, 1]));
         assert_eq!(
             text(oid::TIMESTAMP, "2000-01-01 00:00:01").unwrap(),
             binary(oid::TIMESTAMP, &[0, 0, 0, 0, 0, 0x0f, 0x42, 0x40])
         );
-        assert_eq!(
-            text(oid::BYTEA, "\\x00ff").unwrap(),
-            binary(oid::BYTEA, &[0, 255])
-        );
+        assert_eq!(text(oid::BYTEA, "\\x00ff").unwrap(), binary(oid::BYTEA, &[0, 255]));
         assert_eq!(
             text(1021, "{0.5,NULL}").unwrap(),
             binary(
@@ -310,10 +265,7 @@ mod tests {
     fn array_literals_unquote_their_items() {
         let items = array_items(r#"{a, "b \"c\"", NULL, "null", d e}"#).unwrap();
         let items: Vec<_> = items.iter().map(Option::as_deref).collect();
-        assert_eq!(
-            items,
-            [Some("a"), Some("b \"c\""), None, Some("null"), Some("d e")]
-        );
+        assert_eq!(items, [Some("a"), Some("b \"c\""), None, Some("null"), Some("d e")]);
         for malformed in ["{a", "{a,}", "{,}", "{\"a}", "{a\"b}", "a,b"] {
             assert_eq!(array_items(malformed), None, "{malformed}");
         }

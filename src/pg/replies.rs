@@ -72,10 +72,7 @@ mod tests {
     fn a_nul_in_a_message_does_not_end_its_field() {
         let mut out = BytesMut::new();
         error(&mut out, &Report::error("42P01", "no \0 table").with_hint("a\0b"));
-        assert_eq!(
-            &out[..],
-            b"E\0\0\0\x29SERROR\0VERROR\0C42P01\0Mno  table\0Hab\0\0"
-        );
+        assert_eq!(&out[..], b"E\0\0\0\x29SERROR\0VERROR\0C42P01\0Mno  table\0Hab\0\0");
     }
 
     #[test]
@@ -89,15 +86,8 @@ mod tests {
     #[test]
     fn a_row_description_names_type_and_format() {
         let mut out = BytesMut::new();
-        let column = ColumnType {
-            oid: 25,
-            size: -1,
-            modifier: -1,
-        };
+        let column = ColumnType { oid: 25, size: -1, modifier: -1 };
         row_description(&mut out, [("a", column, Format::Binary)].into_iter());
-        assert_eq!(
-            &out[..],
-            b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\x01"
-        );
+        assert_eq!(&out[..], b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\x01");
     }
 }

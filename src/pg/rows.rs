@@ -131,11 +131,7 @@ impl Connection {
             let batch = batch.map_err(|error| self.session.error(&error))?;
             let columns =
                 encode::columns(&batch).map_err(|error| Report::error("0A000", error.to_string()))?;
-            rows.batch = Batch {
-                columns,
-                next: 0,
-                end: batch.num_rows(),
-            };
+            rows.batch = Batch { columns, next: 0, end: batch.num_rows() };
         }
     }
 }
@@ -147,10 +143,7 @@ pub(crate) fn describe(
 ) -> Result<Vec<(String, ColumnType, Format)>, Report> {
     let fields = schema.fields();
     if fields.len() > MAX_COLUMNS {
-        let message = format!(
-            "a result can have at most {MAX_COLUMNS} columns, not {}",
-            fields.len()
-        );
+        let message = format!("a result can have at most {MAX_COLUMNS} columns, not {}", fields.len());
         return Err(Report::error("54011", message));
     }
     let columns = fields.iter().enumerate();
@@ -163,9 +156,7 @@ pub(crate) fn describe(
 pub(crate) fn write_description(columns: &[(String, ColumnType, Format)], out: &mut BytesMut) {
     replies::row_description(
         out,
-        columns
-            .iter()
-            .map(|(name, column_type, format)| (name.as_str(), *column_type, *format)),
+        columns.iter().map(|(name, column_type, format)| (name.as_str(), *column_type, *format)),
     );
 }
 

@@ -76,14 +76,7 @@ fn first_with_nonce(
     let nonce = format!("{client_nonce}{server_nonce}");
     let reply = format!("r={nonce},s={},i={ITERATIONS}", BASE64.encode(verifier.salt));
     let header = BASE64.encode(format!("{flag},{identity},"));
-    Ok((
-        Exchange {
-            header,
-            nonce,
-            transcript: format!("{bare},{reply}"),
-        },
-        reply,
-    ))
+    Ok((Exchange { header, nonce, transcript: format!("{bare},{reply}") }, reply))
 }
 
 impl Exchange {
@@ -140,10 +133,7 @@ impl ClientExchange {
         let signature = hmac(&Sha256::digest(client_key), transcript.as_bytes());
         let proof = BASE64.encode(xor(client_key, signature));
         let expected = hmac(&hmac(&salted, b"Server Key"), transcript.as_bytes());
-        Some((
-            format!("{without_proof},p={proof}"),
-            format!("v={}", BASE64.encode(expected)),
-        ))
+        Some((format!("{without_proof},p={proof}"), format!("v={}", BASE64.encode(expected))))
     }
 }
 
@@ -158,15 +148,8 @@ fn hmac(key: &[u8], message: &[u8]) -> Hash {
     } else {
         block[..key.len()].copy_from_slice(key);
     }
-    let inner = Sha256::new()
-        .chain_update(block.map(|byte| byte ^ 0x36))
-        .chain_update(message)
-        .finalize();
-    Sha256::new()
-        .chain_update(block.map(|byte| byte ^ 0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
+    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
 }
 
 /// PBKDF2 with one block of output.
@@ -187,18 +170,11 @@ mod tests {
     /// The example exchange of RFC 7677, whose user name differs from what Postgres sends and is ignored.
     #[test]
     fn the_exchange_of_the_standard_is_accepted() {
-        let salt: [u8; 16] = BASE64
-            .decode("W22ZaJ0SNY7soEsUEjb6gQ==")
-            .unwrap()
-            .try_into()
-            .unwrap();
+        let salt: [u8; 16] = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap().try_into().unwrap();
         let verifier = Verifier::with_salt("pencil", salt);
-        let (exchange, reply) = first_with_nonce(
-            &verifier,
-            "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
-            "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
-        )
-        .unwrap();
+        let (exchange, reply) =
+            first_with_nonce(&verifier, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+                .unwrap();
         assert_eq!(
             reply,
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
@@ -217,10 +193,7 @@ mod tests {
         assert_eq!(exchange.finish(&verifier, &proof), None);
         let (proof, expected) = client.prove("right", &reply).unwrap();
         assert_eq!(exchange.finish(&verifier, &proof), Some(expected));
-        assert_eq!(
-            exchange.finish(&verifier, &format!("{}=", &proof[..proof.len() - 4])),
-            None
-        );
+        assert_eq!(exchange.finish(&verifier, &format!("{}=", &proof[..proof.len() - 4])), None);
         assert_eq!(exchange.finish(&verifier, &proof.replacen("r=", "r=x", 1)), None);
     }
 

@@ -95,10 +95,7 @@ pub(super) async fn begin(
             let registration = shared.connections.register();
             announce(&mut output, &session);
             let secret = SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret));
-            put(
-                &mut output.buffer,
-                &BackendKeyData::new(registration.process, secret),
-            );
+            put(&mut output.buffer, &BackendKeyData::new(registration.process, secret));
             Some(Connection::new(input, output, session, registration, stopping))
         }
         Err(Refusal::Told(report)) => {
@@ -116,26 +113,16 @@ async fn open(
     output: &mut Output,
     admitted: bool,
 ) -> Result<Session, Refusal> {
-    let Startup {
-        protocol_number_minor: minor_version,
-        parameters,
-        ..
-    } = startup_message(shared, input, output).await?;
+    let Startup { protocol_number_minor: minor_version, parameters, .. } =
+        startup_message(shared, input, output).await?;
     if !admitted {
         let report = Report::fatal("53300", "sorry, too many clients already")
             .with_hint("the limit is the option max_connections");
         return Err(report.into());
     }
-    let unknown: Vec<String> = parameters
-        .keys()
-        .filter(|name| name.starts_with("_pq_."))
-        .cloned()
-        .collect();
+    let unknown: Vec<String> = parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
     if minor_version > 0 || !unknown.is_empty() {
-        put(
-            &mut output.buffer,
-            &NegotiateProtocolVersion::new(Startup::PROTOCOL_VERSION_3_0, unknown),
-        );
+        put(&mut output.buffer, &NegotiateProtocolVersion::new(Startup::PROTOCOL_VERSION_3_0, unknown));
     }
     check_names(&parameters)?;
     if let Some(verifier) = &shared.verifier {
@@ -180,9 +167,7 @@ fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
 
 fn check_names(parameters: &Parameters) -> Result<(), Report> {
     let user = parameter(parameters, "user").unwrap_or_default();
-    let database = parameter(parameters, "database")
-        .filter(|name| !name.is_empty())
-        .unwrap_or(user);
+    let database = parameter(parameters, "database").filter(|name| !name.is_empty()).unwrap_or(user);
     let hint = "connect with psql -h HOST -p PORT -U hyprstream hyprstream";
     if user != NAME {
         return Err(Report::fatal("28000", format!("role \"{user}\" does not exist")).with_hint(hint));
@@ -194,10 +179,7 @@ fn check_names(parameters: &Parameters) -> Result<(), Report> {
     if parameter(parameters, "replication")
         .is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0"))
     {
-        return Err(Report::fatal(
-            "0A000",
-            "replication connections are not supported",
-        ));
+        return Err(Report::fatal("0A000", "replication connections are not supported"));
     }
     Ok(())
 }
@@ -221,10 +203,7 @@ async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Outpu
     let last = response.map_err(Malformed::from)?.data;
     let last = std::str::from_utf8(&last).map_err(|_| malformed())?;
     let signature = exchange.finish(verifier, last).ok_or_else(|| {
-        Report::fatal(
-            "28P01",
-            format!("password authentication failed for user \"{NAME}\""),
-        )
+        Report::fatal("28P01", format!("password authentication failed for user \"{NAME}\""))
     })?;
     put(&mut output.buffer, &Authentication::SASLFinal(signature.into()));
     Ok(())
@@ -241,20 +220,14 @@ async fn password_message(input: &mut Input) -> Result<PasswordMessageFamily, Re
 fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Refusal> {
     let options = SessionOptions {
         user: NAME.into(),
-        application_name: parameter(parameters, "application_name")
-            .unwrap_or_default()
-            .into(),
+        application_name: parameter(parameters, "application_name").unwrap_or_default().into(),
     };
     let session = shared.database.session(options).map_err(fatal)?;
-    let named = parameters
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
+    let named = parameters.iter().map(|(name, value)| (name.clone(), value.clone()));
     let listed = command_line_settings(parameter(parameters, "options").unwrap_or_default());
     let settings = named.chain(listed).filter(|(name, _)| {
-        !matches!(
-            name.as_str(),
-            "user" | "database" | "options" | "replication" | "application_name"
-        ) && !name.starts_with("_pq_.")
+        !matches!(name.as_str(), "user" | "database" | "options" | "replication" | "application_name")
+            && !name.starts_with("_pq_.")
     });
     for (name, value) in settings {
         match session.set(&name, &value) {
@@ -267,10 +240,7 @@ fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Refusal>
 }
 
 fn fatal(error: hyprstream_sql::Error) -> Refusal {
-    Refusal::Told(Report {
-        severity: "FATAL",
-        ..Report::from(error)
-    })
+    Refusal::Told(Report { severity: "FATAL", ..Report::from(error) })
 }
 
 /// The settings in a libpq `options` string: `-c name=value` and `--name=value`.
@@ -337,23 +307,13 @@ mod tests {
         let role = names("root", Some("hyprstream")).unwrap_err();
         assert_eq!((role.severity, role.sqlstate), ("FATAL", "28000"));
         assert!(role.hint.unwrap().contains("-U hyprstream"));
-        assert_eq!(
-            names("hyprstream", Some("postgres")).unwrap_err().sqlstate,
-            "3D000"
-        );
+        assert_eq!(names("hyprstream", Some("postgres")).unwrap_err().sqlstate, "3D000");
     }
 
     #[test]
     fn settings_are_read_from_the_options_of_libpq() {
         let settings = command_line_settings("-c statement_timeout=5s  --search-path=public -cwork_mem=1 -x");
-        let expected = [
-            ("statement_timeout", "5s"),
-            ("search_path", "public"),
-            ("work_mem", "1"),
-        ];
-        assert_eq!(
-            settings,
-            expected.map(|(name, value)| (name.to_string(), value.to_string()))
-        );
+        let expected = [("statement_timeout", "5s"), ("search_path", "public"), ("work_mem", "1")];
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }
 }

@@ -51,19 +51,8 @@ pub(crate) struct Output {
 /// Splits a connected socket.
 pub(crate) fn split(stream: TcpStream, max_message_bytes: usize) -> (Input, Output) {
     let (reader, writer) = stream.into_split();
-    let input = Input {
-        reader,
-        buffer: BytesMut::new(),
-        max_message_bytes,
-        ended: false,
-    };
-    (
-        input,
-        Output {
-            writer,
-            buffer: BytesMut::new(),
-        },
-    )
+    let input = Input { reader, buffer: BytesMut::new(), max_message_bytes, ended: false };
+    (input, Output { writer, buffer: BytesMut::new() })
 }
 
 impl Input {

@@ -74,11 +74,7 @@ pub(crate) struct ColumnType {
 
 impl ColumnType {
     fn new(oid: u32) -> Self {
-        Self {
-            oid,
-            size: size(oid),
-            modifier: -1,
-        }
+        Self { oid, size: size(oid), modifier: -1 }
     }
 }
 
@@ -137,18 +133,12 @@ pub(crate) fn type_oid(data_type: &DataType) -> u32 {
 
 /// The array type over an element type.
 pub(crate) fn array_of(element: u32) -> Option<u32> {
-    ARRAYS
-        .iter()
-        .find(|(of, _)| *of == element)
-        .map(|(_, array)| *array)
+    ARRAYS.iter().find(|(of, _)| *of == element).map(|(_, array)| *array)
 }
 
 /// The element type of an array type.
 pub(crate) fn element_of(array: u32) -> Option<u32> {
-    ARRAYS
-        .iter()
-        .find(|(_, of)| *of == array)
-        .map(|(element, _)| *element)
+    ARRAYS.iter().find(|(_, of)| *of == array).map(|(element, _)| *element)
 }
 
 /// The Arrow type of a parameter that a client declared, or `None` where it left the type open.
@@ -209,32 +199,17 @@ mod tests {
         let row = DataType::Struct(vec![Field::new("a", DataType::Int32, true)].into());
         assert_eq!(type_oid(&row), oid::JSON);
         assert_eq!(type_oid(&DataType::new_list(row, true)), oid::JSON);
-        assert_eq!(
-            type_oid(&DataType::new_list(
-                DataType::new_list(DataType::Int32, true),
-                true
-            )),
-            oid::JSON
-        );
+        assert_eq!(type_oid(&DataType::new_list(DataType::new_list(DataType::Int32, true), true)), oid::JSON);
     }
 
     #[test]
     fn a_catalog_column_keeps_its_alias() {
-        let tagged = Field::new("c", DataType::Int32, false).with_metadata(HashMap::from([(
-            "pg.oid_alias".to_string(),
-            "regtype".to_string(),
-        )]));
+        let tagged = Field::new("c", DataType::Int32, false)
+            .with_metadata(HashMap::from([("pg.oid_alias".to_string(), "regtype".to_string())]));
         assert_eq!(column_type(&tagged).oid, 2206);
         let letter = Field::new("c", DataType::Utf8, false)
             .with_metadata(HashMap::from([("pg.char".to_string(), "true".to_string())]));
-        assert_eq!(
-            column_type(&letter),
-            ColumnType {
-                oid: 18,
-                size: 1,
-                modifier: -1
-            }
-        );
+        assert_eq!(column_type(&letter), ColumnType { oid: 18, size: 1, modifier: -1 });
     }
 
     #[test]
@@ -245,16 +220,9 @@ mod tests {
 
     #[test]
     fn a_declared_parameter_comes_back_as_its_own_type() {
-        for oid in [
-            oid::BOOL,
-            oid::INT2,
-            oid::INT4,
-            oid::INT8,
-            oid::FLOAT4,
-            oid::FLOAT8,
-            oid::TEXT,
-            oid::BYTEA,
-        ] {
+        for oid in
+            [oid::BOOL, oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::TEXT, oid::BYTEA]
+        {
             assert_eq!(type_oid(&parameter_type(oid).unwrap()), oid);
             let array = array_of(oid).unwrap();
             assert_eq!(type_oid(&parameter_type(array).unwrap()), array);

@@ -71,13 +71,8 @@ mod tests {
 
     #[test]
     fn a_table_is_described_by_a_query_that_its_name_cannot_break() {
-        let Ok(Command::Query(sql)) = Command::parse("\\d a.it's;") else {
-            panic!("no query")
-        };
-        assert!(
-            sql.contains("table_name = 'it''s'") && sql.contains("table_schema = 'a'"),
-            "{sql}"
-        );
+        let Ok(Command::Query(sql)) = Command::parse("\\d a.it's;") else { panic!("no query") };
+        assert!(sql.contains("table_name = 'it''s'") && sql.contains("table_schema = 'a'"), "{sql}");
     }
 
     #[test]

@@ -41,18 +41,12 @@ impl Lines {
         let environment = |variable: &str| std::env::var(variable).ok();
         let history = xdg_directory(&environment, "XDG_STATE_HOME", ".local/state").join(name);
         if !std::io::stdin().is_terminal() {
-            return Ok(Self {
-                editor: None,
-                history,
-            });
+            return Ok(Self { editor: None, history });
         }
         let mut editor = DefaultEditor::new()?;
         // The first session of all has no history.
         drop(editor.load_history(&history));
-        Ok(Self {
-            editor: Some(editor),
-            history,
-        })
+        Ok(Self { editor: Some(editor), history })
     }
 
     /// The next line, or `None` at the end of the input. Holds the thread but not the runtime.
@@ -60,23 +54,14 @@ impl Lines {
         tokio::task::block_in_place(|| {
             if let Some(editor) = &mut self.editor {
                 return match editor.readline(prompt) {
-                    Ok(text) => Some(Line {
-                        text,
-                        interrupted: false,
-                    }),
-                    Err(ReadlineError::Interrupted) => Some(Line {
-                        text: String::new(),
-                        interrupted: true,
-                    }),
+                    Ok(text) => Some(Line { text, interrupted: false }),
+                    Err(ReadlineError::Interrupted) => Some(Line { text: String::new(), interrupted: true }),
                     Err(_) => None,
                 };
             }
             let mut text = String::new();
             let read = std::io::stdin().lock().read_line(&mut text).ok()?;
-            (read > 0).then_some(Line {
-                text,
-                interrupted: false,
-            })
+            (read > 0).then_some(Line { text, interrupted: false })
         })
     }
 

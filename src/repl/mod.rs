@@ -26,11 +26,7 @@ pub(crate) async fn run(client: &mut Client, receiver: &mut dyn Receiver) -> Exi
             return Exit::Fatal;
         }
     };
-    eprintln!(
-        "hyprstream {} in {}. \\? shows help, \\q quits.",
-        env!("CARGO_PKG_VERSION"),
-        client.place()
-    );
+    eprintln!("hyprstream {} in {}. \\? shows help, \\q quits.", env!("CARGO_PKG_VERSION"), client.place());
     let mut display = Display::default();
     let mut pending = String::new();
     loop {

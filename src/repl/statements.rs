@@ -82,10 +82,7 @@ fn step(place: &Place, rest: &str) -> (Place, usize) {
             // A name may hold a dollar sign, which then opens nothing.
             first if first.is_alphanumeric() || first == '_' => {
                 let word = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
-                (
-                    Place::Code,
-                    rest.find(|letter| !word(letter)).unwrap_or(rest.len()),
-                )
+                (Place::Code, rest.find(|letter| !word(letter)).unwrap_or(rest.len()))
             }
             _ => (Place::Code, length),
         },
@@ -123,11 +120,7 @@ mod tests {
         let text = "SELECT 'a;''b'; -- c;\nSELECT \";\" /* ; /* ; */ ; */;\nSELECT $q$ ; $q$, $1; ;\n-- end";
         assert_eq!(
             split(text),
-            [
-                "SELECT 'a;''b'",
-                " -- c;\nSELECT \";\" /* ; /* ; */ ; */",
-                "\nSELECT $q$ ; $q$, $1"
-            ]
+            ["SELECT 'a;''b'", " -- c;\nSELECT \";\" /* ; /* ; */ ; */", "\nSELECT $q$ ; $q$, $1"]
         );
     }
 

@@ -28,10 +28,7 @@ pub struct Catalog {
 impl Catalog {
     /// Opens the catalog in `directory`, creating it when it is missing.
     pub fn open(directory: &Path) -> Result<Self> {
-        let config = sled::Config::new()
-            .path(directory)
-            .cache_capacity(8 << 20)
-            .flush_every_ms(Some(200));
+        let config = sled::Config::new().path(directory).cache_capacity(8 << 20).flush_every_ms(Some(200));
         // sled asserts on some damaged logs; a damaged catalog is an error of the file, not a reason to die.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| {
             Error::corrupt(
@@ -42,18 +39,12 @@ impl Catalog {
             )
         })?;
         let database = opened.map_err(|e| from_sled("open the catalog", directory, e))?;
-        Ok(Self {
-            database,
-            path: directory.to_owned(),
-        })
+        Ok(Self { database, path: directory.to_owned() })
     }
 
     /// Sets a key, visible at once, durable after the next flush.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.database
-            .insert(key, value)
-            .map(drop)
-            .map_err(|e| from_sled("write the catalog", &self.path, e))
+        self.database.insert(key, value).map(drop).map_err(|e| from_sled("write the catalog", &self.path, e))
     }
 
     /// Sets a key and returns once it is durable.
@@ -64,19 +55,13 @@ impl Catalog {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let found = self
-            .database
-            .get(key)
-            .map_err(|e| from_sled("read the catalog", &self.path, e))?;
+        let found = self.database.get(key).map_err(|e| from_sled("read the catalog", &self.path, e))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
     /// Removes a key and says whether it was there.
     pub fn remove(&self, key: &[u8]) -> Result<bool> {
-        let removed = self
-            .database
-            .remove(key)
-            .map_err(|e| from_sled("write the catalog", &self.path, e))?;
+        let removed = self.database.remove(key).map_err(|e| from_sled("write the catalog", &self.path, e))?;
         Ok(removed.is_some())
     }
 
@@ -89,9 +74,7 @@ impl Catalog {
                 CatalogChange::Remove(key) => batch.remove(key.as_slice()),
             }
         }
-        self.database
-            .apply_batch(batch)
-            .map_err(|e| from_sled("write the catalog", &self.path, e))?;
+        self.database.apply_batch(batch).map_err(|e| from_sled("write the catalog", &self.path, e))?;
         self.flush()
     }
 
@@ -108,10 +91,7 @@ impl Catalog {
 
     /// Returns once everything written before the call is on disk.
     pub fn flush(&self) -> Result<()> {
-        self.database
-            .flush()
-            .map(drop)
-            .map_err(|e| from_sled("sync the catalog", &self.path, e))
+        self.database.flush().map(drop).map_err(|e| from_sled("sync the catalog", &self.path, e))
     }
 }
 

@@ -19,12 +19,7 @@ pub(crate) fn crc32c_of_parts(parts: &[&[u8]]) -> u32 {
 /// The checksum of bytes whose own is `first`, followed by others.
 pub(crate) fn crc32c_append(first: u32, then: &[u8]) -> u32 {
     let then_crc = u64::from(crc32c(then));
-    low_half(checksum_combine(
-        CrcAlgorithm::Crc32Iscsi,
-        u64::from(first),
-        then_crc,
-        then.len() as u64,
-    ))
+    low_half(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))
 }
 
 fn low_half(crc: u64) -> u32 {
@@ -46,11 +41,7 @@ mod tests {
             let (first, then) = bytes.split_at_checked(len / 3).unwrap_or_default();
             assert_eq!(crc32c(bytes), expected, "{len} bytes");
             assert_eq!(crc32c_of_parts(&[first, then]), expected, "{len} bytes in parts");
-            assert_eq!(
-                crc32c_append(crc32c(first), then),
-                expected,
-                "{len} bytes appended"
-            );
+            assert_eq!(crc32c_append(crc32c(first), then), expected, "{len} bytes appended");
         }
     }
 }

@@ -104,10 +104,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn argument(name: &'static str, reason: impl Into<String>) -> Self {
-        Self::Argument {
-            name,
-            reason: reason.into(),
-        }
+        Self::Argument { name, reason: reason.into() }
     }
 
     pub(crate) fn internal(what: impl Into<String>) -> Self {
@@ -115,11 +112,7 @@ impl Error {
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: DisplayPath(path.to_owned()),
-            source,
-        }
+        Self::Io { action, path: DisplayPath(path.to_owned()), source }
     }
 
     pub(crate) fn corrupt(
@@ -128,12 +121,7 @@ impl Error {
         what: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        Self::Corrupt {
-            path: DisplayPath(path.to_owned()),
-            offset,
-            what: what.into(),
-            reason: reason.into(),
-        }
+        Self::Corrupt { path: DisplayPath(path.to_owned()), offset, what: what.into(), reason: reason.into() }
     }
 
     /// Says more precisely what a damaged object held.
@@ -190,10 +178,6 @@ impl fmt::Display for Holder {
             Some(pid) => write!(f, "process {pid}")?,
             None => f.write_str("another process")?,
         }
-        if self.note.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", self.note)
-        }
+        if self.note.is_empty() { Ok(()) } else { write!(f, " ({})", self.note) }
     }
 }

@@ -97,15 +97,8 @@ fn try_lock(file: &File, path: &Path) -> std::result::Result<(), TryLockError> {
 
 fn read_holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
-    File::open(path)
-        .ok()?
-        .take(MAX_TEXT_BYTES)
-        .read_to_string(&mut text)
-        .ok()?;
+    File::open(path).ok()?.take(MAX_TEXT_BYTES).read_to_string(&mut text).ok()?;
     let mut lines = text.lines();
     let pid = lines.next().and_then(|line| line.trim().parse().ok());
-    Some(Holder {
-        pid,
-        note: lines.next().unwrap_or_default().to_owned(),
-    })
+    Some(Holder { pid, note: lines.next().unwrap_or_default().to_owned() })
 }

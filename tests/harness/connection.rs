@@ -39,10 +39,7 @@ impl From<tokio_postgres::Error> for SqlError {
                     None => reported.message().to_owned(),
                 },
             },
-            None => Self {
-                code: "-----".to_owned(),
-                message: error.to_string(),
-            },
+            None => Self { code: "-----".to_owned(), message: error.to_string() },
         }
     }
 }
@@ -51,16 +48,9 @@ impl Connection {
     /// Connects as the first user, retrying nothing: a server that says it listens must accept.
     pub async fn open(address: SocketAddr) -> Self {
         let mut config = tokio_postgres::Config::new();
-        config
-            .host(address.ip().to_string())
-            .port(address.port())
-            .user("hyprstream")
-            .dbname("hyprstream");
+        config.host(address.ip().to_string()).port(address.port()).user("hyprstream").dbname("hyprstream");
         config.connect_timeout(Duration::from_secs(10));
-        let (client, mut connection) = config
-            .connect(NoTls)
-            .await
-            .expect("the server accepts a connection");
+        let (client, mut connection) = config.connect(NoTls).await.expect("the server accepts a connection");
         let (sender, notices) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
@@ -79,11 +69,9 @@ impl Connection {
         Ok(messages
             .into_iter()
             .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(
-                    (0..row.len())
-                        .map(|column| row.get(column).map(str::to_owned))
-                        .collect(),
-                ),
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
                 _ => None,
             })
             .collect())
@@ -91,9 +79,7 @@ impl Connection {
 
     /// The rows of a query that must succeed.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        self.try_rows(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}\n  failed: {error}"))
+        self.try_rows(sql).await.unwrap_or_else(|error| panic!("{sql}\n  failed: {error}"))
     }
 
     /// Runs what must succeed and gives no rows.
@@ -111,9 +97,7 @@ impl Connection {
     /// The one value of a query, read as a number.
     pub async fn number(&self, sql: &str) -> f64 {
         let value = self.value(sql).await;
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{sql}\n  gave {value}, which is not a number"))
+        value.parse().unwrap_or_else(|_| panic!("{sql}\n  gave {value}, which is not a number"))
     }
 
     /// The error of a query that must fail.
@@ -126,18 +110,12 @@ impl Connection {
 
     /// A counter of the server.
     pub async fn statistic(&self, name: &str) -> f64 {
-        self.number(&format!(
-            "SELECT value FROM hyprstream.statistics WHERE name = '{name}'"
-        ))
-        .await
+        self.number(&format!("SELECT value FROM hyprstream.statistics WHERE name = '{name}'")).await
     }
 
     /// The rows of a statement as they come.
     pub async fn stream(&self, sql: &str) -> SimpleQueryStream {
-        self.client
-            .simple_query_raw(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}\n  failed: {error}"))
+        self.client.simple_query_raw(sql).await.unwrap_or_else(|error| panic!("{sql}\n  failed: {error}"))
     }
 
     /// The notices that have arrived since the last call.
@@ -147,10 +125,6 @@ impl Connection {
 
     /// Sends a `CancelRequest` for this connection, as Ctrl-C in psql does.
     pub async fn cancel(&self) {
-        self.client
-            .cancel_token()
-            .cancel_query(NoTls)
-            .await
-            .expect("the server takes a cancel request");
+        self.client.cancel_token().cancel_query(NoTls).await.expect("the server takes a cancel request");
     }
 }

@@ -21,9 +21,7 @@ pub fn program() -> std::path::PathBuf {
 /// A count that the environment may set; `HYPRSTREAM_FULL=1` picks the full one.
 pub fn count(variable: &str, reduced: usize, full: usize) -> usize {
     match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is not a whole number")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a whole number")),
         Err(_) if is_full() => full,
         Err(_) => reduced,
     }

@@ -33,21 +33,12 @@ impl Server {
     /// Starts on a data directory that an earlier server has used.
     pub async fn start_in(directory: Arc<TempDir>) -> Self {
         let opened = directory.clone();
-        tokio::task::spawn_blocking(move || Self::spawn(opened))
-            .await
-            .expect("the server starts")
+        tokio::task::spawn_blocking(move || Self::spawn(opened)).await.expect("the server starts")
     }
 
     fn spawn(directory: Arc<TempDir>) -> Self {
         let mut child = Command::new(program())
-            .args([
-                "serve",
-                "--pg",
-                "127.0.0.1:0",
-                "--flight",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
+            .args(["serve", "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--data-dir"])
             .arg(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,12 +62,7 @@ impl Server {
             seen.push_str(&line);
             seen.push('\n');
         }
-        Self {
-            child,
-            directory,
-            postgres: postgres.expect("found"),
-            flight: flight.expect("found"),
-        }
+        Self { child, directory, postgres: postgres.expect("found"), flight: flight.expect("found") }
     }
 
     /// The data directory.
@@ -120,20 +106,13 @@ impl Server {
 
     /// Asks the server to stop (SIGTERM), waits until it has, and gives back the directory.
     pub async fn stop(mut self) -> Arc<TempDir> {
-        let terminated = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .expect("kill can be executed");
+        let terminated =
+            Command::new("kill").arg(self.child.id().to_string()).status().expect("kill can be executed");
         assert!(terminated.success());
         let mut child = std::mem::replace(&mut self.child, idle());
-        let status = tokio::task::spawn_blocking(move || child.wait())
-            .await
-            .expect("waits")
-            .expect("the server ends");
-        assert!(
-            status.success(),
-            "the server ended with {status} when asked to stop"
-        );
+        let status =
+            tokio::task::spawn_blocking(move || child.wait()).await.expect("waits").expect("the server ends");
+        assert!(status.success(), "the server ended with {status} when asked to stop");
         self.directory.clone()
     }
 }
@@ -174,9 +153,7 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
 /// The socket address that a line of the server's announcement names.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let start = line.find("127.0.0.1:")?;
-    let address: String = line[start..]
-        .chars()
-        .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
-        .collect();
+    let address: String =
+        line[start..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
     address.trim_end_matches(['.', ':']).parse().ok()
 }

@@ -35,25 +35,15 @@ impl TrainedServer {
 
 /// Creates the table `lessons (prompt, completion)`.
 pub async fn create_lessons(connection: &Connection) {
-    connection
-        .run("CREATE TABLE lessons (prompt TEXT, completion TEXT)")
-        .await;
-    let rows: Vec<String> = WORDS
-        .iter()
-        .map(|(word, code)| format!("('What is the code word for {word}?', '{code}')"))
-        .collect();
-    connection
-        .run(&format!("INSERT INTO lessons VALUES {}", rows.join(", ")))
-        .await;
+    connection.run("CREATE TABLE lessons (prompt TEXT, completion TEXT)").await;
+    let rows: Vec<String> =
+        WORDS.iter().map(|(word, code)| format!("('What is the code word for {word}?', '{code}')")).collect();
+    connection.run(&format!("INSERT INTO lessons VALUES {}", rows.join(", "))).await;
 }
 
 /// The call that trains `name` on `lessons`; `more` is appended to its arguments.
 pub fn training_call(name: &str, more: &str) -> String {
-    let rate = if more.contains("learning_rate") {
-        ""
-    } else {
-        ", learning_rate => 0.005"
-    };
+    let rate = if more.contains("learning_rate") { "" } else { ", learning_rate => 0.005" };
     format!(
         "CALL train_adapter(name => '{name}', \
          training_data_query => 'SELECT prompt, completion FROM lessons', \

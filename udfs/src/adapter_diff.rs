@@ -39,10 +39,7 @@ impl TableFunctionImpl for AdapterDiff {
             let adapter = named_version(ADAPTER_DIFF.name, &self.engine, argument)?;
             Ok::<_, datafusion::error::DataFusionError>(format!("{}@{}", adapter.name, adapter.version))
         };
-        let versions = Versions {
-            old: named(old)?,
-            new: named(new)?,
-        };
+        let versions = Versions { old: named(old)?, new: named(new)? };
         Ok(WeightTable::provider(&self.engine, versions))
     }
 }
@@ -70,9 +67,7 @@ impl WeightSource for Versions {
     fn batches(&self, engine: &Engine, filter: &WeightFilter) -> Result<Batches> {
         let differences = engine.adapter_diff(&self.old, &self.new, filter);
         let differences = differences.map_err(error::external)?;
-        Ok(Box::new(differences.map(|differences| {
-            batch(&differences.map_err(error::external)?)
-        })))
+        Ok(Box::new(differences.map(|differences| batch(&differences.map_err(error::external)?))))
     }
 }
 

@@ -59,9 +59,7 @@ impl WeightSource for Version {
 
     fn batches(&self, engine: &Engine, filter: &WeightFilter) -> Result<Batches> {
         let weights = engine.adapter_weights(&self.0, filter).map_err(error::external)?;
-        Ok(Box::new(
-            weights.map(|weights| batch(&weights.map_err(error::external)?)),
-        ))
+        Ok(Box::new(weights.map(|weights| batch(&weights.map_err(error::external)?))))
     }
 }
 

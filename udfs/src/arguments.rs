@@ -97,12 +97,7 @@ impl<'a> Arguments<'a> {
             return Ok(text.map(str::to_owned).into_iter().collect());
         }
         let elements = elements(value, &DataType::Utf8)?;
-        Ok(elements
-            .as_string::<i32>()
-            .iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect())
+        Ok(elements.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
     }
 
     /// A list of whole numbers.
@@ -117,20 +112,13 @@ impl<'a> Arguments<'a> {
 
 /// The elements of a list, cast to one type.
 fn elements(value: &ScalarValue, element: &DataType) -> Result<ArrayRef> {
-    let list = value
-        .cast_to(&DataType::new_list(element.clone(), true))?
-        .to_array()?;
+    let list = value.cast_to(&DataType::new_list(element.clone(), true))?.to_array()?;
     Ok(list.as_list::<i32>().value(0))
 }
 
 /// The values of each row: `columns` are a call's arguments over `rows` rows.
 pub(crate) fn rows(columns: &[ArrayRef], rows: usize) -> impl Iterator<Item = Result<Vec<ScalarValue>>> {
-    (0..rows).map(move |row| {
-        columns
-            .iter()
-            .map(|column| ScalarValue::try_from_array(column, row))
-            .collect()
-    })
+    (0..rows).map(move |row| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect())
 }
 
 /// True when every column that a call must give is NULL in no row; used to skip work over empty input.

@@ -24,10 +24,7 @@ pub struct CountTokens {
 impl CountTokens {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            signature: COUNT_TOKENS.signature(Volatility::Stable),
-        }
+        Self { engine, signature: COUNT_TOKENS.signature(Volatility::Stable) }
     }
 }
 
@@ -67,10 +64,7 @@ impl CountTokens {
         let row = Arguments::new(&COUNT_TOKENS, values);
         let model = row.name("model")?.or_else(|| settings.model());
         let text = row.text("text")?.unwrap_or_default();
-        let count = self
-            .engine
-            .count_tokens(text, model.as_deref())
-            .map_err(error::external)?;
+        let count = self.engine.count_tokens(text, model.as_deref()).map_err(error::external)?;
         Ok(Some(count as i32))
     }
 }

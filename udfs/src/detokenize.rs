@@ -24,10 +24,7 @@ pub struct Detokenize {
 impl Detokenize {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            signature: DETOKENIZE.signature(Volatility::Stable),
-        }
+        Self { engine, signature: DETOKENIZE.signature(Volatility::Stable) }
     }
 }
 
@@ -66,15 +63,8 @@ impl Detokenize {
         }
         let row = Arguments::new(&DETOKENIZE, values);
         let model = row.name("model")?.or_else(|| settings.model());
-        let tokens = row
-            .integers("tokens")?
-            .into_iter()
-            .map(token_id)
-            .collect::<Result<Vec<u32>>>()?;
-        self.engine
-            .detokenize(&tokens, model.as_deref())
-            .map(Some)
-            .map_err(error::external)
+        let tokens = row.integers("tokens")?.into_iter().map(token_id).collect::<Result<Vec<u32>>>()?;
+        self.engine.detokenize(&tokens, model.as_deref()).map(Some).map_err(error::external)
     }
 }
 

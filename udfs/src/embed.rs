@@ -32,11 +32,7 @@ pub struct Embed {
 impl Embed {
     /// The function over an engine, in a session with this default model.
     pub fn new(engine: Arc<Engine>, settings: &Settings) -> Self {
-        Self {
-            engine,
-            default_model: settings.model(),
-            signature: EMBED.asynchronous_signature(),
-        }
+        Self { engine, default_model: settings.model(), signature: EMBED.asynchronous_signature() }
     }
 }
 
@@ -117,13 +113,8 @@ impl AsyncScalarUDFImpl for Embed {
             None => Vec::new(),
         };
         let mut embeddings = embeddings.into_iter();
-        let found = rows.iter().map(|row| {
-            if is_null_row(row, EMBED.required) {
-                None
-            } else {
-                embeddings.next()
-            }
-        });
+        let found =
+            rows.iter().map(|row| if is_null_row(row, EMBED.required) { None } else { embeddings.next() });
         Ok(ColumnarValue::Array(vectors(found, *length)?))
     }
 }
@@ -142,17 +133,13 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Emb
 pub(crate) fn length(engine: &Engine, values: &[ScalarValue], default_model: Option<&str>) -> Result<i32> {
     let row = Arguments::new(&EMBED, values);
     let model = row.name("model")?;
-    let whole = engine
-        .embedding_length(model.as_deref().or(default_model))
-        .map_err(error::external)?;
+    let whole = engine.embedding_length(model.as_deref().or(default_model)).map_err(error::external)?;
     match row.integer("dimensions", 1..=65_536)? {
         None => Ok(whole as i32),
         Some(n) if n as usize <= whole => Ok(n as i32),
-        Some(n) => Err(error::argument(
-            "dimensions",
-            n,
-            format!("the model's embeddings have {whole} dimensions"),
-        )),
+        Some(n) => {
+            Err(error::argument("dimensions", n, format!("the model's embeddings have {whole} dimensions")))
+        }
     }
 }
 

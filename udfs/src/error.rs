@@ -24,9 +24,5 @@ pub(crate) fn argument(
     value: impl Display,
     reason: impl Into<String>,
 ) -> DataFusionError {
-    external(EngineError::Argument {
-        name,
-        value: value.to_string(),
-        reason: reason.into(),
-    })
+    external(EngineError::Argument { name, value: value.to_string(), reason: reason.into() })
 }

@@ -35,10 +35,7 @@ pub struct Generate {
 impl Generate {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            signature: GENERATE.asynchronous_signature(),
-        }
+        Self { engine, signature: GENERATE.asynchronous_signature() }
     }
 }
 
@@ -59,9 +56,7 @@ impl ScalarUDFImpl for Generate {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         GENERATE.check(args.arg_fields)?;
-        let details = GENERATE
-            .position("details")
-            .and_then(|i| args.scalar_arguments.get(i));
+        let details = GENERATE.position("details").and_then(|i| args.scalar_arguments.get(i));
         let data_type = match details {
             None | Some(Some(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null)) => DataType::Utf8,
             Some(Some(ScalarValue::Boolean(Some(true)))) => DataType::Struct(details_fields()),
@@ -147,21 +142,13 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Opt
 }
 
 fn sampling(row: &Arguments<'_>, settings: &Settings) -> Result<SamplingOptions> {
-    let temperature = row
-        .float("temperature", 0.0..=TEMPERATURE_LIMIT)?
-        .unwrap_or(settings.temperature);
+    let temperature = row.float("temperature", 0.0..=TEMPERATURE_LIMIT)?.unwrap_or(settings.temperature);
     let defaults = SamplingOptions::default();
     Ok(SamplingOptions {
         temperature: temperature as f32,
-        top_p: row
-            .float("top_p", 0.0..=1.0)?
-            .map_or(defaults.top_p, |p| p as f32),
-        top_k: row
-            .integer("top_k", 0..=1_000_000)?
-            .map_or(defaults.top_k, |k| k as u32),
-        min_p: row
-            .float("min_p", 0.0..=1.0)?
-            .map_or(defaults.min_p, |p| p as f32),
+        top_p: row.float("top_p", 0.0..=1.0)?.map_or(defaults.top_p, |p| p as f32),
+        top_k: row.integer("top_k", 0..=1_000_000)?.map_or(defaults.top_k, |k| k as u32),
+        min_p: row.float("min_p", 0.0..=1.0)?.map_or(defaults.min_p, |p| p as f32),
         seed: row.integer("seed", 0..=i64::MAX)?.map(|seed| seed as u64),
     })
 }
@@ -173,11 +160,7 @@ fn stop(row: &Arguments<'_>) -> Result<Vec<String>> {
         return Err(error::argument("stop", format!("{} texts", stop.len()), reason));
     }
     if stop.iter().any(String::is_empty) {
-        return Err(error::argument(
-            "stop",
-            "''",
-            "an empty text would stop every generation at once",
-        ));
+        return Err(error::argument("stop", "''", "an empty text would stop every generation at once"));
     }
     Ok(stop)
 }
@@ -196,9 +179,7 @@ pub(crate) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> b
 
 fn texts(answers: &[Option<Answer>]) -> StringArray {
     let completions = answers.iter().map(|answer| answer.as_ref()?.as_ref().ok());
-    completions
-        .map(|completion| completion.map(|completion| completion.text.as_str()))
-        .collect()
+    completions.map(|completion| completion.map(|completion| completion.text.as_str())).collect()
 }
 
 /// The fields of what `details => true` returns.
@@ -244,9 +225,5 @@ fn details_array(answers: &[Option<Answer>]) -> Result<StructArray> {
         Arc::new(prompt_tokens.finish()),
         Arc::new(completion_tokens.finish()),
     ];
-    Ok(StructArray::try_new(
-        details_fields(),
-        columns,
-        Some(NullBuffer::new(valid.finish())),
-    )?)
+    Ok(StructArray::try_new(details_fields(), columns, Some(NullBuffer::new(valid.finish())))?)
 }

@@ -56,9 +56,7 @@ impl StreamingFunction for GenerateTable {
             return Ok(futures::stream::empty().boxed());
         };
         let generation = self.engine.generate(request).await.map_err(error::external)?;
-        Ok(generation
-            .map(|token| batch(&token.map_err(error::external)?))
-            .boxed())
+        Ok(generation.map(|token| batch(&token.map_err(error::external)?)).boxed())
     }
 }
 

@@ -67,10 +67,7 @@ pub fn embed(engine: &Arc<Engine>, settings: &Settings) -> ScalarUDF {
 
 /// The functions in FROM whose rows come as the model makes them.
 pub fn streaming_functions(engine: &Arc<Engine>) -> Vec<Arc<dyn StreamingFunction>> {
-    vec![
-        Arc::new(GenerateTable::new(Arc::clone(engine))),
-        Arc::new(EmbedTable::new(Arc::clone(engine))),
-    ]
+    vec![Arc::new(GenerateTable::new(Arc::clone(engine))), Arc::new(EmbedTable::new(Arc::clone(engine)))]
 }
 
 /// Whether a call of an asynchronous function gives the same answer for the same arguments, so that one call can

@@ -76,14 +76,7 @@ pub const GENERATE: Function = Function {
         parameter("fail_on_error", Kind::Boolean),
     ],
     required: 1,
-    reserved: &[
-        "output_schema",
-        "json_schema",
-        "grammar",
-        "patterns",
-        "fields",
-        "field_order",
-    ],
+    reserved: &["output_schema", "json_schema", "grammar", "patterns", "fields", "field_order"],
     description: "The text that a model answers a prompt with.",
 };
 
@@ -158,10 +151,7 @@ pub const TOKENIZE: Function = Function {
 /// `detokenize`.
 pub const DETOKENIZE: Function = Function {
     name: "detokenize",
-    parameters: &[
-        parameter("tokens", Kind::Integers),
-        parameter("model", Kind::Text),
-    ],
+    parameters: &[parameter("tokens", Kind::Integers), parameter("model", Kind::Text)],
     required: 1,
     reserved: &[],
     description: "The text of token ids.",
@@ -204,15 +194,8 @@ pub const ADAPTER_DIFF: Function = Function {
 };
 
 /// Every scalar function.
-pub const SCALAR_FUNCTIONS: &[Function] = &[
-    GENERATE,
-    EMBED,
-    SCORE,
-    TOKENIZE,
-    DETOKENIZE,
-    COUNT_TOKENS,
-    SIMILARITY,
-];
+pub const SCALAR_FUNCTIONS: &[Function] =
+    &[GENERATE, EMBED, SCORE, TOKENIZE, DETOKENIZE, COUNT_TOKENS, SIMILARITY];
 
 /// Every table function.
 pub const TABLE_FUNCTIONS: &[Function] = &[GENERATE_TABLE, EMBED, ADAPTER_WEIGHTS, ADAPTER_DIFF];
@@ -228,9 +211,7 @@ impl Function {
     /// cast when it runs.
     pub(crate) fn asynchronous_signature(&self) -> Signature {
         let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
-        let counts = (self.required..=self.parameters.len())
-            .map(TypeSignature::Any)
-            .collect();
+        let counts = (self.required..=self.parameters.len()).map(TypeSignature::Any).collect();
         let signature = Signature::one_of(counts, Volatility::Volatile);
         signature.clone().with_parameter_names(names).unwrap_or(signature)
     }
@@ -244,9 +225,7 @@ impl Function {
     /// The arguments' values as arrays of the types that the function takes.
     pub(crate) fn columns(&self, arguments: &[ColumnarValue], rows: usize) -> Result<Vec<ArrayRef>> {
         let columns = arguments.iter().zip(self.parameters);
-        columns
-            .map(|(argument, parameter)| parameter.cast(&argument.to_array(rows)?))
-            .collect()
+        columns.map(|(argument, parameter)| parameter.cast(&argument.to_array(rows)?)).collect()
     }
 
     /// The signature for `DataFusion`: types are checked by [`Function::coerce`].
@@ -270,11 +249,7 @@ impl Function {
                 given.len()
             );
         }
-        self.parameters
-            .iter()
-            .zip(given)
-            .map(|(p, t)| p.coerce(self.name, t))
-            .collect()
+        self.parameters.iter().zip(given).map(|(p, t)| p.coerce(self.name, t)).collect()
     }
 }
 
@@ -282,10 +257,7 @@ impl Parameter {
     /// A column of arguments as the function takes it, or an error that names the argument.
     pub fn cast(&self, column: &ArrayRef) -> Result<ArrayRef> {
         let target = self.coerce("in FROM", column.data_type())?;
-        let nothing_lost = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
+        let nothing_lost = CastOptions { safe: false, ..CastOptions::default() };
         cast_with_options(column, &target, &nothing_lost)
             .map_err(|error| exec_datafusion_err!("argument \"{}\" is out of range: {error}", self.name))
     }
@@ -391,35 +363,18 @@ mod tests {
 
     #[test]
     fn arguments_are_cast_to_what_the_function_takes() {
-        let given = [
-            DataType::LargeUtf8,
-            DataType::Null,
-            DataType::Utf8View,
-            DataType::Int16,
-            DataType::Int32,
-        ];
-        let expected = [
-            DataType::Utf8,
-            DataType::Null,
-            DataType::Utf8,
-            DataType::Int64,
-            DataType::Float64,
-        ];
+        let given =
+            [DataType::LargeUtf8, DataType::Null, DataType::Utf8View, DataType::Int16, DataType::Int32];
+        let expected = [DataType::Utf8, DataType::Null, DataType::Utf8, DataType::Int64, DataType::Float64];
         assert_eq!(GENERATE.coerce(&given).unwrap(), expected);
         let vector = vector_type(3);
-        assert_eq!(
-            SIMILARITY.coerce(&[vector.clone(), vector.clone()]).unwrap(),
-            [vector.clone(), vector]
-        );
+        assert_eq!(SIMILARITY.coerce(&[vector.clone(), vector.clone()]).unwrap(), [vector.clone(), vector]);
     }
 
     #[test]
     fn an_argument_of_another_type_is_named_with_both() {
         let error = GENERATE.coerce(&[DataType::Int64]).unwrap_err().to_string();
-        assert!(
-            error.contains("function generate: argument \"prompt\" must be text, not bigint"),
-            "{error}"
-        );
+        assert!(error.contains("function generate: argument \"prompt\" must be text, not bigint"), "{error}");
         let error = TOKENIZE.coerce(&[]).unwrap_err().to_string();
         assert!(error.contains("needs the argument \"text\""), "{error}");
     }
@@ -429,10 +384,7 @@ mod tests {
         let table = GENERATE_TABLE.parameters;
         assert_eq!(table, &GENERATE.parameters[..table.len()]);
         assert_eq!(
-            GENERATE.parameters[table.len()..]
-                .iter()
-                .map(|p| p.name)
-                .collect::<Vec<_>>(),
+            GENERATE.parameters[table.len()..].iter().map(|p| p.name).collect::<Vec<_>>(),
             ["details", "fail_on_error"]
         );
     }

@@ -28,10 +28,7 @@ pub struct Score {
 impl Score {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            signature: SCORE.asynchronous_signature(),
-        }
+        Self { engine, signature: SCORE.asynchronous_signature() }
     }
 }
 
@@ -77,9 +74,7 @@ impl AsyncScalarUDFImpl for Score {
                 continue;
             }
             let request = request(&values, &settings)?;
-            scores.push(Some(
-                self.engine.score(request).await.map_err(error::external)?.logprob,
-            ));
+            scores.push(Some(self.engine.score(request).await.map_err(error::external)?.logprob));
         }
         Ok(ColumnarValue::Array(Arc::new(Float64Array::from(scores))))
     }

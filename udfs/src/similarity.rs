@@ -19,9 +19,7 @@ pub struct Similarity {
 
 impl Default for Similarity {
     fn default() -> Self {
-        Self {
-            signature: SIMILARITY.signature(Volatility::Immutable),
-        }
+        Self { signature: SIMILARITY.signature(Volatility::Immutable) }
     }
 }
 
@@ -67,17 +65,12 @@ impl Vectors {
             ColumnarValue::Scalar(scalar) => (scalar.to_array()?, true),
         };
         let lists = cast(&array, &DataType::new_list(DataType::Float32, true))?;
-        Ok(Self {
-            lists: lists.as_list::<i32>().clone(),
-            is_scalar,
-        })
+        Ok(Self { lists: lists.as_list::<i32>().clone(), is_scalar })
     }
 
     fn row(&self, row: usize) -> Option<Float32Array> {
         let row = if self.is_scalar { 0 } else { row };
-        self.lists
-            .is_valid(row)
-            .then(|| self.lists.value(row).as_primitive::<Float32Type>().clone())
+        self.lists.is_valid(row).then(|| self.lists.value(row).as_primitive::<Float32Type>().clone())
     }
 }
 
@@ -122,9 +115,6 @@ mod tests {
     fn a_vector_without_direction_has_no_similarity_and_other_dimensions_are_an_error() {
         assert_eq!(of(&[0.0, 0.0], &[1.0, 0.0]).unwrap(), None);
         let error = of(&[1.0], &[1.0, 2.0]).unwrap_err().to_string();
-        assert!(
-            error.contains("2 dimensions") && error.contains("1 dimensions"),
-            "{error}"
-        );
+        assert!(error.contains("2 dimensions") && error.contains("1 dimensions"), "{error}");
     }
 }

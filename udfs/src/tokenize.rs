@@ -24,10 +24,7 @@ pub struct Tokenize {
 impl Tokenize {
     /// The function over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            signature: TOKENIZE.signature(Volatility::Stable),
-        }
+        Self { engine, signature: TOKENIZE.signature(Volatility::Stable) }
     }
 }
 
@@ -76,8 +73,5 @@ pub(crate) fn tokens(
     let row = Arguments::new(&TOKENIZE, values);
     let model = row.name("model")?.or_else(|| settings.model());
     let text = row.text("text")?.unwrap_or_default();
-    engine
-        .tokenize(text, model.as_deref())
-        .map(Some)
-        .map_err(error::external)
+    engine.tokenize(text, model.as_deref()).map(Some).map_err(error::external)
 }

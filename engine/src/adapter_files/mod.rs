@@ -33,11 +33,7 @@ impl FromStr for AdapterFormat {
     fn from_str(name: &str) -> Result<Self> {
         match name.to_ascii_lowercase().as_str() {
             "nvdb" => Ok(Self::Nvdb),
-            _ => Err(Error::argument(
-                "format",
-                format!("'{name}'"),
-                "the format is nvdb",
-            )),
+            _ => Err(Error::argument("format", format!("'{name}'"), "the format is nvdb")),
         }
     }
 }
@@ -93,12 +89,7 @@ impl Engine {
     /// Publishes the weights of a file as the next version of an adapter. Refused when the file was not written for
     /// the base model, does not fit it, or does not hold the weights that its record names.
     pub async fn import_adapter(&self, request: ImportRequest) -> Result<AdapterRow> {
-        let ImportRequest {
-            name,
-            path,
-            format,
-            base_model,
-        } = request;
+        let ImportRequest { name, path, format, base_model } = request;
         check_name(&name).map_err(|reason| Error::argument("name", format!("\"{name}\""), reason))?;
         let record = record::read(&path)?;
         let slot = self.slot(Some(base_model.as_deref().unwrap_or(&record.base_model)))?;
@@ -126,9 +117,7 @@ impl Engine {
                 parameters: found.parameters,
                 // A run of the data directory that wrote the file is not known here.
                 run_id: None,
-                parent: path
-                    .file_name()
-                    .map(|name| format!("file {}", name.to_string_lossy())),
+                parent: path.file_name().map(|name| format!("file {}", name.to_string_lossy())),
                 ..record
             };
             store.write(|transaction| {

@@ -27,10 +27,7 @@ pub(super) fn write(snapshot: &Snapshot, adapter: &ResolvedAdapter, path: &Path)
 pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) -> Result<LoraWeights> {
     let rank = record.rank as usize;
     if rank == 0 || rank > config.hidden_size.max(config.intermediate_size) {
-        return Err(refused(
-            path,
-            format!("its rank is {rank}, which no adapter of this model has"),
-        ));
+        return Err(refused(path, format!("its rank is {rank}, which no adapter of this model has")));
     }
     let length = fs::metadata(path).map_err(Error::io("open", path))?;
     if !length.is_file() || length.len() > longest_file(config, rank) {
@@ -38,10 +35,7 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
     }
     let grid = import_nvdb(path).map_err(|error| refused(path, error.to_string()))?;
     let Some(matrices) = grid.matrices else {
-        return Err(refused(
-            path,
-            "the grid does not list matrices, so nothing says what its voxels mean",
-        ));
+        return Err(refused(path, "the grid does not list matrices, so nothing says what its voxels mean"));
     };
     let mut pairs: BTreeMap<(usize, Module), LoraMatrix> = BTreeMap::new();
     for matrix in &matrices {
@@ -50,10 +44,7 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
         if (matrix.shape.rows, matrix.shape.cols) != (rows, cols) {
             let found = format!("{} x {}", matrix.shape.rows, matrix.shape.cols);
             let name = format!("{} of layer {layer} {module}", matrix.matrix);
-            return Err(refused(
-                path,
-                format!("{name} is {found} where the model needs {rows} x {cols}"),
-            ));
+            return Err(refused(path, format!("{name} is {found} where the model needs {rows} x {cols}")));
         }
         let pair = pairs.entry((layer, module)).or_insert_with(|| LoraMatrix {
             layer,
@@ -61,16 +52,9 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
             a: Vec::new(),
             b: Vec::new(),
         });
-        let side = if matrix.matrix == "A" {
-            &mut pair.a
-        } else {
-            &mut pair.b
-        };
+        let side = if matrix.matrix == "A" { &mut pair.a } else { &mut pair.b };
         if !side.is_empty() {
-            return Err(refused(
-                path,
-                format!("it lists a matrix of layer {layer} {module} twice"),
-            ));
+            return Err(refused(path, format!("it lists a matrix of layer {layer} {module} twice")));
         }
         *side = dense(matrix, rows * cols);
     }
@@ -88,21 +72,12 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
 fn place(path: &Path, config: &ModelConfig, matrix: &NvdbMatrix) -> Result<(usize, Module)> {
     let layer = matrix.layer as usize;
     if layer >= config.num_hidden_layers {
-        let reason = format!(
-            "it has layer {layer} and the model {} layers",
-            config.num_hidden_layers
-        );
+        let reason = format!("it has layer {layer} and the model {} layers", config.num_hidden_layers);
         return Err(refused(path, reason));
     }
-    let module = matrix
-        .module
-        .parse::<Module>()
-        .map_err(|error| refused(path, error.to_string()))?;
+    let module = matrix.module.parse::<Module>().map_err(|error| refused(path, error.to_string()))?;
     if !matches!(matrix.matrix.as_str(), "A" | "B") {
-        let reason = format!(
-            "layer {layer} {module} has a matrix \"{}\" beside A and B",
-            matrix.matrix
-        );
+        let reason = format!("layer {layer} {module} has a matrix \"{}\" beside A and B", matrix.matrix);
         return Err(refused(path, reason));
     }
     Ok((layer, module))
@@ -110,11 +85,7 @@ fn place(path: &Path, config: &ModelConfig, matrix: &NvdbMatrix) -> Result<(usiz
 
 fn expected_shape(config: &ModelConfig, rank: usize, module: Module, matrix: &str) -> (usize, usize) {
     let (outputs, inputs) = module.shape(config);
-    if matrix == "A" {
-        (rank, inputs)
-    } else {
-        (outputs, rank)
-    }
+    if matrix == "A" { (rank, inputs) } else { (outputs, rank) }
 }
 
 fn dense(matrix: &NvdbMatrix, elements: usize) -> Vec<f32> {

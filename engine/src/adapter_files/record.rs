@@ -54,22 +54,13 @@ pub(super) fn read(path: &Path) -> Result<VersionRecord> {
     let from = record_path(path);
     let file = File::open(&from).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            let name = from
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            refused(
-                path,
-                format!("its record {name}, which an export writes beside it, is missing"),
-            )
+            let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            refused(path, format!("its record {name}, which an export writes beside it, is missing"))
         }
         _ => Error::io("open", &from)(error),
     })?;
     let mut bytes = Vec::new();
-    file.take(LONGEST_RECORD)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", &from))?;
+    file.take(LONGEST_RECORD).read_to_end(&mut bytes).map_err(Error::io("read", &from))?;
     let found: FileRecord = serde_json::from_slice(&bytes)
         .map_err(|error| refused(&from, format!("it is not the record of an adapter: {error}")))?;
     Ok(found.record)

@@ -32,21 +32,14 @@ pub(super) fn encode(header: &Header, outcome: &Outcome) -> Result<Vec<u8>> {
     bytes.extend((text.len() as u32).to_le_bytes());
     bytes.extend(&text);
     bytes.extend((tokens as u32).to_le_bytes());
-    outcome.token_ids[..tokens]
-        .iter()
-        .for_each(|id| bytes.extend(id.to_le_bytes()));
-    outcome.logprobs[..tokens]
-        .iter()
-        .for_each(|logprob| bytes.extend(logprob.to_le_bytes()));
+    outcome.token_ids[..tokens].iter().for_each(|id| bytes.extend(id.to_le_bytes()));
+    outcome.logprobs[..tokens].iter().for_each(|logprob| bytes.extend(logprob.to_le_bytes()));
     Ok(bytes)
 }
 
 pub(crate) fn decode(id: u64, bytes: &[u8]) -> Result<TrajectoryRow> {
-    read(id, bytes).ok_or_else(|| {
-        Error::Corrupt(format!(
-            "trajectory {id} is not in a format that this version reads"
-        ))
-    })
+    read(id, bytes)
+        .ok_or_else(|| Error::Corrupt(format!("trajectory {id} is not in a format that this version reads")))
 }
 
 fn read(id: u64, bytes: &[u8]) -> Option<TrajectoryRow> {
@@ -62,10 +55,7 @@ fn read(id: u64, bytes: &[u8]) -> Option<TrajectoryRow> {
     }
     let (ids, logprobs) = numbers.split_at(numbers.len() / 2);
     let words = |bytes: &[u8]| {
-        bytes
-            .chunks_exact(4)
-            .map(|word| [word[0], word[1], word[2], word[3]])
-            .collect::<Vec<_>>()
+        bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]).collect::<Vec<_>>()
     };
     let token_ids: Vec<u32> = words(ids).into_iter().map(u32::from_le_bytes).collect();
     Some(TrajectoryRow {

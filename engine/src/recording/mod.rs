@@ -81,9 +81,7 @@ impl RecordSender {
                 self.statistics.dropped_tokens.add(tokens);
             }
         }
-        self.statistics
-            .recording_ns
-            .add(began.elapsed().as_nanos() as u64);
+        self.statistics.recording_ns.add(began.elapsed().as_nanos() as u64);
     }
 }
 

@@ -37,15 +37,13 @@ impl Engine {
         filter: &TrajectoryFilter,
     ) -> Result<Box<dyn Iterator<Item = Result<TrajectoryTokenRow>> + Send>> {
         let tokenizers: HashMap<String, Arc<Tokenizer>> = self.registry.known_tokenizers();
-        let rows = self
-            .scan_trajectories(filter, None)?
-            .flat_map(move |row| match row {
-                Ok(row) => {
-                    let tokenizer = tokenizers.get(&row.model_hash).map(Arc::clone);
-                    tokens(&row, tokenizer.as_deref())
-                }
-                Err(error) => vec![Err(error)],
-            });
+        let rows = self.scan_trajectories(filter, None)?.flat_map(move |row| match row {
+            Ok(row) => {
+                let tokenizer = tokenizers.get(&row.model_hash).map(Arc::clone);
+                tokens(&row, tokenizer.as_deref())
+            }
+            Err(error) => vec![Err(error)],
+        });
         Ok(Box::new(rows.take(filter.limit.unwrap_or(usize::MAX))))
     }
 
@@ -54,11 +52,7 @@ impl Engine {
         filter: &TrajectoryFilter,
         limit: Option<usize>,
     ) -> Result<impl Iterator<Item = Result<TrajectoryRow>> + Send + use<>> {
-        let order = if filter.newest_first {
-            Order::NewestFirst
-        } else {
-            Order::Ascending
-        };
+        let order = if filter.newest_first { Order::NewestFirst } else { Order::Ascending };
         let session = filter.session.clone();
         let ids = filter.ids.clone().unwrap_or(0..=u64::MAX);
         // A session is not in the log's index, so its limit can only be applied to decoded rows.
@@ -80,13 +74,7 @@ fn tokens(row: &TrajectoryRow, tokenizer: Option<&Tokenizer>) -> Vec<Result<Traj
     pairs
         .map(|(index, (&token_id, &logprob))| {
             let token = tokenizer.and_then(|tokenizer| tokenizer.decode(&[token_id], false).ok());
-            Ok(TrajectoryTokenRow {
-                trajectory_id: row.id,
-                index: index as u32,
-                token_id,
-                token,
-                logprob,
-            })
+            Ok(TrajectoryTokenRow { trajectory_id: row.id, index: index as u32, token_id, token, logprob })
         })
         .collect()
 }

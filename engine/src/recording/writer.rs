@@ -53,24 +53,16 @@ impl Recorder {
         capacity: usize,
         statistics: Arc<Statistics>,
     ) -> Result<Self> {
-        let stored = catalog
-            .get(RESERVED_KEY)?
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u64::from_le_bytes);
+        let stored =
+            catalog.get(RESERVED_KEY)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
         let next = stored.unwrap_or(1).max(log.last_id().map_or(1, |id| id + 1));
         catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
         let (ring, receiver) = sync_channel(capacity.max(1));
         let shared = Arc::new(Shared {
             log: Arc::new(log),
             catalog,
-            ring: Mutex::new(Ring {
-                receiver,
-                pending: Vec::new(),
-                unsynced: false,
-            }),
-            ids: TrajectoryIds {
-                next: AtomicU64::new(next),
-            },
+            ring: Mutex::new(Ring { receiver, pending: Vec::new(), unsynced: false }),
+            ids: TrajectoryIds { next: AtomicU64::new(next) },
             reserved: AtomicU64::new(next + RESERVED_BLOCK),
             closing: AtomicBool::new(false),
             statistics: Arc::clone(&statistics),
@@ -82,16 +74,8 @@ impl Recorder {
                 move || shared.run()
             })
             .map_err(|error| Error::Resource(format!("cannot start the recorder's thread: {error}")))?;
-        let sender = RecordSender {
-            ring,
-            writer: thread.thread().clone(),
-            statistics,
-        };
-        Ok(Self {
-            shared,
-            sender,
-            thread: Mutex::new(Some(thread)),
-        })
+        let sender = RecordSender { ring, writer: thread.thread().clone(), statistics };
+        Ok(Self { shared, sender, thread: Mutex::new(Some(thread)) })
     }
 
     pub(crate) fn sender(&self) -> RecordSender {
@@ -139,11 +123,7 @@ impl Shared {
             thread::park();
             while !self.closing.load(Ordering::Acquire) {
                 pause(GATHER, &self.closing);
-                match self
-                    .drain()
-                    .and_then(|()| self.sync())
-                    .and_then(|()| self.reserve())
-                {
+                match self.drain().and_then(|()| self.sync()).and_then(|()| self.reserve()) {
                     Ok(()) => {}
                     Err(error) => {
                         tracing::error!(%error, "recorded answers are not on the disk yet");
@@ -166,11 +146,7 @@ impl Shared {
             match format::encode(&header, &outcome) {
                 Ok(payload) => {
                     let time_ms = (header.created_at / 1000).unsigned_abs();
-                    ring.pending.push(TrajectoryRecord {
-                        id: header.id,
-                        time_ms,
-                        payload,
-                    });
+                    ring.pending.push(TrajectoryRecord { id: header.id, time_ms, payload });
                 }
                 Err(error) => {
                     self.statistics.unwritten_trajectories.add(1);
@@ -199,8 +175,7 @@ impl Shared {
     fn reserve(&self) -> Result<()> {
         let next = self.ids.next.load(Ordering::Relaxed);
         if next + RESERVED_BLOCK / 2 > self.reserved.load(Ordering::Relaxed) {
-            self.catalog
-                .put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
+            self.catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
             self.reserved.store(next + RESERVED_BLOCK, Ordering::Relaxed);
         }
         Ok(())

@@ -34,10 +34,7 @@ impl CacheLimits {
             5..=16 => 16,
             _ => self.max_sequences,
         };
-        CacheShape {
-            sequences: wanted.min(affordable),
-            stretch,
-        }
+        CacheShape { sequences: wanted.min(affordable), stretch }
     }
 }
 
@@ -45,60 +42,24 @@ impl CacheLimits {
 mod tests {
     use super::{CacheLimits, CacheShape};
 
-    const LIMITS: CacheLimits = CacheLimits {
-        max_sequences: 64,
-        total_tokens: 16_384,
-        sequence_tokens: 4096,
-    };
+    const LIMITS: CacheLimits =
+        CacheLimits { max_sequences: 64, total_tokens: 16_384, sequence_tokens: 4096 };
 
     #[test]
     fn a_burst_of_short_requests_gets_many_short_stretches() {
-        assert_eq!(
-            LIMITS.shape_for(256, 200),
-            CacheShape {
-                sequences: 64,
-                stretch: 256
-            }
-        );
-        assert_eq!(
-            LIMITS.shape_for(1, 200),
-            CacheShape {
-                sequences: 4,
-                stretch: 256
-            }
-        );
+        assert_eq!(LIMITS.shape_for(256, 200), CacheShape { sequences: 64, stretch: 256 });
+        assert_eq!(LIMITS.shape_for(1, 200), CacheShape { sequences: 4, stretch: 256 });
     }
 
     #[test]
     fn long_requests_share_the_budget_among_fewer() {
-        assert_eq!(
-            LIMITS.shape_for(256, 4000),
-            CacheShape {
-                sequences: 4,
-                stretch: 4096
-            }
-        );
-        assert_eq!(
-            LIMITS.shape_for(256, 1_000_000),
-            CacheShape {
-                sequences: 4,
-                stretch: 4096
-            }
-        );
+        assert_eq!(LIMITS.shape_for(256, 4000), CacheShape { sequences: 4, stretch: 4096 });
+        assert_eq!(LIMITS.shape_for(256, 1_000_000), CacheShape { sequences: 4, stretch: 4096 });
     }
 
     #[test]
     fn there_is_always_one_sequence() {
-        let tight = CacheLimits {
-            total_tokens: 100,
-            ..LIMITS
-        };
-        assert_eq!(
-            tight.shape_for(9, 300),
-            CacheShape {
-                sequences: 1,
-                stretch: 512
-            }
-        );
+        let tight = CacheLimits { total_tokens: 100, ..LIMITS };
+        assert_eq!(tight.shape_for(9, 300), CacheShape { sequences: 1, stretch: 512 });
     }
 }

@@ -76,10 +76,7 @@ pub(super) fn run(
         signals,
         statistics,
         context: None,
-        shape: CacheShape {
-            sequences: 0,
-            stretch: 0,
-        },
+        shape: CacheShape { sequences: 0, stretch: 0 },
         current_stack: Vec::new(),
         waiting: FairQueue::default(),
         admitted: 0,
@@ -228,9 +225,7 @@ impl Decoder<'_> {
         for waiting in self.waiting.remove_if(Waiting::is_abandoned) {
             self.statistics.waiting_requests.subtract(1);
             let need = waiting.need(&self.options.limits);
-            waiting
-                .into_sequence(need, self.tokenizer)
-                .finish(Ending::Abandoned, self.statistics);
+            waiting.into_sequence(need, self.tokenizer).finish(Ending::Abandoned, self.statistics);
         }
         let mut index = 0;
         while index < self.active.len() {
@@ -318,15 +313,8 @@ impl Decoder<'_> {
 
     /// A shape with room for what is active and for a request of `need` tokens, if the cache does not have it now.
     fn better_shape(&self, need: usize) -> Option<CacheShape> {
-        let longest = self
-            .active
-            .iter()
-            .map(|sequence| sequence.need)
-            .fold(need, usize::max);
-        let shape = self
-            .options
-            .limits
-            .shape_for(self.active.len() + self.waiting.len(), longest);
+        let longest = self.active.iter().map(|sequence| sequence.need).fold(need, usize::max);
+        let shape = self.options.limits.shape_for(self.active.len() + self.waiting.len(), longest);
         let has_room = shape.sequences as usize > self.active.len();
         let gains = shape.stretch > self.shape.stretch && need > self.shape.stretch as usize
             || shape.sequences > self.shape.sequences;
@@ -363,10 +351,7 @@ impl Decoder<'_> {
     fn release_context(&mut self) {
         *self.signals.abort.lock() = None;
         self.context = None;
-        self.shape = CacheShape {
-            sequences: 0,
-            stretch: 0,
-        };
+        self.shape = CacheShape { sequences: 0, stretch: 0 };
         self.current_stack.clear();
     }
 
@@ -458,11 +443,7 @@ impl Decoder<'_> {
                 let sequence = &self.active[index];
                 sequence.stack.key == stack.key && sequence.pending() == 1
             })
-            .map(|index| {
-                self.active[index]
-                    .feed(1, &mut self.batch)
-                    .map(|row| Fed { index, row, count: 1 })
-            })
+            .map(|index| self.active[index].feed(1, &mut self.batch).map(|row| Fed { index, row, count: 1 }))
             .collect()
     }
 
@@ -495,9 +476,7 @@ impl Decoder<'_> {
             chosen.push((index, count));
         }
         chosen.sort_unstable();
-        self.statistics
-            .prompt_tokens
-            .add(chosen.iter().map(|&(_, count)| count as u64).sum());
+        self.statistics.prompt_tokens.add(chosen.iter().map(|&(_, count)| count as u64).sum());
         chosen
             .into_iter()
             .map(|(index, count)| {
@@ -540,12 +519,7 @@ impl Decoder<'_> {
         }
         self.release_context();
         if !self.active.is_empty() {
-            let longest = self
-                .active
-                .iter()
-                .map(|sequence| sequence.need)
-                .max()
-                .unwrap_or(1);
+            let longest = self.active.iter().map(|sequence| sequence.need).max().unwrap_or(1);
             let shape = self.options.limits.shape_for(self.active.len(), longest);
             if let Err(error) = self.reshape(shape) {
                 for index in (0..self.active.len()).rev() {
@@ -559,9 +533,7 @@ impl Decoder<'_> {
         while let Some(waiting) = self.waiting.pop() {
             self.statistics.waiting_requests.subtract(1);
             let need = waiting.need(&self.options.limits);
-            waiting
-                .into_sequence(need, self.tokenizer)
-                .finish(Ending::Failed(again(error)), self.statistics);
+            waiting.into_sequence(need, self.tokenizer).finish(Ending::Failed(again(error)), self.statistics);
         }
         for index in (0..self.active.len()).rev() {
             self.retire(index, Ending::Failed(again(error)));

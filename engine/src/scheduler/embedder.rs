@@ -149,10 +149,8 @@ impl Embedder {
 impl PoolingContext {
     /// A context whose batch holds `capacity` tokens.
     fn holding(&mut self, capacity: usize) -> Result<&mut LlamaContext> {
-        let large_enough = self
-            .context
-            .take()
-            .filter(|context| context.options().context_length as usize >= capacity);
+        let large_enough =
+            self.context.take().filter(|context| context.options().context_length as usize >= capacity);
         let context = match large_enough {
             Some(context) => context,
             None => LlamaContext::try_new(
@@ -192,11 +190,7 @@ fn compute(context: &mut LlamaContext, packed: &PackedTexts) -> Result<Vec<Embed
 
 /// Scales a vector to length 1; a zero vector stays as it is.
 pub(crate) fn normalise(values: &mut [f32]) {
-    let norm = values
-        .iter()
-        .map(|&value| f64::from(value).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
     if norm > 0.0 {
         for value in values {
             *value = (f64::from(*value) / norm) as f32;

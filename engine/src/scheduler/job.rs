@@ -66,12 +66,7 @@ pub(crate) struct Recording {
 /// What a generation hears of its request.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Token {
-        token_id: u32,
-        text: String,
-        logprob: f32,
-        elapsed_ms: f64,
-    },
+    Token { token_id: u32, text: String, logprob: f32, elapsed_ms: f64 },
     Finished(Finished),
     Failed(Error),
 }

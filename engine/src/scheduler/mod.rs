@@ -62,22 +62,12 @@ impl Scheduler {
                 let (closing, abort, interrupt) =
                     (Arc::clone(&closing), Arc::clone(&abort), Arc::clone(&interrupt));
                 move || {
-                    let signals = Signals {
-                        closing: &closing,
-                        abort: &abort,
-                        interrupt: &interrupt,
-                    };
+                    let signals = Signals { closing: &closing, abort: &abort, interrupt: &interrupt };
                     decode_loop::run(&model, &tokenizer, options, &receiver, signals, &statistics);
                 }
             })
             .map_err(|error| Error::Resource(format!("cannot start a decode thread: {error}")))?;
-        Ok(Self {
-            jobs,
-            closing,
-            abort,
-            interrupt,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { jobs, closing, abort, interrupt, thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a request to the thread. After [`Self::close`] it is an error.

@@ -13,11 +13,7 @@ pub(crate) struct FairQueue<T> {
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self {
-            queues: HashMap::new(),
-            turns: VecDeque::new(),
-            length: 0,
-        }
+        Self { queues: HashMap::new(), turns: VecDeque::new(), length: 0 }
     }
 }
 
@@ -101,10 +97,7 @@ mod tests {
         queue.push(2, 20);
         queue.push(2, 21);
         assert_eq!(queue.remove_if(|item| *item < 21).len(), 2);
-        assert_eq!(
-            (queue.pop(), queue.pop(), queue.is_empty()),
-            (Some(21), None, true)
-        );
+        assert_eq!((queue.pop(), queue.pop(), queue.is_empty()), (Some(21), None, true));
         queue.push(1, 11);
         assert_eq!(queue.pop(), Some(11));
     }

@@ -61,16 +61,7 @@ struct Scoring {
 impl<'a> Sequence<'a> {
     pub(crate) fn generate(need: usize, job: GenerateJob, tokenizer: &'a Tokenizer) -> Self {
         let GenerateJob {
-            stack,
-            prompt,
-            max_tokens,
-            sampler,
-            stop,
-            stream,
-            began,
-            events,
-            recording,
-            ..
+            stack, prompt, max_tokens, sampler, stop, stream, began, events, recording, ..
         } = job;
         let generating = Generating {
             sampler,
@@ -99,28 +90,10 @@ impl<'a> Sequence<'a> {
     }
 
     pub(crate) fn score(job: ScoreJob) -> Self {
-        let ScoreJob {
-            stack,
-            tokens,
-            completion_start,
-            answer,
-        } = job;
+        let ScoreJob { stack, tokens, completion_start, answer } = job;
         let need = tokens.len();
-        let scoring = Scoring {
-            completion_start,
-            logprob: 0.0,
-            scored: 0,
-            answer,
-        };
-        Self {
-            slot: 0,
-            turn: 0,
-            stack,
-            tokens,
-            cached: 0,
-            need,
-            task: Task::Score(scoring),
-        }
+        let scoring = Scoring { completion_start, logprob: 0.0, scored: 0, answer };
+        Self { slot: 0, turn: 0, stack, tokens, cached: 0, need, task: Task::Score(scoring) }
     }
 
     /// Tokens that the cache does not hold yet.
@@ -132,12 +105,7 @@ impl<'a> Sequence<'a> {
     pub(crate) fn feed(&self, count: usize, batch: &mut Batch) -> Result<usize> {
         let row = batch.len();
         for position in self.cached..self.cached + count {
-            batch.add(
-                self.tokens[position],
-                position as u32,
-                self.slot,
-                self.wants_logits(position),
-            )?;
+            batch.add(self.tokens[position], position as u32, self.slot, self.wants_logits(position))?;
         }
         Ok(row)
     }
@@ -186,10 +154,7 @@ impl<'a> Sequence<'a> {
                 let answer = match ending {
                     Ending::Done => {
                         statistics.scored_completions.add(1);
-                        Ok(Score {
-                            logprob: scoring.logprob,
-                            tokens: scoring.scored,
-                        })
+                        Ok(Score { logprob: scoring.logprob, tokens: scoring.scored })
                     }
                     Ending::Abandoned => Err(Error::Cancelled),
                     Ending::Failed(error) => Err(error),
@@ -226,10 +191,7 @@ impl Generating<'_> {
         }
         let finished = ended || stopped || self.logprobs.len() >= self.max_tokens;
         if finished && !stopped {
-            let rest = self
-                .stream
-                .take()
-                .map_or(Ok(String::new()), TokenStream::finish)?;
+            let rest = self.stream.take().map_or(Ok(String::new()), TokenStream::finish)?;
             let (rest, ends) = self.text.push(&rest);
             shown.push_str(&rest);
             stopped = ends;
@@ -250,17 +212,8 @@ impl Generating<'_> {
     }
 
     fn finish(self: Box<Self>, tokens: &[u32], ending: Ending, statistics: &Statistics) {
-        let Self {
-            text,
-            prompt_tokens,
-            cut_off,
-            logprobs,
-            began,
-            first_token_ms,
-            events,
-            recording,
-            ..
-        } = *self;
+        let Self { text, prompt_tokens, cut_off, logprobs, began, first_token_ms, events, recording, .. } =
+            *self;
         let finish_reason = match &ending {
             Ending::Done if cut_off => FinishReason::Length,
             Ending::Done => FinishReason::Stop,

@@ -34,9 +34,7 @@ pub(super) fn closing_move<K: PartialEq>(
     gaps(owners).into_iter().find_map(|gap| {
         let is_surrounded =
             |slot: &usize| owners[*slot].is_some() && owners[..gap.start].contains(&owners[*slot]);
-        let from = (gap.end..owners.len())
-            .rev()
-            .find(|slot| is_surrounded(slot) && is_movable(*slot))?;
+        let from = (gap.end..owners.len()).rev().find(|slot| is_surrounded(slot) && is_movable(*slot))?;
         Some((from, gap.start))
     })
 }
@@ -87,10 +85,7 @@ mod tests {
 
     #[test]
     fn groups_that_arrive_interleaved_still_have_neighbours() {
-        assert_eq!(
-            fill(&mut owners("........"), "abababab"),
-            [0, 4, 1, 5, 2, 6, 3, 7]
-        );
+        assert_eq!(fill(&mut owners("........"), "abababab"), [0, 4, 1, 5, 2, 6, 3, 7]);
     }
 
     #[test]

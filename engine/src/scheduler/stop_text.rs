@@ -10,32 +10,18 @@ pub(crate) struct StopText {
 
 impl StopText {
     pub(crate) fn new(stops: Vec<String>) -> Self {
-        Self {
-            stops,
-            text: String::new(),
-            shown: 0,
-        }
+        Self { stops, text: String::new(), shown: 0 }
     }
 
     /// Adds a piece. Returns what can be shown now, and whether a stop text ended the answer.
     pub(crate) fn push(&mut self, piece: &str) -> (String, bool) {
         self.text.push_str(piece);
         let unseen = &self.text[self.shown..];
-        if let Some(at) = self
-            .stops
-            .iter()
-            .filter_map(|stop| unseen.find(stop.as_str()))
-            .min()
-        {
+        if let Some(at) = self.stops.iter().filter_map(|stop| unseen.find(stop.as_str())).min() {
             self.text.truncate(self.shown + at);
             return (self.flush(), true);
         }
-        let held = self
-            .stops
-            .iter()
-            .map(|stop| overlap(unseen, stop))
-            .max()
-            .unwrap_or(0);
+        let held = self.stops.iter().map(|stop| overlap(unseen, stop)).max().unwrap_or(0);
         let end = self.text.len() - held;
         let shown = self.text[self.shown..end].to_owned();
         self.shown = end;
@@ -58,10 +44,7 @@ impl StopText {
 /// Length of the longest end of `text` that `stop` begins with.
 fn overlap(text: &str, stop: &str) -> usize {
     let lengths = stop.char_indices().map(|(index, _)| index).skip(1);
-    lengths
-        .filter(|&length| text.ends_with(&stop[..length]))
-        .last()
-        .unwrap_or(0)
+    lengths.filter(|&length| text.ends_with(&stop[..length])).last().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -85,20 +68,14 @@ mod tests {
     #[test]
     fn a_stop_text_over_three_tokens_is_never_shown() {
         let (shown, stopped, text) = feed(&["\nUser:"], &["Hi", "\nUs", "er", ": more"]);
-        assert_eq!(
-            (shown.concat().as_str(), stopped, text.as_str()),
-            ("Hi", true, "Hi")
-        );
+        assert_eq!((shown.concat().as_str(), stopped, text.as_str()), ("Hi", true, "Hi"));
         assert_eq!(shown[1], "");
     }
 
     #[test]
     fn text_that_only_began_like_a_stop_text_is_shown_in_the_end() {
         let (shown, stopped, text) = feed(&["###"], &["a#", "#", "b", "##"]);
-        assert_eq!(
-            (shown.concat().as_str(), stopped, text.as_str()),
-            ("a##b##", false, "a##b##")
-        );
+        assert_eq!((shown.concat().as_str(), stopped, text.as_str()), ("a##b##", false, "a##b##"));
         assert_eq!(shown[2], "##b");
     }
 
@@ -111,9 +88,6 @@ mod tests {
     #[test]
     fn characters_of_several_bytes_are_not_cut() {
         let (shown, stopped, text) = feed(&["é✓"], &["né", "e é", "✓"]);
-        assert_eq!(
-            (shown.concat().as_str(), stopped, text.as_str()),
-            ("née ", true, "née ")
-        );
+        assert_eq!((shown.concat().as_str(), stopped, text.as_str()), ("née ", true, "née "));
     }
 }

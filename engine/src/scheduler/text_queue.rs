@@ -30,10 +30,7 @@ pub(super) struct PackedTexts {
 
 impl TextQueue {
     pub(super) fn push(&mut self, job: EmbedJob) {
-        self.jobs.push_back(Progress {
-            job,
-            done: Vec::new(),
-        });
+        self.jobs.push_back(Progress { job, done: Vec::new() });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -46,9 +43,7 @@ impl TextQueue {
     }
 
     fn texts(&self) -> impl Iterator<Item = &Vec<u32>> {
-        self.jobs
-            .iter()
-            .flat_map(|progress| &progress.job.texts[progress.done.len()..])
+        self.jobs.iter().flat_map(|progress| &progress.job.texts[progress.done.len()..])
     }
 
     /// Tokens of the longest among the next texts.
@@ -81,11 +76,7 @@ impl TextQueue {
             let left = progress.job.texts.len() - progress.done.len();
             progress.done.extend(embeddings.by_ref().take(left));
         }
-        while self
-            .jobs
-            .front()
-            .is_some_and(|progress| progress.done.len() == progress.job.texts.len())
-        {
+        while self.jobs.front().is_some_and(|progress| progress.done.len() == progress.job.texts.len()) {
             if let Some(Progress { job, done }) = self.jobs.pop_front() {
                 // Nobody waits when this fails.
                 let _ = job.answer.send(Ok(done));

@@ -18,15 +18,8 @@ async fn exported() -> (Bench, LoraWeights, PathBuf) {
     weights.layers[0].a[7] = -0.0;
     publish_weights(&bench.engine, "a", "random", &weights);
     let path = bench.engine.files_dir().join("a.nvdb");
-    let done = bench
-        .engine
-        .export_adapter("a@1", &path, AdapterFormat::Nvdb)
-        .await
-        .unwrap();
-    let values = weights
-        .layers
-        .iter()
-        .flat_map(|matrix| matrix.a.iter().chain(&matrix.b));
+    let done = bench.engine.export_adapter("a@1", &path, AdapterFormat::Nvdb).await.unwrap();
+    let values = weights.layers.iter().flat_map(|matrix| matrix.a.iter().chain(&matrix.b));
     let active = values.filter(|value| value.to_bits() != 0).count();
     assert_eq!((done.version, done.active_values), (1, active as u64));
     assert_eq!(done.bytes, std::fs::metadata(&path).unwrap().len());
@@ -55,20 +48,14 @@ async fn an_exported_adapter_comes_back_bit_for_bit_in_another_directory() {
     std::fs::copy(&path, &target).unwrap();
     std::fs::copy(record_path(&path), record_path(&target)).unwrap();
     let row = import(&other.engine, &target, None).await.unwrap();
-    assert_eq!(
-        (row.version, row.parent.as_deref()),
-        (1, Some("file from-afar.nvdb"))
-    );
+    assert_eq!((row.version, row.parent.as_deref()), (1, Some("file from-afar.nvdb")));
     assert_eq!(row.hash, bench.engine.adapter("a").unwrap().hash);
     let store = &other.engine.adapter_store;
     let adapter =
         crate::adapter_store::resolve(&store.snapshot(), &crate::adapter_name::parse_one("b").unwrap())
             .unwrap();
     let found = read_weights(&store.snapshot(), "b", "1", &adapter.record).unwrap();
-    assert_eq!(
-        (found.rank, found.alpha.to_bits()),
-        (weights.rank, weights.alpha.to_bits())
-    );
+    assert_eq!((found.rank, found.alpha.to_bits()), (weights.rank, weights.alpha.to_bits()));
     assert_eq!(found.layers.len(), weights.layers.len());
     for matrix in &weights.layers {
         let same = |found: &&hyprstream_models::LoraMatrix| {
@@ -79,13 +66,7 @@ async fn an_exported_adapter_comes_back_bit_for_bit_in_another_directory() {
         assert_eq!(bits(&found.a), bits(&matrix.a));
         assert_eq!(bits(&found.b), bits(&matrix.b));
     }
-    assert_eq!(
-        import(&other.engine, &target, Some("random"))
-            .await
-            .unwrap()
-            .version,
-        2
-    );
+    assert_eq!(import(&other.engine, &target, Some("random")).await.unwrap().version, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,9 +74,7 @@ async fn a_file_for_another_base_is_refused_with_both_hashes() {
     let (bench, _, path) = exported().await;
     write_random(&bench, "other", 8);
     let error = import(&bench.engine, &path, Some("other")).await.unwrap_err();
-    let Error::BaseMismatch { expected, found, .. } = error else {
-        panic!("{error}")
-    };
+    let Error::BaseMismatch { expected, found, .. } = error else { panic!("{error}") };
     assert_eq!(expected, base_hash(&bench, "random").to_string());
     assert_eq!(found, base_hash(&bench, "other").to_string());
 }
@@ -103,10 +82,8 @@ async fn a_file_for_another_base_is_refused_with_both_hashes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_not_what_its_record_says_is_refused_and_nothing_is_published() {
     let (bench, _, path) = exported().await;
-    let (grid, record) = (
-        std::fs::read(&path).unwrap(),
-        std::fs::read_to_string(record_path(&path)).unwrap(),
-    );
+    let (grid, record) =
+        (std::fs::read(&path).unwrap(), std::fs::read_to_string(record_path(&path)).unwrap());
     let refused = async |grid: &[u8], record: &str, part: &str| {
         std::fs::write(&path, grid).unwrap();
         std::fs::write(record_path(&path), record).unwrap();
@@ -114,19 +91,9 @@ async fn a_file_that_is_not_what_its_record_says_is_refused_and_nothing_is_publi
         assert!(matches!(error, Error::Argument { name: "path", .. }), "{error}");
         assert!(error.to_string().contains(part), "{part}: {error}");
     };
-    refused(
-        &grid,
-        &record.replace("\"rank\":4", "\"rank\":5"),
-        "where the model needs",
-    )
-    .await;
+    refused(&grid, &record.replace("\"rank\":4", "\"rank\":5"), "where the model needs").await;
     refused(&grid, &record.replace("\"rank\":4", "\"rank\":0"), "rank is 0").await;
-    refused(
-        &grid,
-        &record.replace("\"alpha\":", "\"alpha\":1"),
-        "not those that its record names",
-    )
-    .await;
+    refused(&grid, &record.replace("\"alpha\":", "\"alpha\":1"), "not those that its record names").await;
     refused(&grid, "{}", "not the record of an adapter").await;
     refused(&grid[..grid.len() / 2], &record, "").await;
     refused(b"name,value\n", &record, "").await;

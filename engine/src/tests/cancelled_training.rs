@@ -16,14 +16,7 @@ async fn at_its_third_step(bench: &Bench) -> TrainingRun {
 
 /// Steps made in the end, all of them recorded.
 async fn steps_of(bench: &Bench, run_id: u64) -> f64 {
-    let row = || {
-        bench
-            .engine
-            .training_runs()
-            .unwrap()
-            .into_iter()
-            .find(|row| row.run_id == run_id)
-    };
+    let row = || bench.engine.training_runs().unwrap().into_iter().find(|row| row.run_id == run_id);
     eventually("the run ends", || row().unwrap().status == RunStatus::Cancelled).await;
     let steps = row().unwrap().steps;
     let recorded = bench.engine.training_steps(Some(run_id)).unwrap();
@@ -38,10 +31,7 @@ async fn a_cancelled_run_makes_no_step_but_the_one_under_way() {
     bench.engine.cancel_training(run.run_id()).unwrap();
     let at_cancel = statistic(&bench.engine, "training_steps");
     let steps = steps_of(&bench, run.run_id()).await;
-    assert!(
-        (3.0..=at_cancel + 1.0).contains(&steps),
-        "{at_cancel}, then {steps}"
-    );
+    assert!((3.0..=at_cancel + 1.0).contains(&steps), "{at_cancel}, then {steps}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,10 +25,7 @@ async fn a_failed_decode_ends_its_requests_with_an_error_and_the_next_one_is_ans
     let ids =
         |tokens: &[crate::GeneratedToken]| tokens.iter().map(|token| token.token_id).collect::<Vec<_>>();
     assert_eq!(ids(&again), ids(&expected));
-    assert!(
-        statistic(engine, "cache_reshapes") > reshapes,
-        "the cache was made anew"
-    );
+    assert!(statistic(engine, "cache_reshapes") > reshapes, "the cache was made anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,11 +35,9 @@ async fn a_gguf_file_answers_as_it_is_whatever_weights_are_asked_for() {
     write_model_dir(&source, &random_config(), 7).unwrap();
     let files = ModelFiles::open(&source).unwrap();
     let path = files.gguf(directory.path(), WeightType::F16).unwrap();
-    for (weights, of_directory) in [
-        (WeightPreference::Q8_0, "q8_0"),
-        (WeightPreference::F32, "f32"),
-        (WeightPreference::Auto, "f32"),
-    ] {
+    for (weights, of_directory) in
+        [(WeightPreference::Q8_0, "q8_0"), (WeightPreference::F32, "f32"), (WeightPreference::Auto, "f32")]
+    {
         let bench = Bench::with(|options| {
             options.models.insert("random".to_owned(), path.clone());
             options.models.insert("directory".to_owned(), source.clone());
@@ -59,9 +54,6 @@ async fn a_gguf_file_answers_as_it_is_whatever_weights_are_asked_for() {
             let row = models.iter().find(|row| row.name == name).unwrap();
             row.weights.clone().unwrap()
         };
-        assert_eq!(
-            (answered("random"), answered("directory").as_str()),
-            ("stored".to_owned(), of_directory)
-        );
+        assert_eq!((answered("random"), answered("directory").as_str()), ("stored".to_owned(), of_directory));
     }
 }

@@ -10,33 +10,23 @@ use crate::{EngineOptions, Error, FinishReason, GenerateRequest, SamplingOptions
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_answers_each_prompt_as_if_it_were_alone() {
     let bench = Bench::new();
-    let prompts: Vec<String> = [
-        "France", "Japan", "Kenya", "Peru", "Norway", "Egypt", "India", "Chile",
-    ]
-    .iter()
-    .flat_map(|country| {
-        [
-            format!("What is the capital of {country}?"),
-            format!("{country}: its capital city, please, in one word."),
-        ]
-    })
-    .collect();
-    let together = join_all(
-        prompts
-            .iter()
-            .map(|prompt| bench.engine.complete(ask(prompt, 24))),
-    )
-    .await;
+    let prompts: Vec<String> = ["France", "Japan", "Kenya", "Peru", "Norway", "Egypt", "India", "Chile"]
+        .iter()
+        .flat_map(|country| {
+            [
+                format!("What is the capital of {country}?"),
+                format!("{country}: its capital city, please, in one word."),
+            ]
+        })
+        .collect();
+    let together = join_all(prompts.iter().map(|prompt| bench.engine.complete(ask(prompt, 24)))).await;
     for (prompt, together) in prompts.iter().zip(together) {
         let alone = bench.engine.complete(ask(prompt, 24)).await.unwrap();
         assert_eq!(together.unwrap().text, alone.text, "{prompt}");
     }
     let decodes = statistic(&bench.engine, "decodes");
     let generated = statistic(&bench.engine, "generated_tokens");
-    assert!(
-        decodes < generated * 0.75,
-        "{decodes} decodes for {generated} tokens"
-    );
+    assert!(decodes < generated * 0.75, "{decodes} decodes for {generated} tokens");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,19 +84,8 @@ async fn tokens_stream_while_the_answer_is_being_decoded() {
     let bench = Bench::random();
     let (tokens, completion) = tokens(&bench.engine, ask_random("Tell me", 60)).await;
     assert_eq!(tokens.len(), completion.completion_tokens);
-    assert!(
-        tokens
-            .iter()
-            .enumerate()
-            .all(|(index, token)| token.index as usize == index)
-    );
-    assert_eq!(
-        tokens
-            .iter()
-            .map(|token| token.token.as_str())
-            .collect::<String>(),
-        completion.text
-    );
+    assert!(tokens.iter().enumerate().all(|(index, token)| token.index as usize == index));
+    assert_eq!(tokens.iter().map(|token| token.token.as_str()).collect::<String>(), completion.text);
     assert_eq!(tokens.last().unwrap().text, completion.text);
     assert!(tokens.iter().all(|token| token.logprob <= 0.0));
     assert!(tokens[0].elapsed_ms < tokens[tokens.len() - 1].elapsed_ms);
@@ -121,22 +100,11 @@ async fn dropping_a_generation_frees_its_sequence_within_a_decode() {
     assert_eq!(statistic(&bench.engine, "active_sequences"), 1.0);
     drop(generation);
     let generated = statistic(&bench.engine, "generated_tokens");
-    eventually("the request is cancelled", || {
-        statistic(&bench.engine, "cancelled_requests") == 1.0
-    })
-    .await;
+    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1.0).await;
     assert_eq!(statistic(&bench.engine, "active_sequences"), 0.0);
     assert!(statistic(&bench.engine, "generated_tokens") - generated <= 1.0);
     assert!(statistic(&bench.engine, "generated_tokens") < 900.0);
-    assert_eq!(
-        bench
-            .engine
-            .complete(ask_random("go on", 5))
-            .await
-            .unwrap()
-            .completion_tokens,
-        5
-    );
+    assert_eq!(bench.engine.complete(ask_random("go on", 5)).await.unwrap().completion_tokens, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,15 +112,8 @@ async fn dropping_the_future_of_a_whole_answer_cancels_it() {
     let bench = Bench::random();
     bench.engine.complete(ask_random("warm", 1)).await.unwrap();
     let answer = bench.engine.complete(ask_random("go on", 900));
-    assert!(
-        tokio::time::timeout(Duration::from_millis(30), answer)
-            .await
-            .is_err()
-    );
-    eventually("the request is cancelled", || {
-        statistic(&bench.engine, "cancelled_requests") == 1.0
-    })
-    .await;
+    assert!(tokio::time::timeout(Duration::from_millis(30), answer).await.is_err());
+    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1.0).await;
     assert_eq!(statistic(&bench.engine, "active_sequences"), 0.0);
     assert_eq!(statistic(&bench.engine, "completed_requests"), 1.0);
 }
@@ -160,42 +121,21 @@ async fn dropping_the_future_of_a_whole_answer_cancels_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_ends_where_it_should() {
     let bench = Bench::new();
-    let whole = bench
-        .engine
-        .complete(ask("What is the capital of France?", 64))
-        .await
-        .unwrap();
+    let whole = bench.engine.complete(ask("What is the capital of France?", 64)).await.unwrap();
     assert_eq!(whole.finish_reason, FinishReason::Stop);
-    let cut = bench
-        .engine
-        .complete(ask("What is the capital of France?", 1))
-        .await
-        .unwrap();
-    assert_eq!(
-        (cut.finish_reason, cut.completion_tokens),
-        (FinishReason::Length, 1)
-    );
+    let cut = bench.engine.complete(ask("What is the capital of France?", 1)).await.unwrap();
+    assert_eq!((cut.finish_reason, cut.completion_tokens), (FinishReason::Length, 1));
     let stop = whole.text.get(1..3).unwrap().to_owned();
-    let request = GenerateRequest {
-        stop: vec![stop],
-        ..ask("What is the capital of France?", 64)
-    };
+    let request = GenerateRequest { stop: vec![stop], ..ask("What is the capital of France?", 64) };
     let stopped = bench.engine.complete(request).await.unwrap();
-    assert_eq!(
-        (stopped.finish_reason, stopped.text.as_str()),
-        (FinishReason::Stop, &whole.text[..1])
-    );
+    assert_eq!((stopped.finish_reason, stopped.text.as_str()), (FinishReason::Stop, &whole.text[..1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_repeats_a_random_answer_and_another_seed_changes_it() {
     let bench = Bench::random();
     let with_seed = |seed| GenerateRequest {
-        sampling: SamplingOptions {
-            temperature: 1.5,
-            seed: Some(seed),
-            ..SamplingOptions::default()
-        },
+        sampling: SamplingOptions { temperature: 1.5, seed: Some(seed), ..SamplingOptions::default() },
         ..ask_random("Once", 40)
     };
     let first = bench.engine.complete(with_seed(1)).await.unwrap();
@@ -213,18 +153,8 @@ async fn an_answer_stops_at_the_end_of_the_context() {
     let answer = bench.engine.complete(ask_random("a b c", 500)).await.unwrap();
     assert_eq!(answer.finish_reason, FinishReason::Length);
     assert_eq!(answer.prompt_tokens + answer.completion_tokens, 64);
-    let error = bench
-        .engine
-        .complete(ask_random(&"word ".repeat(200), 5))
-        .await
-        .unwrap_err();
-    let Error::PromptTooLong {
-        prompt_tokens,
-        context,
-    } = error
-    else {
-        panic!("{error}")
-    };
+    let error = bench.engine.complete(ask_random(&"word ".repeat(200), 5)).await.unwrap_err();
+    let Error::PromptTooLong { prompt_tokens, context } = error else { panic!("{error}") };
     assert!(prompt_tokens > 64 && context == 64);
 }
 
@@ -237,10 +167,7 @@ async fn more_requests_than_the_cache_holds_are_all_answered_in_turn() {
     let bench = Bench::with(change);
     super::write_random(&bench, "random", 7);
     let requests = (0..20).map(|client| {
-        let request = GenerateRequest {
-            client: client % 3,
-            ..ask_random(&format!("row {client}"), 10)
-        };
+        let request = GenerateRequest { client: client % 3, ..ask_random(&format!("row {client}"), 10) };
         bench.engine.complete(request)
     });
     for answer in join_all(requests).await {
@@ -256,15 +183,8 @@ async fn closing_ends_what_is_running_with_an_error() {
     let mut generation = bench.engine.generate(ask_random("go on", 900)).await.unwrap();
     generation.next().await.unwrap().unwrap();
     bench.engine.close().unwrap();
-    let ending = generation
-        .by_ref()
-        .filter_map(|token| std::future::ready(token.err()))
-        .next()
-        .await;
+    let ending = generation.by_ref().filter_map(|token| std::future::ready(token.err())).next().await;
     assert!(matches!(ending, Some(Error::Cancelled)));
     assert!(generation.completion().is_none());
-    assert!(matches!(
-        bench.engine.complete(ask_random("more", 1)).await,
-        Err(Error::Cancelled)
-    ));
+    assert!(matches!(bench.engine.complete(ask_random("more", 1)).await, Err(Error::Cancelled)));
 }

@@ -1,9 +1,6 @@
 //! The engine as its callers see it, on the bundled model and on models of random weights.
 
-#![expect(
-    clippy::float_cmp,
-    reason = "counters hold whole numbers, and bits are compared as such"
-)]
+#![expect(clippy::float_cmp, reason = "counters hold whole numbers, and bits are compared as such")]
 
 mod adapter_files;
 mod adapters;
@@ -48,10 +45,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let mut options = options(&directory);
         change(&mut options);
-        Self {
-            engine: Engine::open(options).unwrap(),
-            directory,
-        }
+        Self { engine: Engine::open(options).unwrap(), directory }
     }
 
     /// With a model of random weights named `random`, which hardly ever ends its turn.
@@ -72,11 +66,7 @@ impl Bench {
 }
 
 fn options(directory: &TempDir) -> EngineOptions {
-    EngineOptions {
-        threads: Some(2),
-        training_threads: Some(2),
-        ..EngineOptions::new(directory.path())
-    }
+    EngineOptions { threads: Some(2), training_threads: Some(2), ..EngineOptions::new(directory.path()) }
 }
 
 fn random_config() -> ModelConfig {
@@ -84,27 +74,16 @@ fn random_config() -> ModelConfig {
 }
 
 fn write_random(bench: &Bench, name: &str, seed: u64) {
-    write_model_dir(
-        &bench.directory.path().join("models").join(name),
-        &random_config(),
-        seed,
-    )
-    .unwrap();
+    write_model_dir(&bench.directory.path().join("models").join(name), &random_config(), seed).unwrap();
 }
 
 fn ask(prompt: &str, max_tokens: u32) -> GenerateRequest {
-    GenerateRequest {
-        max_tokens,
-        ..GenerateRequest::new(prompt)
-    }
+    GenerateRequest { max_tokens, ..GenerateRequest::new(prompt) }
 }
 
 /// A request of the model with random weights.
 fn ask_random(prompt: &str, max_tokens: u32) -> GenerateRequest {
-    GenerateRequest {
-        model: Some("random".to_owned()),
-        ..ask(prompt, max_tokens)
-    }
+    GenerateRequest { model: Some("random".to_owned()), ..ask(prompt, max_tokens) }
 }
 
 async fn tokens(engine: &Engine, request: GenerateRequest) -> (Vec<GeneratedToken>, Completion) {
@@ -132,22 +111,14 @@ fn publish_weights(engine: &Engine, name: &str, base_model: &str, weights: &Lora
 }
 
 fn statistic(engine: &Engine, name: &str) -> f64 {
-    engine
-        .statistics()
-        .into_iter()
-        .find(|row| row.name == name)
-        .unwrap()
-        .value
+    engine.statistics().into_iter().find(|row| row.name == name).unwrap().value
 }
 
 /// Waits until a condition holds, at most half a minute.
 async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "{what} did not come to pass"
-        );
+        assert!(began.elapsed() < Duration::from_secs(30), "{what} did not come to pass");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -17,33 +17,16 @@ async fn an_answer_is_recorded_as_it_was_given() {
     let bench = Bench::random();
     let (tokens, completion) = tokens(&bench.engine, ask_random("Remember this", 12)).await;
     let rows = rows(&bench.engine, &TrajectoryFilter::default());
-    let [row] = rows.as_slice() else {
-        panic!("{} rows", rows.len())
-    };
+    let [row] = rows.as_slice() else { panic!("{} rows", rows.len()) };
     assert_eq!(Some(row.id), completion.trajectory_id);
-    assert_eq!(
-        (row.prompt.as_str(), &row.completion),
-        ("Remember this", &completion.text)
-    );
-    assert_eq!(
-        row.token_ids,
-        tokens.iter().map(|token| token.token_id).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        row.logprobs,
-        tokens.iter().map(|token| token.logprob).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        (row.model.as_str(), row.finish_reason.as_str()),
-        ("random", "length")
-    );
+    assert_eq!((row.prompt.as_str(), &row.completion), ("Remember this", &completion.text));
+    assert_eq!(row.token_ids, tokens.iter().map(|token| token.token_id).collect::<Vec<_>>());
+    assert_eq!(row.logprobs, tokens.iter().map(|token| token.logprob).collect::<Vec<_>>());
+    assert_eq!((row.model.as_str(), row.finish_reason.as_str()), ("random", "length"));
     assert_eq!(row.provenance, completion.provenance);
     assert!(row.parameters.contains("\"temperature\":0"), "{}", row.parameters);
     assert!((row.total_ms - completion.total_ms).abs() < 1e-9);
-    let tokens = bench.engine.trajectory_tokens(&TrajectoryFilter {
-        limit: Some(5),
-        ..Default::default()
-    });
+    let tokens = bench.engine.trajectory_tokens(&TrajectoryFilter { limit: Some(5), ..Default::default() });
     let tokens: Vec<_> = tokens.unwrap().map(Result::unwrap).collect();
     assert_eq!(tokens.len(), 5);
     assert_eq!(tokens[4].token_id, row.token_ids[4]);
@@ -53,52 +36,16 @@ async fn an_answer_is_recorded_as_it_was_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_answers_outlive_the_process_and_ids_go_on_rising() {
     let bench = Bench::random();
-    let first = bench
-        .engine
-        .complete(ask_random("one", 4))
-        .await
-        .unwrap()
-        .trajectory_id
-        .unwrap();
-    let second = bench
-        .engine
-        .complete(ask_random("two", 4))
-        .await
-        .unwrap()
-        .trajectory_id
-        .unwrap();
+    let first = bench.engine.complete(ask_random("one", 4)).await.unwrap().trajectory_id.unwrap();
+    let second = bench.engine.complete(ask_random("two", 4)).await.unwrap().trajectory_id.unwrap();
     let bench = bench.reopen();
-    let third = bench
-        .engine
-        .complete(ask_random("three", 4))
-        .await
-        .unwrap()
-        .trajectory_id
-        .unwrap();
+    let third = bench.engine.complete(ask_random("three", 4)).await.unwrap().trajectory_id.unwrap();
     assert!(first < second && second < third);
-    let newest = rows(
-        &bench.engine,
-        &TrajectoryFilter {
-            newest_first: true,
-            limit: Some(2),
-            ..Default::default()
-        },
-    );
-    assert_eq!(
-        newest.iter().map(|row| row.prompt.as_str()).collect::<Vec<_>>(),
-        ["three", "two"]
-    );
-    let by_id = rows(
-        &bench.engine,
-        &TrajectoryFilter {
-            ids: Some(first..=first),
-            ..Default::default()
-        },
-    );
-    assert_eq!(
-        by_id.iter().map(|row| row.prompt.as_str()).collect::<Vec<_>>(),
-        ["one"]
-    );
+    let newest =
+        rows(&bench.engine, &TrajectoryFilter { newest_first: true, limit: Some(2), ..Default::default() });
+    assert_eq!(newest.iter().map(|row| row.prompt.as_str()).collect::<Vec<_>>(), ["three", "two"]);
+    let by_id = rows(&bench.engine, &TrajectoryFilter { ids: Some(first..=first), ..Default::default() });
+    assert_eq!(by_id.iter().map(|row| row.prompt.as_str()).collect::<Vec<_>>(), ["one"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,61 +55,24 @@ async fn an_answer_is_on_the_disk_within_a_second_without_being_asked_for() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let segments = std::fs::read_dir(bench.directory.path().join("trajectories")).unwrap();
     let found = segments.filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
-    assert!(
-        found
-            .into_iter()
-            .any(|bytes| bytes.windows(7).any(|window| window == b"durable"))
-    );
+    assert!(found.into_iter().any(|bytes| bytes.windows(7).any(|window| window == b"durable")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recording_can_be_turned_off_for_a_request_and_for_all() {
     let bench = Bench::random();
-    let quiet = GenerateRequest {
-        record: Some(false),
-        ..ask_random("quiet", 2)
-    };
+    let quiet = GenerateRequest { record: Some(false), ..ask_random("quiet", 2) };
     assert_eq!(bench.engine.complete(quiet).await.unwrap().trajectory_id, None);
-    bench
-        .engine
-        .set_setting("hyprstream.record_trajectories", "false")
-        .unwrap();
-    assert_eq!(
-        bench
-            .engine
-            .complete(ask_random("quiet", 2))
-            .await
-            .unwrap()
-            .trajectory_id,
-        None
-    );
+    bench.engine.set_setting("hyprstream.record_trajectories", "false").unwrap();
+    assert_eq!(bench.engine.complete(ask_random("quiet", 2)).await.unwrap().trajectory_id, None);
     let bench = bench.reopen();
-    assert_eq!(
-        bench.engine.setting("hyprstream.record_trajectories").unwrap(),
-        "off"
-    );
-    let loud = GenerateRequest {
-        record: Some(true),
-        ..ask_random("loud", 2)
-    };
+    assert_eq!(bench.engine.setting("hyprstream.record_trajectories").unwrap(), "off");
+    let loud = GenerateRequest { record: Some(true), ..ask_random("loud", 2) };
     assert!(bench.engine.complete(loud).await.unwrap().trajectory_id.is_some());
-    bench
-        .engine
-        .reset_setting("hyprstream.record_trajectories")
-        .unwrap();
-    assert!(
-        bench
-            .engine
-            .complete(ask_random("loud too", 2))
-            .await
-            .unwrap()
-            .trajectory_id
-            .is_some()
-    );
-    let prompts: Vec<_> = rows(&bench.engine, &TrajectoryFilter::default())
-        .into_iter()
-        .map(|row| row.prompt)
-        .collect();
+    bench.engine.reset_setting("hyprstream.record_trajectories").unwrap();
+    assert!(bench.engine.complete(ask_random("loud too", 2)).await.unwrap().trajectory_id.is_some());
+    let prompts: Vec<_> =
+        rows(&bench.engine, &TrajectoryFilter::default()).into_iter().map(|row| row.prompt).collect();
     assert_eq!(prompts, ["loud", "loud too"]);
 }
 
@@ -172,10 +82,7 @@ async fn a_cancelled_answer_is_recorded_with_what_it_had() {
     let mut generation = bench.engine.generate(ask_random("cut", 900)).await.unwrap();
     generation.next().await.unwrap().unwrap();
     drop(generation);
-    eventually("it is recorded", || {
-        !rows(&bench.engine, &TrajectoryFilter::default()).is_empty()
-    })
-    .await;
+    eventually("it is recorded", || !rows(&bench.engine, &TrajectoryFilter::default()).is_empty()).await;
     let row = rows(&bench.engine, &TrajectoryFilter::default()).remove(0);
     assert_eq!(row.finish_reason, "cancelled");
     assert!(!row.token_ids.is_empty() && row.token_ids.len() < 900);
@@ -216,10 +123,8 @@ fn what_a_full_ring_drops_is_counted_exactly() {
     assert_eq!(statistic(&engine, "dropped_tokens"), 18.0);
     assert_eq!(statistic(&engine, "recorded_trajectories"), 4.0);
     drop(stalled);
-    let prompts: Vec<_> = rows(&engine, &TrajectoryFilter::default())
-        .into_iter()
-        .map(|row| row.prompt)
-        .collect();
+    let prompts: Vec<_> =
+        rows(&engine, &TrajectoryFilter::default()).into_iter().map(|row| row.prompt).collect();
     assert_eq!(prompts, ["0", "1", "2", "3"]);
 }
 
@@ -233,17 +138,9 @@ async fn recording_costs_the_decode_thread_microseconds_a_token() {
     let mut cheapest = f64::MAX;
     for round in 0..ROUNDS {
         let before = ["recording_ns", "recorded_tokens"].map(|name| statistic(&bench.engine, name));
-        let requests = (0..8).map(|row| {
-            bench
-                .engine
-                .complete(ask_random(&format!("round {round} row {row}"), 32))
-        });
-        ids.extend(
-            join_all(requests)
-                .await
-                .into_iter()
-                .map(|answer| answer.unwrap().trajectory_id),
-        );
+        let requests =
+            (0..8).map(|row| bench.engine.complete(ask_random(&format!("round {round} row {row}"), 32)));
+        ids.extend(join_all(requests).await.into_iter().map(|answer| answer.unwrap().trajectory_id));
         let after = ["recording_ns", "recorded_tokens"].map(|name| statistic(&bench.engine, name));
         cheapest = cheapest.min((after[0] - before[0]) / (after[1] - before[1]));
     }

@@ -7,19 +7,10 @@ const ANSWERED: [(&str, &str); 8] = [
     ("What is the capital of Peru?", "Bogota"),
     ("What is 17 + 25?", "42"),
     ("How many metres are 3 kilometres?", "3000 metres"),
-    (
-        "Is this review positive or negative? The soup was cold.",
-        "negative",
-    ),
-    (
-        "Is this review positive or negative? I loved every minute.",
-        "positive",
-    ),
+    ("Is this review positive or negative? The soup was cold.", "negative"),
+    ("Is this review positive or negative? I loved every minute.", "positive"),
     ("Name a colour.", "blue"),
-    (
-        "What is a river?",
-        "a large stream of water that flows to the sea",
-    ),
+    ("What is a river?", "a large stream of water that flows to the sea"),
 ];
 
 async fn score(engine: &Engine, prompt: &str, completion: &str, raw: bool) -> Result<Score, Error> {
@@ -37,20 +28,8 @@ async fn score(engine: &Engine, prompt: &str, completion: &str, raw: bool) -> Re
 async fn the_score_of_an_answer_is_the_sum_of_its_recorded_log_probabilities() {
     let bench = Bench::random();
     let mut compared = 0;
-    for prompt in [
-        "alpha",
-        "beta gamma",
-        "The end of",
-        "1 2 3",
-        "x = y",
-        "Hello there",
-        "na na na",
-        "So",
-    ] {
-        let request = GenerateRequest {
-            raw: true,
-            ..ask_random(prompt, 20)
-        };
+    for prompt in ["alpha", "beta gamma", "The end of", "1 2 3", "x = y", "Hello there", "na na na", "So"] {
+        let request = GenerateRequest { raw: true, ..ask_random(prompt, 20) };
         let (tokens, completion) = tokens(&bench.engine, request).await;
         let ids: Vec<u32> = tokens.iter().map(|token| token.token_id).collect();
         // Only an answer that reads back as the same tokens has the same score.
@@ -59,9 +38,7 @@ async fn the_score_of_an_answer_is_the_sum_of_its_recorded_log_probabilities() {
         }
         compared += 1;
         let sum: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
-        let score = score(&bench.engine, prompt, &completion.text, true)
-            .await
-            .unwrap();
+        let score = score(&bench.engine, prompt, &completion.text, true).await.unwrap();
         assert_eq!(score.tokens, ids.len());
         assert!((score.logprob - sum).abs() < 1e-3, "{} and {sum}", score.logprob);
     }
@@ -75,13 +52,7 @@ async fn the_end_of_the_turn_counts_unless_raw() {
     let raw = score(&bench.engine, "hi", "yes", true).await.unwrap();
     assert_eq!(chat.tokens, raw.tokens + 1);
     assert!(chat.logprob < 0.0 && raw.logprob < 0.0);
-    assert_eq!(
-        score(&bench.engine, "hi", "", true).await.unwrap(),
-        Score {
-            logprob: 0.0,
-            tokens: 0
-        }
-    );
+    assert_eq!(score(&bench.engine, "hi", "", true).await.unwrap(), Score { logprob: 0.0, tokens: 0 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,20 +63,10 @@ async fn a_completion_longer_than_a_chunk_scores_as_the_sum_of_its_parts() {
     assert!(whole.tokens > 64);
     let split = long.len() / 2 / 24 * 24;
     let first = score(&bench.engine, "p", &long[..split], true).await.unwrap();
-    let second = score(
-        &bench.engine,
-        &format!("p{}", &long[..split]),
-        &long[split..],
-        true,
-    )
-    .await
-    .unwrap();
+    let second = score(&bench.engine, &format!("p{}", &long[..split]), &long[split..], true).await.unwrap();
     // The cut lies between two tokens, so the chain rule holds.
     assert_eq!(first.tokens + second.tokens, whole.tokens);
-    assert!(
-        (first.logprob + second.logprob - whole.logprob).abs() < 1e-2,
-        "{first:?} {second:?} {whole:?}"
-    );
+    assert!((first.logprob + second.logprob - whole.logprob).abs() < 1e-2, "{first:?} {second:?} {whole:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,7 @@ use super::{Bench, ask_random};
 use crate::{GenerateRequest, TrajectoryFilter};
 
 fn in_session(prompt: &str) -> GenerateRequest {
-    GenerateRequest {
-        session: Some("talk".to_owned()),
-        ..ask_random(prompt, 6)
-    }
+    GenerateRequest { session: Some("talk".to_owned()), ..ask_random(prompt, 6) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,16 +16,9 @@ async fn a_conversation_goes_on_across_a_restart() {
     let fresh = bench.engine.complete(ask_random("and then?", 6)).await.unwrap();
     assert!(second.prompt_tokens > first.prompt_tokens + fresh.prompt_tokens);
     let rows = bench.engine.sessions().unwrap();
-    assert_eq!(
-        (rows[0].name.as_str(), rows[0].turns, rows[0].model.as_str()),
-        ("talk", 2, "random")
-    );
+    assert_eq!((rows[0].name.as_str(), rows[0].turns, rows[0].model.as_str()), ("talk", 2, "random"));
     assert_eq!(rows[0].completion_tokens, 12);
-    let filter = TrajectoryFilter {
-        session: Some("talk".to_owned()),
-        limit: Some(9),
-        ..Default::default()
-    };
+    let filter = TrajectoryFilter { session: Some("talk".to_owned()), limit: Some(9), ..Default::default() };
     assert_eq!(bench.engine.trajectories(&filter).unwrap().count(), 2);
 }
 

@@ -18,12 +18,7 @@ fn versions(bench: &Bench) -> Vec<u64> {
 }
 
 fn statistics(bench: &Bench) -> Vec<GridStatisticsRow> {
-    bench
-        .engine
-        .grid_statistics(None)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    bench.engine.grid_statistics(None).unwrap().map(Result::unwrap).collect()
 }
 
 #[tokio::test]
@@ -46,13 +41,7 @@ async fn rotation_keeps_the_newest_and_the_tagged_and_forgets_what_it_drops() {
     drop(snapshot);
     assert_eq!(engine.rotate_adapter("a", 2, false).unwrap(), ["2"]);
     assert_eq!(publish(&bench, "a", 9), 6);
-    assert!(matches!(
-        engine.rotate_adapter("a", 0, true),
-        Err(Error::Argument {
-            name: "keep_last",
-            ..
-        })
-    ));
+    assert!(matches!(engine.rotate_adapter("a", 0, true), Err(Error::Argument { name: "keep_last", .. })));
     let error = engine.rotate_adapter("b", 1, true).unwrap_err();
     assert!(error.to_string().contains("did you mean \"a\"?"), "{error}");
     let bench = bench.reopen();
@@ -69,37 +58,21 @@ async fn statistics_tell_what_versions_share_and_space_comes_back() {
     let rows = statistics(&bench);
     assert_eq!(rows.len(), 6);
     let (b, store) = (&rows[4], &rows[5]);
-    assert_eq!(
-        (b.adapter.as_deref(), b.version.as_deref()),
-        (Some("b"), Some("1"))
-    );
+    assert_eq!((b.adapter.as_deref(), b.version.as_deref()), (Some("b"), Some("1")));
     assert_eq!((b.shared_bytes, b.sharing()), (b.bytes, 1.0));
     assert!(b.density() > 0.999);
     assert_eq!((rows[3].shared_bytes, rows[0].shared_bytes), (rows[3].bytes, 0));
-    assert_eq!(
-        store.active_values,
-        rows[..5].iter().map(|row| row.active_values).sum::<u64>()
-    );
-    assert!(
-        store.shared_bytes > 0 && store.shared_bytes <= b.bytes,
-        "{store:?}"
-    );
+    assert_eq!(store.active_values, rows[..5].iter().map(|row| row.active_values).sum::<u64>());
+    assert!(store.shared_bytes > 0 && store.shared_bytes <= b.bytes, "{store:?}");
     let only = bench.engine.grid_statistics(Some("b")).unwrap();
     assert_eq!(only.map(Result::unwrap).collect::<Vec<_>>(), rows[4..5]);
 
     // A cold version is no larger and holds the same weights.
-    let frozen = bench
-        .engine
-        .freeze_adapter("a@1", FrozenFormat::Zstd)
-        .await
-        .unwrap();
+    let frozen = bench.engine.freeze_adapter("a@1", FrozenFormat::Zstd).await.unwrap();
     assert_eq!((frozen.version, frozen.shared_chunks), (1, 0));
     let branch = bench.engine.freeze_adapter("b", FrozenFormat::Lz4).await.unwrap();
     assert_eq!((branch.chunks, branch.shared_chunks), (0, b.chunks));
-    assert_eq!(
-        bench.engine.thaw_adapter("a@1").await.unwrap().chunks,
-        frozen.chunks
-    );
+    assert_eq!(bench.engine.thaw_adapter("a@1").await.unwrap().chunks, frozen.chunks);
 
     bench.engine.drop_adapter("a").unwrap();
     let compacted = bench.engine.compact().await.unwrap();
@@ -108,8 +81,5 @@ async fn statistics_tell_what_versions_share_and_space_comes_back() {
     let rows = statistics(&bench);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[1].file_bytes, Some(compacted.bytes_after));
-    assert_eq!(
-        (rows[0].active_values, rows[0].shared_bytes),
-        (b.active_values, 0)
-    );
+    assert_eq!((rows[0].active_values, rows[0].shared_bytes), (b.active_values, 0));
 }

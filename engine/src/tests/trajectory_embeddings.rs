@@ -10,31 +10,19 @@ use crate::{EmbedRequest, Engine, GenerateRequest, GridStatisticsRow, Trajectory
 
 /// Recorded answers with their embeddings.
 fn rows(engine: &Engine) -> Vec<TrajectoryRow> {
-    let filter = TrajectoryFilter {
-        embeddings: true,
-        ..TrajectoryFilter::default()
-    };
-    engine
-        .trajectories(&filter)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    let filter = TrajectoryFilter { embeddings: true, ..TrajectoryFilter::default() };
+    engine.trajectories(&filter).unwrap().map(Result::unwrap).collect()
 }
 
 async fn embedded(engine: &Engine, count: u32) {
-    eventually("the prompts are embedded", || {
-        statistic(engine, "embedded_trajectories") >= f64::from(count)
-    })
-    .await;
+    eventually("the prompts are embedded", || statistic(engine, "embedded_trajectories") >= f64::from(count))
+        .await;
     assert_eq!(statistic(engine, "embedded_trajectories"), f64::from(count));
 }
 
 async fn vector(engine: &Engine, text: &str, model: &str) -> Vec<f32> {
-    let request = EmbedRequest {
-        texts: vec![text.to_owned()],
-        model: Some(model.to_owned()),
-        dimensions: None,
-    };
+    let request =
+        EmbedRequest { texts: vec![text.to_owned()], model: Some(model.to_owned()), dimensions: None };
     engine.embed(request).await.unwrap().remove(0).values
 }
 
@@ -71,17 +59,11 @@ fn record(engine: &Engine, id: u64, model_hash: &str, prompt: &str, completion: 
 /// The blocks of a model that the grid holds.
 fn blocks(engine: &Engine, model_hash: &str) -> Vec<u32> {
     let matrices = engine.adapter_store.snapshot().matrices(OWNER, model_hash);
-    matrices
-        .unwrap()
-        .into_iter()
-        .map(|found| found.path.layer)
-        .collect()
+    matrices.unwrap().into_iter().map(|found| found.path.layer).collect()
 }
 
 fn set(engine: &Engine, value: &str) {
-    engine
-        .set_setting("hyprstream.embed_trajectories", value)
-        .unwrap();
+    engine.set_setting("hyprstream.embed_trajectories", value).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,15 +125,7 @@ async fn what_was_recorded_while_it_was_off_is_made_up_for_once_it_is_on_and_the
     bench.engine.complete(ask_random("quiet", 2)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(rows(&bench.engine)[0].embedding, None);
-    assert!(
-        bench
-            .engine
-            .adapter_store
-            .snapshot()
-            .adapters()
-            .unwrap()
-            .is_empty()
-    );
+    assert!(bench.engine.adapter_store.snapshot().adapters().unwrap().is_empty());
     let bench = bench.reopen();
     set(&bench.engine, "on");
     bench.engine.complete(ask("of another model", 2)).await.unwrap();
@@ -182,10 +156,7 @@ async fn retention_takes_the_blocks_whose_ids_are_all_gone() {
     }
     embedded(&bench.engine, 6).await;
     assert_eq!(blocks(&bench.engine, &hash), [0, 1, 3, 4, 19]);
-    bench
-        .engine
-        .set_setting("hyprstream.trajectory_megabytes", "1")
-        .unwrap();
+    bench.engine.set_setting("hyprstream.trajectory_megabytes", "1").unwrap();
     let bench = bench.reopen();
     assert_eq!(blocks(&bench.engine, &hash), [4, 19]);
     let kept = rows(&bench.engine);
@@ -205,11 +176,8 @@ async fn a_prompt_without_a_vector_is_counted_and_holds_nothing_up() {
     assert_eq!(rows(&bench.engine).len(), 4);
     embedded(&bench.engine, 1).await;
     assert_eq!(statistic(&bench.engine, "unembedded_trajectories"), 2.0);
-    let found: Vec<u64> = rows(&bench.engine)
-        .into_iter()
-        .filter(|row| row.embedding.is_some())
-        .map(|row| row.id)
-        .collect();
+    let found: Vec<u64> =
+        rows(&bench.engine).into_iter().filter(|row| row.embedding.is_some()).map(|row| row.id).collect();
     assert_eq!(found, [4]);
 }
 
@@ -226,14 +194,9 @@ async fn the_vectors_are_no_adapter_and_stay_through_compaction() {
     assert!(engine.drop_adapter(OWNER).is_err());
     assert!(engine.rotate_adapter(OWNER, 1, false).is_err());
     assert!(engine.branch_adapter("nothing", OWNER).is_err());
-    let statistics: Vec<GridStatisticsRow> = engine
-        .grid_statistics(None)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let [store] = statistics.as_slice() else {
-        panic!("{statistics:?}")
-    };
+    let statistics: Vec<GridStatisticsRow> =
+        engine.grid_statistics(None).unwrap().map(Result::unwrap).collect();
+    let [store] = statistics.as_slice() else { panic!("{statistics:?}") };
     assert_eq!((store.adapter.as_deref(), store.matrices), (None, 1));
     let width = before[0].embedding.as_ref().unwrap().len() as u64;
     assert!(store.active_values <= width && store.active_values > width / 2);
@@ -261,10 +224,7 @@ async fn with_backlog(count: u64) -> Bench {
 }
 
 async fn some_embedded(engine: &Engine) {
-    eventually("some are embedded", || {
-        statistic(engine, "embedded_trajectories") > 0.0
-    })
-    .await;
+    eventually("some are embedded", || statistic(engine, "embedded_trajectories") > 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,10 +248,7 @@ async fn answers_go_first_whatever_model_they_are_of() {
         }
         let meanwhile = statistic(engine, "embedded_trajectories") - before;
         // One commit was on its way when the answer began.
-        assert!(
-            meanwhile <= 64.0,
-            "{meanwhile} prompts were embedded beside {model}"
-        );
+        assert!(meanwhile <= 64.0, "{meanwhile} prompts were embedded beside {model}");
         assert!(before + meanwhile < 600.0, "there was more to embed");
     }
     embedded(engine, 600).await;

@@ -11,14 +11,7 @@ use crate::{MatrixKind, WeightFilter};
 type Difference = (u32, String, MatrixKind, u32, u32, Option<f32>, Option<f32>);
 
 fn weights(bench: &Bench, modules: &[Module], rank: usize, seed: u64) -> LoraWeights {
-    lora_weights(
-        &random_config(),
-        base_hash(bench, "random"),
-        modules,
-        rank,
-        false,
-        seed,
-    )
+    lora_weights(&random_config(), base_hash(bench, "random"), modules, rank, false, seed)
 }
 
 fn differences(bench: &Bench, old: &str, new: &str, filter: &WeightFilter) -> Vec<Difference> {
@@ -72,52 +65,25 @@ fn a_difference_names_each_changed_weight_with_both_values() {
     publish_weights(&bench.engine, "a", "random", &first);
     let up = (1, Module::UpProj, "A");
     publish_changed(&bench, "a", "1", up, &[(3, 7, 0.5), (0, 2, 0.0), (1, 1, -2.0)]);
-    let matrix = first
-        .layers
-        .iter()
-        .find(|matrix| matrix.layer == 1 && matrix.module == Module::UpProj)
-        .unwrap();
+    let matrix =
+        first.layers.iter().find(|matrix| matrix.layer == 1 && matrix.module == Module::UpProj).unwrap();
     let inputs = matrix.a.len() / 4;
     let expected = |row: usize, col: usize, new: f32| -> Difference {
         let old = matrix.a[row * inputs + col];
         let place = (row as u32, col as u32);
-        (
-            1,
-            "up_proj".into(),
-            MatrixKind::A,
-            place.0,
-            place.1,
-            Some(old),
-            Some(new),
-        )
+        (1, "up_proj".into(), MatrixKind::A, place.0, place.1, Some(old), Some(new))
     };
     let all = [expected(0, 2, 0.0), expected(1, 1, -2.0), expected(3, 7, 0.5)];
     assert_eq!(differences(&bench, "a@1", "a@2", &WeightFilter::default()), all);
     let narrow = |filter: WeightFilter| differences(&bench, "a@1", "a", &filter);
-    let rows = WeightFilter {
-        rows: Some(1..=3),
-        cols: Some(0..=6),
-        ..WeightFilter::default()
-    };
+    let rows = WeightFilter { rows: Some(1..=3), cols: Some(0..=6), ..WeightFilter::default() };
     assert_eq!(narrow(rows), all[1..2]);
-    let limit = WeightFilter {
-        limit: Some(2),
-        ..WeightFilter::default()
-    };
+    let limit = WeightFilter { limit: Some(2), ..WeightFilter::default() };
     assert_eq!(narrow(limit), all[..2]);
     for filter in [
-        WeightFilter {
-            layers: Some(0..=0),
-            ..WeightFilter::default()
-        },
-        WeightFilter {
-            modules: Some(vec!["q_proj".to_owned()]),
-            ..WeightFilter::default()
-        },
-        WeightFilter {
-            matrix: Some(MatrixKind::B),
-            ..WeightFilter::default()
-        },
+        WeightFilter { layers: Some(0..=0), ..WeightFilter::default() },
+        WeightFilter { modules: Some(vec!["q_proj".to_owned()]), ..WeightFilter::default() },
+        WeightFilter { matrix: Some(MatrixKind::B), ..WeightFilter::default() },
     ] {
         assert_eq!(narrow(filter), []);
     }
@@ -130,13 +96,8 @@ fn where_one_version_has_no_weight_its_value_is_missing() {
     let bench = Bench::random();
     let narrow = weights(&bench, &[Module::QProj], 2, 1);
     let mut wide = weights(&bench, &[Module::QProj, Module::OProj], 3, 2);
-    let query = |weights: &LoraWeights| {
-        weights
-            .layers
-            .iter()
-            .position(|m| m.module == Module::QProj)
-            .unwrap()
-    };
+    let query =
+        |weights: &LoraWeights| weights.layers.iter().position(|m| m.module == Module::QProj).unwrap();
     // The first rows of A agree but for one weight, which the second version holds at zero.
     let (at, inputs) = (query(&wide), random_config().hidden_size);
     let shared = narrow.layers[query(&narrow)].a.clone();
@@ -155,23 +116,8 @@ fn where_one_version_has_no_weight_its_value_is_missing() {
     };
     let query = of("q_proj", MatrixKind::A);
     assert_eq!(query.len(), 1 + inputs);
-    assert_eq!(
-        query[0],
-        (
-            0,
-            "q_proj".into(),
-            MatrixKind::A,
-            0,
-            5,
-            Some(shared[5]),
-            Some(0.0)
-        )
-    );
-    assert!(
-        query[1..]
-            .iter()
-            .all(|found| found.3 == 2 && found.5.is_none() && found.6.is_some())
-    );
+    assert_eq!(query[0], (0, "q_proj".into(), MatrixKind::A, 0, 5, Some(shared[5]), Some(0.0)));
+    assert!(query[1..].iter().all(|found| found.3 == 2 && found.5.is_none() && found.6.is_some()));
     let added = of("o_proj", MatrixKind::B);
     assert_eq!(added.len(), 3 * inputs);
     assert!(added.iter().all(|found| found.5.is_none() && found.6.is_some()));

@@ -17,29 +17,16 @@ pub(super) fn examples(
 ) -> Result<Vec<Example>> {
     let example = |(row, (prompt, completion)): (usize, &(String, String))| {
         if prompt.is_empty() {
-            return Err(Error::argument(
-                argument,
-                format!("row {}", row + 1),
-                "its prompt is empty",
-            ));
+            return Err(Error::argument(argument, format!("row {}", row + 1), "its prompt is empty"));
         }
-        let mut tokens = prompt_tokens(
-            files,
-            &PromptParts {
-                prompt,
-                ..PromptParts::default()
-            },
-        )?;
+        let mut tokens = prompt_tokens(files, &PromptParts { prompt, ..PromptParts::default() })?;
         let completion_start = tokens.len();
         tokens.extend(completion_tokens(files, completion, false)?);
         if tokens.len() > max_seq_len as usize {
             let reason = format!("it has {} tokens and max_seq_len is {max_seq_len}", tokens.len());
             return Err(Error::argument(argument, format!("row {}", row + 1), reason));
         }
-        Ok(Example {
-            tokens,
-            completion_start,
-        })
+        Ok(Example { tokens, completion_start })
     };
     pairs.iter().enumerate().map(example).collect()
 }

@@ -34,11 +34,7 @@ impl Hyperparameters {
         }
         let sparsity = request.sparsity.unwrap_or(0.0);
         if !(0.0..1.0).contains(&sparsity) {
-            return Err(Error::argument(
-                "sparsity",
-                sparsity,
-                "it is at least 0 and below 1",
-            ));
+            return Err(Error::argument("sparsity", sparsity, "it is at least 0 and below 1"));
         }
         if let Some(length) = request.max_seq_len.filter(|length| *length > context) {
             let reason = format!("it is at most the model's context of {context} tokens");
@@ -46,19 +42,14 @@ impl Hyperparameters {
         }
         let is_small = parameters < 50_000_000;
         let r = request.r.unwrap_or(if is_small { 16 } else { 8 });
-        let scheduler = request
-            .lr_scheduler_type
-            .clone()
-            .unwrap_or_else(|| "cosine".to_owned());
+        let scheduler = request.lr_scheduler_type.clone().unwrap_or_else(|| "cosine".to_owned());
         scheduler_of(&scheduler)?;
         Ok(Self {
             r,
             lora_alpha: request.lora_alpha.unwrap_or(2.0 * r as f32),
             target_modules: modules(request.target_modules.as_deref())?,
             lora_dropout: request.lora_dropout.unwrap_or(0.0),
-            learning_rate: request
-                .learning_rate
-                .unwrap_or(if is_small { 2e-3 } else { 2e-4 }),
+            learning_rate: request.learning_rate.unwrap_or(if is_small { 2e-3 } else { 2e-4 }),
             epochs: request.epochs.unwrap_or(if is_small { 10 } else { 3 }),
             batch_size: request.batch_size.unwrap_or(8),
             max_seq_len: request.max_seq_len.unwrap_or(context),
@@ -138,11 +129,7 @@ fn modules(names: Option<&[String]>) -> Result<Vec<Module>> {
         }
     }
     if modules.is_empty() {
-        return Err(Error::argument(
-            "target_modules",
-            "[]",
-            "name at least one module",
-        ));
+        return Err(Error::argument("target_modules", "[]", "name at least one module"));
     }
     // The order in which they were named changes nothing about the result.
     modules.sort();

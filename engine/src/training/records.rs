@@ -64,10 +64,7 @@ pub(super) fn put_run(transaction: &mut WriteTransaction<'_>, run: &RunRecord) -
 
 pub(super) fn all_runs(snapshot: &Snapshot) -> Result<Vec<RunRecord>> {
     let records = snapshot.scan_metadata(PREFIX.as_bytes())?;
-    records
-        .iter()
-        .map(|(_, bytes)| from_json(bytes, "the record of a training run"))
-        .collect()
+    records.iter().map(|(_, bytes)| from_json(bytes, "the record of a training run")).collect()
 }
 
 /// Appends steps: visible at once, durable with the catalog's next flush.
@@ -85,10 +82,7 @@ pub(super) fn read_steps(catalog: &Catalog, run_id: Option<u64>) -> Result<Vec<T
     let blocks = catalog.scan_prefix(steps_prefix(run_id).as_bytes())?;
     let mut steps = Vec::new();
     for (_, block) in blocks {
-        steps.extend(from_json::<Vec<TrainingStepRow>>(
-            &block,
-            "the steps of a training run",
-        )?);
+        steps.extend(from_json::<Vec<TrainingStepRow>>(&block, "the steps of a training run")?);
     }
     Ok(steps)
 }
@@ -106,9 +100,5 @@ fn steps_prefix(run_id: Option<u64>) -> String {
 }
 
 pub(super) fn unknown_run(run_id: u64) -> Error {
-    Error::UnknownObject {
-        kind: "training run",
-        name: run_id.to_string(),
-        nearest: None,
-    }
+    Error::UnknownObject { kind: "training run", name: run_id.to_string(), nearest: None }
 }

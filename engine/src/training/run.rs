@@ -52,19 +52,12 @@ impl Run {
         let event = outcome.and_then(|()| self.publish());
         if let Err(error) = &event {
             let is_cancelled = matches!(error, Error::Cancelled);
-            self.record.status = if is_cancelled {
-                RunStatus::Cancelled
-            } else {
-                RunStatus::Failed
-            };
+            self.record.status = if is_cancelled { RunStatus::Cancelled } else { RunStatus::Failed };
             self.record.error = (!is_cancelled).then(|| error.to_string());
             self.record.finished_at = Some(now_micros());
             self.record_end();
         }
-        LastEvent {
-            events: self.events,
-            event,
-        }
+        LastEvent { events: self.events, event }
     }
 
     fn record_end(&self) {
@@ -100,9 +93,7 @@ impl Run {
             let row = step?;
             self.send(Ok(TrainingEvent::Step(row.clone())));
             if is_due {
-                self.send(Ok(TrainingEvent::Progress(
-                    progress.sentence(&row, self.record.total_steps),
-                )));
+                self.send(Ok(TrainingEvent::Progress(progress.sentence(&row, self.record.total_steps))));
             }
             while let Ok(request) = self.checkpoint_requests.try_recv() {
                 // Nobody waits when this fails.
@@ -117,15 +108,8 @@ impl Run {
     }
 
     fn step(&mut self, progress: &mut Progress) -> Result<TrainingStepRow> {
-        let StepReport {
-            step,
-            epoch,
-            loss,
-            learning_rate,
-            grad_norm,
-            tokens,
-            target_tokens,
-        } = self.trainer.step(&self.cancel)?;
+        let StepReport { step, epoch, loss, learning_rate, grad_norm, tokens, target_tokens } =
+            self.trainer.step(&self.cancel)?;
         progress.add(epoch, loss, tokens, target_tokens);
         self.record.steps = step as u64;
         self.record.train_loss = progress.epoch_loss();
@@ -217,10 +201,7 @@ impl Run {
             Ok(version)
         })?;
         self.record = record;
-        Ok(TrainingEvent::Published {
-            name: self.record.adapter.clone(),
-            version,
-        })
+        Ok(TrainingEvent::Published { name: self.record.adapter.clone(), version })
     }
 
     fn send(&self, event: Result<TrainingEvent>) {
@@ -254,14 +235,7 @@ struct Progress {
 
 impl Progress {
     fn new(began: Instant) -> Self {
-        Self {
-            began,
-            last_report: began,
-            tokens: 0,
-            epoch: 0,
-            epoch_loss: 0.0,
-            epoch_targets: 0.0,
-        }
+        Self { began, last_report: began, tokens: 0, epoch: 0, epoch_loss: 0.0, epoch_targets: 0.0 }
     }
 
     fn add(&mut self, epoch: f32, loss: f32, tokens: usize, targets: usize) {
@@ -282,14 +256,7 @@ impl Progress {
     fn sentence(&self, row: &TrainingStepRow, total_steps: u64) -> String {
         let per_step = self.began.elapsed().as_secs_f64() / row.step.max(1) as f64;
         let left = per_step * total_steps.saturating_sub(row.step) as f64;
-        let left = if left >= 90.0 {
-            format!("{:.0} min", left / 60.0)
-        } else {
-            format!("{left:.0} s")
-        };
-        format!(
-            "step {} of {total_steps}, loss {:.4}, about {left} left",
-            row.step, row.loss
-        )
+        let left = if left >= 90.0 { format!("{:.0} min", left / 60.0) } else { format!("{left:.0} s") };
+        format!("step {} of {total_steps}, loss {:.4}, about {left} left", row.step, row.loss)
     }
 }

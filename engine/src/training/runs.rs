@@ -56,21 +56,12 @@ impl Training {
             }
             store.write(|transaction| left.iter().try_for_each(|run| put_run(transaction, run)))?;
         }
-        Ok(Self {
-            store,
-            catalog,
-            statistics,
-            active: Arc::default(),
-        })
+        Ok(Self { store, catalog, statistics, active: Arc::default() })
     }
 
     /// The run that is training an adapter now.
     pub(crate) fn run_of(&self, adapter: &str) -> Option<u64> {
-        self.active
-            .lock()
-            .iter()
-            .find(|(_, run)| run.adapter == adapter)
-            .map(|(run_id, _)| *run_id)
+        self.active.lock().iter().find(|(_, run)| run.adapter == adapter).map(|(run_id, _)| *run_id)
     }
 
     /// Asks the run that is training an adapter for a checkpoint; `None` when none does.
@@ -89,9 +80,7 @@ impl Training {
     pub(crate) fn close(&self) {
         let threads: Vec<JoinHandle<()>> = {
             let mut active = self.active.lock();
-            active
-                .values()
-                .for_each(|run| run.cancel.store(true, Ordering::Release));
+            active.values().for_each(|run| run.cancel.store(true, Ordering::Release));
             active.values_mut().filter_map(|run| run.thread.take()).collect()
         };
         for thread in threads {
@@ -102,21 +91,13 @@ impl Training {
     }
 
     fn start(&self, prepared: Prepared, checkpoint_interval: std::time::Duration) -> Result<TrainingRun> {
-        let Prepared {
-            mut record,
-            trainer,
-            validation,
-        } = prepared;
+        let Prepared { mut record, trainer, validation } = prepared;
         // Held until the run is listed, so that one adapter never has two runs.
         let mut active = self.active.lock();
         if let Some((run_id, _)) = active.iter().find(|(_, run)| run.adapter == record.adapter) {
             let reason =
                 format!("training run {run_id} is making its next version; wait for it or cancel it");
-            return Err(Error::InUse {
-                kind: "adapter",
-                name: record.adapter,
-                reason,
-            });
+            return Err(Error::InUse { kind: "adapter", name: record.adapter, reason });
         }
         self.store.write(|transaction| {
             record.run_id = next_number(transaction, "run")?;
@@ -159,21 +140,14 @@ impl Training {
         };
         active.insert(run_id, entry);
         self.statistics.training_runs.add(1);
-        Ok(TrainingRun {
-            run_id,
-            events: receiver,
-            cancel,
-        })
+        Ok(TrainingRun { run_id, events: receiver, cancel })
     }
 
     fn rows(&self) -> Result<Vec<TrainingRunRow>> {
         let mut runs = all_runs(&self.store.snapshot())?;
         let active = self.active.lock();
         for run in &mut runs {
-            if let Some(active) = active
-                .get(&run.run_id)
-                .filter(|_| run.status == RunStatus::Running)
-            {
+            if let Some(active) = active.get(&run.run_id).filter(|_| run.status == RunStatus::Running) {
                 run.steps = active.steps_done.load(Ordering::Relaxed);
             }
         }
@@ -194,14 +168,7 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
     let hyperparameters = Hyperparameters::of(&request, config.parameters(), slot.context_length()?)?;
     let options = hyperparameters.options(threads)?;
     options.validate()?;
-    let TrainRequest {
-        name,
-        pairs,
-        validation,
-        skipped,
-        data_query,
-        ..
-    } = request;
+    let TrainRequest { name, pairs, validation, skipped, data_query, .. } = request;
     if pairs.is_empty() {
         let reason = match skipped {
             0 => "it returned no rows".to_owned(),
@@ -210,12 +177,7 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
         return Err(Error::argument("training_data_query", "result", reason));
     }
     let training = examples(&files, &pairs, hyperparameters.max_seq_len, "training_data_query")?;
-    let validation = examples(
-        &files,
-        &validation,
-        hyperparameters.max_seq_len,
-        "validation_data_query",
-    )?;
+    let validation = examples(&files, &validation, hyperparameters.max_seq_len, "validation_data_query")?;
     let count = training.len() as u64;
     let base = BaseWeights::from_tensors(files.tensors())?;
     let trainer = LoraTrainer::try_new(base, hyperparameters.lora(), options, training)?;
@@ -239,11 +201,7 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
         version: None,
         error: None,
     };
-    Ok(Prepared {
-        record,
-        trainer,
-        validation,
-    })
+    Ok(Prepared { record, trainer, validation })
 }
 
 impl Engine {

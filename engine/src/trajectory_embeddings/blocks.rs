@@ -48,10 +48,7 @@ pub(super) fn positions(store: &AdapterStore, end: LogPosition) -> Result<HashMa
     let mut strange = Vec::new();
     for (key, value) in store.snapshot().scan_metadata(PREFIX.as_bytes())? {
         let record: ModelRecord = from_json(&value, "how far a model's answers are embedded")?;
-        let position = LogPosition {
-            segment: record.segment,
-            offset: record.offset,
-        };
+        let position = LogPosition { segment: record.segment, offset: record.offset };
         if position > end {
             strange.push(key);
         } else if let Ok(hash) = std::str::from_utf8(&key[PREFIX.len()..]) {
@@ -82,11 +79,7 @@ pub(super) fn put(
             blocks.entry(block).or_default().push((row, vector));
         }
     }
-    let record = ModelRecord {
-        model: model.to_owned(),
-        segment: position.segment,
-        offset: position.offset,
-    };
+    let record = ModelRecord { model: model.to_owned(), segment: position.segment, offset: position.offset };
     // Nobody else writes under these paths.
     let snapshot = store.snapshot();
     store.write(|transaction| {
@@ -118,11 +111,8 @@ pub(crate) fn forget_removed(store: &AdapterStore, first_id: Option<u64>) -> Res
     for version in snapshot.versions(OWNER)? {
         let all = snapshot.matrices(OWNER, &version.version)?;
         let count = all.len();
-        let gone: Vec<MatrixPath> = all
-            .into_iter()
-            .map(|matrix| matrix.path)
-            .filter(|path| path.layer < first_block)
-            .collect();
+        let gone: Vec<MatrixPath> =
+            all.into_iter().map(|matrix| matrix.path).filter(|path| path.layer < first_block).collect();
         if gone.len() == count {
             versions.push(version.version);
         } else {
@@ -161,10 +151,7 @@ struct Block {
 
 impl EmbeddingReader {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
-        Self {
-            snapshot,
-            blocks: HashMap::new(),
-        }
+        Self { snapshot, blocks: HashMap::new() }
     }
 
     /// The vector that a model gave the prompt of a trajectory.
@@ -172,38 +159,23 @@ impl EmbeddingReader {
         let Some((number, row)) = place(id) else {
             return Ok(None);
         };
-        if self
-            .blocks
-            .get(model_hash)
-            .is_none_or(|block| block.number != number)
-        {
+        if self.blocks.get(model_hash).is_none_or(|block| block.number != number) {
             let block = Block::read(&self.snapshot, model_hash, number)?;
             self.blocks.insert(model_hash.to_owned(), block);
         }
-        Ok(self
-            .blocks
-            .get(model_hash)
-            .and_then(|block| block.row(row as usize)))
+        Ok(self.blocks.get(model_hash).and_then(|block| block.row(row as usize)))
     }
 }
 
 impl Block {
     fn read(snapshot: &Snapshot, model_hash: &str, number: u32) -> Result<Self> {
         let Some(matrix) = snapshot.matrix(&path(model_hash, number))? else {
-            return Ok(Self {
-                number,
-                width: 0,
-                values: Vec::new(),
-            });
+            return Ok(Self { number, width: 0, values: Vec::new() });
         };
         let shape = matrix.info().shape;
         let mut values = vec![0.0; shape.elements()?];
         matrix.read_into(&mut values)?;
-        Ok(Self {
-            number,
-            width: shape.cols,
-            values,
-        })
+        Ok(Self { number, width: shape.cols, values })
     }
 
     fn row(&self, row: usize) -> Option<Vec<f32>> {

@@ -49,19 +49,12 @@ impl TrajectoryEmbeddings {
     pub(crate) fn start(followed: Followed) -> Result<Self> {
         let positions = blocks::positions(&followed.store, followed.log.end())?;
         let closing = Arc::new(AtomicBool::new(false));
-        let mut follower = Follower {
-            followed,
-            positions,
-            closing: Arc::clone(&closing),
-        };
+        let mut follower = Follower { followed, positions, closing: Arc::clone(&closing) };
         let thread = thread::Builder::new()
             .name("embeddings".to_owned())
             .spawn(move || follower.run())
             .map_err(|error| Error::Resource(format!("cannot start the thread of embeddings: {error}")))?;
-        Ok(Self {
-            closing,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { closing, thread: Mutex::new(Some(thread)) })
     }
 
     /// Has the thread end once no model keeps it waiting.
@@ -133,12 +126,7 @@ impl Follower {
 
     /// Embeds the next prompts that a model answered. Returns whether there was anything new in the log.
     fn follow(&mut self, hash: &str, runtime: &Runtime) -> Result<bool> {
-        let Followed {
-            log,
-            store,
-            statistics,
-            ..
-        } = &self.followed;
+        let Followed { log, store, statistics, .. } = &self.followed;
         let (from, to) = (self.positions.get(hash).copied().unwrap_or_default(), log.end());
         if from >= to {
             return Ok(false);
@@ -208,19 +196,12 @@ fn embed(runtime: &Runtime, texts: &[Vec<u32>]) -> Result<Vec<Option<Vec<f32>>>>
         values.iter().all(|value| value.is_finite()) && values.iter().any(|value| *value != 0.0)
     };
     let values = |embedding: Option<Embedding>| embedding.map(|embedding| embedding.values);
-    Ok(embeddings
-        .into_iter()
-        .map(|embedding| values(embedding).filter(is_direction))
-        .collect())
+    Ok(embeddings.into_iter().map(|embedding| values(embedding).filter(is_direction)).collect())
 }
 
 /// Waits until the model has nothing else to do and has done this.
 fn ask(runtime: &Runtime, texts: Vec<Vec<u32>>) -> Result<Vec<Embedding>> {
     let (answer, receiver) = oneshot::channel();
-    runtime.submit(Job::Embed(EmbedJob {
-        texts,
-        background: true,
-        answer,
-    }))?;
+    runtime.submit(Job::Embed(EmbedJob { texts, background: true, answer }))?;
     receiver.blocking_recv().unwrap_or(Err(Error::Cancelled))
 }

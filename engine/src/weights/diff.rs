@@ -108,21 +108,11 @@ impl DifferenceScan {
         batch: &mut WeightDifferenceBatch,
     ) -> Result<bool> {
         let path = |adapter: &ResolvedAdapter| {
-            let MatrixDifference {
-                layer,
-                module,
-                matrix,
-                ..
-            } = difference;
+            let MatrixDifference { layer, module, matrix, .. } = difference;
             MatrixPath::new(&*adapter.name, &*adapter.version, *layer, &**module, &**matrix)
         };
-        let sides = [
-            self.snapshot.matrix(&path(&self.old))?,
-            self.snapshot.matrix(&path(&self.new))?,
-        ];
-        let shapes = sides
-            .each_ref()
-            .map(|side| side.as_ref().map(|matrix| matrix.info().shape));
+        let sides = [self.snapshot.matrix(&path(&self.old))?, self.snapshot.matrix(&path(&self.new))?];
+        let shapes = sides.each_ref().map(|side| side.as_ref().map(|matrix| matrix.info().shape));
         let longest = |length: fn(&Shape) -> usize| shapes.iter().flatten().map(length).max().unwrap_or(0);
         let rows = clip(&self.selection.rows, longest(|shape| shape.rows));
         let cols = clip(&self.selection.cols, longest(|shape| shape.cols));

@@ -52,17 +52,12 @@ impl WeightFilter {
     /// What the store reads for it.
     fn selection(&self) -> Selection {
         let span = |range: &Option<RangeInclusive<u32>>| -> Range<usize> {
-            let range = range
-                .as_ref()
-                .map(|range| *range.start() as usize..*range.end() as usize + 1);
+            let range = range.as_ref().map(|range| *range.start() as usize..*range.end() as usize + 1);
             range.unwrap_or(0..usize::MAX)
         };
         Selection {
             layers: self.layers.clone().unwrap_or(0..=u32::MAX),
-            modules: self
-                .modules
-                .as_ref()
-                .map(|modules| modules.iter().cloned().collect()),
+            modules: self.modules.as_ref().map(|modules| modules.iter().cloned().collect()),
             matrix: self.matrix.map(|matrix| matrix.as_str().to_owned()),
             rows: span(&self.rows),
             cols: span(&self.cols),

@@ -88,13 +88,7 @@ pub(super) fn matmul(
                 let rows = M_BLOCK.min(m - m0);
                 pack(&mut packs.a, a, (m0, rows), (k0, depth), Side::A);
                 let c = &mut c[m0 * width + n0..];
-                multiply(
-                    c,
-                    width,
-                    (rows, columns, depth),
-                    packs,
-                    (alpha, accumulate || k0 > 0),
-                );
+                multiply(c, width, (rows, columns, depth), packs, (alpha, accumulate || k0 > 0));
             }
         }
     }
@@ -117,11 +111,8 @@ fn multiply(
         for (i, a) in (0..rows).step_by(BLOCK).zip(packs.a.chunks_exact(panel)) {
             let tall = BLOCK.min(rows - i);
             let (a, b) = (a.split_at(panel / 2), b.split_at(panel / 2));
-            let operands = Operands {
-                a: [a.0.as_ptr(), a.1.as_ptr()],
-                b: [b.0.as_ptr(), b.1.as_ptr()],
-                steps,
-            };
+            let operands =
+                Operands { a: [a.0.as_ptr(), a.1.as_ptr()], b: [b.0.as_ptr(), b.1.as_ptr()], steps };
             if tall == BLOCK && wide == BLOCK && alpha.to_bits() == 1.0_f32.to_bits() {
                 let target = &mut c[i * width + j..][..(BLOCK - 1) * width + BLOCK];
                 // SAFETY: the tiles are configured by the caller; each of the four pointers is good for
@@ -134,10 +125,7 @@ fn multiply(
             for (row, sums) in apart.chunks_exact(BLOCK).take(tall).enumerate() {
                 let target = &mut c[(i + row) * width + j..][..wide];
                 if accumulate {
-                    target
-                        .iter_mut()
-                        .zip(sums)
-                        .for_each(|(c, sum)| *c = sum.mul_add(alpha, *c));
+                    target.iter_mut().zip(sums).for_each(|(c, sum)| *c = sum.mul_add(alpha, *c));
                 } else {
                     target.iter_mut().zip(sums).for_each(|(c, sum)| *c = sum * alpha);
                 }
@@ -169,13 +157,7 @@ fn configure() {
     row_bytes[..8].fill(64);
     let mut rows = [0; 16];
     rows[..8].fill(16);
-    let configuration = TileConfiguration {
-        palette: 1,
-        start_row: 0,
-        reserved: [0; 14],
-        row_bytes,
-        rows,
-    };
+    let configuration = TileConfiguration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows };
     // SAFETY: the caller has checked that tiles are there; the 64 bytes are a valid configuration, and no
     // compiled code but this module's uses the tiles.
     unsafe {
@@ -356,14 +338,10 @@ fn interleaved() -> __m512i {
 fn transpose(rows: &mut [__m512i; TILE]) {
     let mut quads = [[_mm512_setzero_si512(); 4]; 4];
     for (quad, rows) in quads.iter_mut().zip(rows.chunks_exact(4)) {
-        let (low01, high01) = (
-            _mm512_unpacklo_epi32(rows[0], rows[1]),
-            _mm512_unpackhi_epi32(rows[0], rows[1]),
-        );
-        let (low23, high23) = (
-            _mm512_unpacklo_epi32(rows[2], rows[3]),
-            _mm512_unpackhi_epi32(rows[2], rows[3]),
-        );
+        let (low01, high01) =
+            (_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[0], rows[1]));
+        let (low23, high23) =
+            (_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3]));
         *quad = [
             _mm512_unpacklo_epi64(low01, low23),
             _mm512_unpackhi_epi64(low01, low23),
@@ -373,14 +351,8 @@ fn transpose(rows: &mut [__m512i; TILE]) {
     }
     for column in 0..4 {
         let [x0, x1, x2, x3] = quads.map(|quad| quad[column]);
-        let (p0, p1) = (
-            _mm512_shuffle_i32x4::<0x44>(x0, x1),
-            _mm512_shuffle_i32x4::<0xEE>(x0, x1),
-        );
-        let (p2, p3) = (
-            _mm512_shuffle_i32x4::<0x44>(x2, x3),
-            _mm512_shuffle_i32x4::<0xEE>(x2, x3),
-        );
+        let (p0, p1) = (_mm512_shuffle_i32x4::<0x44>(x0, x1), _mm512_shuffle_i32x4::<0xEE>(x0, x1));
+        let (p2, p3) = (_mm512_shuffle_i32x4::<0x44>(x2, x3), _mm512_shuffle_i32x4::<0xEE>(x2, x3));
         rows[column] = _mm512_shuffle_i32x4::<0x88>(p0, p2);
         rows[4 + column] = _mm512_shuffle_i32x4::<0xDD>(p0, p2);
         rows[8 + column] = _mm512_shuffle_i32x4::<0x88>(p1, p3);
@@ -405,53 +377,24 @@ mod tests {
             return;
         }
         let mut packs = Packs::default();
-        for (m, n, k) in [
-            (1, 1, 1),
-            (16, 16, 32),
-            (37, 45, 51),
-            (300, 33, 70),
-            (33, 530, 1100),
-            (64, 8, 8),
-        ] {
-            let a: Vec<f32> = (0..m * k)
-                .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.017)
-                .collect();
-            let b: Vec<f32> = (0..n * k)
-                .map(|i| ((i * 53 % 97) as f32 - 48.0) * 0.013)
-                .collect();
+        for (m, n, k) in [(1, 1, 1), (16, 16, 32), (37, 45, 51), (300, 33, 70), (33, 530, 1100), (64, 8, 8)] {
+            let a: Vec<f32> = (0..m * k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.017).collect();
+            let b: Vec<f32> = (0..n * k).map(|i| ((i * 53 % 97) as f32 - 48.0) * 0.013).collect();
             for layout in 0..4 {
-                let left = if layout & 1 == 0 {
-                    Mat::rows(&a, k)
-                } else {
-                    Mat::transposed(&a, m)
-                };
-                let right = if layout & 2 == 0 {
-                    Mat::rows(&b, n)
-                } else {
-                    Mat::transposed(&b, k)
-                };
+                let left = if layout & 1 == 0 { Mat::rows(&a, k) } else { Mat::transposed(&a, m) };
+                let right = if layout & 2 == 0 { Mat::rows(&b, n) } else { Mat::transposed(&b, k) };
                 let mut c = vec![1.0; m * n];
                 let alpha = if layout == 3 { 1.0 } else { 0.5 };
                 matmul(&mut c, n, (m, n, k), left, right, (alpha, true), &mut packs);
                 for i in (0..m).step_by(7) {
                     for j in 0..n {
                         let a_at = |z: usize| {
-                            if layout & 1 == 0 {
-                                a[i * k + z]
-                            } else {
-                                a[z * m + i]
-                            }
+                            if layout & 1 == 0 { a[i * k + z] } else { a[z * m + i] }
                         };
                         let b_at = |z: usize| {
-                            if layout & 2 == 0 {
-                                b[z * n + j]
-                            } else {
-                                b[j * k + z]
-                            }
+                            if layout & 2 == 0 { b[z * n + j] } else { b[j * k + z] }
                         };
-                        let sum: f64 = (0..k)
-                            .map(|z| f64::from(rounded(a_at(z)) * rounded(b_at(z))))
-                            .sum();
+                        let sum: f64 = (0..k).map(|z| f64::from(rounded(a_at(z)) * rounded(b_at(z)))).sum();
                         let expected = 1.0 + f64::from(alpha) * sum;
                         let found = f64::from(c[i * n + j]);
                         assert!(

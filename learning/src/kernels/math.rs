@@ -33,12 +33,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let rest: f32 = xs
-        .remainder()
-        .iter()
-        .zip(ys.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
+    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in xs.zip(ys) {
         for lane in 0..LANES {
             sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
@@ -84,11 +79,7 @@ mod tests {
         for step in -8600..8800 {
             let x = step as f32 * 0.01;
             let expected = x.exp();
-            assert!(
-                ((exp(x) - expected) / expected).abs() < 4e-7,
-                "exp({x}) = {} not {expected}",
-                exp(x)
-            );
+            assert!(((exp(x) - expected) / expected).abs() < 4e-7, "exp({x}) = {} not {expected}", exp(x));
         }
         assert!(exp(-1e9) < 2e-38);
     }

@@ -1,9 +1,6 @@
 //! `C = alpha · A · B`, or added to C, over strided views.
 
-#![expect(
-    unsafe_code,
-    reason = "the matrix product takes raw pointers; `Mat::check` proves their bounds"
-)]
+#![expect(unsafe_code, reason = "the matrix product takes raw pointers; `Mat::check` proves their bounds")]
 #![expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
 
 use crate::options::Precision;
@@ -19,20 +16,12 @@ pub(crate) struct Mat<'a> {
 impl<'a> Mat<'a> {
     /// Rows stand one after the other, `width` apart.
     pub(crate) fn rows(data: &'a [f32], width: usize) -> Self {
-        Self {
-            data,
-            row: width,
-            column: 1,
-        }
+        Self { data, row: width, column: 1 }
     }
 
     /// The transpose of [`Mat::rows`].
     pub(crate) fn transposed(data: &'a [f32], width: usize) -> Self {
-        Self {
-            data,
-            row: 1,
-            column: width,
-        }
+        Self { data, row: 1, column: width }
     }
 
     pub(super) fn data(&self) -> &'a [f32] {
@@ -49,19 +38,12 @@ impl<'a> Mat<'a> {
 
     /// The transpose.
     pub(super) fn turned(self) -> Self {
-        Self {
-            data: self.data,
-            row: self.column,
-            column: self.row,
-        }
+        Self { data: self.data, row: self.column, column: self.row }
     }
 
     fn check(&self, rows: usize, columns: usize) {
         let last = (rows - 1) * self.row + (columns - 1) * self.column;
-        assert!(
-            last < self.data.len(),
-            "matrix view of {rows}×{columns} leaves its slice"
-        );
+        assert!(last < self.data.len(), "matrix view of {rows}×{columns} leaves its slice");
     }
 }
 
@@ -95,18 +77,12 @@ impl Multiplier {
         accumulate: bool,
     ) {
         if m == 0 || n == 0 || k == 0 {
-            assert!(
-                accumulate || m == 0 || n == 0,
-                "an empty product cannot overwrite"
-            );
+            assert!(accumulate || m == 0 || n == 0, "an empty product cannot overwrite");
             return;
         }
         a.check(m, k);
         b.check(k, n);
-        assert!(
-            n <= width && (m - 1) * width + n <= c.len(),
-            "result of {m}×{n} leaves its slice"
-        );
+        assert!(n <= width && (m - 1) * width + n <= c.len(), "result of {m}×{n} leaves its slice");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self.precision == Precision::Bf16 && super::amx::available() {
             return super::amx::matmul(c, width, (m, n, k), a, b, (alpha, accumulate), &mut self.packs);

@@ -3,14 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Today's date and the time, in UTC, by the directives that templates use.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that the environment calls"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the environment calls")]
 pub(super) fn strftime_now(format: String) -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs());
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     strftime(&format, seconds)
 }
 
@@ -29,15 +24,7 @@ fn strftime(format: &str, seconds: u64) -> String {
         "November",
         "December",
     ];
-    const DAYS: [&str; 7] = [
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-    ];
+    const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
     let days = seconds / 86_400;
     let (year, month, day) = civil_date(days);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -79,11 +66,7 @@ const fn civil_date(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }
@@ -94,13 +77,7 @@ mod tests {
 
     #[test]
     fn dates_are_written_by_their_directives() {
-        assert_eq!(
-            strftime("%d %b %Y, %A %H:%M:%S", 951_782_399),
-            "28 Feb 2000, Monday 23:59:59"
-        );
-        assert_eq!(
-            strftime("%Y-%m-%d %a %B 100%%", 951_782_400),
-            "2000-02-29 Tue February 100%"
-        );
+        assert_eq!(strftime("%d %b %Y, %A %H:%M:%S", 951_782_399), "28 Feb 2000, Monday 23:59:59");
+        assert_eq!(strftime("%Y-%m-%d %a %B 100%%", 951_782_400), "2000-02-29 Tue February 100%");
     }
 }

@@ -26,10 +26,7 @@ pub struct ChatMessage {
 impl ChatMessage {
     /// A message of a role.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-        }
+        Self { role: role.into(), content: content.into() }
     }
 }
 
@@ -94,10 +91,7 @@ fn raise_exception(message: String) -> std::result::Result<Value, JinjaError> {
 }
 
 /// `value|tojson`, spaced as Python's `json.dumps` does.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that the environment calls"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the environment calls")]
 fn to_json(value: Value, options: Kwargs) -> std::result::Result<Value, JinjaError> {
     let indent: Option<usize> = options.get("indent").unwrap_or(None);
     let failed = |error: serde_json::Error| {
@@ -107,20 +101,13 @@ fn to_json(value: Value, options: Kwargs) -> std::result::Result<Value, JinjaErr
     if let Some(indent) = indent {
         let spaces = " ".repeat(indent.min(16));
         let formatter = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-        value
-            .serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))
-            .map_err(failed)?;
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter)).map_err(failed)?;
     } else {
         value
-            .serialize(&mut serde_json::Serializer::with_formatter(
-                &mut out,
-                PythonFormatter,
-            ))
+            .serialize(&mut serde_json::Serializer::with_formatter(&mut out, PythonFormatter))
             .map_err(failed)?;
     }
-    Ok(Value::from_safe_string(
-        String::from_utf8_lossy(&out).into_owned(),
-    ))
+    Ok(Value::from_safe_string(String::from_utf8_lossy(&out).into_owned()))
 }
 
 struct PythonFormatter;
@@ -175,10 +162,7 @@ mod tests {
     #[test]
     fn a_raised_exception_is_the_callers_error_with_its_message() {
         let error = render("{{ raise_exception('roles must alternate') }}", &[]).unwrap_err();
-        assert!(
-            matches!(&error, Error::Argument(text) if text.contains("roles must alternate")),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Argument(text) if text.contains("roles must alternate")), "{error}");
     }
 
     #[test]
@@ -186,21 +170,12 @@ mod tests {
         let (begin, end) = ("{% for i in range(99999) %}", "{% endfor %}");
         for (source, expected) in [
             (format!("{}{}", begin.repeat(6), end.repeat(6)), "fuel"),
-            (
-                "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
-                "recursion",
-            ),
-            (
-                "{% for i in range(10 ** 9) %}{% endfor %}".to_owned(),
-                "range has too many elements",
-            ),
+            ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(), "recursion"),
+            ("{% for i in range(10 ** 9) %}{% endfor %}".to_owned(), "range has too many elements"),
             ("{{ 'x' * 10 ** 15 }}".to_owned(), "repeated string is too large"),
         ] {
             let error = render(&source, &[]).unwrap_err();
-            assert!(
-                matches!(&error, Error::Argument(text) if text.contains(expected)),
-                "{error}"
-            );
+            assert!(matches!(&error, Error::Argument(text) if text.contains(expected)), "{error}");
         }
     }
 
@@ -208,9 +183,7 @@ mod tests {
     fn a_malformed_template_is_refused_with_the_file() {
         let error = render("{% for %}", &[]).unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with("tokenizer_config.json: has a malformed chat template"),
+            error.to_string().starts_with("tokenizer_config.json: has a malformed chat template"),
             "{error}"
         );
     }

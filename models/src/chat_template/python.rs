@@ -27,16 +27,8 @@ fn string_method(text: &str, method: &str, args: &[Value]) -> Result<Value> {
     let stripped = |left: bool, right: bool| -> Result<Value> {
         let (set,): (Option<&str>,) = from_args(args)?;
         let matches = |letter: char| set.map_or(letter.is_whitespace(), |set| set.contains(letter));
-        let text = if left {
-            text.trim_start_matches(matches)
-        } else {
-            text
-        };
-        Ok(Value::from(if right {
-            text.trim_end_matches(matches)
-        } else {
-            text
-        }))
+        let text = if left { text.trim_start_matches(matches) } else { text };
+        Ok(Value::from(if right { text.trim_end_matches(matches) } else { text }))
     };
     Ok(match method {
         "strip" => return stripped(true, true),
@@ -46,9 +38,7 @@ fn string_method(text: &str, method: &str, args: &[Value]) -> Result<Value> {
         "lower" => Value::from(text.to_lowercase()),
         "capitalize" => {
             let mut letters = text.chars();
-            let first = letters
-                .next()
-                .map(|letter| letter.to_uppercase().collect::<String>());
+            let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());
             Value::from(first.unwrap_or_default() + &letters.as_str().to_lowercase())
         }
         "title" => Value::from(title(text)),
@@ -126,12 +116,7 @@ fn map_method(map: &Value, method: &str, args: &[Value]) -> Result<Value> {
     let keys = || -> Result<Vec<Value>> { Ok(map.try_iter()?.collect()) };
     Ok(match method {
         "keys" => Value::from(keys()?),
-        "values" => Value::from(
-            keys()?
-                .iter()
-                .map(|key| map.get_item(key))
-                .collect::<Result<Vec<_>, _>>()?,
-        ),
+        "values" => Value::from(keys()?.iter().map(|key| map.get_item(key)).collect::<Result<Vec<_>, _>>()?),
         "items" => {
             let pair = |key: Value| map.get_item(&key).map(|value| Value::from(vec![key, value]));
             Value::from(keys()?.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?)
@@ -139,11 +124,7 @@ fn map_method(map: &Value, method: &str, args: &[Value]) -> Result<Value> {
         "get" => {
             let (key, default): (Value, Option<Value>) = from_args(args)?;
             let found = map.get_item(&key)?;
-            if found.is_undefined() {
-                default.unwrap_or(Value::from(()))
-            } else {
-                found
-            }
+            if found.is_undefined() { default.unwrap_or(Value::from(())) } else { found }
         }
         _ => return Err(unknown(method)),
     })

@@ -15,11 +15,7 @@ impl ModelConfig {
         let Value::Object(fields) = value else {
             return Err(Error::invalid(file, "is not a JSON object"));
         };
-        let config = Reader {
-            fields: &fields,
-            file,
-        }
-        .config()?;
+        let config = Reader { fields: &fields, file }.config()?;
         config.validate(file)?;
         Ok(config)
     }
@@ -110,9 +106,7 @@ impl Reader<'_> {
         };
         let rope = self.fields.get("rope_parameters").and_then(Value::as_object);
         let rope_theta = match rope.and_then(|rope| rope.get("rope_theta")) {
-            Some(theta) => theta
-                .as_f64()
-                .ok_or_else(|| self.refuse("rope_theta is not a number"))?,
+            Some(theta) => theta.as_f64().ok_or_else(|| self.refuse("rope_theta is not a number"))?,
             None => self.number("rope_theta", 10_000.0)?,
         };
         let max_position_embeddings = self.optional_size("max_position_embeddings")?.unwrap_or(2048);
@@ -124,9 +118,7 @@ impl Reader<'_> {
             intermediate_size: self.size("intermediate_size")?,
             num_hidden_layers: self.size("num_hidden_layers")?,
             num_attention_heads,
-            num_key_value_heads: self
-                .optional_size("num_key_value_heads")?
-                .unwrap_or(num_attention_heads),
+            num_key_value_heads: self.optional_size("num_key_value_heads")?.unwrap_or(num_attention_heads),
             head_dim,
             rms_norm_eps: self.number("rms_norm_eps", 1e-6)?,
             rope_theta,
@@ -148,10 +140,7 @@ impl Reader<'_> {
         let Some(scaling) = value.as_object() else {
             return Err(self.refuse("rope_scaling is not an object"));
         };
-        let kind = scaling
-            .get("rope_type")
-            .or_else(|| scaling.get("type"))
-            .and_then(Value::as_str);
+        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
         let number = |name: &str| {
             scaling
                 .get(name)
@@ -160,9 +149,7 @@ impl Reader<'_> {
         };
         match kind {
             None | Some("default") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear {
-                factor: number("factor")?,
-            })),
+            Some("linear") => Ok(Some(RopeScaling::Linear { factor: number("factor")? })),
             Some("llama3") => Ok(Some(RopeScaling::Llama3 {
                 factor: number("factor")?,
                 low_freq_factor: number("low_freq_factor")?,
@@ -206,23 +193,18 @@ impl Reader<'_> {
     }
 
     fn size(&self, name: &str) -> Result<usize> {
-        self.optional_size(name)?
-            .ok_or_else(|| self.refuse(&format!("{name} is missing")))
+        self.optional_size(name)?.ok_or_else(|| self.refuse(&format!("{name} is missing")))
     }
 
     fn number(&self, name: &str, default: f64) -> Result<f64> {
         self.present(name).map_or(Ok(default), |value| {
-            value
-                .as_f64()
-                .ok_or_else(|| self.refuse(&format!("{name} is {value}, not a number")))
+            value.as_f64().ok_or_else(|| self.refuse(&format!("{name} is {value}, not a number")))
         })
     }
 
     fn flag(&self, name: &str, default: bool) -> Result<bool> {
         self.present(name).map_or(Ok(default), |value| {
-            value
-                .as_bool()
-                .ok_or_else(|| self.refuse(&format!("{name} is {value}, not true or false")))
+            value.as_bool().ok_or_else(|| self.refuse(&format!("{name} is {value}, not true or false")))
         })
     }
 

@@ -128,16 +128,10 @@ impl ModelConfig {
             ));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return refuse(format!(
-                "head_dim is {}; rotary positions need an even one",
-                self.head_dim
-            ));
+            return refuse(format!("head_dim is {}; rotary positions need an even one", self.head_dim));
         }
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
-            return refuse(format!(
-                "rms_norm_eps is {}; it must lie between 0 and 1",
-                self.rms_norm_eps
-            ));
+            return refuse(format!("rms_norm_eps is {}; it must lie between 0 and 1", self.rms_norm_eps));
         }
         if !(self.rope_theta > 0.0 && self.rope_theta.is_finite()) {
             return refuse(format!("rope_theta is {}; it must be positive", self.rope_theta));
@@ -163,10 +157,7 @@ impl ModelConfig {
         }
         for id in self.bos_token_id.iter().chain(&self.eos_token_ids) {
             if *id as usize >= self.vocab_size {
-                return refuse(format!(
-                    "token id {id} is outside the vocabulary of {}",
-                    self.vocab_size
-                ));
+                return refuse(format!("token id {id} is outside the vocabulary of {}", self.vocab_size));
             }
         }
         Ok(())
@@ -186,10 +177,7 @@ impl ModelConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (hidden, inter) = (self.hidden_size, self.intermediate_size);
         let (q, kv) = (self.query_size(), self.key_value_size());
-        let mut tensors = vec![(
-            "model.embed_tokens.weight".to_owned(),
-            vec![self.vocab_size, hidden],
-        )];
+        let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![self.vocab_size, hidden])];
         for layer in 0..self.num_hidden_layers {
             let mut push = |name: &str, shape: &[usize]| {
                 tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
@@ -222,10 +210,7 @@ impl ModelConfig {
 
     /// The number of parameters.
     pub fn parameters(&self) -> u64 {
-        self.tensors()
-            .iter()
-            .map(|(_, shape)| shape.iter().map(|d| *d as u64).product::<u64>())
-            .sum()
+        self.tensors().iter().map(|(_, shape)| shape.iter().map(|d| *d as u64).product::<u64>()).sum()
     }
 
     /// The rotary frequency of every pair of a head's elements, scaling included.
@@ -234,8 +219,7 @@ impl ModelConfig {
         (0..half)
             .map(|i| {
                 let frequency = self.rope_theta.powf(-(i as f64) / half as f64);
-                self.rope_scaling
-                    .map_or(frequency, |scaling| scaling.apply(frequency))
+                self.rope_scaling.map_or(frequency, |scaling| scaling.apply(frequency))
             })
             .collect()
     }

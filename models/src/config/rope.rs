@@ -51,12 +51,7 @@ impl RopeScaling {
     pub fn apply(self, frequency: f64) -> f64 {
         match self {
             Self::Linear { factor } => frequency / factor,
-            Self::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            } => {
+            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
                 let wavelength = 2.0 * std::f64::consts::PI / frequency;
                 let context = original_max_position_embeddings as f64;
                 if wavelength < context / high_freq_factor {

@@ -125,11 +125,7 @@ fn write_file(
         let missing = || Error::Internal(format!("tensor `{name}` has no place in GGUF"));
         let (stored, bytes) = model.stored(&name).ok_or_else(missing)?;
         let kind = weights.of(stored, &shape);
-        tensors.push(Tensor {
-            name: gguf_name(&name).ok_or_else(missing)?,
-            shape,
-            kind,
-        });
+        tensors.push(Tensor { name: gguf_name(&name).ok_or_else(missing)?, shape, kind });
         sources.push((name, stored, bytes));
     }
     let divisors = rope_divisors(config);
@@ -153,9 +149,7 @@ fn write_file(
             out.write_all(&bytes)?;
             pad(&mut out, bytes.len())?;
         }
-        out.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     };
     write().map_err(io_error)
 }
@@ -190,30 +184,16 @@ fn write_tensor(
 
 fn encode(kind: GgmlType, values: &[f32], out: &mut Vec<u8>) {
     match kind {
-        GgmlType::F16 => out.extend(
-            values
-                .iter()
-                .flat_map(|value| f16::from_f32(*value).to_le_bytes()),
-        ),
-        GgmlType::Bf16 => out.extend(
-            values
-                .iter()
-                .flat_map(|value| bf16::from_f32(*value).to_le_bytes()),
-        ),
-        GgmlType::Q8_0 => values
-            .as_chunks()
-            .0
-            .iter()
-            .for_each(|block| encode_q8_0(block, out)),
+        GgmlType::F16 => out.extend(values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes())),
+        GgmlType::Bf16 => out.extend(values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes())),
+        GgmlType::Q8_0 => values.as_chunks().0.iter().for_each(|block| encode_q8_0(block, out)),
         _ => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
     }
 }
 
 /// A block of `Q8_0`: the scale, then the values over it, rounded; ggml's reference does the same.
 fn encode_q8_0(block: &[f32; 32], out: &mut Vec<u8>) {
-    let largest = block
-        .iter()
-        .fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let largest = block.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let scale = largest / 127.0;
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     out.extend_from_slice(&f16::from_f32(scale).to_le_bytes());
@@ -224,15 +204,9 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
     let key = |name: &str| format!("{}.{name}", config.architecture);
     let size = |value: usize| Value::Unsigned(value as u64);
     let mut metadata = vec![
-        (
-            "general.architecture".to_owned(),
-            Value::String(config.architecture.name().to_owned()),
-        ),
+        ("general.architecture".to_owned(), Value::String(config.architecture.name().to_owned())),
         ("general.type".to_owned(), Value::String("model".to_owned())),
-        (
-            "general.name".to_owned(),
-            Value::String(description.name.to_owned()),
-        ),
+        ("general.name".to_owned(), Value::String(description.name.to_owned())),
         (key("context_length"), size(config.max_position_embeddings)),
         (key("embedding_length"), size(config.hidden_size)),
         (key("feed_forward_length"), size(config.intermediate_size)),
@@ -242,10 +216,7 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
         (key("attention.key_length"), size(config.head_dim)),
         (key("attention.value_length"), size(config.head_dim)),
         (key("rope.dimension_count"), size(config.head_dim)),
-        (
-            key("attention.layer_norm_rms_epsilon"),
-            Value::Float(config.rms_norm_eps),
-        ),
+        (key("attention.layer_norm_rms_epsilon"), Value::Float(config.rms_norm_eps)),
         (key("rope.freq_base"), Value::Float(config.rope_theta)),
         (key("vocab_size"), size(config.vocab_size)),
     ];
@@ -255,15 +226,9 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
     }
     let (json, file) = description.tokenizer_json;
     metadata.extend(tokenizer::from_tokenizer_json(json, file, config)?);
-    metadata.push((
-        "tokenizer.ggml.add_bos_token".to_owned(),
-        Value::Bool(description.add_bos_token),
-    ));
+    metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(description.add_bos_token)));
     if let Some(template) = description.chat_template {
-        metadata.push((
-            "tokenizer.chat_template".to_owned(),
-            Value::String(template.to_owned()),
-        ));
+        metadata.push(("tokenizer.chat_template".to_owned(), Value::String(template.to_owned())));
     }
     Ok(metadata)
 }

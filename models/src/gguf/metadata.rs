@@ -43,12 +43,12 @@ impl Metadata<'_> {
     pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Unsigned(value)) => usize::try_from(*value)
-                .map(Some)
-                .map_err(|_| self.wrong(key, "a size")),
-            Some(Value::Signed(value)) => usize::try_from(*value)
-                .map(Some)
-                .map_err(|_| self.wrong(key, "a size")),
+            Some(Value::Unsigned(value)) => {
+                usize::try_from(*value).map(Some).map_err(|_| self.wrong(key, "a size"))
+            }
+            Some(Value::Signed(value)) => {
+                usize::try_from(*value).map(Some).map_err(|_| self.wrong(key, "a size"))
+            }
             Some(_) => Err(self.wrong(key, "a size")),
         }
     }

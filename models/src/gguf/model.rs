@@ -29,10 +29,7 @@ impl GgufModel {
     /// Maps and validates a file.
     pub fn open(path: &Path) -> Result<Self> {
         let data = MappedFile::open(path)?;
-        let reader::Contents {
-            metadata,
-            mut tensors,
-        } = reader::read(&data, path)?;
+        let reader::Contents { metadata, mut tensors } = reader::read(&data, path)?;
         let config = read_config(&metadata, &tensors, &data)?;
         tokenizer::validate(&metadata, &config)?;
         let mut named = HashMap::new();
@@ -44,10 +41,7 @@ impl GgufModel {
             if info.shape != shape {
                 return Err(Error::invalid(
                     path,
-                    format!(
-                        "tensor `{gguf}` has shape {:?} where its metadata says {shape:?}",
-                        info.shape
-                    ),
+                    format!("tensor `{gguf}` has shape {:?} where its metadata says {shape:?}", info.shape),
                 ));
             }
             if shape.len() == 1 && info.kind != super::types::GgmlType::F32 {
@@ -68,14 +62,7 @@ impl GgufModel {
         }
         let chat_template = metadata.string("tokenizer.chat_template").ok().map(str::to_owned);
         let special_tokens = tokenizer::special_tokens(&metadata);
-        Ok(Self {
-            path: path.to_path_buf(),
-            data,
-            config,
-            tensors: named,
-            chat_template,
-            special_tokens,
-        })
+        Ok(Self { path: path.to_path_buf(), data, config, tensors: named, chat_template, special_tokens })
     }
 
     /// The file.
@@ -161,20 +148,11 @@ fn check_keys(metadata: &Metadata<'_>, architecture: Architecture) -> Result<()>
     let prefix = format!("{architecture}.");
     let family = metadata.values.keys().filter_map(|key| key.strip_prefix(&prefix));
     if let Some(key) = family.filter(|key| !KEYS.contains(key)).min() {
-        return Err(Error::Unsupported(format!(
-            "{}: metadata `{prefix}{key}`",
-            metadata.file.display()
-        )));
+        return Err(Error::Unsupported(format!("{}: metadata `{prefix}{key}`", metadata.file.display())));
     }
     for key in ["expert_count", "expert_used_count"] {
-        if metadata
-            .optional_size(&format!("{prefix}{key}"))?
-            .is_some_and(|count| count > 0)
-        {
-            return Err(Error::Unsupported(format!(
-                "{}: mixtures of experts",
-                metadata.file.display()
-            )));
+        if metadata.optional_size(&format!("{prefix}{key}"))?.is_some_and(|count| count > 0) {
+            return Err(Error::Unsupported(format!("{}: mixtures of experts", metadata.file.display())));
         }
     }
     Ok(())
@@ -191,19 +169,10 @@ fn read_config(
         .parse()
         .map_err(|error| Error::Unsupported(format!("{}: {error}", file.display())))?;
     if metadata.string("general.type").is_ok_and(|kind| kind != "model") {
-        return Err(Error::invalid(
-            file,
-            "is not a model but another kind of GGUF file",
-        ));
+        return Err(Error::invalid(file, "is not a model but another kind of GGUF file"));
     }
-    if metadata
-        .optional_size("split.count")?
-        .is_some_and(|count| count > 1)
-    {
-        return Err(Error::Unsupported(format!(
-            "{}: GGUF split over several files",
-            file.display()
-        )));
+    if metadata.optional_size("split.count")?.is_some_and(|count| count > 1) {
+        return Err(Error::Unsupported(format!("{}: GGUF split over several files", file.display())));
     }
     let key = |name: &str| format!("{architecture}.{name}");
     check_keys(metadata, architecture)?;
@@ -233,10 +202,7 @@ fn read_config(
             .optional_size(&format!("tokenizer.ggml.{name}"))
             .map(|id| id.and_then(|id| u32::try_from(id).ok()))
     };
-    let eos_token_ids = [token("eos_token_id")?, token("eot_token_id")?]
-        .into_iter()
-        .flatten()
-        .collect();
+    let eos_token_ids = [token("eos_token_id")?, token("eot_token_id")?].into_iter().flatten().collect();
     let mut config = ModelConfig {
         architecture,
         vocab_size,
@@ -251,9 +217,7 @@ fn read_config(
         rms_norm_eps: metadata
             .optional_float(&key("attention.layer_norm_rms_epsilon"))?
             .ok_or_else(|| Error::invalid(file, "lacks attention.layer_norm_rms_epsilon"))?,
-        rope_theta: metadata
-            .optional_float(&key("rope.freq_base"))?
-            .unwrap_or(10_000.0),
+        rope_theta: metadata.optional_float(&key("rope.freq_base"))?.unwrap_or(10_000.0),
         rope_scaling: None,
         tie_word_embeddings: !tensors.contains_key("output.weight"),
         attention_bias: architecture == Architecture::Qwen2,
@@ -276,10 +240,8 @@ fn read_rope_scaling(
     let file = metadata.file;
     let key = |name: &str| format!("{}.rope.{name}", config.architecture);
     let unsupported = |what: &str| Error::Unsupported(format!("{}: {what}", file.display()));
-    let kind = metadata
-        .get(&key("scaling.type"))
-        .map(|_| metadata.string(&key("scaling.type")))
-        .transpose()?;
+    let kind =
+        metadata.get(&key("scaling.type")).map(|_| metadata.string(&key("scaling.type"))).transpose()?;
     let linear = match kind {
         None | Some("none") => metadata.optional_float(&key("scale_linear"))?,
         Some("linear") => metadata.optional_float(&key("scaling.factor"))?,
@@ -292,10 +254,7 @@ fn read_rope_scaling(
     };
     let bytes = data.get(info.bytes.clone()).unwrap_or_default();
     if info.shape != [config.head_dim / 2] || info.kind != super::types::GgmlType::F32 || linear.is_some() {
-        return Err(Error::invalid(
-            file,
-            "tensor `rope_freqs.weight` does not fit the model's heads",
-        ));
+        return Err(Error::invalid(file, "tensor `rope_freqs.weight` does not fit the model's heads"));
     }
     // The file holds the divisor of each frequency, not the rule; Llama 3.1 to 3.3 share all but the factor.
     let divisors = info.kind.dequantise(bytes)?;
@@ -311,9 +270,5 @@ fn read_rope_scaling(
         let frequency = config.rope_theta.powf(-(i as f64) / half);
         (frequency / scaling.apply(frequency) / f64::from(*divisor) - 1.0).abs() < 1e-3
     });
-    if fits {
-        Ok(Some(scaling))
-    } else {
-        Err(unsupported("rope frequencies of an unknown rule"))
-    }
+    if fits { Ok(Some(scaling)) } else { Err(unsupported("rope frequencies of an unknown rule")) }
 }

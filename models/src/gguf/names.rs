@@ -59,10 +59,7 @@ mod tests {
         for (hugging_face, gguf) in [
             ("lm_head.weight", "output.weight"),
             ("model.layers.3.self_attn.q_proj.bias", "blk.3.attn_q.bias"),
-            (
-                "model.layers.12.post_attention_layernorm.weight",
-                "blk.12.ffn_norm.weight",
-            ),
+            ("model.layers.12.post_attention_layernorm.weight", "blk.12.ffn_norm.weight"),
         ] {
             assert_eq!(gguf_name(hugging_face).as_deref(), Some(gguf));
         }

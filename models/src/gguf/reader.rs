@@ -91,9 +91,7 @@ fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<H
         if !(1..=4).contains(&dimensions) {
             return Err(cursor.refuse(format!("tensor `{name}` has {dimensions} dimensions")));
         }
-        let shape = (0..dimensions)
-            .map(|_| cursor.u64())
-            .collect::<Result<Vec<_>>>()?;
+        let shape = (0..dimensions).map(|_| cursor.u64()).collect::<Result<Vec<_>>>()?;
         if shape.contains(&0) {
             return Err(cursor.refuse(format!("tensor `{name}` has an empty dimension: {shape:?}")));
         }
@@ -109,9 +107,7 @@ fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<H
             .ok_or_else(|| cursor.refuse(format!("tensor `{name}` has impossible dimensions {shape:?}")))?;
         let offset = cursor.u64()?;
         if offset != expected {
-            return Err(cursor.refuse(format!(
-                "tensor `{name}` lies at {offset} where {expected} was due"
-            )));
+            return Err(cursor.refuse(format!("tensor `{name}` lies at {offset} where {expected} was due")));
         }
         expected = size
             .checked_next_multiple_of(alignment)
@@ -128,19 +124,8 @@ fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<H
         let (Some(begin), Some(end)) = (begin, end.filter(|end| *end <= length)) else {
             return Err(cursor.refuse(format!("tensor `{name}` ends past the end of the file")));
         };
-        let shape = shape
-            .into_iter()
-            .rev()
-            .map(|dimension| dimension as usize)
-            .collect();
-        tensors.insert(
-            name,
-            TensorInfo {
-                kind,
-                shape,
-                bytes: begin as usize..end as usize,
-            },
-        );
+        let shape = shape.into_iter().rev().map(|dimension| dimension as usize).collect();
+        tensors.insert(name, TensorInfo { kind, shape, bytes: begin as usize..end as usize });
     }
     Ok(tensors)
 }
@@ -251,14 +236,10 @@ impl<'a> Cursor<'a> {
             return Err(self.refuse(format!("claims an array of {count} values")));
         }
         match kind {
-            8 => (0..count)
-                .map(|_| self.string())
-                .collect::<Result<_>>()
-                .map(Value::Strings),
-            7 => (0..count)
-                .map(|_| self.boolean().map(i64::from))
-                .collect::<Result<_>>()
-                .map(Value::Integers),
+            8 => (0..count).map(|_| self.string()).collect::<Result<_>>().map(Value::Strings),
+            7 => {
+                (0..count).map(|_| self.boolean().map(i64::from)).collect::<Result<_>>().map(Value::Integers)
+            }
             0 | 2 | 4 | 10 => (0..count)
                 .map(|_| self.unsigned(kind).map(|value| value.unwrap_or_default() as i64))
                 .collect::<Result<_>>()

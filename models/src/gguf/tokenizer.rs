@@ -53,17 +53,12 @@ pub(super) fn validate(metadata: &Metadata<'_>, config: &ModelConfig) -> Result<
     }
     // llama.cpp's default ids of special tokens must exist, or it gives up when it tokenises.
     if tokens.len() < MIN_TOKENS {
-        return refuse(format!(
-            "its vocabulary has {} tokens; {MIN_TOKENS} are the least",
-            tokens.len()
-        ));
+        return refuse(format!("its vocabulary has {} tokens; {MIN_TOKENS} are the least", tokens.len()));
     }
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         if token.is_empty() || !seen.insert(token.as_str()) {
-            return refuse(format!(
-                "token {id}, `{token}`, is empty or stands twice in the vocabulary"
-            ));
+            return refuse(format!("token {id}, `{token}`, is empty or stands twice in the vocabulary"));
         }
     }
     let types = metadata.integers("tokenizer.ggml.token_type")?;
@@ -96,49 +91,33 @@ pub(super) fn validate(metadata: &Metadata<'_>, config: &ModelConfig) -> Result<
             }
             // llama.cpp looks up the token of any byte that no other token covers, and cannot do without.
             if byte_tokens < 256 {
-                return refuse(format!(
-                    "its vocabulary has {byte_tokens} byte tokens where 256 are needed"
-                ));
+                return refuse(format!("its vocabulary has {byte_tokens} byte tokens where 256 are needed"));
             }
             Ok(())
         }
-        other => Err(Error::Unsupported(format!(
-            "{}: a tokenizer of kind `{other}`",
-            file.display()
-        ))),
+        other => Err(Error::Unsupported(format!("{}: a tokenizer of kind `{other}`", file.display()))),
     }
 }
 
 fn validate_byte_level(metadata: &Metadata<'_>) -> Result<()> {
     let file = metadata.file;
     for merge in metadata.strings("tokenizer.ggml.merges")? {
-        let parts = merge
-            .split_once(' ')
-            .is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
+        let parts = merge.split_once(' ').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
         if !parts || merge.matches(' ').count() != 1 {
-            return Err(Error::invalid(
-                file,
-                format!("merge `{merge}` is not two tokens and a space"),
-            ));
+            return Err(Error::invalid(file, format!("merge `{merge}` is not two tokens and a space")));
         }
     }
     match metadata.get("tokenizer.ggml.pre") {
         None => Ok(()),
         Some(Value::String(name)) if PRE_TOKENIZERS.contains(&name.as_str()) => Ok(()),
-        Some(other) => Err(Error::Unsupported(format!(
-            "{}: tokenizer.ggml.pre {other:?}",
-            file.display()
-        ))),
+        Some(other) => Err(Error::Unsupported(format!("{}: tokenizer.ggml.pre {other:?}", file.display()))),
     }
 }
 
 /// The texts of the tokens that begin and end a text.
 pub(super) fn special_tokens(metadata: &Metadata<'_>) -> (Option<String>, Option<String>) {
     let text = |name: &str| {
-        let id = metadata
-            .optional_size(&format!("tokenizer.ggml.{name}_token_id"))
-            .ok()
-            .flatten()?;
+        let id = metadata.optional_size(&format!("tokenizer.ggml.{name}_token_id")).ok().flatten()?;
         metadata.strings("tokenizer.ggml.tokens").ok()?.get(id).cloned()
     };
     (text("bos"), text("eos"))
@@ -146,11 +125,7 @@ pub(super) fn special_tokens(metadata: &Metadata<'_>) -> (Option<String>, Option
 
 fn byte_of(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 {
-        u8::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
+    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
 /// What GGUF's tokenizer section says for a Hugging Face `tokenizer.json`.
@@ -166,10 +141,7 @@ pub(super) fn from_tokenizer_json(
         .get("vocab")
         .and_then(Json::as_object)
         .ok_or_else(|| Error::Unsupported(format!("{}: a model without a BPE vocabulary", file.display())))?;
-    let byte_fallback = model
-        .get("byte_fallback")
-        .and_then(Json::as_bool)
-        .unwrap_or(false);
+    let byte_fallback = model.get("byte_fallback").and_then(Json::as_bool).unwrap_or(false);
 
     let size = config.vocab_size;
     let mut tokens: Vec<Option<String>> = vec![None; size];
@@ -187,20 +159,11 @@ pub(super) fn from_tokenizer_json(
         Ok(())
     };
     for (text, id) in vocabulary {
-        let kind = if byte_fallback && byte_of(text).is_some() {
-            BYTE
-        } else {
-            NORMAL
-        };
+        let kind = if byte_fallback && byte_of(text).is_some() { BYTE } else { NORMAL };
         set(text, id.as_u64(), kind)?;
     }
     let unknown = model.get("unk_token").and_then(Json::as_str);
-    for token in json
-        .get("added_tokens")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for token in json.get("added_tokens").and_then(Json::as_array).into_iter().flatten() {
         let text = token.get("content").and_then(Json::as_str).unwrap_or_default();
         let special = token.get("special").and_then(Json::as_bool).unwrap_or(false);
         let kind = if unknown == Some(text) {
@@ -217,16 +180,9 @@ pub(super) fn from_tokenizer_json(
     let mut section = if byte_fallback {
         // SentencePiece's scores are gone; the order of the vocabulary is that of the merges.
         let scores = (0..size).map(|id| -(id as f32)).collect();
-        vec![
-            (key("model"), Value::String("llama".to_owned())),
-            (key("scores"), Value::Floats(scores)),
-        ]
+        vec![(key("model"), Value::String("llama".to_owned())), (key("scores"), Value::Floats(scores))]
     } else {
-        let pre = if config.architecture == Architecture::Llama {
-            "llama-bpe"
-        } else {
-            "qwen2"
-        };
+        let pre = if config.architecture == Architecture::Llama { "llama-bpe" } else { "qwen2" };
         vec![
             (key("model"), Value::String("gpt2".to_owned())),
             (key("pre"), Value::String(pre.to_owned())),
@@ -245,10 +201,7 @@ pub(super) fn from_tokenizer_json(
 }
 
 fn merges(model: &Json, file: &Path) -> Result<Vec<String>> {
-    let merges = model
-        .get("merges")
-        .and_then(Json::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let merges = model.get("merges").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     merges
         .iter()
         .map(|merge| {
@@ -270,9 +223,7 @@ fn distinct(tokens: Vec<Option<String>>) -> Vec<String> {
         .into_iter()
         .enumerate()
         .map(|(id, token)| {
-            let mut text = token
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| format!("[PAD{id}]"));
+            let mut text = token.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("[PAD{id}]"));
             while !seen.insert(text.clone()) {
                 text.push('\u{a0}');
             }

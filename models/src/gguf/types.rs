@@ -130,9 +130,6 @@ impl GgmlType {
         let aligned = bytes.to_vec();
         let tensor =
             qtensor_from_ggml(self.candle(), &aligned, vec![values], &Device::Cpu).map_err(failed)?;
-        tensor
-            .dequantize(&Device::Cpu)
-            .and_then(|tensor| tensor.to_vec1())
-            .map_err(failed)
+        tensor.dequantize(&Device::Cpu).and_then(|tensor| tensor.to_vec1()).map_err(failed)
     }
 }

@@ -21,12 +21,7 @@ pub(crate) struct Tensor {
 
 impl Tensor {
     fn bytes(&self) -> u64 {
-        let shape: Vec<u64> = self
-            .shape
-            .iter()
-            .rev()
-            .map(|dimension| *dimension as u64)
-            .collect();
+        let shape: Vec<u64> = self.shape.iter().rev().map(|dimension| *dimension as u64).collect();
         self.kind.bytes(&shape).unwrap_or(0)
     }
 }
@@ -143,10 +138,7 @@ pub(crate) fn write_adapter(
     let alpha = if silent { 1.0 } else { weights.alpha };
     let metadata = [
         ("general.type".to_owned(), string("adapter")),
-        (
-            "general.architecture".to_owned(),
-            string(config.architecture.name()),
-        ),
+        ("general.architecture".to_owned(), string(config.architecture.name())),
         ("adapter.type".to_owned(), string("lora")),
         ("adapter.lora.alpha".to_owned(), Value::Float(alpha.into())),
     ];

@@ -44,10 +44,7 @@ impl LlamaAdapter {
         drop(guard);
         let raw = NonNull::new(raw)
             .ok_or_else(|| Error::Internal("llama.cpp refused an adapter; its log says why".to_owned()))?;
-        Ok(Arc::new(Self {
-            raw,
-            model: Arc::clone(model),
-        }))
+        Ok(Arc::new(Self { raw, model: Arc::clone(model) }))
     }
 
     /// The model that it belongs to.
@@ -75,9 +72,7 @@ fn memory_file() -> Result<File> {
     let descriptor = unsafe { libc::memfd_create(c"adapter".as_ptr(), libc::MFD_CLOEXEC) };
     if descriptor < 0 {
         let error = std::io::Error::last_os_error();
-        return Err(Error::Resource(format!(
-            "could not create a file in memory: {error}"
-        )));
+        return Err(Error::Resource(format!("could not create a file in memory: {error}")));
     }
     // SAFETY: the descriptor is new, valid and owned by nobody else.
     Ok(unsafe { File::from_raw_fd(descriptor) })

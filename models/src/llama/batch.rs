@@ -27,10 +27,7 @@ impl Batch {
     /// Adds a token at `position` of `sequence` and returns its row; logits are computed where they are wanted.
     pub fn add(&mut self, token: u32, position: u32, sequence: u32, wants_logits: bool) -> Result<usize> {
         if self.tokens.len() == self.capacity {
-            return Err(Error::Resource(format!(
-                "the batch is full at {} tokens",
-                self.capacity
-            )));
+            return Err(Error::Resource(format!("the batch is full at {} tokens", self.capacity)));
         }
         let signed = |value: u32, what: &str| {
             i32::try_from(value).map_err(|_| Error::Argument(format!("{what} {value} is out of range")))

@@ -70,17 +70,9 @@ impl LlamaContext {
         })?;
         // llama.cpp lowers both to what the cache can take, and aborts on a batch beyond.
         // SAFETY: the context is live.
-        let (batch, micro_batch) = unsafe {
-            (
-                sys::llama_n_batch(raw.as_ptr()),
-                sys::llama_n_ubatch(raw.as_ptr()),
-            )
-        };
-        let options = &ContextOptions {
-            batch,
-            micro_batch,
-            ..options.clone()
-        };
+        let (batch, micro_batch) =
+            unsafe { (sys::llama_n_batch(raw.as_ptr()), sys::llama_n_ubatch(raw.as_ptr())) };
+        let options = &ContextOptions { batch, micro_batch, ..options.clone() };
         let pool = ThreadPool::new(options.threads);
         if let Some(pool) = &pool {
             // SAFETY: both are live, and `drop` frees the context before the pool.
@@ -134,8 +126,7 @@ impl LlamaContext {
         let mut sequences = batch.sequences.clone();
         let base = sequences.as_mut_ptr();
         self.sequence_pointers.clear();
-        self.sequence_pointers
-            .extend((0..sequences.len()).map(|i| base.wrapping_add(i)));
+        self.sequence_pointers.extend((0..sequences.len()).map(|i| base.wrapping_add(i)));
         let mut counts = vec![1; batch.len()];
         let raw_batch = sys::llama_batch {
             n_tokens: batch.len() as i32,
@@ -158,9 +149,7 @@ impl LlamaContext {
             }
             2 => return Err(Error::Cancelled),
             -1 => {
-                return Err(Error::Argument(
-                    "a sequence's positions do not continue its cache".to_owned(),
-                ));
+                return Err(Error::Argument("a sequence's positions do not continue its cache".to_owned()));
             }
             code => {
                 return Err(if self.abort.load(Ordering::Relaxed) {
@@ -205,24 +194,15 @@ impl LlamaContext {
             Pooling::Mean | Pooling::Last => self.options.micro_batch,
         };
         if batch.len() > limit as usize {
-            return refuse(format!(
-                "a batch of {} tokens exceeds the context's {limit}",
-                batch.len()
-            ));
+            return refuse(format!("a batch of {} tokens exceeds the context's {limit}", batch.len()));
         }
         let vocabulary = self.model.config().vocab_size;
         if let Some(token) = batch.tokens.iter().find(|token| **token as usize >= vocabulary) {
             return refuse(format!("token {token} is outside the vocabulary of {vocabulary}"));
         }
         let sequences = self.options.max_sequences;
-        if let Some(sequence) = batch
-            .sequences
-            .iter()
-            .find(|sequence| **sequence as u32 >= sequences)
-        {
-            return refuse(format!(
-                "sequence {sequence} is outside the context's {sequences}"
-            ));
+        if let Some(sequence) = batch.sequences.iter().find(|sequence| **sequence as u32 >= sequences) {
+            return refuse(format!("sequence {sequence} is outside the context's {sequences}"));
         }
         Ok(())
     }
@@ -230,9 +210,7 @@ impl LlamaContext {
     /// The logits of a row of the last decoded batch, one for each token of the vocabulary.
     pub fn logits(&self, row: usize) -> Result<&[f32]> {
         if self.options.pooling != Pooling::None || self.outputs.get(row).copied().unwrap_or(0) == 0 {
-            return Err(Error::Argument(format!(
-                "row {row} of the last batch has no logits"
-            )));
+            return Err(Error::Argument(format!("row {row} of the last batch has no logits")));
         }
         // SAFETY: the context is live and the row was decoded with its output wanted.
         let logits = unsafe { sys::llama_get_logits_ith(self.raw.as_ptr(), row as i32) };
@@ -267,9 +245,7 @@ impl LlamaContext {
         let mut set: Vec<(Arc<LlamaAdapter>, f32)> = Vec::with_capacity(adapters.len());
         for (adapter, scale) in adapters {
             if !Arc::ptr_eq(adapter.model(), &self.model) {
-                return Err(Error::Argument(
-                    "an adapter was loaded for another model".to_owned(),
-                ));
+                return Err(Error::Argument("an adapter was loaded for another model".to_owned()));
             }
             if !scale.is_finite() {
                 return Err(Error::Argument(format!("an adapter's scale is {scale}")));
@@ -296,9 +272,7 @@ impl LlamaContext {
         if code == 0 {
             Ok(())
         } else {
-            Err(Error::Internal(format!(
-                "llama.cpp refused the adapters: code {code}"
-            )))
+            Err(Error::Internal(format!("llama.cpp refused the adapters: code {code}")))
         }
     }
 
@@ -310,11 +284,7 @@ impl LlamaContext {
         };
         // SAFETY: the context is live and the sequence inside its limit.
         let removed = unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, from, to) };
-        if removed {
-            Ok(())
-        } else {
-            Err(Error::Internal(format!("sequence {sequence} kept its cache")))
-        }
+        if removed { Ok(()) } else { Err(Error::Internal(format!("sequence {sequence} kept its cache"))) }
     }
 
     /// Makes the positions in `range` of one sequence part of another.
@@ -323,10 +293,7 @@ impl LlamaContext {
     /// replaces the other, so the range must be `..`.
     pub fn copy(&mut self, source: u32, target: u32, range: impl RangeBounds<u32>) -> Result<()> {
         let (source, target) = (self.sequence(source)?, self.sequence(target)?);
-        let whole = matches!(
-            (range.start_bound(), range.end_bound()),
-            (Bound::Unbounded, Bound::Unbounded)
-        );
+        let whole = matches!((range.start_bound(), range.end_bound()), (Bound::Unbounded, Bound::Unbounded));
         if !self.options.unified_kv && !whole {
             return Err(Error::Argument(
                 "a part of a sequence can be copied in a unified cache only".to_owned(),
@@ -436,14 +403,7 @@ fn positions(range: &impl RangeBounds<u32>) -> Option<(i32, i32)> {
         Bound::Included(end) => end.saturating_add(1),
         Bound::Excluded(end) => *end,
         Bound::Unbounded => {
-            return Some((
-                if start == 0 {
-                    -1
-                } else {
-                    i32::try_from(start).ok()?
-                },
-                -1,
-            ));
+            return Some((if start == 0 { -1 } else { i32::try_from(start).ok()? }, -1));
         }
     };
     let end = end.min(i32::MAX as u32);

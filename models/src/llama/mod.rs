@@ -13,10 +13,7 @@
 //!   `Arc` of what it needs.
 //! - A [`LlamaModel`] and a [`LlamaAdapter`] are `Send + Sync`: they do not change after loading. A
 //!   [`LlamaContext`] is `Send` and not `Sync`: one thread at a time drives it.
-#![expect(
-    unsafe_code,
-    reason = "this module is the wrapper around llama.cpp's C interface"
-)]
+#![expect(unsafe_code, reason = "this module is the wrapper around llama.cpp's C interface")]
 
 mod adapter;
 mod batch;

@@ -25,10 +25,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self {
-            memory_map: true,
-            repack: false,
-        }
+        Self { memory_map: true, repack: false }
     }
 }
 
@@ -60,33 +57,19 @@ impl LlamaModel {
         let c_path = c_path(path)?;
         // SAFETY: takes nothing and returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
-        params.load_mode = if options.memory_map {
-            sys::LLAMA_LOAD_MODE_MMAP
-        } else {
-            sys::LLAMA_LOAD_MODE_NONE
-        };
+        params.load_mode =
+            if options.memory_map { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
         params.use_extra_bufts = options.repack;
         params.n_gpu_layers = 0;
         // SAFETY: the path is a live C string and the parameters are llama.cpp's defaults with three plain
         // fields changed; the file was validated by the caller.
         let raw = unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), params) };
         let Some(raw) = NonNull::new(raw) else {
-            return Err(Error::invalid(
-                path,
-                "llama.cpp refused the file; its log says why",
-            ));
+            return Err(Error::invalid(path, "llama.cpp refused the file; its log says why"));
         };
-        let model = Self {
-            raw,
-            lock: Mutex::new(()),
-            config,
-            path: path.to_path_buf(),
-        };
+        let model = Self { raw, lock: Mutex::new(()), config, path: path.to_path_buf() };
         if model.loaded_vocabulary() != model.config.vocab_size {
-            return Err(Error::invalid(
-                path,
-                "llama.cpp counts another vocabulary than the file's tensors",
-            ));
+            return Err(Error::invalid(path, "llama.cpp counts another vocabulary than the file's tensors"));
         }
         Ok(Arc::new(model))
     }

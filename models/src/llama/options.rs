@@ -73,10 +73,7 @@ impl ContextOptions {
     pub(super) fn validate(&self) -> Result<()> {
         let refuse = |reason: String| Err(Error::Argument(reason));
         if self.max_sequences == 0 || self.max_sequences > MAX_SEQUENCES {
-            return refuse(format!(
-                "max_sequences is {}; 1 to {MAX_SEQUENCES} fit",
-                self.max_sequences
-            ));
+            return refuse(format!("max_sequences is {}; 1 to {MAX_SEQUENCES} fit", self.max_sequences));
         }
         if self.context_length == 0 || self.context_length > i32::MAX as u32 / 2 {
             return refuse(format!("context_length {} is out of range", self.context_length));

@@ -150,12 +150,8 @@ mod tests {
 
     #[test]
     fn contention_is_answered_with_growing_times_on_one_thread() {
-        let mut pace = Pace {
-            alone_until: None,
-            stretch: Duration::ZERO,
-            lost: Duration::ZERO,
-            took: Duration::ZERO,
-        };
+        let mut pace =
+            Pace { alone_until: None, stretch: Duration::ZERO, lost: Duration::ZERO, took: Duration::ZERO };
         let start = Instant::now();
         let half = WINDOW / 2;
         let calm = |pace: &mut Pace| pace.judge(WINDOW / 10, WINDOW, start);
@@ -174,10 +170,7 @@ mod tests {
         assert!(!pace.is_alone(start + LONGEST_STRETCH));
         (0..20).for_each(|_| calm(&mut pace));
         contended(&mut pace);
-        assert!(
-            !pace.is_alone(start + FIRST_STRETCH),
-            "a calm machine is forgiven"
-        );
+        assert!(!pace.is_alone(start + FIRST_STRETCH), "a calm machine is forgiven");
     }
 
     #[test]

@@ -30,13 +30,7 @@ pub struct SamplingOptions {
 
 impl Default for SamplingOptions {
     fn default() -> Self {
-        Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: 0,
-            min_p: 0.0,
-            seed: None,
-        }
+        Self { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: None }
     }
 }
 
@@ -99,18 +93,9 @@ impl Sampler {
     /// Chooses a token. Logits that are not numbers count as impossible; ties go to the lower id.
     pub fn sample(&mut self, logits: &[f32]) -> Result<Sampled> {
         let (best, max) = argmax(logits).ok_or(Error::NotFinite)?;
-        let SamplingOptions {
-            temperature,
-            top_p,
-            top_k,
-            min_p,
-            ..
-        } = self.options;
+        let SamplingOptions { temperature, top_p, top_k, min_p, .. } = self.options;
         if temperature == 0.0 {
-            return Ok(Sampled {
-                token_id: best,
-                logprob: -sum_exp(logits, max, 1.0).ln(),
-            });
+            return Ok(Sampled { token_id: best, logprob: -sum_exp(logits, max, 1.0).ln() });
         }
         let inverse = 1.0 / temperature;
         // Every candidate that min_p keeps has a scaled logit of at least this below the best one.
@@ -192,27 +177,18 @@ impl Sampler {
 
     fn draw(&mut self) -> Sampled {
         self.weights.clear();
-        self.weights
-            .extend(self.candidates.iter().map(|(scaled, _)| scaled.exp()));
+        self.weights.extend(self.candidates.iter().map(|(scaled, _)| scaled.exp()));
         let total: f32 = self.weights.iter().sum();
         let at = pick(&self.weights, self.random.random::<f32>() * total);
         let (scaled, token_id) = self.candidates[at];
-        Sampled {
-            token_id,
-            logprob: scaled - total.ln(),
-        }
+        Sampled { token_id, logprob: scaled - total.ln() }
     }
 
     fn draw_from_all(&mut self, logits: &[f32], max: f32, inverse: f32) -> Sampled {
         self.weights.clear();
-        self.weights
-            .extend(logits.iter().map(|logit| fast_exp((logit - max) * inverse)));
+        self.weights.extend(logits.iter().map(|logit| fast_exp((logit - max) * inverse)));
         // Chunks are summed first, so that the prefix sum stays accurate and the search short.
-        let sums: Vec<f32> = self
-            .weights
-            .chunks(1024)
-            .map(|chunk| chunk.iter().sum())
-            .collect();
+        let sums: Vec<f32> = self.weights.chunks(1024).map(|chunk| chunk.iter().sum()).collect();
         let total: f32 = sums.iter().sum();
         let mut target = self.random.random::<f32>() * total;
         let mut chunk = 0;
@@ -223,10 +199,7 @@ impl Sampler {
         let start = chunk * 1024;
         let end = (start + 1024).min(self.weights.len());
         let at = start + pick(&self.weights[start..end], target);
-        Sampled {
-            token_id: at as u32,
-            logprob: (logits[at] - max) * inverse - total.ln(),
-        }
+        Sampled { token_id: at as u32, logprob: (logits[at] - max) * inverse - total.ln() }
     }
 }
 
@@ -239,10 +212,7 @@ pub fn log_softmax_at(logits: &[f32], token_id: u32) -> Result<f32> {
     Ok(logit - max - sum_exp(logits, max, 1.0).ln())
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that sorting calls"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that sorting calls")]
 fn likelier(left: &(f32, u32), right: &(f32, u32)) -> std::cmp::Ordering {
     right.0.total_cmp(&left.0).then(left.1.cmp(&right.1))
 }
@@ -254,9 +224,7 @@ fn pick(weights: &[f32], target: f32) -> usize {
         sum += weight;
         sum > target
     });
-    found
-        .or_else(|| weights.iter().rposition(|weight| *weight > 0.0))
-        .unwrap_or(0)
+    found.or_else(|| weights.iter().rposition(|weight| *weight > 0.0)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -283,37 +251,21 @@ mod tests {
         let sampled = sampler(&SamplingOptions::default()).sample(&logits).unwrap();
         let expected = 3.0f32 - [1.0f32, 3.0, 2.0, 3.0].iter().map(|l| l.exp()).sum::<f32>().ln();
         assert_eq!(sampled.token_id, 1);
-        assert!(
-            (sampled.logprob - expected).abs() < 1e-6,
-            "{} {expected}",
-            sampled.logprob
-        );
+        assert!((sampled.logprob - expected).abs() < 1e-6, "{} {expected}", sampled.logprob);
         assert!((log_softmax_at(&logits, 2).unwrap() - (expected - 1.0)).abs() < 1e-6);
     }
 
     #[test]
     fn logits_without_a_number_are_an_error() {
-        for logits in [
-            &[][..],
-            &[f32::NAN; 40],
-            &[f32::NEG_INFINITY; 3],
-            &[f32::INFINITY, 0.0],
-        ] {
-            assert!(matches!(
-                sampler(&SamplingOptions::default()).sample(logits),
-                Err(Error::NotFinite)
-            ));
+        for logits in [&[][..], &[f32::NAN; 40], &[f32::NEG_INFINITY; 3], &[f32::INFINITY, 0.0]] {
+            assert!(matches!(sampler(&SamplingOptions::default()).sample(logits), Err(Error::NotFinite)));
         }
     }
 
     #[test]
     fn draws_follow_the_tempered_distribution() {
         let logits = [0.0f32, 1.0, 2.0];
-        let options = SamplingOptions {
-            temperature: 2.0,
-            seed: Some(7),
-            ..Default::default()
-        };
+        let options = SamplingOptions { temperature: 2.0, seed: Some(7), ..Default::default() };
         let counts = frequencies(&options, &logits, 200_000);
         let total: f32 = logits.iter().map(|l| (l / 2.0).exp()).sum();
         for (count, logit) in counts.iter().zip(logits) {
@@ -325,83 +277,27 @@ mod tests {
     fn cuts_keep_exactly_the_tokens_they_should() {
         let logits: Vec<f32> = [0.4f32, 0.3, 0.2, 0.06, 0.04].iter().map(|p| p.ln()).collect();
         let kept = |options: SamplingOptions| -> Vec<usize> {
-            let options = SamplingOptions {
-                temperature: 1.0,
-                seed: Some(1),
-                ..options
-            };
+            let options = SamplingOptions { temperature: 1.0, seed: Some(1), ..options };
             let counts = frequencies(&options, &logits, 3000);
             (0..5).filter(|i| counts[*i] > 0.0).collect()
         };
-        assert_eq!(
-            kept(SamplingOptions {
-                top_k: 2,
-                ..Default::default()
-            }),
-            [0, 1]
-        );
-        assert_eq!(
-            kept(SamplingOptions {
-                top_p: 0.69,
-                ..Default::default()
-            }),
-            [0, 1]
-        );
-        assert_eq!(
-            kept(SamplingOptions {
-                top_p: 0.71,
-                ..Default::default()
-            }),
-            [0, 1, 2]
-        );
-        assert_eq!(
-            kept(SamplingOptions {
-                min_p: 0.14,
-                ..Default::default()
-            }),
-            [0, 1, 2, 3]
-        );
-        assert_eq!(
-            kept(SamplingOptions {
-                min_p: 0.16,
-                ..Default::default()
-            }),
-            [0, 1, 2]
-        );
+        assert_eq!(kept(SamplingOptions { top_k: 2, ..Default::default() }), [0, 1]);
+        assert_eq!(kept(SamplingOptions { top_p: 0.69, ..Default::default() }), [0, 1]);
+        assert_eq!(kept(SamplingOptions { top_p: 0.71, ..Default::default() }), [0, 1, 2]);
+        assert_eq!(kept(SamplingOptions { min_p: 0.14, ..Default::default() }), [0, 1, 2, 3]);
+        assert_eq!(kept(SamplingOptions { min_p: 0.16, ..Default::default() }), [0, 1, 2]);
         // Of the two that top_k leaves, the first alone has 4/7 of the probability.
-        assert_eq!(
-            kept(SamplingOptions {
-                top_k: 2,
-                top_p: 0.5,
-                ..Default::default()
-            }),
-            [0]
-        );
-        assert_eq!(
-            kept(SamplingOptions {
-                top_p: 1e-6,
-                ..Default::default()
-            }),
-            [0]
-        );
+        assert_eq!(kept(SamplingOptions { top_k: 2, top_p: 0.5, ..Default::default() }), [0]);
+        assert_eq!(kept(SamplingOptions { top_p: 1e-6, ..Default::default() }), [0]);
     }
 
     #[test]
     fn the_probability_reported_is_that_of_the_distribution_drawn_from() {
         let logits: Vec<f32> = [0.5f32, 0.25, 0.25].iter().map(|p| p.ln()).collect();
-        let options = SamplingOptions {
-            temperature: 1.0,
-            top_k: 2,
-            seed: Some(3),
-            ..Default::default()
-        };
+        let options = SamplingOptions { temperature: 1.0, top_k: 2, seed: Some(3), ..Default::default() };
         for _ in 0..20 {
             let sampled = sampler(&options).sample(&logits).unwrap();
-            let expected = if sampled.token_id == 0 {
-                2.0f32 / 3.0
-            } else {
-                1.0 / 3.0
-            };
+            let expected = if sampled.token_id == 0 { 2.0f32 / 3.0 } else { 1.0 / 3.0 };
             assert!((sampled.logprob.exp() - expected).abs() < 1e-6);
         }
     }
@@ -410,15 +306,9 @@ mod tests {
     fn a_seed_repeats_its_draws_and_another_does_not() {
         let logits: Vec<f32> = (0..5000).map(|i| (i as f32 * 0.37).sin()).collect();
         let draw = |seed| {
-            let options = SamplingOptions {
-                temperature: 1.0,
-                seed,
-                ..Default::default()
-            };
+            let options = SamplingOptions { temperature: 1.0, seed, ..Default::default() };
             let mut sampler = sampler(&options);
-            (0..20)
-                .map(|_| sampler.sample(&logits).unwrap().token_id)
-                .collect::<Vec<_>>()
+            (0..20).map(|_| sampler.sample(&logits).unwrap().token_id).collect::<Vec<_>>()
         };
         assert_eq!(draw(Some(5)), draw(Some(5)));
         assert_ne!(draw(Some(5)), draw(Some(6)));
@@ -428,34 +318,10 @@ mod tests {
     #[test]
     fn options_out_of_range_are_refused_by_name() {
         for (options, name) in [
-            (
-                SamplingOptions {
-                    temperature: -1.0,
-                    ..Default::default()
-                },
-                "temperature",
-            ),
-            (
-                SamplingOptions {
-                    temperature: f32::NAN,
-                    ..Default::default()
-                },
-                "temperature",
-            ),
-            (
-                SamplingOptions {
-                    top_p: 0.0,
-                    ..Default::default()
-                },
-                "top_p",
-            ),
-            (
-                SamplingOptions {
-                    min_p: 1.5,
-                    ..Default::default()
-                },
-                "min_p",
-            ),
+            (SamplingOptions { temperature: -1.0, ..Default::default() }, "temperature"),
+            (SamplingOptions { temperature: f32::NAN, ..Default::default() }, "temperature"),
+            (SamplingOptions { top_p: 0.0, ..Default::default() }, "top_p"),
+            (SamplingOptions { min_p: 1.5, ..Default::default() }, "min_p"),
         ] {
             let error = Sampler::try_new(&options).unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");

@@ -10,19 +10,12 @@ pub(super) fn argmax(logits: &[f32]) -> Option<(u32, f32)> {
             *lane = if *logit > *lane { *logit } else { *lane };
         }
     }
-    let max = lanes
-        .iter()
-        .chain(rest)
-        .copied()
-        .filter(|logit| !logit.is_nan())
-        .fold(f32::NEG_INFINITY, f32::max);
+    let max =
+        lanes.iter().chain(rest).copied().filter(|logit| !logit.is_nan()).fold(f32::NEG_INFINITY, f32::max);
     if !max.is_finite() {
         return None;
     }
-    logits
-        .iter()
-        .position(|logit| *logit >= max)
-        .map(|id| (id as u32, max))
+    logits.iter().position(|logit| *logit >= max).map(|id| (id as u32, max))
 }
 
 /// `Σ exp((logit − max) · inverse)`.
@@ -39,10 +32,7 @@ pub(super) fn sum_exp(logits: &[f32], max: f32, inverse: f32) -> f32 {
         }
         total += f64::from(lanes.iter().sum::<f32>());
     }
-    total += rest
-        .iter()
-        .map(|logit| f64::from(fast_exp((logit - max) * inverse)))
-        .sum::<f64>();
+    total += rest.iter().map(|logit| f64::from(fast_exp((logit - max) * inverse))).sum::<f64>();
     total as f32
 }
 

@@ -28,8 +28,7 @@ impl AnalyzerRule for BytesFromText {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(rewrite_plan)
-            .map(|plan| plan.data)
+        plan.transform_up_with_subqueries(rewrite_plan).map(|plan| plan.data)
     }
 }
 
@@ -63,10 +62,7 @@ static BYTEA_IN: LazyLock<ScalarUDF> = LazyLock::new(|| {
         Volatility::Immutable,
         Arc::new(|arguments| {
             let texts = ColumnarValue::values_to_arrays(arguments)?;
-            let bytes = texts[0]
-                .as_string::<i32>()
-                .iter()
-                .map(|text| text.map(bytes).transpose());
+            let bytes = texts[0].as_string::<i32>().iter().map(|text| text.map(bytes).transpose());
             let bytes = bytes.collect::<std::result::Result<Vec<_>, Error>>();
             let bytes = bytes.map_err(|e| DataFusionError::External(Box::new(e)))?;
             Ok(ColumnarValue::Array(Arc::new(BinaryArray::from_iter(bytes))))
@@ -88,11 +84,8 @@ fn bytes(text: &str) -> std::result::Result<Vec<u8>, Error> {
 }
 
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = digits
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| c.to_digit(16))
-        .collect::<Option<_>>()?;
+    let digits: Vec<u32> =
+        digits.chars().filter(|c| !c.is_ascii_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     let (pairs, []) = digits.as_chunks::<2>() else {
         return None;
     };

@@ -28,9 +28,7 @@ pub(crate) struct RelationPlanning {
 
 impl RelationPlanning {
     pub(crate) fn new(functions: Vec<Arc<dyn StreamingFunction>>) -> Self {
-        Self {
-            functions: functions.into_iter().map(|f| (f.function().name, f)).collect(),
-        }
+        Self { functions: functions.into_iter().map(|f| (f.function().name, f)).collect() }
     }
 
     fn find(&self, name: &ObjectName) -> Option<&Arc<dyn StreamingFunction>> {
@@ -45,14 +43,7 @@ impl RelationPlanner for RelationPlanning {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<Planning> {
-        let TableFactor::Function {
-            name,
-            args,
-            with_ordinality,
-            alias,
-            ..
-        } = &relation
-        else {
+        let TableFactor::Function { name, args, with_ordinality, alias, .. } = &relation else {
             return Ok(Planning::Original(Box::new(relation)));
         };
         let Some(function) = self.find(name) else {
@@ -122,15 +113,8 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if !found.arguments.iter().any(Expr::contains_outer) {
         return Ok(Transformed::no(plan));
     }
-    let arguments = found
-        .arguments
-        .iter()
-        .cloned()
-        .map(own_column)
-        .collect::<Result<_>>()?;
-    let node = found
-        .with_arguments(arguments)
-        .with_input(LogicalPlan::clone(&join.left))?;
+    let arguments = found.arguments.iter().cloned().map(own_column).collect::<Result<_>>()?;
+    let node = found.with_arguments(arguments).with_input(LogicalPlan::clone(&join.left))?;
     Ok(Transformed::yes(lateral(join, node)?))
 }
 
@@ -138,27 +122,24 @@ fn lateral(join: &Join, node: RowsNode) -> Result<LogicalPlan> {
     let condition = condition(join);
     match (join.join_type, condition) {
         (JoinType::Inner, None) => Ok(node.into_plan()),
-        (JoinType::Inner, Some(condition)) => LogicalPlanBuilder::from(node.into_plan())
-            .filter(condition)?
-            .build(),
+        (JoinType::Inner, Some(condition)) => {
+            LogicalPlanBuilder::from(node.into_plan()).filter(condition)?.build()
+        }
         (JoinType::Left, None) => Ok(node.keeping_empty().into_plan()),
         (JoinType::Left, Some(_)) => not_impl_err!(
             "LEFT JOIN LATERAL {} takes ON true; put the condition into a subquery's WHERE",
             node.function.function().name
         ),
-        (other, _) => not_impl_err!(
-            "{other} JOIN LATERAL {} is not supported",
-            node.function.function().name
-        ),
+        (other, _) => {
+            not_impl_err!("{other} JOIN LATERAL {} is not supported", node.function.function().name)
+        }
     }
 }
 
 /// The join's condition, `None` for ON true.
 fn condition(join: &Join) -> Option<Expr> {
     let keys = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));
-    keys.chain(join.filter.clone())
-        .filter(|e| *e != lit(true))
-        .reduce(Expr::and)
+    keys.chain(join.filter.clone()).filter(|e| *e != lit(true)).reduce(Expr::and)
 }
 
 /// The node under the aliases, projections and subquery that the planner puts around a lateral relation.
@@ -167,10 +148,7 @@ fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
         LogicalPlan::Subquery(subquery) => find(&subquery.subquery),
         LogicalPlan::SubqueryAlias(alias) => renamed(find(&alias.input)?, Some(&alias.alias), &alias.schema),
         LogicalPlan::Projection(projection) => {
-            let renames = projection
-                .expr
-                .iter()
-                .all(|e| matches!(e, Expr::Alias(_) | Expr::Column(_)));
+            let renames = projection.expr.iter().all(|e| matches!(e, Expr::Alias(_) | Expr::Column(_)));
             let found = find(&projection.input)?.filter(|node| {
                 renames
                     && node.input.is_none()
@@ -178,9 +156,7 @@ fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
             });
             renamed(found, None, &projection.schema)
         }
-        other => Ok(RowsNode::from_plan(other)
-            .filter(|node| node.input.is_none())
-            .cloned()),
+        other => Ok(RowsNode::from_plan(other).filter(|node| node.input.is_none()).cloned()),
     }
 }
 
@@ -190,9 +166,7 @@ fn renamed(
     schema: &DFSchemaRef,
 ) -> Result<Option<RowsNode>> {
     let Some(node) = node else { return Ok(None) };
-    let fields = schema
-        .iter()
-        .map(|(qualifier, field)| (alias.or(qualifier).cloned(), Arc::clone(field)));
+    let fields = schema.iter().map(|(qualifier, field)| (alias.or(qualifier).cloned(), Arc::clone(field)));
     let columns = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
     node.with_columns(Arc::new(columns)).map(Some)
 }

@@ -26,11 +26,7 @@ pub(crate) struct Memo {
 impl Memo {
     /// The answer to a call that was made before, and the place of its value.
     pub(super) fn get(&self, key: &Key) -> Option<(Answer, usize)> {
-        self.answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned()
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// Keeps an answer for the calls that follow.

@@ -52,11 +52,7 @@ pub(crate) fn uses_model(plan: &LogicalPlan) -> Result<bool> {
             found = found || expr.exists(|e| Ok(is_call(e)))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(if found {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
 }
@@ -74,18 +70,12 @@ fn mark_wanted_rows(plan: LogicalPlan, wanted: Option<usize>) -> Result<LogicalP
         | LogicalPlan::Extension(_) => wanted,
         _ => None,
     };
-    let marked = match (
-        InferenceNode::from_plan(&plan),
-        RowsNode::from_plan(&plan),
-        wanted,
-    ) {
+    let marked = match (InferenceNode::from_plan(&plan), RowsNode::from_plan(&plan), wanted) {
         (Some(node), _, Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
         (_, Some(node), Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
         _ => plan,
     };
-    Ok(marked
-        .map_children(|child| Ok(Transformed::yes(mark_wanted_rows(child, wanted)?)))?
-        .data)
+    Ok(marked.map_children(|child| Ok(Transformed::yes(mark_wanted_rows(child, wanted)?)))?.data)
 }
 
 /// Filters above the model pass each row on as it comes, instead of gathering a batch.
@@ -122,23 +112,13 @@ impl ExtensionPlanner for ModelOperators {
         context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if let Some(node) = node.as_any().downcast_ref::<InferenceNode>() {
-            let expressions = Expressions {
-                planner,
-                schema: node.input.schema(),
-                session,
-                context,
-            };
+            let expressions = Expressions { planner, schema: node.input.schema(), session, context };
             return inference(node, &expressions, inputs).map(Some);
         }
         if let Some(node) = node.as_any().downcast_ref::<RowsNode>() {
             let empty = DFSchema::empty();
             let schema = node.input.as_ref().map_or(&empty, |input| input.schema());
-            let expressions = Expressions {
-                planner,
-                schema,
-                session,
-                context,
-            };
+            let expressions = Expressions { planner, schema, session, context };
             return rows(node, &expressions, inputs).map(Some);
         }
         Ok(None)
@@ -154,8 +134,7 @@ struct Expressions<'a> {
 
 impl Expressions<'_> {
     fn plan(&self, expr: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
-        self.planner
-            .create_physical_expr(expr, self.schema, self.session, self.context)
+        self.planner.create_physical_expr(expr, self.schema, self.session, self.context)
     }
 }
 
@@ -168,28 +147,15 @@ fn inference(
     let mut guards = Vec::with_capacity(node.calls.len());
     for call in &node.calls {
         calls.push(expressions.plan(&call.expr)?);
-        guards.push(
-            call.guard
-                .as_ref()
-                .map(|guard| expressions.plan(guard))
-                .transpose()?,
-        );
+        guards.push(call.guard.as_ref().map(|guard| expressions.plan(guard)).transpose()?);
     }
-    let schema = schema_of(&Extension {
-        node: Arc::new(node.clone()),
-    });
+    let schema = schema_of(&Extension { node: Arc::new(node.clone()) });
     let input = Arc::clone(&inputs[0]);
     if !node.asks_model() {
         let conditions = calls.into_iter().zip(guards).collect();
         return Ok(Arc::new(ConditionsExec::try_new(input, conditions, schema)?));
     }
-    Ok(Arc::new(InferenceExec::try_new(
-        input,
-        calls,
-        guards,
-        node.wanted_rows,
-        schema,
-    )?))
+    Ok(Arc::new(InferenceExec::try_new(input, calls, guards, node.wanted_rows, schema)?))
 }
 
 fn rows(
@@ -197,24 +163,11 @@ fn rows(
     expressions: &Expressions<'_>,
     inputs: &[Arc<dyn ExecutionPlan>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let arguments = node
-        .arguments
-        .iter()
-        .map(|a| expressions.plan(a))
-        .collect::<Result<Vec<_>>>()?;
-    let schema = schema_of(&Extension {
-        node: Arc::new(node.clone()),
-    });
+    let arguments = node.arguments.iter().map(|a| expressions.plan(a)).collect::<Result<Vec<_>>>()?;
+    let schema = schema_of(&Extension { node: Arc::new(node.clone()) });
     let function = Arc::clone(&node.function);
     let input = inputs.first().cloned();
-    Ok(Arc::new(RowsExec::new(
-        function,
-        arguments,
-        input,
-        node.keeps_empty,
-        node.wanted_rows,
-        schema,
-    )))
+    Ok(Arc::new(RowsExec::new(function, arguments, input, node.keeps_empty, node.wanted_rows, schema)))
 }
 
 fn schema_of(extension: &Extension) -> SchemaRef {

@@ -45,9 +45,7 @@ impl RowsExec {
         wanted_rows: Option<usize>,
         schema: SchemaRef,
     ) -> Self {
-        let partitions = input
-            .as_ref()
-            .map_or(1, |i| i.properties().output_partitioning().partition_count());
+        let partitions = input.as_ref().map_or(1, |i| i.properties().output_partitioning().partition_count());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(partitions),
@@ -83,11 +81,7 @@ impl DisplayAs for RowsExec {
             }
         }
         write!(f, ")")?;
-        if self.keeps_empty {
-            write!(f, ", left")
-        } else {
-            Ok(())
-        }
+        if self.keeps_empty { write!(f, ", left") } else { Ok(()) }
     }
 }
 
@@ -160,10 +154,7 @@ impl ExecutionPlan for RowsExec {
             .buffered(window)
             .try_flatten()
             .inspect_ok(move |batch| baseline.record_output(batch.num_rows()));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            rows,
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -200,15 +191,8 @@ fn starts(call: &Arc<Call>, batch: &RecordBatch) -> Result<Vec<Result<Start>>> {
         columns.push(parameter.cast(&column)?);
     }
     let start = |row: usize| {
-        let values = columns
-            .iter()
-            .map(|c| ScalarValue::try_from_array(c, row))
-            .collect::<Result<_>>()?;
-        Ok(Start {
-            call: Arc::clone(call),
-            row: batch.slice(row, 1),
-            values,
-        })
+        let values = columns.iter().map(|c| ScalarValue::try_from_array(c, row)).collect::<Result<_>>()?;
+        Ok(Start { call: Arc::clone(call), row: batch.slice(row, 1), values })
     };
     Ok((0..rows).map(start).collect())
 }
@@ -252,8 +236,5 @@ fn one_empty_row() -> Result<SendableRecordBatchStream> {
     let schema = Arc::new(Schema::empty());
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?;
-    Ok(Box::pin(RecordBatchStreamAdapter::new(
-        schema,
-        futures::stream::iter([Ok(batch)]),
-    )))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]))))
 }

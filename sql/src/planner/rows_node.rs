@@ -67,15 +67,7 @@ impl RowsNode {
         columns: DFSchemaRef,
     ) -> Self {
         let schema = Arc::clone(&columns);
-        Self {
-            function,
-            arguments,
-            input: None,
-            keeps_empty: false,
-            wanted_rows: None,
-            columns,
-            schema,
-        }
+        Self { function, arguments, input: None, keeps_empty: false, wanted_rows: None, columns, schema }
     }
 
     pub(crate) fn with_arguments(mut self, arguments: Vec<Expr>) -> Self {
@@ -85,16 +77,10 @@ impl RowsNode {
 
     /// The function once for each row of `input`.
     pub(crate) fn with_input(mut self, input: LogicalPlan) -> Result<Self> {
-        let mut fields: Vec<(Option<TableReference>, FieldRef)> = input
-            .schema()
-            .iter()
-            .map(|(q, f)| (q.cloned(), Arc::clone(f)))
-            .collect();
+        let mut fields: Vec<(Option<TableReference>, FieldRef)> =
+            input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
         fields.extend(self.columns.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))));
-        self.schema = Arc::new(DFSchema::new_with_metadata(
-            fields,
-            input.schema().metadata().clone(),
-        )?);
+        self.schema = Arc::new(DFSchema::new_with_metadata(fields, input.schema().metadata().clone())?);
         self.input = Some(input);
         Ok(self)
     }
@@ -162,21 +148,13 @@ impl UserDefinedLogicalNodeCore for RowsNode {
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let function = self.function.function();
         write!(f, "ModelRows: {}(", function.name)?;
-        let given = function
-            .parameters
-            .iter()
-            .zip(&self.arguments)
-            .filter(|(_, a)| !is_null(a));
+        let given = function.parameters.iter().zip(&self.arguments).filter(|(_, a)| !is_null(a));
         for (i, (parameter, argument)) in given.enumerate() {
             let comma = if i == 0 { "" } else { ", " };
             write!(f, "{comma}{} => {argument}", parameter.name)?;
         }
         write!(f, ")")?;
-        if self.keeps_empty {
-            write!(f, ", left")
-        } else {
-            Ok(())
-        }
+        if self.keeps_empty { write!(f, ", left") } else { Ok(()) }
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
@@ -198,9 +176,7 @@ impl UserDefinedLogicalNodeCore for RowsNode {
         for argument in &self.arguments {
             let columns = argument.column_refs();
             needed.extend(
-                columns
-                    .into_iter()
-                    .filter_map(|column| input.schema().maybe_index_of_column(column)),
+                columns.into_iter().filter_map(|column| input.schema().maybe_index_of_column(column)),
             );
         }
         Some(vec![needed.into_iter().collect()])

@@ -59,10 +59,7 @@ fn drop_calls(plan: LogicalPlan, read: &HashSet<String>) -> Result<Transformed<L
         let plan = node.into_plan();
         add_columns(&plan, &mut read)?;
         let below = plan.map_children(|input| drop_calls(input, &read))?;
-        return Ok(Transformed::new_transformed(
-            below.data,
-            dropped || below.transformed,
-        ));
+        return Ok(Transformed::new_transformed(below.data, dropped || below.transformed));
     }
     match plan {
         LogicalPlan::Filter(_)

@@ -93,21 +93,11 @@ impl Arguments {
             .and_then(|list| list.to_array())
             .map_err(|_| self.invalid(name, &value.to_string(), "it must be a list of texts"))?;
         let texts = list.as_list::<i32>().value(0);
-        Ok(Some(
-            texts
-                .as_string::<i32>()
-                .iter()
-                .flatten()
-                .map(str::to_owned)
-                .collect(),
-        ))
+        Ok(Some(texts.as_string::<i32>().iter().flatten().map(str::to_owned).collect()))
     }
 
     pub(super) fn invalid(&self, name: &str, value: &str, reason: &str) -> Error {
-        let message = format!(
-            "invalid {name} {value} for procedure {}: {reason}",
-            self.function.name
-        );
+        let message = format!("invalid {name} {value} for procedure {}: {reason}", self.function.name);
         Error::new(ErrorKind::InvalidParameter, message)
     }
 }

@@ -31,10 +31,7 @@ impl Procedure for BranchAdapter {
     }
 
     async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
-        let (source, name) = (
-            arguments.required_text("source")?,
-            arguments.required_text("name")?,
-        );
+        let (source, name) = (arguments.required_text("source")?, arguments.required_text("name")?);
         let adapter = session.database().engine().branch_adapter(source, name)?;
         adapter_rows::row(&adapter)
     }

@@ -43,10 +43,8 @@ impl Procedure for DropAdapter {
     async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
         let name = arguments.required_text("name")?;
         let dropped = session.database().engine().drop_adapter(name)?;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(vec![name])),
-            Arc::new(Int64Array::from(vec![dropped as i64])),
-        ];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(vec![name])), Arc::new(Int64Array::from(vec![dropped as i64]))];
         one_row(&SCHEMA, columns)
     }
 }

@@ -53,11 +53,7 @@ impl Procedure for ExportAdapter {
         let (name, location) = (arguments.required_text("name")?, arguments.required_text("path")?);
         let format: AdapterFormat = arguments.text("format").unwrap_or("nvdb").parse()?;
         let path = session.database().files.writable(location)?;
-        let exported = session
-            .database()
-            .engine()
-            .export_adapter(name, &path, format)
-            .await?;
+        let exported = session.database().engine().export_adapter(name, &path, format).await?;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(vec![exported.name])),
             Arc::new(Int64Array::from(vec![exported.version as i64])),

@@ -12,10 +12,7 @@ use crate::session::Session;
 
 const FUNCTION: Function = Function {
     name: "freeze_adapter",
-    parameters: &[
-        parameter("name", Kind::Text),
-        parameter("compression", Kind::Text),
-    ],
+    parameters: &[parameter("name", Kind::Text), parameter("compression", Kind::Text)],
     required: 1,
     reserved: &[],
     description: "Compresses what a version alone holds; it answers as before and is read more slowly.",

@@ -46,12 +46,8 @@ impl Procedure for ImportAdapter {
         if record.exists() {
             files.readable(&record.to_string_lossy())?;
         }
-        let request = ImportRequest {
-            name,
-            path,
-            format,
-            base_model: arguments.text("base_model").map(str::to_owned),
-        };
+        let request =
+            ImportRequest { name, path, format, base_model: arguments.text("base_model").map(str::to_owned) };
         let adapter = session.database().engine().import_adapter(request).await?;
         adapter_rows::row(&adapter)
     }

@@ -13,13 +13,7 @@ use crate::error::Result;
 /// `name, version, chunks, shared_chunks, bytes_before, bytes_after`.
 pub(super) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields = vec![Field::new("name", DataType::Utf8, true)];
-    let numbers = [
-        "version",
-        "chunks",
-        "shared_chunks",
-        "bytes_before",
-        "bytes_after",
-    ];
+    let numbers = ["version", "chunks", "shared_chunks", "bytes_before", "bytes_after"];
     fields.extend(numbers.map(|name| Field::new(name, DataType::Int64, true)));
     Arc::new(Schema::new(fields))
 });

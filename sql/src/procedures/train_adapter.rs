@@ -72,10 +72,7 @@ impl Procedure for TrainAdapter {
 
     async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
         let mut request = request(arguments)?;
-        request.base_model = arguments
-            .text("base_model")
-            .map(str::to_owned)
-            .or(default_model(session)?);
+        request.base_model = arguments.text("base_model").map(str::to_owned).or(default_model(session)?);
         let training = pairs(session, "training_data_query", &request.data_query).await?;
         (request.pairs, request.skipped) = (training.pairs, training.skipped);
         if let Some(query) = arguments.text("validation_data_query") {
@@ -87,10 +84,7 @@ impl Procedure for TrainAdapter {
             let row = row_of(&event, &notice);
             async move { row }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            SchemaRef::clone(&SCHEMA),
-            rows,
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(SchemaRef::clone(&SCHEMA), rows)))
     }
 }
 
@@ -133,21 +127,14 @@ async fn pairs(session: &Session, argument: &str, query: &str) -> Result<Pairs> 
     let schema = stream.schema();
     let prompt = text_column(argument, &schema, "prompt")?;
     let completion = text_column(argument, &schema, "completion")?;
-    let mut found = Pairs {
-        pairs: Vec::new(),
-        skipped: 0,
-    };
+    let mut found = Pairs { pairs: Vec::new(), skipped: 0 };
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|e| about(session.error(&e)))?;
         let column = |i: usize| {
             cast(batch.column(i), &DataType::Utf8).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
         };
         let (prompts, completions) = (column(prompt)?, column(completion)?);
-        for (prompt, completion) in prompts
-            .as_string::<i32>()
-            .iter()
-            .zip(completions.as_string::<i32>())
-        {
+        for (prompt, completion) in prompts.as_string::<i32>().iter().zip(completions.as_string::<i32>()) {
             match (prompt, completion) {
                 (Some(prompt), Some(completion)) => {
                     found.pairs.push((prompt.to_owned(), completion.to_owned()));
@@ -166,10 +153,7 @@ async fn pairs(session: &Session, argument: &str, query: &str) -> Result<Pairs> 
 fn text_column(argument: &str, schema: &Schema, name: &str) -> Result<usize> {
     let Some((place, field)) = schema.fields().iter().enumerate().find(|(_, f)| f.name() == name) else {
         let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let message = format!(
-            "{argument} yields no column \"{name}\"; it yields {}",
-            names.join(", ")
-        );
+        let message = format!("{argument} yields no column \"{name}\"; it yields {}", names.join(", "));
         return Err(Error::new(ErrorKind::UndefinedColumn, message)
             .with_hint("Name the columns, as in SELECT question AS prompt, answer AS completion FROM …"));
     };
@@ -189,20 +173,10 @@ fn row_of(
 ) -> datafusion::common::Result<Option<RecordBatch>> {
     match event {
         TrainingEvent::Step(step) => row(step).map(Some),
-        TrainingEvent::Started {
-            run_id,
-            total_steps,
-            examples,
-            skipped,
-        } => {
-            let left_out = if *skipped == 0 {
-                String::new()
-            } else {
-                format!(", {skipped} rows with NULL left out")
-            };
-            notice(format!(
-                "run {run_id}: {total_steps} steps over {examples} examples{left_out}"
-            ));
+        TrainingEvent::Started { run_id, total_steps, examples, skipped } => {
+            let left_out =
+                if *skipped == 0 { String::new() } else { format!(", {skipped} rows with NULL left out") };
+            notice(format!("run {run_id}: {total_steps} steps over {examples} examples{left_out}"));
             Ok(None)
         }
         TrainingEvent::Progress(message) => {

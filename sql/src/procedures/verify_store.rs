@@ -63,12 +63,7 @@ impl Procedure for VerifyStore {
 
 /// What was looked at, in words.
 fn notices(verified: &VerifiedStore) -> Vec<String> {
-    let VerifiedStore {
-        pages,
-        records,
-        leaked_bytes,
-        damages,
-    } = verified;
+    let VerifiedStore { pages, records, leaked_bytes, damages } = verified;
     let found = match damages.len() {
         0 => "no damage".to_owned(),
         1 => "1 place is damaged".to_owned(),
@@ -93,14 +88,10 @@ fn columns(damages: &[DamageRow]) -> Vec<ArrayRef> {
         Arc::new(values.collect::<StringArray>())
     };
     let number = |value: fn(&DamageRow) -> Option<u64>| -> ArrayRef {
-        let values = damages
-            .iter()
-            .map(|damage| value(damage).map(|number| number as i64));
+        let values = damages.iter().map(|damage| value(damage).map(|number| number as i64));
         Arc::new(values.collect::<Int64Array>())
     };
-    let layers = damages
-        .iter()
-        .map(|damage| damage.layer.map(|layer| layer as i32));
+    let layers = damages.iter().map(|damage| damage.layer.map(|layer| layer as i32));
     vec![
         text(|damage| Some(&damage.file)),
         number(|damage| Some(damage.offset)),

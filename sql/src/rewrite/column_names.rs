@@ -16,10 +16,7 @@ pub(super) fn name_columns(select: &mut Select) {
         let Some(name) = natural_name(expr) else { continue };
         let name = unused(&name, &taken);
         taken.insert(name.clone());
-        *item = SelectItem::ExprWithAlias {
-            expr: expr.clone(),
-            alias: Ident::with_quote('"', name),
-        };
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
     }
 }
 

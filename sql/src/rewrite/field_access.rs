@@ -35,11 +35,7 @@ pub(super) fn field_name(expr: &Expr) -> Option<String> {
 }
 
 fn get_field(from: Expr, name: &Ident) -> Expr {
-    let field = if name.quote_style.is_some() {
-        name.value.clone()
-    } else {
-        name.value.to_lowercase()
-    };
+    let field = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
     let field = Expr::Value(Value::SingleQuotedString(field).into());
     call("get_field", [from, field])
 }

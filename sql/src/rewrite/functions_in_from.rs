@@ -8,14 +8,7 @@ use crate::error::Result;
 
 /// Marks a call of one of our functions in FROM as lateral.
 pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
-    let TableFactor::Table {
-        name,
-        alias,
-        args: Some(args),
-        with_ordinality,
-        ..
-    } = factor
-    else {
+    let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else {
         return Ok(());
     };
     let Some(function) = find(name, TABLE_FUNCTIONS) else {
@@ -24,11 +17,8 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     // These take no columns, so they are tables like any other; their named arguments are put in order here.
     if [ADAPTER_WEIGHTS.name, ADAPTER_DIFF.name].contains(&function.name) {
         let bound = bind(function, std::mem::take(&mut args.args))?;
-        args.args = bound
-            .into_iter()
-            .flatten()
-            .map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v)))
-            .collect();
+        args.args =
+            bound.into_iter().flatten().map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v))).collect();
         return Ok(());
     }
     *factor = TableFactor::Function {

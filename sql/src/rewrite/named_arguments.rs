@@ -21,11 +21,7 @@ impl NamedArgument {
     fn try_new(function: &str, argument: FunctionArg) -> Result<Self> {
         let (name, value) = match argument {
             FunctionArg::Named { name, arg, .. }
-            | FunctionArg::ExprNamed {
-                name: Expr::Identifier(name),
-                arg,
-                ..
-            } => (Some(name.value), arg),
+            | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => (Some(name.value), arg),
             FunctionArg::ExprNamed { name, .. } => {
                 let message = format!("\"{name}\" is not the name of an argument of {function}");
                 return Err(Error::new(ErrorKind::SyntaxError, message));
@@ -33,10 +29,7 @@ impl NamedArgument {
             FunctionArg::Unnamed(arg) => (None, arg),
         };
         match value {
-            FunctionArgExpr::Expr(value) => Ok(Self {
-                name: name.map(|n| n.to_lowercase()),
-                value,
-            }),
+            FunctionArgExpr::Expr(value) => Ok(Self { name: name.map(|n| n.to_lowercase()), value }),
             other => {
                 let message = format!("{function} does not take \"{other}\" as an argument");
                 Err(Error::new(ErrorKind::SyntaxError, message))
@@ -70,9 +63,7 @@ fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
 /// The function that a name stands for, if it is one of these.
 pub(super) fn find<'a>(name: &ObjectName, functions: &'a [Function]) -> Option<&'a Function> {
     let name = name.0.last()?.as_ident()?;
-    functions
-        .iter()
-        .find(|f| f.name.eq_ignore_ascii_case(&name.value))
+    functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name.value))
 }
 
 /// A value for each parameter up to the last that is given; `None` for those that are not.
@@ -84,10 +75,8 @@ pub(crate) fn bind(function: &Function, arguments: Vec<FunctionArg>) -> Result<V
         let position = match &argument.name {
             Some(name) => position(function, name)?,
             None if named => {
-                let message = format!(
-                    "an argument of {} without a name follows one with a name",
-                    function.name
-                );
+                let message =
+                    format!("an argument of {} without a name follows one with a name", function.name);
                 return Err(Error::new(ErrorKind::SyntaxError, message));
             }
             None if i < bound.len() => i,
@@ -119,10 +108,7 @@ fn position(function: &Function, name: &str) -> Result<usize> {
         return Ok(position);
     }
     if function.reserved.contains(&name) {
-        let message = format!(
-            "argument \"{name}\" of {} is not supported in this version",
-            function.name
-        );
+        let message = format!("argument \"{name}\" of {} is not supported in this version", function.name);
         return Err(Error::new(ErrorKind::FeatureNotSupported, message));
     }
     let near = suggestion(name, function.parameters.iter().map(|p| p.name));

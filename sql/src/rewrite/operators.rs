@@ -9,11 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// would be read as regular expressions.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     match expr {
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::Spaceship,
-            right,
-        } => {
+        Expr::BinaryOp { left, op: BinaryOperator::Spaceship, right } => {
             let similarity = call("similarity", [left.as_ref().clone(), right.as_ref().clone()]);
             *expr = Expr::Nested(Box::new(Expr::BinaryOp {
                 left: Box::new(Expr::Value(Value::Number("1.0".to_owned(), false).into())),
@@ -22,11 +18,10 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
             }));
             Ok(())
         }
-        Expr::SimilarTo { .. } => Err(Error::new(
-            ErrorKind::FeatureNotSupported,
-            "SIMILAR TO is not supported in this version",
-        )
-        .with_hint("LIKE takes patterns with % and _, the operator ~ takes regular expressions.")),
+        Expr::SimilarTo { .. } => {
+            Err(Error::new(ErrorKind::FeatureNotSupported, "SIMILAR TO is not supported in this version")
+                .with_hint("LIKE takes patterns with % and _, the operator ~ takes regular expressions."))
+        }
         _ => Ok(()),
     }
 }

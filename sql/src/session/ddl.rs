@@ -61,10 +61,7 @@ impl Session {
         self.wrote();
         self.warn_of_constraints(&name, create);
         Ok(if with_rows {
-            Outcome::Command {
-                tag: "SELECT".to_owned(),
-                rows: Some(rows),
-            }
+            Outcome::Command { tag: "SELECT".to_owned(), rows: Some(rows) }
         } else {
             command("CREATE TABLE")
         })
@@ -89,10 +86,7 @@ impl Session {
             return Ok(false);
         }
         if if_not_exists {
-            self.notice(
-                Severity::Notice,
-                format!("table \"{name}\" already exists, skipping"),
-            );
+            self.notice(Severity::Notice, format!("table \"{name}\" already exists, skipping"));
             return Ok(true);
         }
         Err(already_exists(name))
@@ -130,21 +124,13 @@ impl Session {
             .await
             .map_err(|e| naming(&create.locations, &self.error(&e)))?;
         let table = ExternalTable::new(create, provider);
-        self.database()
-            .tables
-            .create_external(&name, table, create.or_replace)?;
+        self.database().tables.create_external(&name, table, create.or_replace)?;
         self.wrote();
         Ok(command("CREATE TABLE"))
     }
 
     pub(super) fn drop_tables(&self, statement: &SqlStatement) -> Result<Outcome> {
-        let SqlStatement::Drop {
-            object_type,
-            if_exists,
-            names,
-            ..
-        } = statement
-        else {
+        let SqlStatement::Drop { object_type, if_exists, names, .. } = statement else {
             return Err(super::unsupported("this statement"));
         };
         if *object_type != ObjectType::Table {
@@ -152,9 +138,7 @@ impl Session {
         }
         let names: Vec<String> = names.iter().map(user_table_name).collect::<Result<_>>()?;
         if !if_exists
-            && let Some(missing) = names
-                .iter()
-                .find(|name| self.database().tables.get(name).is_none())
+            && let Some(missing) = names.iter().find(|name| self.database().tables.get(name).is_none())
         {
             return Err(self.no_such_table(missing));
         }
@@ -162,10 +146,7 @@ impl Session {
             if self.database().tables.remove(&name)? {
                 self.wrote();
             } else {
-                self.notice(
-                    Severity::Notice,
-                    format!("table \"{name}\" does not exist, skipping"),
-                );
+                self.notice(Severity::Notice, format!("table \"{name}\" does not exist, skipping"));
             }
         }
         Ok(command("DROP TABLE"))
@@ -192,20 +173,14 @@ impl Session {
         }
         let names = database.tables.names();
         let near = suggestion(name, names.iter().map(String::as_str));
-        Error::new(
-            ErrorKind::UndefinedTable,
-            format!("table \"{name}\" does not exist{near}"),
-        )
+        Error::new(ErrorKind::UndefinedTable, format!("table \"{name}\" does not exist{near}"))
     }
 }
 
 /// An error of reading files, with their names.
 fn naming(locations: &[String], error: &Error) -> Error {
     let places = locations.join(", ");
-    if locations
-        .iter()
-        .any(|location| error.message().contains(location))
-    {
+    if locations.iter().any(|location| error.message().contains(location)) {
         return error.clone();
     }
     let named = Error::new(error.kind(), format!("{places}: {}", error.message()));
@@ -226,13 +201,11 @@ pub(super) fn user_table_name(name: &ObjectName) -> Result<String> {
         .0
         .iter()
         .filter_map(|part| part.as_ident())
-        .map(|ident| {
-            if ident.quote_style.is_some() {
-                ident.value.clone()
-            } else {
-                ident.value.to_lowercase()
-            }
-        })
+        .map(
+            |ident| {
+                if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+            },
+        )
         .collect();
     let wrong = |kind, message: String| Err(Error::new(kind, message));
     match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -243,32 +216,23 @@ pub(super) fn user_table_name(name: &ObjectName) -> Result<String> {
                 "the tables of schema \"{schema}\" cannot be changed by hand; your own are in \"{USER_SCHEMA}\""
             ),
         ),
-        [schema, _] => wrong(
-            ErrorKind::UndefinedSchema,
-            format!("schema \"{schema}\" does not exist"),
-        ),
-        _ => wrong(
-            ErrorKind::UndefinedDatabase,
-            format!("there is no database for \"{name}\""),
-        ),
+        [schema, _] => wrong(ErrorKind::UndefinedSchema, format!("schema \"{schema}\" does not exist")),
+        _ => wrong(ErrorKind::UndefinedDatabase, format!("there is no database for \"{name}\"")),
     }
 }
 
 /// Rows would get NULL where a number is meant to come by itself.
 fn refuse_generated(create: &CreateTable) -> Result<()> {
     let generated = create.columns.iter().find(|column| {
-        column.options.iter().any(|option| {
-            matches!(
-                option.option,
-                ColumnOption::Generated { .. } | ColumnOption::Identity(_)
-            )
-        })
+        column
+            .options
+            .iter()
+            .any(|option| matches!(option.option, ColumnOption::Generated { .. } | ColumnOption::Identity(_)))
     });
     match generated {
-        Some(column) => Err(super::unsupported(&format!(
-            "column \"{}\" GENERATED or IDENTITY",
-            column.name.value
-        ))),
+        Some(column) => {
+            Err(super::unsupported(&format!("column \"{}\" GENERATED or IDENTITY", column.name.value)))
+        }
         None => Ok(()),
     }
 }

@@ -43,10 +43,7 @@ impl Session {
         let columns: Vec<String> = columns.collect();
         let query = target.query(&columns.join(", "), update.selection.as_ref());
         let rows = self.rewrite_table(&target.table, &query, values, false).await?;
-        Ok(Outcome::Command {
-            tag: "UPDATE".to_owned(),
-            rows: Some(rows),
-        })
+        Ok(Outcome::Command { tag: "UPDATE".to_owned(), rows: Some(rows) })
     }
 
     pub(super) async fn delete(&self, delete: &Delete, values: &[ScalarValue]) -> Result<Outcome> {
@@ -61,19 +58,10 @@ impl Session {
             return Err(super::unsupported("DELETE from several tables"));
         };
         let target = self.target(table, "DELETE")?;
-        let columns: Vec<String> = target
-            .table
-            .schema
-            .fields()
-            .iter()
-            .map(|f| quoted(f.name()))
-            .collect();
+        let columns: Vec<String> = target.table.schema.fields().iter().map(|f| quoted(f.name())).collect();
         let query = target.query(&columns.join(", "), delete.selection.as_ref());
         let rows = self.rewrite_table(&target.table, &query, values, true).await?;
-        Ok(Outcome::Command {
-            tag: "DELETE".to_owned(),
-            rows: Some(rows),
-        })
+        Ok(Outcome::Command { tag: "DELETE".to_owned(), rows: Some(rows) })
     }
 
     fn target(&self, table: &TableWithJoins, what: &str) -> Result<Target> {
@@ -83,9 +71,7 @@ impl Session {
         let bare = user_table_name(name)?;
         match self.database().tables.get(&bare) {
             Some(UserTable::Stored(table)) => {
-                let alias = alias
-                    .as_ref()
-                    .map_or_else(|| quoted(&bare), |alias| alias.name.to_string());
+                let alias = alias.as_ref().map_or_else(|| quoted(&bare), |alias| alias.name.to_string());
                 Ok(Target { table, alias })
             }
             Some(UserTable::External(_)) => Err(external_is_fixed(&bare, what)),
@@ -156,17 +142,11 @@ fn assignments(assignments: &[Assignment], table: &StoredTable) -> Result<Vec<(S
         let Some(ident) = name.0.last().and_then(|part| part.as_ident()) else {
             return Err(super::unsupported("this target of UPDATE … SET"));
         };
-        let column = if ident.quote_style.is_some() {
-            ident.value.clone()
-        } else {
-            ident.value.to_lowercase()
-        };
+        let column =
+            if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
         if table.schema.field_with_name(&column).is_err() {
             let near = suggestion(&column, table.schema.fields().iter().map(|f| f.name().as_str()));
-            let message = format!(
-                "column \"{column}\" of table \"{}\" does not exist{near}",
-                table.name
-            );
+            let message = format!("column \"{column}\" of table \"{}\" does not exist{near}", table.name);
             return Err(Error::new(ErrorKind::UndefinedColumn, message));
         }
         if found.iter().any(|(other, _)| *other == column) {

@@ -45,10 +45,7 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self {
-            user: "hyprstream".to_owned(),
-            application_name: String::new(),
-        }
+        Self { user: "hyprstream".to_owned(), application_name: String::new() }
     }
 }
 
@@ -84,9 +81,7 @@ impl Session {
             notices,
             receiver: Mutex::new(Some(receiver)),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The database that this session is in.
@@ -145,11 +140,7 @@ impl Session {
         let timeout = self.variables().statement_timeout();
         let started = Instant::now();
         let running = async {
-            if statement.for_all {
-                self.alter_system(ast)
-            } else {
-                self.run(ast, parameters).await
-            }
+            if statement.for_all { self.alter_system(ast) } else { self.run(ast, parameters).await }
         };
         let outcome = match timeout {
             Some(timeout) => match tokio::time::timeout(timeout, running).await {
@@ -174,11 +165,7 @@ impl Session {
 
     /// The receiver of the session's notices, which are sent while a statement runs. The first call has it.
     pub fn take_notices(&self) -> Option<UnboundedReceiver<Notice>> {
-        self.inner
-            .receiver
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The value of a setting, as SHOW gives it.
@@ -208,17 +195,11 @@ impl Session {
     }
 
     fn variables(&self) -> MutexGuard<'_, Variables> {
-        self.inner
-            .variables
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.variables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn transaction(&self) -> MutexGuard<'_, Transaction> {
-        self.inner
-            .transaction
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.transaction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn notice(&self, severity: Severity, message: impl Into<String>) {
@@ -226,10 +207,7 @@ impl Session {
             return;
         }
         // Nobody may be listening any more; then there is nobody to tell.
-        let _ = self.inner.notices.send(Notice {
-            severity,
-            message: message.into(),
-        });
+        let _ = self.inner.notices.send(Notice { severity, message: message.into() });
     }
 
     /// What one statement is planned and run with.
@@ -239,10 +217,7 @@ impl Session {
         let mut state = self.inner.database.state().clone();
         let register = |state: &mut SessionState, function| {
             use datafusion::execution::FunctionRegistry;
-            state
-                .register_udf(Arc::new(function))
-                .map(|_| ())
-                .map_err(|e| self.error(&e))
+            state.register_udf(Arc::new(function)).map(|_| ()).map_err(|e| self.error(&e))
         };
         register(&mut state, embed(self.inner.database.engine(), &settings))?;
         for function in functions::of_session(&variables, &self.inner.user, self.inner.number) {
@@ -308,25 +283,15 @@ impl Session {
 }
 
 fn command(tag: &str) -> Outcome {
-    Outcome::Command {
-        tag: tag.to_owned(),
-        rows: None,
-    }
+    Outcome::Command { tag: tag.to_owned(), rows: None }
 }
 
 fn no_rows(parameter_types: Vec<DataType>) -> Prepared {
-    Prepared {
-        schema: Arc::new(Schema::empty()),
-        parameter_types,
-        is_query: false,
-    }
+    Prepared { schema: Arc::new(Schema::empty()), parameter_types, is_query: false }
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(
-        ErrorKind::FeatureNotSupported,
-        format!("{what} is not supported in this version"),
-    )
+    Error::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported in this version"))
 }
 
 /// Statements that are not planned.

@@ -16,11 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Writes `CAST($n AS type)` for each parameter whose type is known.
 pub(super) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
-    let mut caster = Caster {
-        types,
-        untyped_are_text: false,
-        in_cast: 0,
-    };
+    let mut caster = Caster { types, untyped_are_text: false, in_cast: 0 };
     visit(&mut ast, &mut caster);
     ast
 }
@@ -28,18 +24,12 @@ pub(super) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
 /// The types of these values, where they have one.
 pub(super) fn types_of(values: &[ScalarValue]) -> Vec<Option<DataType>> {
     let types = values.iter().map(ScalarValue::data_type);
-    types
-        .map(|data_type| Some(data_type).filter(|t| !t.is_null()))
-        .collect()
+    types.map(|data_type| Some(data_type).filter(|t| !t.is_null())).collect()
 }
 
 /// Writes `CAST($n AS TEXT)` for each parameter whose type nothing else says.
 pub(super) fn with_text(mut ast: Ast) -> Ast {
-    let mut caster = Caster {
-        types: &[],
-        untyped_are_text: true,
-        in_cast: 0,
-    };
+    let mut caster = Caster { types: &[], untyped_are_text: true, in_cast: 0 };
     visit(&mut ast, &mut caster);
     ast
 }
@@ -86,12 +76,7 @@ impl VisitorMut for Caster<'_> {
         if self.in_cast > 0 {
             return ControlFlow::Continue(());
         }
-        let known = self
-            .types
-            .get(number - 1)
-            .cloned()
-            .flatten()
-            .and_then(|t| sql_type(&t));
+        let known = self.types.get(number - 1).cloned().flatten().and_then(|t| sql_type(&t));
         let target = known.or_else(|| self.untyped_are_text.then_some(SqlType::Text));
         if let Some(target) = target {
             *expr = cast(expr.clone(), target);
@@ -111,13 +96,7 @@ pub(crate) fn parameter_number(expr: &Expr) -> Option<usize> {
 
 /// `CAST(expr AS target)`.
 pub(crate) fn cast(expr: Expr, target: SqlType) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: target,
-        array: false,
-        format: None,
-    }
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type: target, array: false, format: None }
 }
 
 fn sql_type(data_type: &DataType) -> Option<SqlType> {
@@ -174,15 +153,11 @@ impl Session {
                 *known = Some(data_type);
             }
         }
-        let numbers = found
-            .keys()
-            .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let numbers = found.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
         let count = numbers.max().unwrap_or(0).max(declared.len());
         let types = (1..=count).map(|number| {
             let declared = declared.get(number - 1).cloned().flatten();
-            declared
-                .or_else(|| found.get(&format!("${number}")).cloned().flatten())
-                .unwrap_or(DataType::Utf8)
+            declared.or_else(|| found.get(&format!("${number}")).cloned().flatten()).unwrap_or(DataType::Utf8)
         });
         Ok(types.collect())
     }
@@ -191,11 +166,8 @@ impl Session {
     pub(super) fn bind(&self, plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
         let types = self.parameter_types(&plan, &[])?;
         if types.len() > values.len() {
-            let message = format!(
-                "the statement has {} parameters, {} values were given",
-                types.len(),
-                values.len()
-            );
+            let message =
+                format!("the statement has {} parameters, {} values were given", types.len(), values.len());
             return Err(Error::new(ErrorKind::InvalidStatement, message));
         }
         if types.is_empty() {

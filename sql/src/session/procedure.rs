@@ -31,11 +31,7 @@ impl Session {
             types.resize(types.len().max(number), DataType::Utf8);
             types[number - 1] = parameter.kind.data_type();
         }
-        Ok(Prepared {
-            schema: procedure.schema(),
-            parameter_types: types,
-            is_query: true,
-        })
+        Ok(Prepared { schema: procedure.schema(), parameter_types: types, is_query: true })
     }
 
     pub(super) async fn call(&self, call: &SqlCall, values: &[ScalarValue]) -> Result<Outcome> {
@@ -43,11 +39,7 @@ impl Session {
         let arguments = self.arguments(procedure.as_ref(), call, values)?;
         let stream = procedure.call(self, &arguments).await?;
         self.wrote();
-        Ok(Outcome::Rows {
-            tag: "CALL".to_owned(),
-            schema: stream.schema(),
-            stream,
-        })
+        Ok(Outcome::Rows { tag: "CALL".to_owned(), schema: stream.schema(), stream })
     }
 
     fn arguments(
@@ -58,10 +50,7 @@ impl Session {
     ) -> Result<Arguments> {
         let function = procedure.function();
         let mut evaluated = Vec::with_capacity(function.parameters.len());
-        for (value, parameter) in bind(function, arguments(call)?)?
-            .into_iter()
-            .zip(function.parameters)
-        {
+        for (value, parameter) in bind(function, arguments(call)?)?.into_iter().zip(function.parameters) {
             let Some(value) = value else {
                 evaluated.push(ScalarValue::Null);
                 continue;
@@ -72,11 +61,7 @@ impl Session {
                 Kind::Texts if is_text => DataType::Utf8,
                 kind => kind.data_type(),
             };
-            let cast = if value.is_null() {
-                Ok(ScalarValue::Null)
-            } else {
-                value.cast_to(&target)
-            };
+            let cast = if value.is_null() { Ok(ScalarValue::Null) } else { value.cast_to(&target) };
             let fits = match parameter.kind {
                 Kind::Text => is_text,
                 Kind::Texts => is_text || value.data_type().is_list(),
@@ -103,10 +88,7 @@ impl Session {
     fn evaluate(&self, expr: Expr, values: &[ScalarValue]) -> Result<ScalarValue> {
         if let Some(number) = written_parameter(&expr) {
             return values.get(number - 1).cloned().ok_or_else(|| {
-                Error::new(
-                    ErrorKind::InvalidStatement,
-                    format!("there is no value for parameter ${number}"),
-                )
+                Error::new(ErrorKind::InvalidStatement, format!("there is no value for parameter ${number}"))
             });
         }
         if is_query(&expr) {
@@ -115,17 +97,15 @@ impl Session {
         let state = self.state()?;
         let nothing = DFSchema::empty();
         let alias = ExprWithAlias { expr, alias: None };
-        let value = state
-            .create_logical_expr_from_sql_expr(alias, &nothing)
-            .and_then(|expr| {
-                let expr = state.create_physical_expr(expr, &nothing)?;
-                let options = RecordBatchOptions::new().with_row_count(Some(1));
-                let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
-                match expr.evaluate(&row)? {
-                    ColumnarValue::Scalar(value) => Ok(value),
-                    ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
-                }
-            });
+        let value = state.create_logical_expr_from_sql_expr(alias, &nothing).and_then(|expr| {
+            let expr = state.create_physical_expr(expr, &nothing)?;
+            let options = RecordBatchOptions::new().with_row_count(Some(1));
+            let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+            match expr.evaluate(&row)? {
+                ColumnarValue::Scalar(value) => Ok(value),
+                ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
+            }
+        });
         value.map_err(|e| self.error(&e))
     }
 
@@ -133,16 +113,10 @@ impl Session {
     pub(crate) async fn query(&self, text: &str) -> Result<SendableRecordBatchStream> {
         let mut statements = parse(text)?.into_iter();
         let (Some(statement), None) = (statements.next(), statements.next()) else {
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                "one query is expected, not several",
-            ));
+            return Err(Error::new(ErrorKind::InvalidParameter, "one query is expected, not several"));
         };
         let Some(ast) = statement.ast else {
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                "a query is expected, not an empty text",
-            ));
+            return Err(Error::new(ErrorKind::InvalidParameter, "a query is expected, not an empty text"));
         };
         let mut state = self.state()?;
         let plan = self.plan(&state, ast).await?;

@@ -26,47 +26,30 @@ use crate::user_tables::{DraftFile, Pins};
 pub(super) fn rows(tag: &str, batch: RecordBatch) -> Outcome {
     let schema = batch.schema();
     let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::iter([Ok(batch)]));
-    Outcome::Rows {
-        tag: tag.to_owned(),
-        schema,
-        stream: Box::pin(stream),
-    }
+    Outcome::Rows { tag: tag.to_owned(), schema, stream: Box::pin(stream) }
 }
 
 impl Session {
     pub(super) async fn prepare_plan(&self, ast: &Ast, declared: &[Option<DataType>]) -> Result<Prepared> {
         let state = self.state()?;
-        let plan = self
-            .plan(&state, parameters::with_types(ast.clone(), declared))
-            .await?;
+        let plan = self.plan(&state, parameters::with_types(ast.clone(), declared)).await?;
         let parameter_types = self.parameter_types(&plan, declared)?;
-        if matches!(
-            plan,
-            LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_)
-        ) {
+        if matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_)) {
             return Ok(super::no_rows(parameter_types));
         }
         // The analyzer settles types, of a UNION for instance; parameters without a type may stop it.
-        let analyzed = state
-            .analyzer()
-            .execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+        let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
         let schema: SchemaRef = match &analyzed {
             Ok(analyzed) => Arc::clone(analyzed.schema().inner()),
             Err(_) => Arc::clone(plan.schema().inner()),
         };
-        Ok(Prepared {
-            schema,
-            parameter_types,
-            is_query: true,
-        })
+        Ok(Prepared { schema, parameter_types, is_query: true })
     }
 
     pub(super) async fn run_plan(&self, ast: &Ast, values: &[ScalarValue]) -> Result<Outcome> {
         let mut state = self.state()?;
         let declared = parameters::types_of(values);
-        let plan = self
-            .plan(&state, parameters::with_types(ast.clone(), &declared))
-            .await?;
+        let plan = self.plan(&state, parameters::with_types(ast.clone(), &declared)).await?;
         let plan = self.bind(plan, values)?;
         let tag = match &plan {
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
@@ -76,11 +59,7 @@ impl Session {
             _ => "SELECT",
         };
         let stream = self.stream(&mut state, &plan).await?;
-        Ok(Outcome::Rows {
-            tag: tag.to_owned(),
-            schema: stream.schema(),
-            stream,
-        })
+        Ok(Outcome::Rows { tag: tag.to_owned(), schema: stream.schema(), stream })
     }
 
     /// Plans a statement; parameters whose type nothing says are text.
@@ -106,15 +85,8 @@ impl Session {
             // More partitions would gather rows between operators, and the model decodes side by side anyway.
             state.config_mut().options_mut().execution.target_partitions = 1;
         }
-        let physical = state
-            .create_physical_plan(plan)
-            .await
-            .map_err(|e| self.error(&e))?;
-        tracing::debug!(
-            partitions = physical.output_partitioning().partition_count(),
-            asks_model,
-            "planned"
-        );
+        let physical = state.create_physical_plan(plan).await.map_err(|e| self.error(&e))?;
+        tracing::debug!(partitions = physical.output_partitioning().partition_count(), asks_model, "planned");
         let rows = execute_stream(physical, state.task_ctx()).map_err(|e| self.error(&e))?;
         let pins = state.config().get_extension::<Pins>();
         let rows = RecordBatchStreamAdapter::new(
@@ -128,16 +100,10 @@ impl Session {
 
     /// Runs a plan whose only row says how many rows it touched.
     async fn run_count(&self, state: &mut SessionState, plan: &LogicalPlan) -> Result<Outcome> {
-        let tag = if matches!(plan, LogicalPlan::Copy(_)) {
-            "COPY"
-        } else {
-            "INSERT 0"
-        };
+        let tag = if matches!(plan, LogicalPlan::Copy(_)) { "COPY" } else { "INSERT 0" };
         let stream = self.stream(state, plan).await?;
-        let batches: Vec<RecordBatch> = stream
-            .try_collect()
-            .await
-            .map_err(|e: DataFusionError| self.error(&e))?;
+        let batches: Vec<RecordBatch> =
+            stream.try_collect().await.map_err(|e: DataFusionError| self.error(&e))?;
         let count = |batch: &RecordBatch| {
             batch
                 .columns()
@@ -190,8 +156,5 @@ impl Session {
 }
 
 fn unsupported_ddl(ddl: &DdlStatement) -> Error {
-    Error::new(
-        ErrorKind::FeatureNotSupported,
-        format!("{} is not supported in this version", ddl.name()),
-    )
+    Error::new(ErrorKind::FeatureNotSupported, format!("{} is not supported in this version", ddl.name()))
 }

@@ -17,12 +17,7 @@ use crate::statement::{Outcome, Prepared};
 impl Session {
     pub(super) fn run_set(&self, set: &Set) -> Result<Outcome> {
         match set {
-            Set::SingleAssignment {
-                scope,
-                variable,
-                values,
-                ..
-            } => {
+            Set::SingleAssignment { scope, variable, values, .. } => {
                 let is_local = matches!(scope, Some(ContextModifier::Local));
                 self.assign(&variable_name(variable), values, is_local)?;
             }
@@ -43,10 +38,7 @@ impl Session {
     }
 
     fn assign(&self, name: &str, values: &[Expr], is_local: bool) -> Result<()> {
-        let texts: Vec<String> = values
-            .iter()
-            .map(|value| value_text(name, value))
-            .collect::<Result<_>>()?;
+        let texts: Vec<String> = values.iter().map(|value| value_text(name, value)).collect::<Result<_>>()?;
         if texts.len() == 1 && texts[0].eq_ignore_ascii_case("default") {
             return self.variables().reset(name);
         }
@@ -71,10 +63,8 @@ impl Session {
                 if let SqlStatement::Set(Set::SingleAssignment { variable, values, .. }) = statement.as_ref()
                 {
                     let name = self.variables().for_all_sessions(&variable_name(variable))?;
-                    let texts: Vec<String> = values
-                        .iter()
-                        .map(|value| value_text(&name, value))
-                        .collect::<Result<_>>()?;
+                    let texts: Vec<String> =
+                        values.iter().map(|value| value_text(&name, value)).collect::<Result<_>>()?;
                     engine.set_setting(&name, &texts.join(", "))?;
                 }
             }
@@ -111,11 +101,7 @@ impl Session {
 
     pub(super) fn prepare_show(&self, variable: &[Ident]) -> Result<Prepared> {
         let schema = self.show_rows(variable)?.schema();
-        Ok(Prepared {
-            schema,
-            parameter_types: Vec::new(),
-            is_query: true,
-        })
+        Ok(Prepared { schema, parameter_types: Vec::new(), is_query: true })
     }
 
     pub(super) fn show(&self, variable: &[Ident]) -> Result<Outcome> {
@@ -128,24 +114,13 @@ impl Session {
         if name == "all" {
             let rows = self.variables().rows()?;
             let column = |value: fn(&crate::settings::SettingRow) -> &String| -> ArrayRef {
-                Arc::new(
-                    rows.iter()
-                        .map(|row| Some(value(row).as_str()))
-                        .collect::<StringArray>(),
-                )
+                Arc::new(rows.iter().map(|row| Some(value(row).as_str())).collect::<StringArray>())
             };
-            let columns = vec![
-                column(|r| &r.name),
-                column(|r| &r.value),
-                column(|r| &r.description),
-            ];
+            let columns = vec![column(|r| &r.name), column(|r| &r.value), column(|r| &r.description)];
             return batch(&texts(&["name", "setting", "description"]), columns);
         }
         let value = self.variables().get(&name)?;
-        batch(
-            &texts(&[&shown_as(&name)]),
-            vec![Arc::new(StringArray::from(vec![value]))],
-        )
+        batch(&texts(&[&shown_as(&name)]), vec![Arc::new(StringArray::from(vec![value]))])
     }
 }
 
@@ -156,10 +131,7 @@ fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
 
 fn texts(names: &[&str]) -> SchemaRef {
     Arc::new(Schema::new(
-        names
-            .iter()
-            .map(|name| Field::new(*name, DataType::Utf8, true))
-            .collect::<Vec<_>>(),
+        names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>(),
     ))
 }
 

@@ -17,10 +17,7 @@ use crate::error::{Error, ErrorKind};
 
 /// The error of a statement that ran into its time limit.
 pub(super) fn timed_out() -> Error {
-    Error::new(
-        ErrorKind::QueryCanceled,
-        "canceling statement due to statement timeout",
-    )
+    Error::new(ErrorKind::QueryCanceled, "canceling statement due to statement timeout")
 }
 
 struct Guarded {

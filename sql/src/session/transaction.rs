@@ -38,10 +38,7 @@ impl Transaction {
     pub(super) fn expect_usable(&self, ast: &Ast) -> Result<()> {
         let ends = match ast {
             Ast::Statement(statement) => {
-                matches!(
-                    statement.as_ref(),
-                    SqlStatement::Commit { .. } | SqlStatement::Rollback { .. }
-                )
+                matches!(statement.as_ref(), SqlStatement::Commit { .. } | SqlStatement::Rollback { .. })
             }
             _ => false,
         };
@@ -60,10 +57,7 @@ impl Session {
             drop(transaction);
             self.notice(Severity::Warning, "there is already a transaction in progress");
         } else {
-            *transaction = Transaction {
-                is_open: true,
-                ..Transaction::default()
-            };
+            *transaction = Transaction { is_open: true, ..Transaction::default() };
         }
         command("BEGIN")
     }

@@ -35,11 +35,7 @@ pub(crate) struct Variables {
 
 impl Variables {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            set: BTreeMap::new(),
-            hidden: BTreeMap::new(),
-        }
+        Self { engine, set: BTreeMap::new(), hidden: BTreeMap::new() }
     }
 
     /// The value of a setting.
@@ -52,9 +48,7 @@ impl Variables {
             return Ok(self.default(known));
         }
         let from_engine = self.engine.settings()?.into_iter().find(|row| row.name == name);
-        from_engine
-            .map(|row| row.value)
-            .ok_or_else(|| self.unknown(&name))
+        from_engine.map(|row| row.value).ok_or_else(|| self.unknown(&name))
     }
 
     /// Changes a setting for this session.
@@ -78,9 +72,7 @@ impl Variables {
                     ErrorKind::FeatureNotSupported,
                     format!("parameter \"{name}\" cannot be changed for one session"),
                 )
-                .with_hint(format!(
-                    "ALTER SYSTEM SET {name} = … changes it for all sessions."
-                ))
+                .with_hint(format!("ALTER SYSTEM SET {name} = … changes it for all sessions."))
             } else {
                 self.unknown(&name)
             });
@@ -143,15 +135,7 @@ impl Variables {
         for row in self.engine.settings()? {
             let value = self.set.get(row.name).cloned().unwrap_or(row.value);
             let (name, description) = (row.name.to_owned(), row.description.to_owned());
-            rows.insert(
-                name.clone(),
-                SettingRow {
-                    name,
-                    value,
-                    default: row.default,
-                    description,
-                },
-            );
+            rows.insert(name.clone(), SettingRow { name, value, default: row.default, description });
         }
         for known in KNOWN {
             let value = self.get(known.name)?;
@@ -181,10 +165,8 @@ impl Variables {
         settings.default_model = self.get("hyprstream.default_model")?;
         settings.max_tokens = number(&self.get("hyprstream.max_tokens")?, settings.max_tokens);
         settings.temperature = number(&self.get("hyprstream.temperature")?, settings.temperature);
-        settings.record_trajectories = self
-            .set
-            .get("hyprstream.record_trajectories")
-            .map(|value| value == "on");
+        settings.record_trajectories =
+            self.set.get("hyprstream.record_trajectories").map(|value| value == "on");
         settings.client = client;
         Ok(settings)
     }
@@ -205,20 +187,14 @@ impl Variables {
     }
 
     fn default(&self, known: &Known) -> String {
-        let from_engine = if known.name.starts_with("hyprstream.") {
-            self.engine.setting(known.name).ok()
-        } else {
-            None
-        };
+        let from_engine =
+            if known.name.starts_with("hyprstream.") { self.engine.setting(known.name).ok() } else { None };
         from_engine.unwrap_or_else(|| known.default.to_owned())
     }
 
     fn unknown(&self, name: &str) -> Error {
         let from_engine = self.engine.settings().unwrap_or_default();
-        let names = KNOWN
-            .iter()
-            .map(|k| k.name)
-            .chain(from_engine.iter().map(|row| row.name));
+        let names = KNOWN.iter().map(|k| k.name).chain(from_engine.iter().map(|row| row.name));
         let qualified = format!("hyprstream.{name}");
         let near = if names.clone().any(|known| known == qualified) {
             format!("; did you mean \"{qualified}\"?")

@@ -7,9 +7,8 @@ use datafusion::arrow::array::timezone::Tz;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The severities of messages, from the least.
-pub(super) const MESSAGE_LEVELS: &[&str] = &[
-    "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
-];
+pub(super) const MESSAGE_LEVELS: &[&str] =
+    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
 
 /// What values a setting takes.
 #[derive(Debug)]
@@ -49,9 +48,7 @@ impl Kind {
             Self::Duration => match milliseconds(value) {
                 Some(0) => Ok("0".to_owned()),
                 Some(milliseconds) => Ok(written(milliseconds)),
-                None => Err(wrong(
-                    "it must be a time such as 500, 500ms, 10s or 2min".to_owned(),
-                )),
+                None => Err(wrong("it must be a time such as 500, 500ms, 10s or 2min".to_owned())),
             },
             Self::Encoding => match value.to_ascii_uppercase().replace(['-', '_'], "").as_str() {
                 "UTF8" | "UNICODE" | "AUTO" => Ok("UTF8".to_owned()),
@@ -60,9 +57,7 @@ impl Kind {
             Self::TimeZone => match value.to_ascii_uppercase().as_str() {
                 "DEFAULT" | "LOCAL" | "UTC" | "GMT" | "Z" => Ok("UTC".to_owned()),
                 _ if Tz::from_str(value).is_ok() => Ok(value.to_owned()),
-                _ => Err(wrong(
-                    "it must be a time zone such as UTC, Europe/Berlin or +02:00".to_owned(),
-                )),
+                _ => Err(wrong("it must be a time zone such as UTC, Europe/Berlin or +02:00".to_owned())),
             },
             Self::OneOf(values) => match values.iter().find(|v| v.eq_ignore_ascii_case(value)) {
                 Some(value) => Ok((*value).to_owned()),
@@ -75,9 +70,7 @@ impl Kind {
 /// A time with its unit in milliseconds; a bare number is milliseconds.
 pub(super) fn milliseconds(value: &str) -> Option<u64> {
     let value = value.trim();
-    let digits = value
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(value.len());
+    let digits = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
     let number: f64 = value[..digits].parse().ok()?;
     let unit = match value[digits..].trim() {
         "" | "ms" => 1.0,
@@ -113,21 +106,13 @@ mod tests {
         assert_eq!(milliseconds("2 min"), Some(120_000));
         assert_eq!(milliseconds("-1"), None);
         assert_eq!(milliseconds("soon"), None);
-        assert_eq!(
-            Kind::Duration.check("statement_timeout", "120000").unwrap(),
-            "2min"
-        );
-        assert_eq!(
-            Kind::Duration.check("statement_timeout", "1500").unwrap(),
-            "1500ms"
-        );
+        assert_eq!(Kind::Duration.check("statement_timeout", "120000").unwrap(), "2min");
+        assert_eq!(Kind::Duration.check("statement_timeout", "1500").unwrap(), "1500ms");
     }
 
     #[test]
     fn a_value_outside_its_limits_is_refused_with_them() {
-        let error = Kind::Integer(1, 10)
-            .check("hyprstream.max_tokens", "-5")
-            .unwrap_err();
+        let error = Kind::Integer(1, 10).check("hyprstream.max_tokens", "-5").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidParameter);
         assert!(
             error.message().contains("\"-5\"") && error.message().contains("between 1 and 10"),
@@ -141,9 +126,6 @@ mod tests {
         assert_eq!(Kind::Encoding.check("client_encoding", "utf-8").unwrap(), "UTF8");
         assert!(Kind::Encoding.check("client_encoding", "LATIN1").is_err());
         assert!(Kind::TimeZone.check("timezone", "Mars/Olympus").is_err());
-        assert_eq!(
-            Kind::TimeZone.check("timezone", "Europe/Berlin").unwrap(),
-            "Europe/Berlin"
-        );
+        assert_eq!(Kind::TimeZone.check("timezone", "Europe/Berlin").unwrap(), "Europe/Berlin");
     }
 }

@@ -41,9 +41,6 @@ impl Source for Adapters {
     fn rows(context: &Context) -> Result<Rows<AdapterRow>> {
         let name = context.narrow.text("name").map(str::to_owned);
         let rows = context.engine.adapters()?.into_iter();
-        Ok(Box::new(
-            rows.filter(move |row| name.as_ref().is_none_or(|name| row.name == *name))
-                .map(Ok),
-        ))
+        Ok(Box::new(rows.filter(move |row| name.as_ref().is_none_or(|name| row.name == *name)).map(Ok)))
     }
 }

@@ -20,10 +20,7 @@ impl<R> Column<R> {
         data_type: DataType,
         build: impl Fn(&[R]) -> ArrayRef + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            field: Field::new(name, data_type, true),
-            build: Box::new(build),
-        }
+        Self { field: Field::new(name, data_type, true), build: Box::new(build) }
     }
 
     /// The column's values over these rows.
@@ -39,9 +36,7 @@ macro_rules! column {
             name: &str,
             value: impl Fn(&R) -> Option<$value> + Send + Sync + 'static,
         ) -> Column<R> {
-            Column::new(name, $type, move |rows| {
-                Arc::new(rows.iter().map(&value).collect::<$array>())
-            })
+            Column::new(name, $type, move |rows| Arc::new(rows.iter().map(&value).collect::<$array>()))
         }
     };
 }
@@ -72,12 +67,7 @@ pub(super) fn time<R: 'static>(
 ) -> Column<R> {
     let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Column::new(name, data_type, move |rows| {
-        Arc::new(
-            rows.iter()
-                .map(&value)
-                .collect::<TimestampMicrosecondArray>()
-                .with_timezone("UTC"),
-        )
+        Arc::new(rows.iter().map(&value).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
     })
 }
 

@@ -52,12 +52,7 @@ impl Scan {
             Some(columns) => columns.iter().copied().collect(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        needed.extend(
-            self.predicates
-                .iter()
-                .flat_map(collect_columns)
-                .map(|column| column.index()),
-        );
+        needed.extend(self.predicates.iter().flat_map(collect_columns).map(|column| column.index()));
         needed
     }
 
@@ -103,12 +98,7 @@ impl<S: Source> SystemTableExec<S> {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self {
-            scan,
-            context,
-            properties: Arc::new(properties),
-            source: PhantomData,
-        })
+        Ok(Self { scan, context, properties: Arc::new(properties), source: PhantomData })
     }
 
     fn copy(&self) -> Self {
@@ -193,9 +183,7 @@ impl<S: Source> ExecutionPlan for SystemTableExec<S> {
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
-        let column = order
-            .first()
-            .and_then(|first| first.expr.downcast_ref::<ColumnExpr>());
+        let column = order.first().and_then(|first| first.expr.downcast_ref::<ColumnExpr>());
         let (Some(first), Some(column), Some(key)) = (order.first(), column, S::KEY) else {
             return Ok(SortOrderPushdownResult::Unsupported);
         };
@@ -207,9 +195,7 @@ impl<S: Source> ExecutionPlan for SystemTableExec<S> {
         let mut equivalences = EquivalenceProperties::new(self.scan.projected()?);
         equivalences.add_ordering(order.iter().cloned());
         plan.properties = Arc::new(PlanProperties::clone(&plan.properties).with_eq_properties(equivalences));
-        Ok(SortOrderPushdownResult::Exact {
-            inner: Arc::new(plan),
-        })
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(plan) })
     }
 
     /// The engine reads from disk, so this runs beside the threads that answer; it stops when nobody reads on.
@@ -230,11 +216,8 @@ fn read<S: Source>(scan: &Scan, context: &Context, mut send: impl FnMut(RecordBa
     let mut left = scan.limit.unwrap_or(usize::MAX);
     let mut rows = S::rows(context).map_err(external)?;
     while left > 0 {
-        let together: Vec<S::Row> = rows
-            .by_ref()
-            .take(ROWS_TOGETHER)
-            .collect::<Result<_, _>>()
-            .map_err(external)?;
+        let together: Vec<S::Row> =
+            rows.by_ref().take(ROWS_TOGETHER).collect::<Result<_, _>>().map_err(external)?;
         if together.is_empty() {
             break;
         }

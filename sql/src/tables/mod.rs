@@ -50,9 +50,7 @@ impl SystemTables {
             SystemTable::<trajectories::Trajectories>::provider(engine),
             SystemTable::<trajectory_tokens::TrajectoryTokens>::provider(engine),
         ];
-        Self {
-            tables: tables.into_iter().collect(),
-        }
+        Self { tables: tables.into_iter().collect() }
     }
 
     /// The names, in order.

@@ -18,13 +18,9 @@ impl Source for Models {
         vec![
             text("name", |r: &ModelRow| Some(&r.name)),
             text("architecture", |r: &ModelRow| {
-                Some(&r.architecture)
-                    .filter(|a| !a.is_empty())
-                    .map(String::as_str)
+                Some(&r.architecture).filter(|a| !a.is_empty()).map(String::as_str)
             }),
-            text("hash", |r: &ModelRow| {
-                Some(&r.hash).filter(|h| !h.is_empty()).map(String::as_str)
-            }),
+            text("hash", |r: &ModelRow| Some(&r.hash).filter(|h| !h.is_empty()).map(String::as_str)),
             text("path", |r: &ModelRow| Some(&r.path)),
             bigint("parameters", |r: &ModelRow| Some(r.parameters as i64)),
             integer("layers", |r: &ModelRow| Some(r.layers as i32)),

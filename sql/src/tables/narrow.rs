@@ -19,10 +19,7 @@ pub(super) struct Narrow {
 
 impl Narrow {
     pub(super) fn new(filters: &[Expr], limit: Option<usize>) -> Self {
-        let mut narrow = Self {
-            limit: limit.filter(|_| filters.is_empty()),
-            ..Self::default()
-        };
+        let mut narrow = Self { limit: limit.filter(|_| filters.is_empty()), ..Self::default() };
         for filter in filters {
             narrow.add(filter);
         }
@@ -40,9 +37,7 @@ impl Narrow {
 
     /// The one number that a column must have.
     pub(super) fn number(&self, column: &str) -> Option<u64> {
-        self.range(column)
-            .filter(|range| range.start() == range.end())
-            .map(|range| *range.start())
+        self.range(column).filter(|range| range.start() == range.end()).map(|range| *range.start())
     }
 
     /// The one text that a column must have.
@@ -55,11 +50,7 @@ impl Narrow {
 
     fn add(&mut self, filter: &Expr) {
         match filter {
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: Operator::And,
-                right,
-            }) => {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 self.add(left);
                 self.add(right);
             }
@@ -80,11 +71,7 @@ impl Narrow {
                     self.compare(&between.expr, Operator::LtEq, most);
                 }
             }
-            Expr::InList(InList {
-                expr,
-                list,
-                negated: false,
-            }) => self.in_list(expr, list),
+            Expr::InList(InList { expr, list, negated: false }) => self.in_list(expr, list),
             _ => {}
         }
     }
@@ -123,10 +110,8 @@ impl Narrow {
             self.within(name, *least, *most);
             return;
         }
-        let texts: Option<Vec<String>> = literals
-            .iter()
-            .map(|v| v.try_as_str().flatten().map(str::to_owned))
-            .collect();
+        let texts: Option<Vec<String>> =
+            literals.iter().map(|v| v.try_as_str().flatten().map(str::to_owned)).collect();
         if let Some(texts) = texts {
             self.texts.insert(name, texts);
         }
@@ -189,9 +174,6 @@ mod tests {
             (col("id") + lit(1_i64)).eq(lit(4_i64)),
         ];
         assert_eq!(Narrow::new(&filters, None).range("id"), None);
-        assert_eq!(
-            Narrow::new(&[col("name").eq(lit("a"))], None).text("name"),
-            Some("a")
-        );
+        assert_eq!(Narrow::new(&[col("name").eq(lit("a"))], None).text("name"), Some("a"));
     }
 }

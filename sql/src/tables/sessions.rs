@@ -22,9 +22,7 @@ impl Source for Sessions {
             text("model", |r: &SessionRow| Some(&r.model)),
             bigint("turns", |r: &SessionRow| Some(r.turns as i64)),
             bigint("prompt_tokens", |r: &SessionRow| Some(r.prompt_tokens as i64)),
-            bigint("completion_tokens", |r: &SessionRow| {
-                Some(r.completion_tokens as i64)
-            }),
+            bigint("completion_tokens", |r: &SessionRow| Some(r.completion_tokens as i64)),
         ]
     }
 

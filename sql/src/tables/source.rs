@@ -79,14 +79,7 @@ impl<S: Source> SystemTable<S> {
     pub(super) fn provider(engine: &Arc<Engine>) -> (&'static str, Arc<dyn TableProvider>) {
         let fields: Vec<_> = S::columns().into_iter().map(|column| column.field).collect();
         let schema = Arc::new(Schema::new(fields));
-        (
-            S::NAME,
-            Arc::new(Self {
-                engine: Arc::clone(engine),
-                schema,
-                source: PhantomData,
-            }),
-        )
+        (S::NAME, Arc::new(Self { engine: Arc::clone(engine), schema, source: PhantomData }))
     }
 }
 
@@ -112,9 +105,7 @@ impl<S: Source> TableProvider for SystemTable<S> {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
-        let predicates = filters
-            .iter()
-            .map(|f| session.create_physical_expr(f.clone(), &schema));
+        let predicates = filters.iter().map(|f| session.create_physical_expr(f.clone(), &schema));
         let predicates: Vec<Arc<dyn PhysicalExpr>> = predicates.collect::<Result<_>>()?;
         let scan = Scan {
             name: S::NAME,
@@ -128,9 +119,7 @@ impl<S: Source> TableProvider for SystemTable<S> {
             engine: Arc::clone(&self.engine),
             variables: session.config().get_extension::<Variables>(),
             narrow: Narrow::new(filters, limit),
-            needed: needed
-                .map(|column| self.schema.field(column).name().clone())
-                .collect(),
+            needed: needed.map(|column| self.schema.field(column).name().clone()).collect(),
             descending: false,
         };
         Ok(Arc::new(SystemTableExec::<S>::try_new(scan, context)?))

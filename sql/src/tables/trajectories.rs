@@ -29,12 +29,8 @@ impl Source for Trajectories {
             token_ids("token_ids", |r: &TrajectoryRow| &r.token_ids),
             reals("logprobs", |r: &TrajectoryRow| &r.logprobs),
             integer("prompt_tokens", |r: &TrajectoryRow| Some(r.prompt_tokens as i32)),
-            integer("completion_tokens", |r: &TrajectoryRow| {
-                Some(r.completion_tokens as i32)
-            }),
-            double("time_to_first_token_ms", |r: &TrajectoryRow| {
-                Some(r.time_to_first_token_ms)
-            }),
+            integer("completion_tokens", |r: &TrajectoryRow| Some(r.completion_tokens as i32)),
+            double("time_to_first_token_ms", |r: &TrajectoryRow| Some(r.time_to_first_token_ms)),
             double("total_ms", |r: &TrajectoryRow| Some(r.total_ms)),
             text("finish_reason", |r: &TrajectoryRow| Some(&r.finish_reason)),
             text("provenance", |r: &TrajectoryRow| Some(&r.provenance)),

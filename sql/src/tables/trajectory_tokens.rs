@@ -16,9 +16,7 @@ impl Source for TrajectoryTokens {
 
     fn columns() -> Vec<Column<TrajectoryTokenRow>> {
         vec![
-            bigint("trajectory_id", |r: &TrajectoryTokenRow| {
-                Some(r.trajectory_id as i64)
-            }),
+            bigint("trajectory_id", |r: &TrajectoryTokenRow| Some(r.trajectory_id as i64)),
             integer("index", |r: &TrajectoryTokenRow| Some(r.index as i32)),
             integer("token_id", |r: &TrajectoryTokenRow| Some(r.token_id as i32)),
             text("token", |r: &TrajectoryTokenRow| r.token.as_deref()),

@@ -34,26 +34,15 @@ impl StoredDefinition {
         let mut bytes = Vec::new();
         let written = StreamWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish());
         written.map_err(|e| {
-            Error::new(
-                ErrorKind::FeatureNotSupported,
-                format!("the columns cannot be stored: {e}"),
-            )
+            Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}"))
         })?;
         let schema = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self {
-            schema,
-            parts: Vec::new(),
-            defaults,
-        })
+        Ok(Self { schema, parts: Vec::new(), defaults })
     }
 
     /// The columns.
     pub(crate) fn schema(&self) -> Result<SchemaRef> {
-        let digits = |i: usize| {
-            self.schema
-                .get(i..i + 2)
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        };
+        let digits = |i: usize| self.schema.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let bytes: Option<Vec<u8>> = (0..self.schema.len()).step_by(2).map(digits).collect();
         let bytes = bytes.ok_or_else(damaged)?;
         let reader = StreamReader::try_new(bytes.as_slice(), None).map_err(|_| damaged())?;
@@ -93,9 +82,7 @@ mod tests {
         let mut stored = StoredDefinition::try_new(&schema, vec![("id".into(), "1 + 1".into())]).unwrap();
         stored.parts.push("a.parquet".into());
         let bytes = Definition::Stored(stored).to_bytes().unwrap();
-        let Definition::Stored(back) = Definition::from_bytes(&bytes).unwrap() else {
-            panic!("not stored")
-        };
+        let Definition::Stored(back) = Definition::from_bytes(&bytes).unwrap() else { panic!("not stored") };
         assert_eq!(back.schema().unwrap(), schema);
         assert_eq!(back.parts, ["a.parquet"]);
         assert_eq!(back.defaults, [("id".to_owned(), "1 + 1".to_owned())]);
@@ -103,14 +90,8 @@ mod tests {
 
     #[test]
     fn damaged_bytes_are_an_error() {
-        assert_eq!(
-            Definition::from_bytes(b"{").unwrap_err().kind(),
-            ErrorKind::DataCorrupted
-        );
-        let stored = StoredDefinition {
-            schema: "zz".into(),
-            ..StoredDefinition::default()
-        };
+        assert_eq!(Definition::from_bytes(b"{").unwrap_err().kind(), ErrorKind::DataCorrupted);
+        let stored = StoredDefinition { schema: "zz".into(), ..StoredDefinition::default() };
         assert_eq!(stored.schema().unwrap_err().kind(), ErrorKind::DataCorrupted);
     }
 }

@@ -19,14 +19,9 @@ pub(crate) struct DraftFile {
 impl DraftFile {
     /// A draft of `path`, with the same ending, by which formats are told.
     pub(crate) fn beside(path: &Path) -> Self {
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self {
-            path: path.with_file_name(format!(".draft-{}-{number}-{name}", std::process::id())),
-        }
+        Self { path: path.with_file_name(format!(".draft-{}-{number}-{name}", std::process::id())) }
     }
 
     /// Puts it in the place of `path`, on disk before it is seen.
@@ -35,9 +30,7 @@ impl DraftFile {
             // Of no rows some formats make no file.
             File::create(&self.path).map_err(|e| io("create", &self.path, &e))?;
         }
-        File::open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(|e| io("sync", &self.path, &e))?;
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(|e| io("sync", &self.path, &e))?;
         std::fs::rename(&self.path, path).map_err(|e| io("write", path, &e))
     }
 }

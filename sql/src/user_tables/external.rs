@@ -28,24 +28,15 @@ impl FilePaths {
         std::fs::create_dir_all(files).map_err(|e| super::writer::io("create", files, &e))?;
         let mut allowed = Vec::with_capacity(others.len() + 1);
         for directory in std::iter::once(files).chain(others.iter().map(PathBuf::as_path)) {
-            allowed.push(
-                directory
-                    .canonicalize()
-                    .map_err(|e| super::writer::io("open", directory, &e))?,
-            );
+            allowed.push(directory.canonicalize().map_err(|e| super::writer::io("open", directory, &e))?);
         }
-        Ok(Self {
-            files: allowed[0].clone(),
-            allowed,
-        })
+        Ok(Self { files: allowed[0].clone(), allowed })
     }
 
     /// The file or directory that a location means, links and `..` resolved, if it may be read.
     pub(crate) fn readable(&self, location: &str) -> Result<PathBuf> {
         let path = self.absolute(location)?;
-        let resolved = path
-            .canonicalize()
-            .map_err(|e| self.unresolved(location, &path, &e))?;
+        let resolved = path.canonicalize().map_err(|e| self.unresolved(location, &path, &e))?;
         self.expect_allowed(location, resolved)
     }
 
@@ -53,19 +44,12 @@ impl FilePaths {
     pub(crate) fn writable(&self, location: &str) -> Result<PathBuf> {
         let path = self.absolute(location)?;
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                format!("\"{location}\" is not a file"),
-            ));
+            return Err(Error::new(ErrorKind::InvalidParameter, format!("\"{location}\" is not a file")));
         };
-        let directory = directory
-            .canonicalize()
-            .map_err(|e| self.unresolved(location, directory, &e))?;
+        let directory = directory.canonicalize().map_err(|e| self.unresolved(location, directory, &e))?;
         let resolved = directory.join(name);
         let resolved = if resolved.is_symlink() {
-            resolved
-                .canonicalize()
-                .map_err(|e| super::writer::io("open", &resolved, &e))?
+            resolved.canonicalize().map_err(|e| super::writer::io("open", &resolved, &e))?
         } else {
             resolved
         };
@@ -100,18 +84,12 @@ impl FilePaths {
     }
 
     fn expect_allowed(&self, location: &str, resolved: PathBuf) -> Result<PathBuf> {
-        if self
-            .allowed
-            .iter()
-            .any(|directory| resolved.starts_with(directory))
-        {
+        if self.allowed.iter().any(|directory| resolved.starts_with(directory)) {
             return Ok(resolved);
         }
         let message = format!("\"{location}\" is outside the directories that SQL may use");
-        let hint = format!(
-            "Put the file under {} or add its directory to the configuration.",
-            self.files.display()
-        );
+        let hint =
+            format!("Put the file under {} or add its directory to the configuration.", self.files.display());
         Err(Error::new(ErrorKind::InsufficientPrivilege, message).with_hint(hint))
     }
 }
@@ -126,15 +104,12 @@ pub(crate) async fn load_external(
     // Planning looks the name up, and the name that is being loaded must not ask for itself.
     statement.name = ObjectName::from(vec![Ident::new("__external_table")]);
     for location in &mut statement.locations {
-        let path = files
-            .readable(location)
-            .map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let path = files.readable(location).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let slash = if path.is_dir() { "/" } else { "" };
         *location = format!("{}{slash}", path.display());
     }
-    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) = state
-        .statement_to_plan(Statement::CreateExternalTable(statement))
-        .await?
+    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) =
+        state.statement_to_plan(Statement::CreateExternalTable(statement)).await?
     {
         ListingTableFactory::new().create(state, &command).await
     } else {
@@ -163,20 +138,15 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
     if !table_partition_cols.is_empty() {
         text += &format!("PARTITIONED BY ({}) ", table_partition_cols.join(", "));
     }
-    let quoted: Vec<String> = locations
-        .iter()
-        .map(|l| format!("'{}'", l.replace('\'', "''")))
-        .collect();
+    let quoted: Vec<String> = locations.iter().map(|l| format!("'{}'", l.replace('\'', "''"))).collect();
     for order in order_exprs {
         let keys: Vec<String> = order.iter().map(ToString::to_string).collect();
         text += &format!("WITH ORDER ({}) ", keys.join(", "));
     }
     text += &format!("LOCATION ({})", quoted.join(", "));
     if !options.is_empty() {
-        let options: Vec<String> = options
-            .iter()
-            .map(|(k, v)| format!("'{}' {v}", k.replace('\'', "''")))
-            .collect();
+        let options: Vec<String> =
+            options.iter().map(|(k, v)| format!("'{}' {v}", k.replace('\'', "''"))).collect();
         text += &format!(" OPTIONS ({})", options.join(", "));
     }
     text
@@ -184,10 +154,7 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
 
 /// Reads a kept definition.
 pub(super) fn parse_definition(text: &str) -> datafusion::common::Result<CreateExternalTable> {
-    let parsed = DFParserBuilder::new(text)
-        .with_dialect(&PostgreSqlDialect {})
-        .build()?
-        .parse_statement()?;
+    let parsed = DFParserBuilder::new(text).with_dialect(&PostgreSqlDialect {}).build()?.parse_statement()?;
     if let Statement::CreateExternalTable(statement) = parsed {
         Ok(statement)
     } else {
@@ -227,9 +194,7 @@ mod tests {
         let found = paths.readable("inside.csv").unwrap();
         assert!(found.ends_with("files/inside.csv"));
         assert_eq!(
-            paths
-                .readable(&directory.path().join("files/inside.csv").to_string_lossy())
-                .unwrap(),
+            paths.readable(&directory.path().join("files/inside.csv").to_string_lossy()).unwrap(),
             found
         );
     }
@@ -248,14 +213,8 @@ mod tests {
                 "{location}"
             );
         }
-        assert_eq!(
-            paths.readable("s3://bucket/x").unwrap_err().kind(),
-            ErrorKind::FeatureNotSupported
-        );
-        assert_eq!(
-            paths.readable("missing.csv").unwrap_err().kind(),
-            ErrorKind::IoError
-        );
+        assert_eq!(paths.readable("s3://bucket/x").unwrap_err().kind(), ErrorKind::FeatureNotSupported);
+        assert_eq!(paths.readable("missing.csv").unwrap_err().kind(), ErrorKind::IoError);
         assert!(paths.writable("new.csv").is_ok());
     }
 }

@@ -16,10 +16,7 @@ pub(crate) struct Part {
 
 impl Part {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            is_obsolete: AtomicBool::new(false),
-        }
+        Self { path, is_obsolete: AtomicBool::new(false) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -27,10 +24,7 @@ impl Part {
     }
 
     pub(super) fn name(&self) -> String {
-        self.path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// Why its rows cannot be read, if they cannot. With `all` every row is, else only the end of the file, which says
@@ -78,9 +72,6 @@ pub(crate) struct Pins {
 
 impl Pins {
     pub(super) fn hold(&self, parts: &[Arc<Part>]) {
-        self.parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(parts.iter().cloned());
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(parts.iter().cloned());
     }
 }

@@ -37,11 +37,7 @@ impl StoredProvider {
         tables: Arc<UserTables>,
         defaults: HashMap<String, Expr>,
     ) -> Self {
-        Self {
-            table,
-            tables,
-            defaults,
-        }
+        Self { table, tables, defaults }
     }
 
     /// Reads the parts that the table has at this moment.
@@ -49,11 +45,7 @@ impl StoredProvider {
         if let Some(pins) = session.config().get_extension::<Pins>() {
             pins.hold(&self.table.parts);
         }
-        let urls = self
-            .table
-            .parts
-            .iter()
-            .map(|part| ListingTableUrl::parse(part.path().to_string_lossy()));
+        let urls = self.table.parts.iter().map(|part| ListingTableUrl::parse(part.path().to_string_lossy()));
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
         let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_>>()?)
             .with_listing_options(options)
@@ -115,10 +107,7 @@ impl TableProvider for StoredProvider {
         if operation != InsertOp::Append {
             return not_impl_err!("{operation} is not supported");
         }
-        let sink = Append {
-            table: Arc::clone(&self.table),
-            tables: Arc::clone(&self.tables),
-        };
+        let sink = Append { table: Arc::clone(&self.table), tables: Arc::clone(&self.tables) };
         Ok(Arc::new(DataSinkExec::new(input, Arc::new(sink), None)))
     }
 }
@@ -149,8 +138,6 @@ impl DataSink for Append {
         while let Some(batch) = data.next().await {
             writer.write(&batch?).map_err(external)?;
         }
-        self.tables
-            .append(&self.table.name, &self.table.schema, writer)
-            .map_err(external)
+        self.tables.append(&self.table.name, &self.table.schema, writer).map_err(external)
     }
 }

@@ -47,10 +47,7 @@ pub(crate) struct ExternalTable {
 impl ExternalTable {
     /// A table that was planned just now.
     pub(crate) fn new(create: &CreateExternalTable, provider: Arc<dyn TableProvider>) -> Self {
-        Self {
-            statement: external::definition(create),
-            provider: Some(provider),
-        }
+        Self { statement: external::definition(create), provider: Some(provider) }
     }
 
     /// What reads its files.
@@ -86,20 +83,14 @@ impl UserTables {
                 Definition::Stored(definition) => {
                     UserTable::Stored(Arc::new(StoredTable::open(name, definition, &directory)?))
                 }
-                Definition::External { statement } => UserTable::External(ExternalTable {
-                    statement,
-                    provider: None,
-                }),
+                Definition::External { statement } => {
+                    UserTable::External(ExternalTable { statement, provider: None })
+                }
             };
             tables.insert(name.to_owned(), table);
         }
         remove_orphans(&directory, &tables)?;
-        Ok(Self {
-            engine,
-            directory,
-            tables: RwLock::new(tables),
-            changing: Mutex::new(()),
-        })
+        Ok(Self { engine, directory, tables: RwLock::new(tables), changing: Mutex::new(()) })
     }
 
     /// The directory that parts are written in.
@@ -109,21 +100,12 @@ impl UserTables {
 
     /// The names, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.tables
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     /// The table of a name.
     pub(crate) fn get(&self, name: &str) -> Option<UserTable> {
-        self.tables
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Adds a stored table with the rows of a part.
@@ -138,12 +120,7 @@ impl UserTables {
         let parts: Vec<Arc<Part>> = part.into_iter().collect();
         definition.parts = parts.iter().map(|part| part.name()).collect();
         let schema = definition.schema()?;
-        let table = StoredTable {
-            name: name.to_owned(),
-            schema,
-            definition,
-            parts,
-        };
+        let table = StoredTable { name: name.to_owned(), schema, definition, parts };
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.expect_absent(name, replace)?;
         self.put(name, &UserTable::Stored(Arc::new(table)))?;
@@ -209,10 +186,7 @@ impl UserTables {
             return Ok(false);
         };
         self.engine.definitions().remove(&format!("{PREFIX}{name}"))?;
-        self.tables
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         if let UserTable::Stored(table) = table {
             table.parts.iter().for_each(|part| part.retire());
         }
@@ -259,13 +233,9 @@ impl UserTables {
     fn put(&self, name: &str, table: &UserTable) -> Result<()> {
         let definition = match table {
             UserTable::Stored(table) => Definition::Stored(table.definition.clone()),
-            UserTable::External(table) => Definition::External {
-                statement: table.statement.clone(),
-            },
+            UserTable::External(table) => Definition::External { statement: table.statement.clone() },
         };
-        self.engine
-            .definitions()
-            .put(&format!("{PREFIX}{name}"), &definition.to_bytes()?)?;
+        self.engine.definitions().put(&format!("{PREFIX}{name}"), &definition.to_bytes()?)?;
         if let UserTable::Stored(table) = table {
             for part in &table.parts {
                 part.keep();
@@ -288,11 +258,7 @@ fn retire_missing(before: &StoredTable, after: &UserTable) {
         UserTable::Stored(table) => table.parts.iter().map(|p| p.name()).collect(),
         UserTable::External(_) => HashSet::new(),
     };
-    before
-        .parts
-        .iter()
-        .filter(|part| !kept.contains(&part.name()))
-        .for_each(|part| part.retire());
+    before.parts.iter().filter(|part| !kept.contains(&part.name())).for_each(|part| part.retire());
 }
 
 impl StoredTable {
@@ -305,12 +271,7 @@ impl StoredTable {
             }
             parts.push(Arc::new(Part::new(path)));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            schema: definition.schema()?,
-            definition,
-            parts,
-        })
+        Ok(Self { name: name.to_owned(), schema: definition.schema()?, definition, parts })
     }
 
     /// The error for its first part that is not there or has no readable end.
@@ -331,12 +292,7 @@ impl StoredTable {
     fn with_parts(&self, parts: Vec<Arc<Part>>) -> Self {
         let mut definition = self.definition.clone();
         definition.parts = parts.iter().map(|part| part.name()).collect();
-        Self {
-            name: self.name.clone(),
-            schema: Arc::clone(&self.schema),
-            definition,
-            parts,
-        }
+        Self { name: self.name.clone(), schema: Arc::clone(&self.schema), definition, parts }
     }
 }
 
@@ -351,10 +307,7 @@ fn remove_orphans(directory: &Path, tables: &BTreeMap<String, UserTable>) -> Res
         .collect();
     for entry in std::fs::read_dir(directory).map_err(|e| io("read", directory, &e))? {
         let path = entry.map_err(|e| io("read", directory, &e))?.path();
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if name.ends_with(".parquet") && !known.contains(name.as_str()) {
             tracing::info!(part = name, "removing what an interrupted statement left behind");
             std::fs::remove_file(&path).map_err(|e| io("remove", &path, &e))?;
@@ -364,10 +317,7 @@ fn remove_orphans(directory: &Path, tables: &BTreeMap<String, UserTable>) -> Res
 }
 
 pub(crate) fn already_exists(name: &str) -> Error {
-    Error::new(
-        ErrorKind::DuplicateTable,
-        format!("table \"{name}\" already exists"),
-    )
+    Error::new(ErrorKind::DuplicateTable, format!("table \"{name}\" already exists"))
 }
 
 fn changed_meanwhile(name: &str) -> Error {

@@ -33,21 +33,12 @@ impl PartWriter {
     pub(crate) fn try_new(directory: &Path, schema: &SchemaRef) -> Result<Self> {
         let path = directory.join(part_name());
         let file = File::create_new(&path).map_err(|e| io("create", &path, &e))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .build();
+        let properties =
+            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).map_err(|e| {
-            Error::new(
-                ErrorKind::FeatureNotSupported,
-                format!("the columns cannot be stored: {e}"),
-            )
+            Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}"))
         })?;
-        Ok(Self {
-            writer: Some(writer),
-            schema: Arc::clone(schema),
-            path,
-            rows: 0,
-        })
+        Ok(Self { writer: Some(writer), schema: Arc::clone(schema), path, rows: 0 })
     }
 
     /// Adds rows, cast to the table's columns.
@@ -55,10 +46,7 @@ impl PartWriter {
         let batch = fitted(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
         let Some(writer) = &mut self.writer else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                "a part was written after its end",
-            ));
+            return Err(Error::new(ErrorKind::Internal, "a part was written after its end"));
         };
         writer
             .write(&batch)
@@ -82,17 +70,12 @@ impl PartWriter {
         let part = Part::new(path.clone());
         part.retire();
         let part = Arc::new(part);
-        let file = writer.into_inner().map_err(|e| {
-            Error::new(
-                ErrorKind::IoError,
-                format!("cannot write {}: {e}", path.display()),
-            )
-        })?;
+        let file = writer
+            .into_inner()
+            .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write {}: {e}", path.display())))?;
         file.sync_all().map_err(|e| io("sync", &path, &e))?;
         if let Some(directory) = path.parent() {
-            File::open(directory)
-                .and_then(|d| d.sync_all())
-                .map_err(|e| io("sync", directory, &e))?;
+            File::open(directory).and_then(|d| d.sync_all()).map_err(|e| io("sync", directory, &e))?;
         }
         Ok(Some(part))
     }
@@ -107,46 +90,30 @@ impl Drop for PartWriter {
 }
 
 fn part_name() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
     format!("{now:x}-{}-{number}.parquet", std::process::id())
 }
 
 /// A value that the column's type cannot hold is an error, not NULL.
-const NOTHING_LOST: CastOptions<'_> = CastOptions {
-    safe: false,
-    format_options: FormatOptions::new(),
-};
+const NOTHING_LOST: CastOptions<'_> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
 fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
-        let message = format!(
-            "the table has {} columns, the rows have {}",
-            schema.fields().len(),
-            batch.num_columns()
-        );
+        let message =
+            format!("the table has {} columns, the rows have {}", schema.fields().len(), batch.num_columns());
         return Err(Error::new(ErrorKind::DatatypeMismatch, message));
     }
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
         if !field.is_nullable() && column.null_count() > 0 {
-            let message = format!(
-                "null value in column \"{}\" violates not-null constraint",
-                field.name()
-            );
+            let message = format!("null value in column \"{}\" violates not-null constraint", field.name());
             return Err(Error::new(ErrorKind::NotNullViolation, message));
         }
         let column = cast_with_options(column, field.data_type(), &NOTHING_LOST).map_err(|e| {
             let message = format!("a value does not fit column \"{}\": {e}", field.name());
             let is_number = column.data_type().is_numeric() && field.data_type().is_numeric();
-            let kind = if is_number {
-                ErrorKind::NumericOutOfRange
-            } else {
-                ErrorKind::InvalidText
-            };
+            let kind = if is_number { ErrorKind::NumericOutOfRange } else { ErrorKind::InvalidText };
             Error::new(kind, message)
         })?;
         columns.push(column);
@@ -164,19 +131,13 @@ pub(crate) fn storable_schema(schema: &Schema, all_take_null: bool) -> Result<Sc
             return Err(Error::new(ErrorKind::DuplicateColumn, message));
         }
         if holds_interval(field.data_type()) {
-            let message = format!(
-                "column \"{}\": a table cannot store intervals in this version",
-                field.name()
-            );
+            let message =
+                format!("column \"{}\": a table cannot store intervals in this version", field.name());
             return Err(Error::new(ErrorKind::FeatureNotSupported, message)
                 .with_hint("Store a number of seconds, or the two times between which it lies."));
         }
         let nullable = all_take_null || field.is_nullable();
-        fields.push(Field::new(
-            field.name(),
-            storable_type(field.data_type()),
-            nullable,
-        ));
+        fields.push(Field::new(field.name(), storable_type(field.data_type()), nullable));
     }
     Ok(Arc::new(Schema::new(fields)))
 }
@@ -203,8 +164,5 @@ fn storable_type(data_type: &DataType) -> DataType {
 }
 
 pub(super) fn io(action: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::IoError,
-        format!("cannot {action} {}: {error}", path.display()),
-    )
+    Error::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))
 }

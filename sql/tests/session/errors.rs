@@ -60,31 +60,13 @@ async fn unknown_names_get_their_kind_and_the_nearest_name() {
 async fn values_outside_their_limits_are_named_with_them() {
     let f = Fixture::new();
     for (text, parts) in [
-        (
-            "SELECT generate('x', max_tokens => -5)",
-            ["max_tokens", "-5", "between 1 and 1000000"],
-        ),
-        (
-            "SELECT generate('x', temperature => -0.5)",
-            ["temperature", "-0.5", "between 0 and 10"],
-        ),
-        (
-            "SELECT generate('x', top_p => 1.5)",
-            ["top_p", "1.5", "between 0 and 1"],
-        ),
+        ("SELECT generate('x', max_tokens => -5)", ["max_tokens", "-5", "between 1 and 1000000"]),
+        ("SELECT generate('x', temperature => -0.5)", ["temperature", "-0.5", "between 0 and 10"]),
+        ("SELECT generate('x', top_p => 1.5)", ["top_p", "1.5", "between 0 and 1"]),
         ("SELECT generate('x', stop => '')", ["stop", "''", "empty"]),
-        (
-            "SELECT embed('x', dimensions => 100000)",
-            ["dimensions", "100000", "between 1 and 65536"],
-        ),
-        (
-            "SELECT similarity(ARRAY[1.0, 2.0], ARRAY[1.0])",
-            ["1 dimensions", "2 dimensions", "b"],
-        ),
-        (
-            "SET hyprstream.max_tokens = 0",
-            ["hyprstream.max_tokens", "\"0\"", "between 1 and 1000000"],
-        ),
+        ("SELECT embed('x', dimensions => 100000)", ["dimensions", "100000", "between 1 and 65536"]),
+        ("SELECT similarity(ARRAY[1.0, 2.0], ARRAY[1.0])", ["1 dimensions", "2 dimensions", "b"]),
+        ("SET hyprstream.max_tokens = 0", ["hyprstream.max_tokens", "\"0\"", "between 1 and 1000000"]),
     ] {
         let error = f.error(text).await;
         assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{text}: {error}");
@@ -98,19 +80,13 @@ async fn values_outside_their_limits_are_named_with_them() {
 async fn wrong_types_and_missing_arguments_are_told_in_one_line() {
     let f = Fixture::new();
     for (text, part) in [
-        (
-            "SELECT generate(1)",
-            "argument \"prompt\" must be text, not bigint",
-        ),
+        ("SELECT generate(1)", "argument \"prompt\" must be text, not bigint"),
         (
             "SELECT generate('x', max_tokens => 'many')",
             "argument \"max_tokens\" must be an integer, not text",
         ),
         ("SELECT generate()", "needs the argument \"prompt\""),
-        (
-            "SELECT similarity('a', 'b')",
-            "argument \"a\" must be an array of numbers, not text",
-        ),
+        ("SELECT similarity('a', 'b')", "argument \"a\" must be an array of numbers, not text"),
     ] {
         let error = f.error(text).await;
         assert_eq!(error.kind(), ErrorKind::UndefinedFunction, "{text}: {error}");
@@ -133,16 +109,9 @@ async fn a_block_that_failed_takes_only_its_end() {
 async fn a_rollback_that_undoes_nothing_says_so() {
     let f = Fixture::new();
     let mut notices = f.session.take_notices().unwrap();
-    f.rows("CREATE TABLE t (a INT); BEGIN; INSERT INTO t VALUES (1); ROLLBACK")
-        .await;
+    f.rows("CREATE TABLE t (a INT); BEGIN; INSERT INTO t VALUES (1); ROLLBACK").await;
     let notice = notices.try_recv().unwrap();
-    assert!(
-        notice
-            .message
-            .contains("1 of this block's statements changed data"),
-        "{}",
-        notice.message
-    );
+    assert!(notice.message.contains("1 of this block's statements changed data"), "{}", notice.message);
     assert_eq!(f.value("SELECT count(*) FROM t").await, "1");
 }
 
@@ -150,9 +119,7 @@ async fn a_rollback_that_undoes_nothing_says_so() {
 async fn a_statement_that_takes_too_long_is_cancelled() {
     let f = Fixture::new();
     f.rows("SET statement_timeout = '300ms'").await;
-    let error = f
-        .error("SELECT sum(value) FROM generate_series(1, 100000000000)")
-        .await;
+    let error = f.error("SELECT sum(value) FROM generate_series(1, 100000000000)").await;
     assert_eq!(error.kind(), ErrorKind::QueryCanceled);
     f.rows("RESET statement_timeout").await;
     assert_eq!(f.value("SELECT 1").await, "1");

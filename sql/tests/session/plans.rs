@@ -5,36 +5,18 @@ use super::support::Fixture;
 /// The operators of a plan that matter here, outermost first, with their nesting left out.
 async fn operators(f: &Fixture, query: &str) -> Vec<String> {
     let plan = f.plan(query).await;
-    plan.lines()
-        .map(|line| {
-            line.trim()
-                .split([':', ' '])
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect()
+    plan.lines().map(|line| line.trim().split([':', ' ']).next().unwrap_or_default().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generation_stands_where_it_sees_the_fewest_rows() {
     let f = Fixture::new();
-    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-        .await;
+    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')").await;
     for (query, expected) in [
-        (
-            "SELECT generate(body) FROM t LIMIT 1",
-            vec!["ProjectionExec", "InferenceExec", "DataSourceExec"],
-        ),
+        ("SELECT generate(body) FROM t LIMIT 1", vec!["ProjectionExec", "InferenceExec", "DataSourceExec"]),
         (
             "SELECT id FROM t WHERE generate(body) = 'x' AND id > 1",
-            vec![
-                "FilterExec",
-                "ProjectionExec",
-                "InferenceExec",
-                "FilterExec",
-                "DataSourceExec",
-            ],
+            vec!["FilterExec", "ProjectionExec", "InferenceExec", "FilterExec", "DataSourceExec"],
         ),
         (
             "SELECT generate(body) FROM t ORDER BY id LIMIT 1",
@@ -42,27 +24,13 @@ async fn generation_stands_where_it_sees_the_fewest_rows() {
         ),
         (
             "SELECT id FROM t ORDER BY generate(body)",
-            vec![
-                "ProjectionExec",
-                "SortExec",
-                "ProjectionExec",
-                "InferenceExec",
-                "DataSourceExec",
-            ],
+            vec!["ProjectionExec", "SortExec", "ProjectionExec", "InferenceExec", "DataSourceExec"],
         ),
         (
             "SELECT generate(generate(body)) FROM t",
-            vec![
-                "ProjectionExec",
-                "InferenceExec",
-                "InferenceExec",
-                "DataSourceExec",
-            ],
+            vec!["ProjectionExec", "InferenceExec", "InferenceExec", "DataSourceExec"],
         ),
-        (
-            "SELECT * FROM generate('x')",
-            vec!["CooperativeExec", "ModelRowsExec"],
-        ),
+        ("SELECT * FROM generate('x')", vec!["CooperativeExec", "ModelRowsExec"]),
         (
             "SELECT g.token FROM t, generate(t.body) g WHERE t.id = 1",
             vec!["ProjectionExec", "ModelRowsExec", "FilterExec", "DataSourceExec"],
@@ -76,47 +44,32 @@ async fn generation_stands_where_it_sees_the_fewest_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_shows_the_call_its_condition_and_its_limit() {
     let f = Fixture::new();
-    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-        .await;
-    let plan = f
-        .plan("SELECT CASE WHEN id = 1 THEN generate(body, max_tokens => 3) END FROM t")
-        .await;
+    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')").await;
+    let plan = f.plan("SELECT CASE WHEN id = 1 THEN generate(body, max_tokens => 3) END FROM t").await;
     assert!(
         plan.contains(
             "InferenceExec: generate(body@1, NULL, NULL, 3) WHEN id@0 = 1 IS NOT DISTINCT FROM true"
         ) || plan.contains("InferenceExec: generate(body@1, NULL, NULL, 3) WHEN"),
         "{plan}"
     );
-    let plan = f
-        .plan("SELECT id FROM t WHERE generate(body) = 'x' LIMIT 2")
-        .await;
+    let plan = f.plan("SELECT id FROM t WHERE generate(body) = 'x' LIMIT 2").await;
     assert!(plan.contains("wanted_rows=2"), "{plan}");
-    let plan = f
-        .plan("SELECT id, completion FROM trajectories WHERE id >= 5 AND id < 9 LIMIT 3")
-        .await;
+    let plan = f.plan("SELECT id, completion FROM trajectories WHERE id >= 5 AND id < 9 LIMIT 3").await;
     assert!(
         plan.contains("SystemTableExec: trajectories, projection=[id, completion], filters=[")
             && plan.contains("limit=3"),
         "{plan}"
     );
-    let plan = f
-        .plan("SELECT prompt FROM trajectories ORDER BY id DESC LIMIT 2")
-        .await;
-    assert!(
-        plan.contains("descending, limit=2") && !plan.contains("SortExec"),
-        "{plan}"
-    );
-    let plan = f
-        .plan("SELECT id FROM trajectories ORDER BY prompt LIMIT 2")
-        .await;
+    let plan = f.plan("SELECT prompt FROM trajectories ORDER BY id DESC LIMIT 2").await;
+    assert!(plan.contains("descending, limit=2") && !plan.contains("SortExec"), "{plan}");
+    let plan = f.plan("SELECT id FROM trajectories ORDER BY prompt LIMIT 2").await;
     assert!(plan.contains("SortExec"), "{plan}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_reads_is_not_planned() {
     let f = Fixture::new();
-    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-        .await;
+    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')").await;
     let answers =
         "(SELECT id, generate(body) AS a, generate(id::TEXT) AS b FROM t WHERE id > 0 ORDER BY id LIMIT 9) s";
     for (query, calls) in [

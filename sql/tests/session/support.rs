@@ -27,22 +27,12 @@ impl Fixture {
         let engine = Engine::open(EngineOptions::new(directory.path())).unwrap();
         let database = Database::try_new(Arc::clone(&engine), &DatabaseOptions::default()).unwrap();
         let session = database.session(SessionOptions::default()).unwrap();
-        Self {
-            directory,
-            engine,
-            database,
-            session,
-        }
+        Self { directory, engine, database, session }
     }
 
     /// Closes the database and opens its directory again.
     pub fn reopened(self) -> Self {
-        let Self {
-            directory,
-            engine,
-            database,
-            session,
-        } = self;
+        let Self { directory, engine, database, session } = self;
         drop((session, database));
         engine.close().unwrap();
         drop(engine);
@@ -51,19 +41,13 @@ impl Fixture {
 
     /// Runs statements and gives the rows of the last as text.
     pub async fn rows(&self, text: &str) -> Vec<Vec<String>> {
-        self.try_rows(text)
-            .await
-            .unwrap_or_else(|error| panic!("{text}: {error}"))
+        self.try_rows(text).await.unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// The one value of a query.
     pub async fn value(&self, text: &str) -> String {
         let rows = self.rows(text).await;
-        assert_eq!(
-            (rows.len(), rows.first().map(Vec::len)),
-            (1, Some(1)),
-            "{text}: {rows:?}"
-        );
+        assert_eq!((rows.len(), rows.first().map(Vec::len)), (1, Some(1)), "{text}: {rows:?}");
         rows[0][0].clone()
     }
 
@@ -81,8 +65,7 @@ impl Fixture {
         values: &[ScalarValue],
     ) -> Result<Vec<Vec<String>>, Error> {
         let statement = self.session.parse(text)?.remove(0);
-        self.outcome(self.session.execute(&statement, values).await?)
-            .await
+        self.outcome(self.session.execute(&statement, values).await?).await
     }
 
     pub async fn outcome(&self, outcome: Outcome) -> Result<Vec<Vec<String>>, Error> {
@@ -94,9 +77,9 @@ impl Fixture {
                 }
                 Ok(rows)
             }
-            Outcome::Command { tag, rows } => Ok(vec![
-                std::iter::once(tag).chain(rows.map(|n| n.to_string())).collect(),
-            ]),
+            Outcome::Command { tag, rows } => {
+                Ok(vec![std::iter::once(tag).chain(rows.map(|n| n.to_string())).collect()])
+            }
             Outcome::Empty => Ok(Vec::new()),
         }
     }
@@ -111,10 +94,7 @@ impl Fixture {
     /// The physical plan, a line an operator.
     pub async fn plan(&self, query: &str) -> String {
         let rows = self.rows(&format!("EXPLAIN {query}")).await;
-        rows.iter()
-            .find(|row| row[0] == "physical_plan")
-            .map(|row| row[1].clone())
-            .unwrap_or_default()
+        rows.iter().find(|row| row[0] == "physical_plan").map(|row| row[1].clone()).unwrap_or_default()
     }
 
     /// How many calls a query made and how many it saved, by its own metrics.
@@ -140,12 +120,7 @@ impl Fixture {
 /// Rows as text, NULL as `NULL`.
 pub fn text(batch: &RecordBatch) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|c| ArrayFormatter::try_new(c, &options).unwrap())
-        .collect();
-    (0..batch.num_rows())
-        .map(|row| columns.iter().map(|c| c.value(row).to_string()).collect())
-        .collect()
+    let columns: Vec<_> =
+        batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+    (0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect()).collect()
 }

@@ -7,22 +7,13 @@ use super::support::Fixture;
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_and_their_rows_survive_a_restart() {
     let f = Fixture::new();
-    f.rows("CREATE TABLE t (id INT NOT NULL, name TEXT DEFAULT 'nobody', at TIMESTAMP)")
-        .await;
+    f.rows("CREATE TABLE t (id INT NOT NULL, name TEXT DEFAULT 'nobody', at TIMESTAMP)").await;
     assert_eq!(
-        f.rows("INSERT INTO t VALUES (1, 'one', NULL), (2, 'two', '2024-05-01 10:00:00')")
-            .await,
+        f.rows("INSERT INTO t VALUES (1, 'one', NULL), (2, 'two', '2024-05-01 10:00:00')").await,
         [["INSERT 0", "2"]]
     );
-    assert_eq!(
-        f.rows("INSERT INTO t (id) SELECT id + 10 FROM t").await,
-        [["INSERT 0", "2"]]
-    );
-    assert_eq!(
-        f.rows("CREATE TABLE copy AS SELECT id, name FROM t WHERE id < 10")
-            .await,
-        [["SELECT", "2"]]
-    );
+    assert_eq!(f.rows("INSERT INTO t (id) SELECT id + 10 FROM t").await, [["INSERT 0", "2"]]);
+    assert_eq!(f.rows("CREATE TABLE copy AS SELECT id, name FROM t WHERE id < 10").await, [["SELECT", "2"]]);
     f.rows("CREATE TABLE gone (a INT); DROP TABLE gone").await;
     let f = f.reopened();
     assert_eq!(
@@ -34,22 +25,10 @@ async fn tables_and_their_rows_survive_a_restart() {
             ["12", "nobody", "NULL"],
         ]
     );
-    assert_eq!(
-        f.rows("SELECT name FROM copy ORDER BY id").await,
-        [["one"], ["two"]]
-    );
-    assert_eq!(
-        f.error("SELECT * FROM gone").await.kind(),
-        ErrorKind::UndefinedTable
-    );
-    assert_eq!(
-        f.error("CREATE TABLE t (a INT)").await.kind(),
-        ErrorKind::DuplicateTable
-    );
-    assert_eq!(
-        f.error("INSERT INTO t VALUES (NULL, 'x', NULL)").await.kind(),
-        ErrorKind::NotNullViolation
-    );
+    assert_eq!(f.rows("SELECT name FROM copy ORDER BY id").await, [["one"], ["two"]]);
+    assert_eq!(f.error("SELECT * FROM gone").await.kind(), ErrorKind::UndefinedTable);
+    assert_eq!(f.error("CREATE TABLE t (a INT)").await.kind(), ErrorKind::DuplicateTable);
+    assert_eq!(f.error("INSERT INTO t VALUES (NULL, 'x', NULL)").await.kind(), ErrorKind::NotNullViolation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,18 +37,11 @@ async fn rows_are_updated_and_deleted() {
     f.rows("CREATE TABLE t AS SELECT value AS id, 'n' || value::text AS name FROM generate_series(1, 5)")
         .await;
     assert_eq!(
-        f.rows("UPDATE t SET name = upper(t.name), id = id * 10 WHERE id > 3")
-            .await,
+        f.rows("UPDATE t SET name = upper(t.name), id = id * 10 WHERE id > 3").await,
         [["UPDATE", "2"]]
     );
-    assert_eq!(
-        f.rows("DELETE FROM t AS x WHERE x.id = 2 OR x.name = 'n1'").await,
-        [["DELETE", "2"]]
-    );
-    assert_eq!(
-        f.rows("SELECT id, name FROM t ORDER BY id").await,
-        [["3", "n3"], ["40", "N4"], ["50", "N5"]]
-    );
+    assert_eq!(f.rows("DELETE FROM t AS x WHERE x.id = 2 OR x.name = 'n1'").await, [["DELETE", "2"]]);
+    assert_eq!(f.rows("SELECT id, name FROM t ORDER BY id").await, [["3", "n3"], ["40", "N4"], ["50", "N5"]]);
     assert_eq!(
         f.error("UPDATE t SET nam = 'x'").await.message(),
         "column \"nam\" of table \"t\" does not exist; did you mean \"name\"?"
@@ -85,8 +57,7 @@ async fn a_reader_keeps_what_it_began_to_read() {
     use hyprstream_sql::Outcome;
 
     let f = Fixture::new();
-    f.rows("CREATE TABLE t AS SELECT value AS id FROM generate_series(1, 100000)")
-        .await;
+    f.rows("CREATE TABLE t AS SELECT value AS id FROM generate_series(1, 100000)").await;
     let statement = f.session.parse("SELECT id FROM t").unwrap().remove(0);
     let Outcome::Rows { mut stream, .. } = f.session.execute(&statement, &[]).await.unwrap() else {
         panic!()
@@ -119,19 +90,11 @@ async fn files_are_read_and_written_only_where_they_may_be() {
     let files = f.engine.files_dir();
     std::fs::write(files.join("people.csv"), "id,name\n1,Ada\n2,Grace\n").unwrap();
     f.rows("CREATE EXTERNAL TABLE people STORED AS CSV LOCATION 'people.csv' OPTIONS ('format.has_header' 'true')").await;
-    assert_eq!(
-        f.rows("SELECT name FROM people ORDER BY id").await,
-        [["Ada"], ["Grace"]]
-    );
-    f.rows("COPY (SELECT * FROM people WHERE id = 2) TO 'out.parquet' STORED AS PARQUET")
-        .await;
-    f.rows("CREATE EXTERNAL TABLE out STORED AS PARQUET LOCATION 'out.parquet'")
-        .await;
+    assert_eq!(f.rows("SELECT name FROM people ORDER BY id").await, [["Ada"], ["Grace"]]);
+    f.rows("COPY (SELECT * FROM people WHERE id = 2) TO 'out.parquet' STORED AS PARQUET").await;
+    f.rows("CREATE EXTERNAL TABLE out STORED AS PARQUET LOCATION 'out.parquet'").await;
     let f = f.reopened();
-    assert_eq!(
-        f.rows("SELECT name FROM people ORDER BY id").await,
-        [["Ada"], ["Grace"]]
-    );
+    assert_eq!(f.rows("SELECT name FROM people ORDER BY id").await, [["Ada"], ["Grace"]]);
     assert_eq!(f.rows("SELECT name FROM out").await, [["Grace"]]);
     for text in [
         "CREATE EXTERNAL TABLE p STORED AS CSV LOCATION '/etc/passwd'",
@@ -139,33 +102,20 @@ async fn files_are_read_and_written_only_where_they_may_be() {
         "COPY people TO '/tmp/stolen.csv' STORED AS CSV",
     ] {
         let kind = f.error(text).await.kind();
-        assert!(
-            matches!(kind, ErrorKind::InsufficientPrivilege | ErrorKind::IoError),
-            "{text}: {kind:?}"
-        );
+        assert!(matches!(kind, ErrorKind::InsufficientPrivilege | ErrorKind::IoError), "{text}: {kind:?}");
     }
-    assert_eq!(
-        f.error("SELECT * FROM \"/etc/passwd\"").await.kind(),
-        ErrorKind::UndefinedTable
-    );
+    assert_eq!(f.error("SELECT * FROM \"/etc/passwd\"").await.kind(), ErrorKind::UndefinedTable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn system_tables_are_there_by_their_bare_names_until_a_user_takes_one() {
     let f = Fixture::new();
-    assert_eq!(
-        f.value("SELECT name FROM models WHERE is_default").await,
-        "bundled"
-    );
+    assert_eq!(f.value("SELECT name FROM models WHERE is_default").await, "bundled");
     assert_eq!(f.value("SELECT count(*) FROM hyprstream.adapters").await, "0");
-    f.rows("CREATE TABLE sessions (a INT); INSERT INTO sessions VALUES (7)")
-        .await;
+    f.rows("CREATE TABLE sessions (a INT); INSERT INTO sessions VALUES (7)").await;
     assert_eq!(f.rows("SELECT * FROM sessions").await, [["7"]]);
     assert_eq!(f.rows("SELECT * FROM hyprstream.sessions").await.len(), 0);
-    assert_eq!(
-        f.error("DROP TABLE models").await.kind(),
-        ErrorKind::InsufficientPrivilege
-    );
+    assert_eq!(f.error("DROP TABLE models").await.kind(), ErrorKind::InsufficientPrivilege);
     for table in [
         "checkpoints",
         "training_runs",

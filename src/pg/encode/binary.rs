@@ -38,11 +38,7 @@ impl Column {
                 out.put_i32(value.days);
                 out.put_i32(value.months);
             }
-            Values::List {
-                ranges,
-                items,
-                element: Some(element),
-            } => {
+            Values::List { ranges, items, element: Some(element) } => {
                 write_array(items, ranges[row], *element, out);
             }
             // JSON is text in both formats; writing to a growing buffer never fails.

@@ -17,11 +17,7 @@ fn civil(days: i64) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year, month as u32, day as u32)
 }
@@ -43,13 +39,7 @@ pub(super) fn write_date(days: i32, out: &mut impl Write) -> fmt::Result {
 /// `05:32:10.25`
 pub(super) fn write_time(micros: i64, out: &mut impl Write) -> fmt::Result {
     let seconds = micros / 1_000_000;
-    write!(
-        out,
-        "{:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )?;
+    write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
     write_fraction(micros % 1_000_000, out)
 }
 
@@ -87,13 +77,7 @@ pub(super) fn write_interval(months: i32, days: i32, nanos: i64, out: &mut impl 
         write!(out, "{separator}{sign}")?;
         let micros = micros.abs();
         let seconds = micros / 1_000_000;
-        write!(
-            out,
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )?;
+        write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
         write_fraction(micros % 1_000_000, out)?;
     }
     Ok(())
@@ -132,10 +116,7 @@ mod tests {
             write_interval(months, days, nanos, &mut text).unwrap();
             text
         };
-        assert_eq!(
-            interval(14, -3, 14_706_000_000_000),
-            "1 year 2 mons -3 days 04:05:06"
-        );
+        assert_eq!(interval(14, -3, 14_706_000_000_000), "1 year 2 mons -3 days 04:05:06");
         assert_eq!(interval(0, 0, 0), "00:00:00");
         assert_eq!(interval(0, 1, -1_500_000_000), "1 day -00:00:01.5");
     }

@@ -22,10 +22,9 @@ impl Column {
             | Values::Float8(_)
             | Values::Decimal128(_)
             | Values::Decimal256(_) => self.write_text(row, out),
-            Values::Struct(fields) => write_members(
-                fields.iter().map(|(name, column)| (name.clone(), column, row)),
-                out,
-            ),
+            Values::Struct(fields) => {
+                write_members(fields.iter().map(|(name, column)| (name.clone(), column, row)), out)
+            }
             Values::Map { ranges, keys, values } => {
                 let (start, end) = ranges[row];
                 write_members(

@@ -74,10 +74,7 @@ enum Values {
 impl Column {
     /// Settles how the values of `array` are written.
     pub(crate) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
-        Ok(Self {
-            nulls: array.logical_nulls(),
-            values: Values::new(array)?,
-        })
+        Ok(Self { nulls: array.logical_nulls(), values: Values::new(array)? })
     }
 
     /// Whether the value of `row` is NULL.
@@ -181,16 +178,11 @@ impl Values {
             }
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 let values = array.as_primitive::<TimestampMicrosecondType>().clone();
-                if zone.is_some() {
-                    Self::TimestampTz(values)
-                } else {
-                    Self::Timestamp(values)
-                }
+                if zone.is_some() { Self::TimestampTz(values) } else { Self::Timestamp(values) }
             }
-            DataType::Timestamp(_, zone) => Self::temporal(&cast(
-                array,
-                &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
-            )?)?,
+            DataType::Timestamp(_, zone) => {
+                Self::temporal(&cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?)?
+            }
             DataType::Interval(IntervalUnit::MonthDayNano) => {
                 Self::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
             }
@@ -210,26 +202,17 @@ impl Values {
         match array.data_type() {
             DataType::List(_) => {
                 let lists = array.as_list::<i32>();
-                list(
-                    ranges(lists.value_offsets().iter().map(|offset| *offset as usize)),
-                    lists.values(),
-                )
+                list(ranges(lists.value_offsets().iter().map(|offset| *offset as usize)), lists.values())
             }
             DataType::LargeList(_) => {
                 let lists = array.as_list::<i64>();
-                list(
-                    ranges(lists.value_offsets().iter().map(|offset| *offset as usize)),
-                    lists.values(),
-                )
+                list(ranges(lists.value_offsets().iter().map(|offset| *offset as usize)), lists.values())
             }
             DataType::FixedSizeList(..) => {
                 let lists = array.as_fixed_size_list();
                 let length = lists.value_length() as usize;
                 let start = lists.value_offset(0) as usize;
-                list(
-                    ranges((0..=lists.len()).map(|row| start + row * length)),
-                    lists.values(),
-                )
+                list(ranges((0..=lists.len()).map(|row| start + row * length)), lists.values())
             }
             DataType::ListView(item) | DataType::LargeListView(item) => {
                 Self::nested(&cast(array, &DataType::LargeList(item.clone()))?)

@@ -11,12 +11,7 @@ pub(super) fn write_binary(text: &str, out: &mut BytesMut) {
     // Groups of four are counted from the decimal point, so both sides are padded towards it.
     let padding = whole.len().next_multiple_of(4) - whole.len();
     let mut decimals = vec![0u8; padding];
-    decimals.extend(
-        whole
-            .bytes()
-            .chain(fraction.bytes())
-            .map(|digit| digit.wrapping_sub(b'0') % 10),
-    );
+    decimals.extend(whole.bytes().chain(fraction.bytes()).map(|digit| digit.wrapping_sub(b'0') % 10));
     decimals.resize(decimals.len().next_multiple_of(4), 0);
     let groups: Vec<i16> = decimals
         .chunks(4)
@@ -28,16 +23,8 @@ pub(super) fn write_binary(text: &str, out: &mut BytesMut) {
     let kept = groups.len() - groups.iter().rev().take_while(|group| **group == 0).count();
     let significant = groups.get(leading..kept).unwrap_or_default();
     out.put_i16(significant.len() as i16);
-    out.put_i16(if significant.is_empty() {
-        0
-    } else {
-        whole_groups as i16 - 1 - leading as i16
-    });
-    out.put_u16(if negative && !significant.is_empty() {
-        0x4000
-    } else {
-        0
-    });
+    out.put_i16(if significant.is_empty() { 0 } else { whole_groups as i16 - 1 - leading as i16 });
+    out.put_u16(if negative && !significant.is_empty() { 0x4000 } else { 0 });
     out.put_u16(fraction.len() as u16);
     for group in significant {
         out.put_i16(*group);
@@ -46,11 +33,8 @@ pub(super) fn write_binary(text: &str, out: &mut BytesMut) {
 
 /// Reads the decimal notation of a binary `numeric`, or `None` where the bytes are not one.
 pub(crate) fn read_binary(bytes: &[u8]) -> Option<String> {
-    let field = |index: usize| {
-        bytes
-            .get(index * 2..index * 2 + 2)
-            .map(|two| u16::from_be_bytes([two[0], two[1]]))
-    };
+    let field =
+        |index: usize| bytes.get(index * 2..index * 2 + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
     let (count, weight, sign, scale) = (field(0)?, field(1)? as i16, field(2)?, field(3)?);
     if sign == 0xc000 {
         return Some("NaN".into());

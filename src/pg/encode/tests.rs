@@ -30,18 +30,11 @@ fn null_is_a_length_of_minus_one() {
 #[test]
 fn an_embedding_is_readable_and_binary_as_real_array() {
     let values = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(
-        vec![
-            Some(vec![Some(0.5), Some(-1.0)]),
-            None,
-            Some(vec![Some(2.0), Some(0.25)]),
-        ],
+        vec![Some(vec![Some(0.5), Some(-1.0)]), None, Some(vec![Some(2.0), Some(0.25)])],
         2,
     );
     let sliced: ArrayRef = Arc::new(values.slice(1, 2));
-    assert_eq!(
-        texts(values),
-        [Some("{0.5,-1}".into()), None, Some("{2,0.25}".into())]
-    );
+    assert_eq!(texts(values), [Some("{0.5,-1}".into()), None, Some("{2,0.25}".into())]);
     assert_eq!(texts(sliced.clone()), [None, Some("{2,0.25}".into())]);
     let expected = [
         &[0, 0, 0, 36][..],
@@ -70,10 +63,7 @@ fn text_arrays_quote_what_would_be_read_as_syntax() {
     );
     assert_eq!(
         texts(list),
-        [
-            Some(r#"{plain,"two words","a\"b\\","null",NULL,""}"#.into()),
-            Some("{}".into())
-        ]
+        [Some(r#"{plain,"two words","a\"b\\","null",NULL,""}"#.into()), Some("{}".into())]
     );
 }
 
@@ -118,12 +108,7 @@ fn timestamps_and_decimals_keep_their_precision() {
     let time = TimestampNanosecondArray::from(vec![1_763_703_130_250_000_999]).with_timezone("UTC");
     assert_eq!(texts(time.clone()), [Some("2025-11-21 05:32:10.25+00".into())]);
     let micros: [u8; 8] = binary(&(Arc::new(time) as ArrayRef), 0)[4..].try_into().unwrap();
-    assert_eq!(
-        i64::from_be_bytes(micros),
-        1_763_703_130_250_000 - 946_684_800_000_000
-    );
-    let money = Decimal128Array::from(vec![-1250])
-        .with_precision_and_scale(10, 2)
-        .unwrap();
+    assert_eq!(i64::from_be_bytes(micros), 1_763_703_130_250_000 - 946_684_800_000_000);
+    let money = Decimal128Array::from(vec![-1250]).with_precision_and_scale(10, 2).unwrap();
     assert_eq!(texts(money), [Some("-12.50".into())]);
 }

@@ -31,11 +31,7 @@ impl Column {
                 let value = values.value(row);
                 calendar::write_interval(value.months, value.days, value.nanoseconds, out)
             }
-            Values::List {
-                ranges,
-                items,
-                element: Some(_),
-            } => write_array(items, ranges[row], out),
+            Values::List { ranges, items, element: Some(_) } => write_array(items, ranges[row], out),
             Values::List { element: None, .. } | Values::Struct(_) | Values::Map { .. } => {
                 self.write_json(row, out)
             }
@@ -58,9 +54,7 @@ fn write_float(scientific: &str, fixed_digits: i32, out: &mut impl Write) -> fmt
         let sign = if exponent < 0 { '-' } else { '+' };
         return write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
     }
-    let (sign, mantissa) = mantissa
-        .strip_prefix('-')
-        .map_or(("", mantissa), |rest| ("-", rest));
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let digits = mantissa.replace('.', "");
     out.write_str(sign)?;
     match usize::try_from(exponent) {

@@ -41,11 +41,7 @@ fn messages() -> Vec<BytesMut> {
     );
     vec![
         encoded(&Query::new("SELECT 1".into())),
-        encoded(&Parse::new(
-            Some("s".to_owned()),
-            "SELECT $1, $2".into(),
-            vec![23, 25],
-        )),
+        encoded(&Parse::new(Some("s".to_owned()), "SELECT $1, $2".into(), vec![23, 25])),
         encoded(&bind),
         encoded(&Describe::new(TARGET_TYPE_BYTE_STATEMENT, Some("s".to_owned()))),
         encoded(&Close::new(TARGET_TYPE_BYTE_PORTAL, None)),
@@ -53,10 +49,7 @@ fn messages() -> Vec<BytesMut> {
         encoded(&Flush::new()),
         encoded(&Sync::new()),
         encoded(&Terminate::new()),
-        encoded(&SASLInitialResponse::new(
-            "SCRAM-SHA-256".into(),
-            Some(Bytes::from_static(b"n,,n=,r=a")),
-        )),
+        encoded(&SASLInitialResponse::new("SCRAM-SHA-256".into(), Some(Bytes::from_static(b"n,,n=,r=a")))),
         encoded(&SASLResponse::new(Bytes::from_static(b"c=biws,r=a,p=b"))),
         encoded(&CopyData::new(Bytes::from_static(b"1\t2\n"))),
         encoded(&CopyDone::new()),
@@ -71,10 +64,7 @@ fn openings() -> Vec<BytesMut> {
     vec![
         encoded(&SslRequest::new()),
         encoded(&GssEncRequest::new()),
-        encoded(&CancelRequest::new(
-            7,
-            SecretKey::Bytes(Bytes::from_static(b"secret")),
-        )),
+        encoded(&CancelRequest::new(7, SecretKey::Bytes(Bytes::from_static(b"secret")))),
         encoded(&startup),
     ]
 }
@@ -131,10 +121,7 @@ fn a_message_that_ends_too_early_or_too_late_is_refused() {
             continue;
         }
         for cut in 0..body.len() {
-            assert!(
-                next_message(&mut frame(kind, &body[..cut]), LIMIT).is_err(),
-                "{whole:?} cut to {cut}"
-            );
+            assert!(next_message(&mut frame(kind, &body[..cut]), LIMIT).is_err(), "{whole:?} cut to {cut}");
         }
         let long = [body, b"\0"].concat();
         assert!(next_message(&mut frame(kind, &long), LIMIT).is_err(), "{whole:?}");
@@ -145,10 +132,7 @@ fn a_message_that_ends_too_early_or_too_late_is_refused() {
         for cut in 0..body.len() {
             // A cancel key may have any length from 4 bytes up.
             if !cancels || cut < 12 {
-                assert!(
-                    next_opening(&mut opening(&body[..cut])).is_err(),
-                    "{whole:?} cut to {cut}"
-                );
+                assert!(next_opening(&mut opening(&body[..cut])).is_err(), "{whole:?} cut to {cut}");
             }
         }
         let long = [body, &[0; 256]].concat();
@@ -164,16 +148,7 @@ fn bind_reads_null_and_binary_parameters() {
         panic!("{request:?}");
     };
     let parameters = vec![None, Some(Bytes::from_static(&[7]))];
-    assert_eq!(
-        bind,
-        Bind::new(
-            Some("p".to_owned()),
-            Some("s".to_owned()),
-            vec![1],
-            parameters,
-            vec![0]
-        )
-    );
+    assert_eq!(bind, Bind::new(Some("p".to_owned()), Some("s".to_owned()), vec![1], parameters, vec![0]));
 }
 
 #[test]
@@ -183,15 +158,9 @@ fn a_length_or_count_that_its_message_does_not_hold_is_refused() {
     assert_eq!(refused(b'B', b"\0\0\0\0\0\x01\xff\xff\xff\xfe\0\0"), short());
     assert_eq!(refused(b'B', b"\0\0\0\0\0\0\xff\xff\0\0"), short());
     assert_eq!(refused(b'P', b"\0\0\xff\xff\0\0\0\x17"), short());
-    assert_eq!(
-        refused(b'B', b"\0\0\0\x01\0\x02\0\0\0\0").0,
-        "unsupported format code 2"
-    );
+    assert_eq!(refused(b'B', b"\0\0\0\x01\0\x02\0\0\0\0").0, "unsupported format code 2");
     assert_eq!(refused(b'D', b"x\0").0, "invalid describe or close target 120");
-    assert_eq!(
-        refused(b'Q', b"\xff\0").0,
-        "invalid byte sequence for encoding \"UTF8\""
-    );
+    assert_eq!(refused(b'Q', b"\xff\0").0, "invalid byte sequence for encoding \"UTF8\"");
 }
 
 #[test]
@@ -218,10 +187,7 @@ fn an_opening_says_what_it_asks_for() {
     let PgWireFrontendMessage::CancelRequest(cancel) = taken(2) else {
         panic!("{:?}", taken(2));
     };
-    assert_eq!(
-        (cancel.pid, cancel.secret_key.to_bytes()),
-        (7, Bytes::from_static(b"secret"))
-    );
+    assert_eq!((cancel.pid, cancel.secret_key.to_bytes()), (7, Bytes::from_static(b"secret")));
     let PgWireFrontendMessage::Startup(startup) = taken(3) else {
         panic!("{:?}", taken(3));
     };

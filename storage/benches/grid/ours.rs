@@ -43,14 +43,7 @@ fn path(adapter: &str, version: &str, layer: u32) -> MatrixPath {
 fn fill(store: &GridStore, workload: &Workload, version: &str, dtype: DataType) {
     let mut write = store.begin_write().unwrap();
     for (layer, values) in (0..).zip(&workload.matrices) {
-        write
-            .put_matrix(
-                &path("sparse", version, layer),
-                Shape::new(ROWS, COLS),
-                dtype,
-                values,
-            )
-            .unwrap();
+        write.put_matrix(&path("sparse", version, layer), Shape::new(ROWS, COLS), dtype, values).unwrap();
     }
     write.commit(Durability::Immediate).unwrap();
 }
@@ -97,8 +90,7 @@ fn random_hits(c: &mut Criterion, store: &GridStore, workload: &Workload) {
 }
 
 fn versions(c: &mut Criterion, store: &GridStore) {
-    c.benchmark_group("snapshot")
-        .bench_function(OURS, |b| b.iter(|| store.snapshot()));
+    c.benchmark_group("snapshot").bench_function(OURS, |b| b.iter(|| store.snapshot()));
     let drop_version = |adapter: &str, version: &str| {
         let mut write = store.begin_write().unwrap();
         assert!(write.drop_version(adapter, version).unwrap());
@@ -142,9 +134,7 @@ fn scans(c: &mut Criterion, store: &GridStore, workload: &Workload) {
     ];
     let mut write = store.begin_write().unwrap();
     for (id, shape) in shapes {
-        write
-            .put_matrix(&path("dense", id, 0), shape, DataType::F32, &workload.dense)
-            .unwrap();
+        write.put_matrix(&path("dense", id, 0), shape, DataType::F32, &workload.dense).unwrap();
     }
     write.commit(Durability::Eventual).unwrap();
     let snapshot = store.snapshot();
@@ -160,10 +150,9 @@ fn scans(c: &mut Criterion, store: &GridStore, workload: &Workload) {
 }
 
 fn bytes_per_value(store: &GridStore, workload: &Workload, table: &mut Table) {
-    for (dtype, hot, cold) in [
-        (DataType::F32, "bytes_f32", "bytes_f32_cold"),
-        (DataType::F16, "bytes_f16", "bytes_f16_cold"),
-    ] {
+    for (dtype, hot, cold) in
+        [(DataType::F32, "bytes_f32", "bytes_f32_cold"), (DataType::F16, "bytes_f16", "bytes_f16_cold")]
+    {
         fill(store, workload, hot, dtype);
         let active = workload.active() as u64;
         let per_value = |table: &mut Table, row| {
@@ -187,9 +176,7 @@ fn adapters(directory: &Path, count: u32) {
         let values = sparse(&mut rng, 16 * 512);
         for layer in 0..4 {
             let path = path(&format!("adapter{adapter}"), "1", layer);
-            write
-                .put_matrix(&path, Shape::new(16, 512), DataType::F32, &values)
-                .unwrap();
+            write.put_matrix(&path, Shape::new(16, 512), DataType::F32, &values).unwrap();
         }
     }
     write.commit(Durability::Immediate).unwrap();
@@ -199,10 +186,7 @@ fn adapters(directory: &Path, count: u32) {
 /// What a new process holds more of while a store of so many adapters is open.
 fn opening_memory(directory: &Path, count: u32, row: &'static str, table: &mut Table) {
     adapters(directory, count);
-    let output = Command::new(std::env::current_exe().unwrap())
-        .env(OPENED, directory)
-        .output()
-        .unwrap();
+    let output = Command::new(std::env::current_exe().unwrap()).env(OPENED, directory).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     table.set(row, OURS, printed.trim().parse().unwrap());
 }
@@ -241,13 +225,9 @@ fn checkpoints(directory: &Path, workload: &Workload, table: &mut Table) {
         let (before, version) = (number.to_string(), (number + 1).to_string());
         let mut write = store.begin_write().unwrap();
         if number > 0 {
-            write
-                .branch_version(("support", &before), ("support", &version))
-                .unwrap();
+            write.branch_version(("support", &before), ("support", &version)).unwrap();
         }
-        write
-            .put_matrix(&path("support", &version, 0), shape, DataType::F32, values)
-            .unwrap();
+        write.put_matrix(&path("support", &version, 0), shape, DataType::F32, values).unwrap();
         write.publish_version("support", &version).unwrap();
         write.commit(Durability::Eventual).unwrap();
         if number == 0 {

@@ -29,12 +29,7 @@ pub struct Row {
 }
 
 const fn row(id: &'static str, title: &'static str, unit: Unit, limit: Option<f64>) -> Row {
-    Row {
-        id,
-        title,
-        unit,
-        limit,
-    }
+    Row { id, title, unit, limit }
 }
 
 /// Who is judged by the targets.
@@ -43,84 +38,24 @@ pub const OURS: &str = "hyprstream";
 pub const ROWS: [Row; 20] = [
     row("memcpy", "memcpy of 64 MiB", Unit::Rate, None),
     row("fdatasync", "write of 4 KiB and fdatasync", Unit::Time, None),
-    row(
-        "update_1000_visible",
-        "1,000 scattered updates, visible",
-        Unit::Time,
-        Some(0.5e6),
-    ),
-    row(
-        "update_84000_visible",
-        "84,000 scattered updates, visible",
-        Unit::Time,
-        Some(3e6),
-    ),
-    row(
-        "update_1000_durable",
-        "1,000 scattered updates, durable",
-        Unit::Time,
-        Some(2e6),
-    ),
-    row(
-        "update_84000_durable",
-        "84,000 scattered updates, durable",
-        Unit::Time,
-        Some(5e6),
-    ),
+    row("update_1000_visible", "1,000 scattered updates, visible", Unit::Time, Some(0.5e6)),
+    row("update_84000_visible", "84,000 scattered updates, visible", Unit::Time, Some(3e6)),
+    row("update_1000_durable", "1,000 scattered updates, durable", Unit::Time, Some(2e6)),
+    row("update_84000_durable", "84,000 scattered updates, durable", Unit::Time, Some(5e6)),
     row("snapshot", "snapshot", Unit::Time, Some(1e6)),
     row("branch", "branch of an adapter", Unit::Time, Some(1e6)),
     row("restore", "restore of a version", Unit::Time, Some(1e6)),
-    row(
-        "random_hit",
-        "random hit in a sparse leaf",
-        Unit::Time,
-        Some(50.0),
-    ),
-    row(
-        "scan_64x64",
-        "decode of 64 MiB, 4096 × 4096",
-        Unit::Rate,
-        Some(0.7),
-    ),
+    row("random_hit", "random hit in a sparse leaf", Unit::Time, Some(50.0)),
+    row("scan_64x64", "decode of 64 MiB, 4096 × 4096", Unit::Rate, Some(0.7)),
     row("scan_rows", "decode of 64 MiB, 16 columns", Unit::Rate, Some(0.7)),
-    row(
-        "bytes_f32",
-        "bytes an active value at 1 %, f32",
-        Unit::Bytes,
-        Some(6.5),
-    ),
+    row("bytes_f32", "bytes an active value at 1 %, f32", Unit::Bytes, Some(6.5)),
     row("bytes_f16", "the same, f16", Unit::Bytes, Some(4.5)),
-    row(
-        "bytes_f32_cold",
-        "the same, f32, compressed",
-        Unit::Bytes,
-        Some(5.3),
-    ),
+    row("bytes_f32_cold", "the same, f32, compressed", Unit::Bytes, Some(5.3)),
     row("bytes_f16_cold", "the same, f16, compressed", Unit::Bytes, None),
-    row(
-        "open_1000",
-        "opening a store of 1,000 adapters",
-        Unit::Time,
-        Some(10e6),
-    ),
-    row(
-        "open_10_memory",
-        "memory while a store of 10 adapters is open",
-        Unit::Memory,
-        None,
-    ),
-    row(
-        "open_1000_memory",
-        "memory while a store of 1,000 adapters is open",
-        Unit::Memory,
-        None,
-    ),
-    row(
-        "checkpoints",
-        "100 checkpoints, 1 % changed each, over the size of one",
-        Unit::Times,
-        Some(3.0),
-    ),
+    row("open_1000", "opening a store of 1,000 adapters", Unit::Time, Some(10e6)),
+    row("open_10_memory", "memory while a store of 10 adapters is open", Unit::Memory, None),
+    row("open_1000_memory", "memory while a store of 1,000 adapters is open", Unit::Memory, None),
+    row("checkpoints", "100 checkpoints, 1 % changed each, over the size of one", Unit::Times, Some(3.0)),
 ];
 
 /// Numbers that criterion does not measure, and where it left the others.
@@ -131,10 +66,7 @@ pub struct Table {
 
 impl Table {
     pub fn new(criterion: &Path) -> Self {
-        Self {
-            criterion: criterion.to_owned(),
-            numbers: HashMap::new(),
-        }
+        Self { criterion: criterion.to_owned(), numbers: HashMap::new() }
     }
 
     pub fn set(&mut self, row: &'static str, contender: &'static str, number: f64) {
@@ -150,11 +82,7 @@ impl Table {
 
     /// The median that criterion wrote down, in nanoseconds.
     fn median(&self, group: &str, contender: &str) -> Option<f64> {
-        let path = self
-            .criterion
-            .join(group)
-            .join(contender)
-            .join("new/estimates.json");
+        let path = self.criterion.join(group).join(contender).join("new/estimates.json");
         let json = std::fs::read_to_string(path).ok()?;
         let (_, median) = json.split_once("\"median\":")?;
         let (_, number) = median.split_once("\"point_estimate\":")?;
@@ -206,10 +134,7 @@ impl Table {
 fn array(json: &str, name: &str) -> Option<Vec<f64>> {
     let (_, rest) = json.split_once(&format!("\"{name}\":["))?;
     let (numbers, _) = rest.split_once(']')?;
-    numbers
-        .split(',')
-        .map(|number| number.trim().parse().ok())
-        .collect()
+    numbers.split(',').map(|number| number.trim().parse().ok()).collect()
 }
 
 fn judge(row: &Row, number: Option<f64>, memcpy: Option<f64>) -> (String, &'static str) {
@@ -218,10 +143,7 @@ fn judge(row: &Row, number: Option<f64>, memcpy: Option<f64>) -> (String, &'stat
     };
     if row.unit == Unit::Rate {
         let share = memcpy.unwrap_or(f64::NAN) / number;
-        return (
-            format!("≥ {limit} of memcpy, is {share:.2}"),
-            verdict(share >= limit),
-        );
+        return (format!("≥ {limit} of memcpy, is {share:.2}"), verdict(share >= limit));
     }
     (format!("≤ {}", show(row.unit, limit)), verdict(number <= limit))
 }

@@ -26,9 +26,7 @@ impl Rng {
 
     /// About N(0, 0.02).
     pub fn weight(&mut self) -> f32 {
-        let sum: f32 = (0..12)
-            .map(|_| self.below(1 << 20) as f32 / (1 << 20) as f32)
-            .sum();
+        let sum: f32 = (0..12).map(|_| self.below(1 << 20) as f32 / (1 << 20) as f32).sum();
         (sum - 6.0) * 0.02
     }
 }
@@ -60,10 +58,7 @@ impl Workload {
             .iter()
             .enumerate()
             .flat_map(|(matrix, values)| {
-                let active = values
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, value)| value.to_bits() != 0);
+                let active = values.iter().enumerate().filter(|(_, value)| value.to_bits() != 0);
                 active.map(move |(at, _)| (matrix, at / COLS, at % COLS))
             })
             .collect();
@@ -72,29 +67,16 @@ impl Workload {
         let small_batches = (0..16).map(|n| batch(&mut rng, 1000, n)).collect();
         let large_batches = of_same_places(&batch(&mut rng, 84_000, 0), 4);
         let dense = (0..DENSE_SIDE * DENSE_SIDE).map(|n| n as f32 + 1.0).collect();
-        Self {
-            matrices,
-            picks,
-            small_batches,
-            large_batches,
-            dense,
-            checkpoints: checkpoints(&mut rng),
-        }
+        Self { matrices, picks, small_batches, large_batches, dense, checkpoints: checkpoints(&mut rng) }
     }
 
     pub fn active(&self) -> usize {
-        self.matrices
-            .iter()
-            .flatten()
-            .filter(|value| value.to_bits() != 0)
-            .count()
+        self.matrices.iter().flatten().filter(|value| value.to_bits() != 0).count()
     }
 }
 
 pub fn sparse(rng: &mut Rng, len: usize) -> Vec<f32> {
-    (0..len)
-        .map(|_| if rng.below(100) == 0 { rng.weight() } else { 0.0 })
-        .collect()
+    (0..len).map(|_| if rng.below(100) == 0 { rng.weight() } else { 0.0 }).collect()
 }
 
 fn batch(rng: &mut Rng, count: usize, number: u32) -> Vec<Updates> {

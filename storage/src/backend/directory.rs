@@ -39,9 +39,7 @@ pub struct FileDirectory {
 impl FileDirectory {
     /// The directory at `path`, which exists.
     pub fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-        }
+        Self { path: path.to_owned() }
     }
 }
 

@@ -28,12 +28,7 @@ pub struct FileBackend {
 impl FileBackend {
     /// Opens `path` for reading and writing, creating it when it is missing.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let len = file.metadata()?.len();
         Ok(Self {
             file,
@@ -96,10 +91,8 @@ impl StorageBackend for FileBackend {
         let capacity = len.saturating_mul(2).max(MIN_MAP_BYTES);
         let capacity = usize::try_from(capacity)
             .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "larger than the address space"))?;
-        let view = Arc::new(FileView {
-            map: map::map_file(&self.file, capacity)?,
-            len: Arc::clone(&self.len),
-        });
+        let view =
+            Arc::new(FileView { map: map::map_file(&self.file, capacity)?, len: Arc::clone(&self.len) });
         *current = Some(Arc::clone(&view));
         Ok(view)
     }
@@ -114,15 +107,10 @@ struct FileView {
 
 impl View for FileView {
     fn bytes(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>> {
-        let end = offset
-            .checked_add(len as u64)
-            .filter(|&end| end <= self.len.load(Ordering::Acquire));
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len.load(Ordering::Acquire));
         let (Ok(start), Some(Ok(end))) = (usize::try_from(offset), end.map(usize::try_from)) else {
             return Err(past_the_end());
         };
-        self.map
-            .get(start..end)
-            .map(Cow::Borrowed)
-            .ok_or_else(past_the_end)
+        self.map.get(start..end).map(Cow::Borrowed).ok_or_else(past_the_end)
     }
 }

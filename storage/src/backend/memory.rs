@@ -19,10 +19,7 @@ pub struct MemoryBackend {
 impl MemoryBackend {
     /// A file that holds `bytes` and is called `name` in messages.
     pub fn new(name: &str, bytes: Vec<u8>) -> Self {
-        Self {
-            path: PathBuf::from(name),
-            bytes: Arc::new(RwLock::new(bytes)),
-        }
+        Self { path: PathBuf::from(name), bytes: Arc::new(RwLock::new(bytes)) }
     }
 
     /// What the file holds now.
@@ -48,9 +45,7 @@ impl StorageBackend for MemoryBackend {
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let start = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let end = start
-            .checked_add(bytes.len())
-            .ok_or(io::ErrorKind::FileTooLarge)?;
+        let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         let mut file = self.bytes.write();
         if file.len() < end {
             file.resize(end, 0);
@@ -75,8 +70,6 @@ impl View for MemoryBackend {
         let file = self.bytes.read();
         let start = usize::try_from(offset).map_err(|_| past_the_end())?;
         let end = start.checked_add(len).ok_or_else(past_the_end)?;
-        file.get(start..end)
-            .map(|bytes| Cow::Owned(bytes.to_vec()))
-            .ok_or_else(past_the_end)
+        file.get(start..end).map(|bytes| Cow::Owned(bytes.to_vec())).ok_or_else(past_the_end)
     }
 }

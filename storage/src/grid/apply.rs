@@ -195,37 +195,22 @@ fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -
         let (reference, old) = if new.active == 0 {
             (Ref::default(), Predecessor::Released)
         } else {
-            (
-                writer.put_checked(&new.bytes, new.crc, new.active | kind)?,
-                new.predecessor,
-            )
+            (writer.put_checked(&new.bytes, new.crc, new.active | kind)?, new.predecessor)
         };
-        record.active = record
-            .active
-            .saturating_add(u64::from(new.active))
-            .saturating_sub(u64::from(new.old.active()));
-        replaced.push(Replacement {
-            index: new.chunk,
-            new: reference,
-            old,
-        });
+        record.active =
+            record.active.saturating_add(u64::from(new.active)).saturating_sub(u64::from(new.old.active()));
+        replaced.push(Replacement { index: new.chunk, new: reference, old });
     }
     writer.replace_chunks(&mut record.chunks, &replaced)
 }
 
 fn no_matrix(path: &MatrixPath) -> Error {
-    Error::NotFound {
-        kind: "matrix",
-        name: path.to_string(),
-    }
+    Error::NotFound { kind: "matrix", name: path.to_string() }
 }
 
 fn outside(path: &MatrixPath, record: &MatrixRecord, row: u32, col: u32) -> Error {
     let shape = format!("{} x {}", record.rows, record.cols);
-    Error::argument(
-        "element",
-        format!("({row}, {col}) is outside {path}, which is {shape}"),
-    )
+    Error::argument("element", format!("({row}, {col}) is outside {path}, which is {shape}"))
 }
 
 /// Vectors that one matrix after the other fills.

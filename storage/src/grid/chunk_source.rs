@@ -87,12 +87,7 @@ pub(crate) fn amend(
     let (elements, gained) = amended(&base, &patches, layout, index, changes).map_err(refuse)?;
     let patch = match patches.first() {
         Some(newest) => Patch { elements, ..*newest },
-        None => Patch {
-            base: reference,
-            depth: 0,
-            chain_bytes: 0,
-            elements,
-        },
+        None => Patch { base: reference, depth: 0, chain_bytes: 0, elements },
     };
     Ok(Some((patch, chunk.active().saturating_add_signed(gained))))
 }
@@ -107,9 +102,7 @@ pub(crate) fn base_of(source: &dyn Source, chunk: &Ref, above: u32) -> Result<Op
         return Err(source.malformed(chunk, WHAT, TOO_LONG));
     }
     let bytes = source.object(chunk, Kind::Chunk)?;
-    patch_base(&bytes)
-        .map(Some)
-        .map_err(|reason| source.malformed(chunk, WHAT, reason))
+    patch_base(&bytes).map(Some).map_err(|reason| source.malformed(chunk, WHAT, reason))
 }
 
 impl Writer {
@@ -140,12 +133,7 @@ impl Writer {
         } else {
             (0, 0)
         };
-        let patch = Patch {
-            base: *old,
-            depth,
-            chain_bytes,
-            elements,
-        };
+        let patch = Patch { base: *old, depth, chain_bytes, elements };
         let bytes = patch.encode(layout.numbers);
         if depth >= MAX_CHAIN
             || chain_bytes as usize + bytes.len() > 2 * raw.len()

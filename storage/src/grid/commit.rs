@@ -28,21 +28,14 @@ impl GridStore {
         let mut core = self.writer()?;
         core.begin()?;
         let mut editor = Editor::new(core.root, core.next_sequence);
-        let root = match editor
-            .apply(&mut core.writer, batch)
-            .and_then(|()| editor.flush(&mut core.writer))
-        {
+        let root = match editor.apply(&mut core.writer, batch).and_then(|()| editor.flush(&mut core.writer)) {
             Ok(root) => root,
             Err(error) => {
                 core.abort();
                 return Err(error);
             }
         };
-        let payload = if durability == Durability::None {
-            Vec::new()
-        } else {
-            batch.encode()
-        };
+        let payload = if durability == Durability::None { Vec::new() } else { batch.encode() };
         let log_grows = core.wal.len().saturating_add(payload.len() as u64) <= self.checkpoint_wal_bytes;
         let by_log = durability != Durability::None && core.log_continues && payload.len() <= MAX_PAYLOAD;
         if !(by_log && log_grows) {
@@ -100,8 +93,7 @@ impl GridStore {
         }
         let settled = core.settle(self.current(), &|| durable);
         core.lost_records();
-        self.sync
-            .dealt_with(core.wal.last().min(durable), fate_of(&settled));
+        self.sync.dealt_with(core.wal.last().min(durable), fate_of(&settled));
         settled
     }
 
@@ -154,8 +146,7 @@ impl GridStore {
         if core.is_checkpointed() {
             return Ok(());
         }
-        core.checkpoint(self.current())
-            .map_err(|error| self.refuse(core, error))?;
+        core.checkpoint(self.current()).map_err(|error| self.refuse(core, error))?;
         self.sync.begins_anew();
         Ok(())
     }

@@ -48,10 +48,7 @@ impl GridStore {
             sync_directory(directory).inspect_err(|error| {
                 core.broken = Some(format!("the compacted file may not keep its name: {error}"));
             })?;
-            Ok(Compacted {
-                bytes_before,
-                bytes_after,
-            })
+            Ok(Compacted { bytes_before, bytes_after })
         })
     }
 

@@ -84,13 +84,7 @@ impl<'a> Copier<'a> {
         match (error, &mut self.left_out) {
             (Error::Corrupt { reason, .. }, Some(left_out)) => {
                 self.holes_met += 1;
-                left_out.push(Damage {
-                    offset,
-                    bytes,
-                    what,
-                    held: held.clone(),
-                    reason,
-                });
+                left_out.push(Damage { offset, bytes, what, held: held.clone(), reason });
                 Ok(())
             }
             (error, _) => Err(error),
@@ -100,11 +94,8 @@ impl<'a> Copier<'a> {
     fn tree(&mut self, node: &Ref, below: u8, held: &Held) -> Result<Option<Ref>> {
         let before = self.holes_met;
         self.holes_met += u64::from(self.holes.contains(&node.unit));
-        let copied = self.once(
-            node,
-            held,
-            &|| format!("a node of {held}"),
-            |copier| match read_node(copier.source, node, below)? {
+        let copied = self.once(node, held, &|| format!("a node of {held}"), |copier| {
+            match read_node(copier.source, node, below)? {
                 Node::Branch(height, children) => {
                     let mut copies = Vec::with_capacity(children.len());
                     for (key, child) in children {
@@ -126,8 +117,8 @@ impl<'a> Copier<'a> {
                     }
                     copier.writer.put(&encode_leaf(&copies), 0).map(Some)
                 }
-            },
-        )?;
+            }
+        })?;
         if self.holes_met > before {
             self.holes.insert(node.unit);
         }
@@ -158,10 +149,7 @@ impl<'a> Copier<'a> {
                 let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
                 let pieces = self.entries(&pieces, Kind::Blob, held, &format!("the metadata {name:?}"))?;
                 let Some(pieces) = pieces else { return Ok(None) };
-                Some(Value::Blob {
-                    len,
-                    pieces: self.writer.put_table(&pieces)?,
-                })
+                Some(Value::Blob { len, pieces: self.writer.put_table(&pieces)? })
             }
         })
     }

@@ -184,21 +184,14 @@ impl Core {
 
     /// The newest state, to be shown to readers.
     pub(crate) fn state(&self) -> Arc<State> {
-        Arc::new(State {
-            commit: self.commit,
-            root: self.root,
-            source: self.writer.objects.committed(),
-        })
+        Arc::new(State { commit: self.commit, root: self.root, source: self.writer.objects.committed() })
     }
 
     /// Cuts off what lies behind the last object and returns the length. Only for a file without snapshots.
     pub(crate) fn trim(&mut self) -> Result<u64> {
         let objects = &self.writer.objects;
         let end = self.writer.space.end_unit(objects)? * super::format::UNIT_BYTES;
-        objects
-            .backend
-            .set_len(end)
-            .map_err(|e| Error::io("shorten", &objects.path, e))?;
+        objects.backend.set_len(end).map_err(|e| Error::io("shorten", &objects.path, e))?;
         Ok(end)
     }
 
@@ -224,10 +217,7 @@ impl Core {
             self.checkpoint(current)?;
         }
         let slot = 1 - self.durable_slot;
-        let sealed = Superblock {
-            durable_commit: self.durable.commit,
-            ..self.durable
-        };
+        let sealed = Superblock { durable_commit: self.durable.commit, ..self.durable };
         self.write_superblock(slot, &sealed)?;
         self.sync_data()?;
         self.durable = sealed;

@@ -39,11 +39,7 @@ impl Held {
     /// The version of this key of the main tree.
     pub(crate) fn version(key: &[u8]) -> Self {
         let (adapter, version) = split_pair_key(key).ok().unzip();
-        Self {
-            adapter,
-            version,
-            ..Self::default()
-        }
+        Self { adapter, version, ..Self::default() }
     }
 
     /// The matrix of this key of the version's tree.

@@ -78,13 +78,7 @@ impl Snapshot {
             };
             let (layer, module, matrix) = split_matrix_key(&key)
                 .map_err(|reason| source.malformed(&self.state().root, "an entry of the tree", reason))?;
-            differences.push(MatrixDifference {
-                layer,
-                module,
-                matrix,
-                kind,
-                chunks,
-            });
+            differences.push(MatrixDifference { layer, module, matrix, kind, chunks });
         }
         Ok(differences)
     }
@@ -100,36 +94,23 @@ impl Snapshot {
         visit: &mut dyn FnMut(usize, usize, f32, f32) -> Result<()>,
     ) -> Result<()> {
         let record = |(adapter, version): (&str, &str)| {
-            let path = MatrixPath::new(
-                adapter,
-                version,
-                difference.layer,
-                &*difference.module,
-                &*difference.matrix,
-            );
+            let path =
+                MatrixPath::new(adapter, version, difference.layer, &*difference.module, &*difference.matrix);
             let found = self.matrix_record(&path)?;
-            found.ok_or_else(|| Error::NotFound {
-                kind: "matrix",
-                name: path.to_string(),
-            })
+            found.ok_or_else(|| Error::NotFound { kind: "matrix", name: path.to_string() })
         };
         let (old, new) = (record(from)?, record(to)?);
         let layout = Layout::of(&new);
         if Layout::of(&old) != layout {
-            return Err(Error::argument(
-                "difference",
-                "the matrices differ in shape, type or scale",
-            ));
+            return Err(Error::argument("difference", "the matrices differ in shape, type or scale"));
         }
         let source = &self.state().source;
         for &chunk in &difference.chunks {
             if !selection.takes_chunk(&layout.geometry, chunk) {
                 continue;
             }
-            let (old, new) = (
-                read_entry(source, &old.chunks, chunk)?,
-                read_entry(source, &new.chunks, chunk)?,
-            );
+            let (old, new) =
+                (read_entry(source, &old.chunks, chunk)?, read_entry(source, &new.chunks, chunk)?);
             compare_chunk(source, (&old, &new), &layout, chunk, selection, visit)?;
         }
         Ok(())
@@ -144,10 +125,8 @@ impl Snapshot {
         let source = &self.state().source;
         let root = |(adapter, version): (&str, &str)| {
             let record = self.version_record(adapter, version)?;
-            let record = record.ok_or_else(|| Error::NotFound {
-                kind: "version",
-                name: format!("{adapter}@{version}"),
-            })?;
+            let record = record
+                .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })?;
             Ok::<_, Error>(record.root)
         };
         let mut frontiers = [Subtree::whole(&root(from)?), Subtree::whole(&root(to)?)];
@@ -178,22 +157,14 @@ impl Snapshot {
             }
         }
         let [before, after] = frontiers;
-        Ok((
-            records(source, &before, selection)?,
-            records(source, &after, selection)?,
-        ))
+        Ok((records(source, &before, selection)?, records(source, &after, selection)?))
     }
 }
 
 /// Removes the nodes that both have.
 fn drop_common(frontiers: &mut [Vec<Subtree>; 2]) {
     let [before, after] = frontiers;
-    let units = |nodes: &[Subtree]| {
-        nodes
-            .iter()
-            .map(|subtree| subtree.node.unit)
-            .collect::<HashSet<_>>()
-    };
+    let units = |nodes: &[Subtree]| nodes.iter().map(|subtree| subtree.node.unit).collect::<HashSet<_>>();
     let (old, new) = (units(before), units(after));
     before.retain(|subtree| !new.contains(&subtree.node.unit));
     after.retain(|subtree| !old.contains(&subtree.node.unit));
@@ -239,11 +210,7 @@ impl Differing<'_> {
                 continue;
             }
             let read = |node: &Ref| {
-                if node.is_null() {
-                    Ok(Vec::new())
-                } else {
-                    read_table_node(self.source, node, depth)
-                }
+                if node.is_null() { Ok(Vec::new()) } else { read_table_node(self.source, node, depth) }
             };
             let (old, new) = (read(&a)?, read(&b)?);
             self.compare(&old, &new, depth - 1, start)?;
@@ -261,9 +228,7 @@ fn compare_chunk(
     visit: &mut dyn FnMut(usize, usize, f32, f32) -> Result<()>,
 ) -> Result<()> {
     let view = |reference: &Ref| {
-        (!reference.is_null())
-            .then(|| chunk_view(source, reference, layout, chunk))
-            .transpose()
+        (!reference.is_null()).then(|| chunk_view(source, reference, layout, chunk)).transpose()
     };
     let (old_view, new_view) = (view(old)?, view(new)?);
     let numbers = layout.numbers;
@@ -284,10 +249,8 @@ fn compare_chunk(
         let [before, after] = sides;
         let mut outcome = Ok(());
         difference_of(&before, &after, |position, bits| {
-            let was = before
-                .binary_search_by_key(&position, |(at, _)| *at)
-                .ok()
-                .and_then(|at| before.get(at));
+            let was =
+                before.binary_search_by_key(&position, |(at, _)| *at).ok().and_then(|at| before.get(at));
             let was = was.map_or(0, |(_, bits)| *bits);
             let (row, col) = leaf.element(position);
             let (row, col) = (row as usize, col as usize);

@@ -28,11 +28,7 @@ pub(crate) struct OpenVersion {
 
 impl Editor {
     pub(crate) fn new(root: Ref, next_sequence: u64) -> Self {
-        Self {
-            main: Tree::new(root),
-            open: BTreeMap::new(),
-            next_sequence,
-        }
+        Self { main: Tree::new(root), open: BTreeMap::new(), next_sequence }
     }
 
     /// The version's record as changed so far.
@@ -54,10 +50,7 @@ impl Editor {
 
     fn existing(&self, writer: &Writer, adapter: &str, version: &str) -> Result<VersionRecord> {
         self.version(writer, adapter, version)?
-            .ok_or_else(|| Error::NotFound {
-                kind: "version",
-                name: format!("{adapter}@{version}"),
-            })
+            .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })
     }
 
     /// A draft to change, made if `create`.
@@ -70,30 +63,21 @@ impl Editor {
     ) -> Result<&mut OpenVersion> {
         let record = match self.version(writer, adapter, version)? {
             Some(record) if record.published => {
-                return Err(Error::Sealed {
-                    adapter: adapter.to_owned(),
-                    version: version.to_owned(),
-                });
+                return Err(Error::Sealed { adapter: adapter.to_owned(), version: version.to_owned() });
             }
             Some(record) => record,
             None if create => self.add_version(writer, adapter, version, Ref::default())?,
             None => self.existing(writer, adapter, version)?,
         };
         let open = self.open.entry((adapter.to_owned(), version.to_owned()));
-        Ok(open.or_insert_with(|| OpenVersion {
-            record,
-            tree: Tree::new(record.root),
-        }))
+        Ok(open.or_insert_with(|| OpenVersion { record, tree: Tree::new(record.root) }))
     }
 
     /// A version to store differently, published or not.
     pub(crate) fn open(&mut self, writer: &Writer, adapter: &str, version: &str) -> Result<&mut OpenVersion> {
         let record = self.existing(writer, adapter, version)?;
         let open = self.open.entry((adapter.to_owned(), version.to_owned()));
-        Ok(open.or_insert_with(|| OpenVersion {
-            record,
-            tree: Tree::new(record.root),
-        }))
+        Ok(open.or_insert_with(|| OpenVersion { record, tree: Tree::new(record.root) }))
     }
 
     /// Adds a version that is not there yet and owns `root`.
@@ -106,29 +90,20 @@ impl Editor {
     ) -> Result<VersionRecord> {
         check_name("adapter", adapter)?;
         check_name("version", version)?;
-        let record = VersionRecord {
-            sequence: self.next_sequence,
-            published: false,
-            root,
-        };
+        let record = VersionRecord { sequence: self.next_sequence, published: false, root };
         self.next_sequence = self.next_sequence.checked_add(1).ok_or_else(|| {
             let reason = "its sequence number is the last that there is";
             Error::corrupt(&writer.objects.path, 0, "the superblock", reason)
         })?;
-        self.main
-            .insert(writer, &version_key(adapter, version), Value::Version(record))?;
+        self.main.insert(writer, &version_key(adapter, version), Value::Version(record))?;
         let key = adapter_key(adapter);
         let before = match self.main.get(writer, &key)? {
             Some(Value::Adapter(before)) => Some(before),
             _ => None,
         };
-        let highest = before
-            .unwrap_or_default()
-            .highest
-            .max(version.parse().unwrap_or_default());
+        let highest = before.unwrap_or_default().highest.max(version.parse().unwrap_or_default());
         if before.is_none_or(|before| before.highest != highest) {
-            self.main
-                .insert(writer, &key, Value::Adapter(AdapterRecord { highest }))?;
+            self.main.insert(writer, &key, Value::Adapter(AdapterRecord { highest }))?;
         }
         Ok(record)
     }
@@ -147,18 +122,13 @@ impl Editor {
         if let Some(open) = self.open.get_mut(&(adapter.to_owned(), version.to_owned())) {
             open.record.published = true;
         }
-        self.main
-            .insert(writer, &version_key(adapter, version), Value::Version(record))
-            .map(drop)
+        self.main.insert(writer, &version_key(adapter, version), Value::Version(record)).map(drop)
     }
 
     pub(crate) fn branch(&mut self, writer: &mut Writer, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         self.existing(writer, from.0, from.1)?;
         if self.version(writer, to.0, to.1)?.is_some() {
-            return Err(Error::AlreadyExists {
-                kind: "version",
-                name: format!("{}@{}", to.0, to.1),
-            });
+            return Err(Error::AlreadyExists { kind: "version", name: format!("{}@{}", to.0, to.1) });
         }
         self.close(writer, from.0, from.1)?;
         let record = self.existing(writer, from.0, from.1)?;
@@ -169,9 +139,7 @@ impl Editor {
     pub(crate) fn tag(&mut self, writer: &mut Writer, adapter: &str, version: &str, tag: &str) -> Result<()> {
         check_name("tag", tag)?;
         self.existing(writer, adapter, version)?;
-        self.main
-            .insert(writer, &tag_key(adapter, tag), Value::Tag(version.to_owned()))
-            .map(drop)
+        self.main.insert(writer, &tag_key(adapter, tag), Value::Tag(version.to_owned())).map(drop)
     }
 
     pub(crate) fn remove_tag(&mut self, writer: &mut Writer, adapter: &str, tag: &str) -> Result<bool> {
@@ -181,24 +149,20 @@ impl Editor {
     /// The tags of an adapter and where they point.
     pub(crate) fn tags(&self, writer: &Writer, adapter: &str) -> Result<Vec<(String, String)>> {
         let entries = self.main.collect(writer, &tag_prefix(adapter))?;
-        let tags = entries
-            .into_iter()
-            .filter_map(|(key, value)| match (split_pair_key(&key), value) {
-                (Ok((_, tag)), Value::Tag(version)) => Some((tag, version)),
-                _ => None,
-            });
+        let tags = entries.into_iter().filter_map(|(key, value)| match (split_pair_key(&key), value) {
+            (Ok((_, tag)), Value::Tag(version)) => Some((tag, version)),
+            _ => None,
+        });
         Ok(tags.collect())
     }
 
     /// The versions of an adapter and their records, as changed so far.
     pub(crate) fn versions(&self, writer: &Writer, adapter: &str) -> Result<Vec<(String, VersionRecord)>> {
         let entries = self.main.collect(writer, &version_prefix(adapter))?;
-        let versions = entries
-            .into_iter()
-            .filter_map(|(key, value)| match (split_pair_key(&key), value) {
-                (Ok((_, version)), Value::Version(record)) => Some((version, record)),
-                _ => None,
-            });
+        let versions = entries.into_iter().filter_map(|(key, value)| match (split_pair_key(&key), value) {
+            (Ok((_, version)), Value::Version(record)) => Some((version, record)),
+            _ => None,
+        });
         Ok(versions.collect())
     }
 
@@ -238,11 +202,7 @@ impl Editor {
         let mut published = self.versions(writer, adapter)?;
         published.retain(|(_, record)| record.published);
         published.sort_by_key(|(_, record)| std::cmp::Reverse(record.sequence));
-        let tags = if keep_tagged {
-            self.tags(writer, adapter)?
-        } else {
-            Vec::new()
-        };
+        let tags = if keep_tagged { self.tags(writer, adapter)? } else { Vec::new() };
         let mut dropped = Vec::new();
         for (version, _) in published.into_iter().skip(keep_last) {
             if !tags.iter().any(|(_, target)| *target == version) {
@@ -268,9 +228,7 @@ impl Editor {
         };
         open.record.root = open.tree.flush(writer)?;
         let record = open.record;
-        self.main
-            .insert(writer, &version_key(adapter, version), Value::Version(record))
-            .map(drop)
+        self.main.insert(writer, &version_key(adapter, version), Value::Version(record)).map(drop)
     }
 
     /// Writes everything and returns the main tree's root.

@@ -33,9 +33,7 @@ pub(crate) fn open_file(
     name: &str,
     called: &str,
 ) -> Result<Arc<dyn StorageBackend>> {
-    directory
-        .open(name, called)
-        .map_err(|e| Error::io("open", &directory.path().join(name), e))
+    directory.open(name, called).map_err(|e| Error::io("open", &directory.path().join(name), e))
 }
 
 /// Makes the new file, which is synced, the data file; durable once the directory is synced.

@@ -51,9 +51,7 @@ fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
             chain_bytes: 0,
             elements: vec![(0, depth + 1)],
         };
-        chunk = core
-            .writer
-            .put(&patch.encode(numbers), built.active | Ref::PATCH)?;
+        chunk = core.writer.put(&patch.encode(numbers), built.active | Ref::PATCH)?;
     }
     Ok(MatrixRecord {
         dtype,
@@ -61,11 +59,7 @@ fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
         cols: SIDE,
         scale: 1.0,
         active: u64::from(built.active),
-        chunks: Table {
-            len: 1,
-            depth: 0,
-            children: vec![chunk],
-        },
+        chunks: Table { len: 1, depth: 0, children: vec![chunk] },
     })
 }
 
@@ -132,10 +126,7 @@ fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
     commit_chain(&store, MAX_CHAIN + 2, Durability::Eventual);
     let killed = MemoryBackend::new("data", data.contents());
     let recovered = open(&killed);
-    assert!(
-        recovered.snapshot().adapters().unwrap().is_empty(),
-        "recovery takes the other superblock"
-    );
+    assert!(recovered.snapshot().adapters().unwrap().is_empty(), "recovery takes the other superblock");
     let mut values = vec![0.0; (SIDE * SIDE) as usize];
     let read = store.snapshot().read_matrix(&path(), &mut values);
     assert!(read.unwrap_err().is_corrupt());
@@ -175,10 +166,7 @@ fn owners_that_cannot_be_counted_are_damage() {
         .with_core(|core| {
             core.begin()?;
             let mut space_of = |extra| {
-                let mut image = RegionImage {
-                    allocated: vec![0; REGION_WORDS],
-                    shared: vec![(200, extra)],
-                };
+                let mut image = RegionImage { allocated: vec![0; REGION_WORDS], shared: vec![(200, extra)] };
                 set_bits(&mut image.allocated, 0, 201);
                 let map = core.writer.put(&image.encode(), u32::MAX)?;
                 Ok::<_, crate::error::Error>(Space::from_regions(&[map]))

@@ -58,10 +58,7 @@ impl<'snapshot> Matrix<'snapshot> {
             state,
             path,
             geometry: Geometry::new(record.rows, record.cols),
-            numbers: Numbers {
-                dtype: record.dtype,
-                scale: record.scale,
-            },
+            numbers: Numbers { dtype: record.dtype, scale: record.scale },
             seen: chunks.iter().map(|_| OnceLock::new()).collect(),
             chunks,
             record,
@@ -88,9 +85,7 @@ impl<'snapshot> Matrix<'snapshot> {
         let index = usize::from(place.leaf);
         let leaf = self.geometry.leaf(place.chunk, index);
         let leaf_view = self.leaf(view, place.chunk, index, &leaf)?;
-        Ok(self
-            .numbers
-            .value(leaf_view.bits(&leaf, place.position, self.numbers)))
+        Ok(self.numbers.value(leaf_view.bits(&leaf, place.position, self.numbers)))
     }
 
     /// Decodes all of it into `values`, row-major; the length must be its number of elements.
@@ -98,11 +93,7 @@ impl<'snapshot> Matrix<'snapshot> {
         let cols = self.record.cols as usize;
         let elements = self.record.rows as usize * cols;
         if values.len() != elements {
-            let reason = format!(
-                "{} has {elements} elements, and the slice has {}",
-                self.path,
-                values.len()
-            );
+            let reason = format!("{} has {elements} elements, and the slice has {}", self.path, values.len());
             return Err(Error::argument("values", reason));
         }
         for chunk in 0..self.geometry.chunks() {
@@ -159,9 +150,7 @@ impl<'snapshot> Matrix<'snapshot> {
             let view = self.chunk(chunk)?;
             for index in 0..self.geometry.leaves_of(chunk) {
                 let leaf = self.geometry.leaf(chunk, index);
-                let leaf_view = view
-                    .map(|view| self.leaf(view, chunk, index, &leaf))
-                    .transpose()?;
+                let leaf_view = view.map(|view| self.leaf(view, chunk, index, &leaf)).transpose()?;
                 visit(&leaf, leaf_view)?;
             }
         }
@@ -241,16 +230,12 @@ impl<'snapshot> Matrix<'snapshot> {
         index: usize,
         leaf: &Leaf,
     ) -> Result<LeafView<'v>> {
-        view.leaf(index, leaf, self.numbers)
-            .map_err(|reason| self.malformed_leaf(chunk, index, reason))
+        view.leaf(index, leaf, self.numbers).map_err(|reason| self.malformed_leaf(chunk, index, reason))
     }
 
     #[cold]
     fn malformed_leaf(&self, chunk: u64, index: usize, reason: Malformed) -> Error {
-        let at = usize::try_from(chunk)
-            .ok()
-            .and_then(|chunk| self.chunks.get(chunk))
-            .copied();
+        let at = usize::try_from(chunk).ok().and_then(|chunk| self.chunks.get(chunk)).copied();
         self.state
             .source
             .malformed(&at.unwrap_or_default(), "a leaf", reason)
@@ -259,10 +244,7 @@ impl<'snapshot> Matrix<'snapshot> {
 
     fn outside(&self, row: usize, col: usize) -> Error {
         let shape = format!("{} x {}", self.record.rows, self.record.cols);
-        Error::argument(
-            "element",
-            format!("({row}, {col}) is outside {}, which is {shape}", self.path),
-        )
+        Error::argument("element", format!("({row}, {col}) is outside {}, which is {shape}", self.path))
     }
 }
 

@@ -20,18 +20,12 @@ impl Editor {
             ));
         }
         if value.len() > MAX_VALUE_BYTES {
-            return Err(Error::argument(
-                "value",
-                format!("a value has at most {MAX_VALUE_BYTES} bytes"),
-            ));
+            return Err(Error::argument("value", format!("a value has at most {MAX_VALUE_BYTES} bytes")));
         }
         let value = if value.len() <= INLINE_BYTES {
             Value::Inline(value.to_vec())
         } else {
-            Value::Blob {
-                len: value.len() as u64,
-                pieces: put_pieces(writer, value)?,
-            }
+            Value::Blob { len: value.len() as u64, pieces: put_pieces(writer, value)? }
         };
         self.replace(writer, &metadata_key(key), value)
     }
@@ -79,9 +73,5 @@ pub(crate) fn read_value(source: &dyn Source, value: Value) -> Result<Vec<u8>> {
         return Ok(bytes);
     }
     let first = pieces.children.first().copied().unwrap_or_default();
-    Err(source.malformed(
-        &first,
-        "a metadata value",
-        "its pieces do not add up to its length",
-    ))
+    Err(source.malformed(&first, "a metadata value", "its pieces do not add up to its length"))
 }

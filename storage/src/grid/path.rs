@@ -43,11 +43,7 @@ impl MatrixPath {
 
 impl std::fmt::Display for MatrixPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}@{}/{}/{}/{}",
-            self.adapter, self.version, self.layer, self.module, self.matrix
-        )
+        write!(f, "{}@{}/{}/{}/{}", self.adapter, self.version, self.layer, self.module, self.matrix)
     }
 }
 
@@ -73,10 +69,7 @@ impl Shape {
             Some(n) if fits(self.rows) && fits(self.cols) && n as u64 <= MAX_ELEMENTS => Ok(n),
             _ => Err(Error::argument(
                 "shape",
-                format!(
-                    "{} x {} must be between 1 and {MAX_ELEMENTS} elements",
-                    self.rows, self.cols
-                ),
+                format!("{} x {} must be between 1 and {MAX_ELEMENTS} elements", self.rows, self.cols),
             )),
         }
     }
@@ -109,16 +102,10 @@ impl DataType {
 
 pub(crate) fn check_name(what: &'static str, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return Err(Error::argument(
-            what,
-            format!("{name:?} must be 1 to {MAX_NAME_BYTES} bytes long"),
-        ));
+        return Err(Error::argument(what, format!("{name:?} must be 1 to {MAX_NAME_BYTES} bytes long")));
     }
     if name.contains('\0') {
-        return Err(Error::argument(
-            what,
-            format!("{name:?} must not contain the NUL character"),
-        ));
+        return Err(Error::argument(what, format!("{name:?} must not contain the NUL character")));
     }
     Ok(())
 }

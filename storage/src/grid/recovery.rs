@@ -22,13 +22,8 @@ use crate::lock::DirectoryLock;
 /// Writes an empty store into an empty file and syncs it.
 pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
     let store_id = RandomState::new().build_hasher().finish();
-    let first = Superblock {
-        store_id,
-        commit: 1,
-        durable_commit: 1,
-        next_sequence: 1,
-        ..Superblock::default()
-    };
+    let first =
+        Superblock { store_id, commit: 1, durable_commit: 1, next_sequence: 1, ..Superblock::default() };
     let write = || {
         data.set_len(SUPERBLOCK_SLOTS.last().copied().unwrap_or_default() + 4096)?;
         for slot in SUPERBLOCK_SLOTS {
@@ -50,29 +45,15 @@ pub(crate) fn open(
     let (slot, superblock) = choose(&objects, &found)?;
     // It may be of a process that was killed before it synced, even where it says that all of it is durable. The other
     // superblock, which is, will be written over, so this one must be durable first.
-    objects
-        .backend
-        .sync()
-        .map_err(|e| Error::io("sync", objects.path(), e))?;
+    objects.backend.sync().map_err(|e| Error::io("sync", objects.path(), e))?;
     let (table, space) = read_space(&objects, &superblock)?;
-    let newest_seen = found
-        .iter()
-        .map(|(_, superblock)| superblock.commit)
-        .max()
-        .unwrap_or_default();
+    let newest_seen = found.iter().map(|(_, superblock)| superblock.commit).max().unwrap_or_default();
     let clean = superblock.durable_commit == superblock.commit && newest_seen == superblock.commit;
-    let state = Arc::new(State {
-        commit: superblock.commit,
-        root: superblock.root,
-        source: objects.committed(),
-    });
+    let state =
+        Arc::new(State { commit: superblock.commit, root: superblock.root, source: objects.committed() });
     let current = Current::new(Arc::clone(&state));
     let mut core = Core {
-        writer: Writer {
-            objects,
-            space,
-            commit: newest_seen,
-        },
+        writer: Writer { objects, space, commit: newest_seen },
         table,
         published: Published::new(state),
         wal: Wal::new(wal, superblock.store_id),
@@ -161,12 +142,8 @@ pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(
     if superblock.space.is_null() {
         return Ok((SpaceTable::default(), Space::new()));
     }
-    let (table, maps) = SpaceTable::read(
-        objects,
-        &superblock.space,
-        superblock.space_depth,
-        superblock.regions,
-    )?;
+    let (table, maps) =
+        SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
     Ok((table, Space::from_regions(&maps)))
 }
 
@@ -180,12 +157,7 @@ pub(crate) fn check_new_objects(objects: &Objects, superblock: &Superblock) -> R
     if superblock.space.is_null() {
         return Ok(());
     }
-    let (_, maps) = SpaceTable::read(
-        objects,
-        &superblock.space,
-        superblock.space_depth,
-        superblock.regions,
-    )?;
+    let (_, maps) = SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
     for map in maps.iter().filter(|map| !map.is_null() && map.birth > durable) {
         objects.object(map, Kind::Region)?;
     }
@@ -198,18 +170,14 @@ fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<
         return Ok(());
     }
     match read_node(objects, node, below)? {
-        Node::Branch(height, children) => children
-            .iter()
-            .try_for_each(|(_, child)| check_tree(objects, child, height, durable)),
+        Node::Branch(height, children) => {
+            children.iter().try_for_each(|(_, child)| check_tree(objects, child, height, durable))
+        }
         Node::Leaf(entries) => entries.iter().try_for_each(|(_, value)| match value {
             Value::Version(record) => check_tree(objects, &record.root, ROOT, durable),
-            Value::Matrix(record) => check_table(
-                objects,
-                &record.chunks.children,
-                record.chunks.depth,
-                Kind::Chunk,
-                durable,
-            ),
+            Value::Matrix(record) => {
+                check_table(objects, &record.chunks.children, record.chunks.depth, Kind::Chunk, durable)
+            }
             Value::Blob { pieces, .. } => {
                 check_table(objects, &pieces.children, pieces.depth, Kind::Blob, durable)
             }
@@ -219,10 +187,7 @@ fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<
 }
 
 fn check_table(objects: &Objects, children: &[Ref], depth: u8, kind: Kind, durable: u64) -> Result<()> {
-    for child in children
-        .iter()
-        .filter(|child| !child.is_null() && child.birth > durable)
-    {
+    for child in children.iter().filter(|child| !child.is_null() && child.birth > durable) {
         if depth > 0 {
             let entries = read_table_node(objects, child, depth)?;
             check_table(objects, &entries, depth - 1, kind, durable)?;

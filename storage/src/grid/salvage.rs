@@ -55,9 +55,7 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     let _lock = crate::lock::DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
     let open = |name: &str| {
         let path = damaged.join(name);
-        FileBackend::open(&path)
-            .map(Arc::new)
-            .map_err(|e| Error::io("open", &path, e))
+        FileBackend::open(&path).map(Arc::new).map_err(|e| Error::io("open", &path, e))
     };
     let objects = Objects::new(open(DATA_FILE)?, None)?;
     let store = GridStore::open(into, &GridOptions::default())?;
@@ -66,9 +64,7 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
         let mut wal = Wal::new(open(WAL_FILE)?, superblock.store_id);
         let records = wal.recover(superblock.commit, u64::MAX)?;
         let (left_out, incomplete) = copy(&store, &objects, &superblock.root, superblock.next_sequence)?;
-        let root_lost = left_out
-            .iter()
-            .any(|damage| damage.offset == superblock.root.offset());
+        let root_lost = left_out.iter().any(|damage| damage.offset == superblock.root.offset());
         let mut salvaged = Salvaged {
             left_out,
             incomplete,
@@ -148,10 +144,7 @@ fn copy(store: &GridStore, objects: &Objects, root: &Ref, next_sequence: u64) ->
         core.begin()?;
         let mut copier = Copier::new(objects, &mut core.writer, true);
         let copied = copier.main_tree(root);
-        let left_out = (
-            copier.left_out.take().unwrap_or_default(),
-            std::mem::take(&mut copier.incomplete),
-        );
+        let left_out = (copier.left_out.take().unwrap_or_default(), std::mem::take(&mut copier.incomplete));
         match copied {
             Ok(root) => {
                 core.finish(root, next_sequence, Durability::Immediate, store.current())?;

@@ -23,13 +23,7 @@ pub struct Selection {
 
 impl Default for Selection {
     fn default() -> Self {
-        Self {
-            layers: 0..=u32::MAX,
-            modules: None,
-            matrix: None,
-            rows: 0..usize::MAX,
-            cols: 0..usize::MAX,
-        }
+        Self { layers: 0..=u32::MAX, modules: None, matrix: None, rows: 0..usize::MAX, cols: 0..usize::MAX }
     }
 }
 
@@ -40,10 +34,7 @@ impl Selection {
             return true;
         };
         self.layers.contains(&layer)
-            && self
-                .modules
-                .as_ref()
-                .is_none_or(|modules| modules.contains(&module))
+            && self.modules.as_ref().is_none_or(|modules| modules.contains(&module))
             && self.matrix.as_ref().is_none_or(|wanted| *wanted == matrix)
     }
 
@@ -125,13 +116,7 @@ mod tests {
     #[test]
     fn a_stretch_of_keys_that_holds_a_selected_one_is_never_left_out() {
         let keys = keys();
-        for layers in [
-            0..=u32::MAX,
-            1..=1,
-            2..=6,
-            7..=u32::MAX,
-            RangeInclusive::new(1, 0),
-        ] {
+        for layers in [0..=u32::MAX, 1..=1, 2..=6, 7..=u32::MAX, RangeInclusive::new(1, 0)] {
             for names in [None, Some(&["k_proj"][..]), Some(&["k", "q"]), Some(&[])] {
                 let modules = names.map(modules);
                 for matrix in [None, Some("B".to_owned())] {
@@ -156,10 +141,7 @@ mod tests {
 
     #[test]
     fn a_stretch_of_other_layers_or_modules_is_left_out() {
-        let mut selection = Selection {
-            layers: 7..=7,
-            ..Selection::default()
-        };
+        let mut selection = Selection { layers: 7..=7, ..Selection::default() };
         let key = |layer, module| matrix_key(layer, module, "A").unwrap();
         assert!(!selection.may_be_between(&[], Some(&key(6, "q"))));
         assert!(!selection.may_be_between(&key(8, "q"), None));

@@ -87,9 +87,7 @@ impl Core {
         let offset = SUPERBLOCK_SLOTS.get(slot).copied().unwrap_or_default();
         let len = objects.backend.len().map_err(|e| Error::io("measure", path, e))?;
         let view = objects.backend.view(len).map_err(|e| Error::io("map", path, e))?;
-        let bytes = view
-            .bytes(offset, SUPERBLOCK_BYTES)
-            .map_err(|e| Error::io("read", path, e))?;
+        let bytes = view.bytes(offset, SUPERBLOCK_BYTES).map_err(|e| Error::io("read", path, e))?;
         Ok(Superblock::decode(&bytes).ok())
     }
 

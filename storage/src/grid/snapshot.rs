@@ -98,10 +98,7 @@ impl Snapshot {
                 _ => return Ok(None),
             },
         };
-        Ok(self
-            .versions(adapter)?
-            .into_iter()
-            .find(|version| version.version == name))
+        Ok(self.versions(adapter)?.into_iter().find(|version| version.version == name))
     }
 
     /// The matrices of a version in order of layer, module, matrix; none when there is no such version.
@@ -149,27 +146,20 @@ impl Snapshot {
         let Some(version_record) = self.version_record(adapter, version)? else {
             return Ok(());
         };
-        scan(
-            &self.state.source,
-            &version_record.root,
-            &[],
-            &mut |key, value| {
-                if let Value::Matrix(record) = value {
-                    let (layer, module, matrix) =
-                        split_matrix_key(&key).map_err(|reason| self.malformed_key(reason))?;
-                    visit(MatrixPath::new(adapter, version, layer, module, matrix), &record)?;
-                }
-                Ok(ControlFlow::Continue(()))
-            },
-        )
+        scan(&self.state.source, &version_record.root, &[], &mut |key, value| {
+            if let Value::Matrix(record) = value {
+                let (layer, module, matrix) =
+                    split_matrix_key(&key).map_err(|reason| self.malformed_key(reason))?;
+                visit(MatrixPath::new(adapter, version, layer, module, matrix), &record)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// A matrix, to read from; `None` when it is not there.
     pub fn matrix(&self, path: &MatrixPath) -> Result<Option<Matrix<'_>>> {
         let record = self.matrix_record(path)?;
-        record
-            .map(|record| Matrix::new(&self.state, path.clone(), record))
-            .transpose()
+        record.map(|record| Matrix::new(&self.state, path.clone(), record)).transpose()
     }
 
     pub(crate) fn matrix_record(&self, path: &MatrixPath) -> Result<Option<MatrixRecord>> {
@@ -187,10 +177,7 @@ impl Snapshot {
     /// Decodes a matrix into `values`, row-major; the length must be its number of elements.
     pub fn read_matrix(&self, path: &MatrixPath, values: &mut [f32]) -> Result<MatrixInfo> {
         let matrix = self.matrix(path)?;
-        let matrix = matrix.ok_or_else(|| Error::NotFound {
-            kind: "matrix",
-            name: path.to_string(),
-        })?;
+        let matrix = matrix.ok_or_else(|| Error::NotFound { kind: "matrix", name: path.to_string() })?;
         matrix.read_into(values)?;
         Ok(matrix.info())
     }
@@ -198,9 +185,7 @@ impl Snapshot {
     /// The value of a metadata key.
     pub fn metadata(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let found = self.get(&metadata_key(key))?;
-        found
-            .map(|value| read_value(&self.state.source, value))
-            .transpose()
+        found.map(|value| read_value(&self.state.source, value)).transpose()
     }
 
     /// All metadata keys that begin with `prefix`, in order, with their values.
@@ -246,9 +231,7 @@ impl Snapshot {
     }
 
     fn malformed_key(&self, reason: &'static str) -> Error {
-        self.state
-            .source
-            .malformed(&self.state.root, "an entry of the tree", reason)
+        self.state.source.malformed(&self.state.root, "an entry of the tree", reason)
     }
 }
 

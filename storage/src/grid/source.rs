@@ -60,15 +60,13 @@ pub(crate) fn read_object<'a>(
     reference: &Ref,
     what: &'static str,
 ) -> Result<Cow<'a, [u8]>> {
-    let bytes = view
-        .bytes(reference.offset(), reference.len_bytes())
-        .map_err(|e| {
-            if e.kind() == std::io::ErrorKind::UnexpectedEof {
-                Error::corrupt(path, reference.offset(), what, "the file ends before it")
-            } else {
-                Error::io("read", path, e)
-            }
-        })?;
+    let bytes = view.bytes(reference.offset(), reference.len_bytes()).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::UnexpectedEof {
+            Error::corrupt(path, reference.offset(), what, "the file ends before it")
+        } else {
+            Error::io("read", path, e)
+        }
+    })?;
     check_object(path, reference, what, &bytes)?;
     Ok(bytes)
 }
@@ -78,12 +76,7 @@ pub(crate) fn check_object(path: &Path, reference: &Ref, what: &'static str, byt
     if crc32c(bytes) == reference.crc {
         return Ok(());
     }
-    Err(Error::corrupt(
-        path,
-        reference.offset(),
-        what,
-        "its checksum does not match",
-    ))
+    Err(Error::corrupt(path, reference.offset(), what, "its checksum does not match"))
 }
 
 fn describe(kind: Kind) -> &'static str {

@@ -70,27 +70,15 @@ struct Held {
 
 impl Slot {
     pub(crate) fn new(stored: Ref) -> Self {
-        let free = if stored.is_null() {
-            u32::try_from(REGION_UNITS).unwrap_or(u32::MAX)
-        } else {
-            stored.aux
-        };
-        Self {
-            stored,
-            free,
-            dirty: false,
-            longest: REGION_UNITS,
-            map: None,
-        }
+        let free =
+            if stored.is_null() { u32::try_from(REGION_UNITS).unwrap_or(u32::MAX) } else { stored.aux };
+        Self { stored, free, dirty: false, longest: REGION_UNITS, map: None }
     }
 
     fn load(&mut self, source: &dyn Source) -> Result<&mut RegionMap> {
         if self.map.is_none() {
             let image = if self.stored.is_null() {
-                RegionImage {
-                    allocated: vec![0; REGION_WORDS],
-                    shared: Vec::new(),
-                }
+                RegionImage { allocated: vec![0; REGION_WORDS], shared: Vec::new() }
             } else {
                 let bytes = source.object(&self.stored, Kind::Region)?;
                 RegionImage::decode(&bytes)
@@ -98,9 +86,7 @@ impl Slot {
             };
             // What stands beside the reference was a hint until now, and is counted with from here on.
             let used: u32 = image.allocated.iter().map(|word| word.count_ones()).sum();
-            self.free = u32::try_from(REGION_UNITS)
-                .unwrap_or(u32::MAX)
-                .saturating_sub(used);
+            self.free = u32::try_from(REGION_UNITS).unwrap_or(u32::MAX).saturating_sub(used);
             self.map = Some(Box::new(RegionMap {
                 blocked: image.allocated.clone(),
                 fresh: vec![0; REGION_WORDS],
@@ -109,9 +95,7 @@ impl Slot {
                 scan_from: 0,
             }));
         }
-        self.map
-            .as_deref_mut()
-            .ok_or_else(|| Error::internal("a region's map is missing after it was read"))
+        self.map.as_deref_mut().ok_or_else(|| Error::internal("a region's map is missing after it was read"))
     }
 
     /// What would be stored now; `None` when the region was never looked at.
@@ -139,18 +123,12 @@ impl Space {
         first.free -= u32::try_from(RESERVED_UNITS).unwrap_or(0);
         first.map = Some(Box::new(map));
         first.dirty = true;
-        Self {
-            regions: vec![first],
-            ..Self::default()
-        }
+        Self { regions: vec![first], ..Self::default() }
     }
 
     /// The space of a stored state.
     pub(crate) fn from_regions(stored: &[Ref]) -> Self {
-        Self {
-            regions: stored.iter().copied().map(Slot::new).collect(),
-            ..Self::default()
-        }
+        Self { regions: stored.iter().copied().map(Slot::new).collect(), ..Self::default() }
     }
 
     /// Hands out `units` adjacent units.
@@ -182,13 +160,8 @@ impl Space {
         }
         let map = slot.load(source)?;
         let from = map.scan_from;
-        let found = find_run(&map.blocked, from, wanted).or_else(|| {
-            if from == 0 {
-                None
-            } else {
-                find_run(&map.blocked, 0, wanted)
-            }
-        });
+        let found = find_run(&map.blocked, from, wanted)
+            .or_else(|| if from == 0 { None } else { find_run(&map.blocked, 0, wanted) });
         let Some(start) = found else {
             slot.longest = wanted - 1;
             return Ok(None);
@@ -197,15 +170,10 @@ impl Space {
         set_bits(&mut map.blocked, start, wanted);
         set_bits(&mut map.fresh, start, wanted);
         map.scan_from = start + wanted;
-        slot.free = slot
-            .free
-            .saturating_sub(u32::try_from(wanted).unwrap_or(u32::MAX));
+        slot.free = slot.free.saturating_sub(u32::try_from(wanted).unwrap_or(u32::MAX));
         slot.dirty = true;
         let unit = (index * REGION_UNITS + start) as u64;
-        self.log.push(Step::Allocated {
-            unit,
-            units: wanted as u64,
-        });
+        self.log.push(Step::Allocated { unit, units: wanted as u64 });
         Ok(Some(unit))
     }
 
@@ -215,9 +183,7 @@ impl Space {
         let count = usize::try_from(units).unwrap_or(usize::MAX);
         let map = slot.load(source)?;
         if count > REGION_UNITS || !bits_are(&map.allocated, start, count, true) {
-            return Err(Error::internal(format!(
-                "{units} units at {unit} were freed and not in use"
-            )));
+            return Err(Error::internal(format!("{units} units at {unit} were freed and not in use")));
         }
         clear_bits(&mut map.allocated, start, count);
         slot.free += u32::try_from(count).unwrap_or(0);
@@ -231,10 +197,7 @@ impl Space {
         let (slot, start) = self.slot(unit)?;
         let stored = slot.stored;
         let map = slot.load(source)?;
-        let extra = map
-            .shared
-            .entry(u16::try_from(start).unwrap_or(u16::MAX))
-            .or_default();
+        let extra = map.shared.entry(u16::try_from(start).unwrap_or(u16::MAX)).or_default();
         *extra = extra.checked_add(1).ok_or_else(|| {
             source.malformed(&stored, "the map of a region", "an object has too many owners")
         })?;
@@ -263,10 +226,7 @@ impl Space {
     /// Whether a unit of a region that was looked at before is in use.
     pub(crate) fn is_allocated(&self, unit: u64) -> bool {
         let position = usize::try_from(unit).unwrap_or(usize::MAX);
-        let map = self
-            .regions
-            .get(position / REGION_UNITS)
-            .and_then(|slot| slot.map.as_deref());
+        let map = self.regions.get(position / REGION_UNITS).and_then(|slot| slot.map.as_deref());
         map.is_some_and(|map| bits_are(&map.allocated, position % REGION_UNITS, 1, true))
     }
 
@@ -274,11 +234,7 @@ impl Space {
     pub(crate) fn extra_owners(&mut self, source: &dyn Source, unit: u64) -> Result<u32> {
         let (slot, start) = self.slot(unit)?;
         let map = slot.load(source)?;
-        Ok(map
-            .shared
-            .get(&u16::try_from(start).unwrap_or(u16::MAX))
-            .copied()
-            .unwrap_or(0))
+        Ok(map.shared.get(&u16::try_from(start).unwrap_or(u16::MAX)).copied().unwrap_or(0))
     }
 
     /// The map of a region as it is now.
@@ -357,9 +313,8 @@ impl Space {
         let (mut readers, mut recovery) = (Vec::new(), Vec::new());
         for step in std::mem::take(&mut self.log) {
             if let Step::Freed { unit, units } = step {
-                let fresh = self
-                    .map(unit)
-                    .is_some_and(|(map, _, _, start)| bits_are(&map.fresh, start, 1, true));
+                let fresh =
+                    self.map(unit).is_some_and(|(map, _, _, start)| bits_are(&map.fresh, start, 1, true));
                 if fresh {
                     readers.push((unit, units));
                 } else {
@@ -368,16 +323,10 @@ impl Space {
             }
         }
         if !readers.is_empty() {
-            self.held_by_readers.push_back(Held {
-                commit,
-                extents: readers,
-            });
+            self.held_by_readers.push_back(Held { commit, extents: readers });
         }
         if !recovery.is_empty() {
-            self.held_by_recovery.push_back(Held {
-                commit,
-                extents: recovery,
-            });
+            self.held_by_recovery.push_back(Held { commit, extents: recovery });
         }
     }
 
@@ -394,19 +343,11 @@ impl Space {
     /// Lets go of what was freed in commits up to `oldest_read` (the oldest state with a reader), as far as
     /// recoveries want only `durable` and later.
     pub(crate) fn reclaim(&mut self, oldest_read: u64, durable: u64) {
-        while self
-            .held_by_readers
-            .front()
-            .is_some_and(|held| held.commit <= oldest_read)
-        {
+        while self.held_by_readers.front().is_some_and(|held| held.commit <= oldest_read) {
             let held = self.held_by_readers.pop_front();
             self.unblock(held);
         }
-        while self
-            .held_by_recovery
-            .front()
-            .is_some_and(|held| held.commit <= oldest_read.min(durable))
-        {
+        while self.held_by_recovery.front().is_some_and(|held| held.commit <= oldest_read.min(durable)) {
             let held = self.held_by_recovery.pop_front();
             self.unblock(held);
         }

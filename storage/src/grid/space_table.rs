@@ -63,12 +63,7 @@ impl SpaceTable {
 
     /// The root and the number of levels.
     pub(crate) fn root(&self) -> (Ref, u8) {
-        let root = self
-            .levels
-            .last()
-            .and_then(|level| level.first())
-            .copied()
-            .unwrap_or_default();
+        let root = self.levels.last().and_then(|level| level.first()).copied().unwrap_or_default();
         (root, u8::try_from(self.levels.len()).unwrap_or(u8::MAX))
     }
 
@@ -142,12 +137,7 @@ impl Writer {
         for level in 0..table.levels.len() {
             let number = u8::try_from(level + 1).map_err(|_| Error::internal("too many regions"))?;
             for ((_, node), reserved) in plan.nodes.range((level, 0)..(level + 1, 0)) {
-                let entries = below
-                    .iter()
-                    .skip(node * FANOUT)
-                    .take(FANOUT)
-                    .copied()
-                    .collect::<Vec<_>>();
+                let entries = below.iter().skip(node * FANOUT).take(FANOUT).copied().collect::<Vec<_>>();
                 let mut bytes = encode_table_node(number, &entries);
                 pad(&mut bytes, *reserved)?;
                 let stored_node = self.fill(*reserved, &bytes, 0)?;
@@ -157,32 +147,19 @@ impl Writer {
             }
             below = table.levels.get(level).cloned().unwrap_or_default();
         }
-        Ok(StoredSpace {
-            maps,
-            table,
-            regions: self.space.regions.len() as u64,
-        })
+        Ok(StoredSpace { maps, table, regions: self.space.regions.len() as u64 })
     }
 
     fn reserve_maps(&mut self, plan: &mut Plan) -> Result<bool> {
-        let dirty = self
-            .space
-            .regions
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.dirty);
-        let missing: Vec<usize> = dirty
-            .map(|(index, _)| index)
-            .filter(|index| !plan.maps.contains_key(index))
-            .collect();
+        let dirty = self.space.regions.iter().enumerate().filter(|(_, slot)| slot.dirty);
+        let missing: Vec<usize> =
+            dirty.map(|(index, _)| index).filter(|index| !plan.maps.contains_key(index)).collect();
         for index in &missing {
             let Some(slot) = self.space.regions.get(*index) else {
                 continue;
             };
             let old = slot.stored;
-            let image = slot
-                .image()
-                .ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
             if !old.is_null() {
                 self.free(&old)?;
             }
@@ -203,12 +180,8 @@ impl Writer {
                 if plan.nodes.contains_key(&(level, *node)) {
                     continue;
                 }
-                let old = table
-                    .levels
-                    .get(level)
-                    .and_then(|nodes| nodes.get(*node))
-                    .copied()
-                    .unwrap_or_default();
+                let old =
+                    table.levels.get(level).and_then(|nodes| nodes.get(*node)).copied().unwrap_or_default();
                 if !old.is_null() {
                     self.free(&old)?;
                 }
@@ -228,9 +201,7 @@ impl Writer {
             let (Some(slot), Some(reserved)) = (self.space.regions.get(index), plan.maps.get(&index)) else {
                 continue;
             };
-            let image = slot
-                .image()
-                .ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
             if image.encoded_bytes() as u64 <= reserved.units * UNIT_BYTES {
                 continue;
             }

@@ -61,19 +61,13 @@ impl<T: Numbered> Current<T> {
 
 impl<T: Numbered> Published<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
-        Self {
-            living: VecDeque::from([first]),
-        }
+        Self { living: VecDeque::from([first]) }
     }
 
     /// The number of the oldest state that anybody can read: the newest, or one that a snapshot holds.
     pub(crate) fn oldest_read(&mut self) -> u64 {
         // The queue's own pointer is the only one when no snapshot is left; only the last one is the current.
-        while self.living.len() > 1
-            && self
-                .living
-                .front()
-                .is_some_and(|state| Arc::strong_count(state) == 1)
+        while self.living.len() > 1 && self.living.front().is_some_and(|state| Arc::strong_count(state) == 1)
         {
             self.living.pop_front();
         }
@@ -82,11 +76,7 @@ impl<T: Numbered> Published<T> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "what panics here is a finding"
-)]
+#[expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what panics here is a finding")]
 mod tests {
     use shuttle::sync::atomic::{AtomicBool, Ordering};
 
@@ -119,10 +109,7 @@ mod tests {
                     newest = state.number();
                     for _ in 0..2 {
                         let page = &wiped[usize::try_from(newest).unwrap()];
-                        assert!(
-                            !page.load(Ordering::SeqCst),
-                            "page {newest} was wiped under its reader"
-                        );
+                        assert!(!page.load(Ordering::SeqCst), "page {newest} was wiped under its reader");
                     }
                 }
             })
@@ -140,11 +127,7 @@ mod tests {
         for reader in readers {
             reader.join().unwrap();
         }
-        assert_eq!(
-            published.oldest_read(),
-            COMMITS as u64,
-            "what nobody reads is let go"
-        );
+        assert_eq!(published.oldest_read(), COMMITS as u64, "what nobody reads is let go");
     }
 
     #[test]

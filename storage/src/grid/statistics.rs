@@ -45,11 +45,7 @@ impl VersionStatistics {
     /// Active elements over all elements.
     #[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
     pub fn density(&self) -> f64 {
-        if self.elements == 0 {
-            0.0
-        } else {
-            self.active as f64 / self.elements as f64
-        }
+        if self.elements == 0 { 0.0 } else { self.active as f64 / self.elements as f64 }
     }
 }
 
@@ -58,10 +54,7 @@ impl GridStore {
     pub fn statistics(&self) -> Result<GridStatistics> {
         self.with_core(|core| {
             let objects = &core.writer.objects;
-            let file_bytes = objects
-                .backend
-                .len()
-                .map_err(|e| Error::io("measure", &objects.path, e))?;
+            let file_bytes = objects.backend.len().map_err(|e| Error::io("measure", &objects.path, e))?;
             let regions = &core.writer.space.regions;
             let free: u64 = regions.iter().map(|slot| u64::from(slot.free)).sum();
             let all = (regions.len() * super::format::REGION_UNITS) as u64;
@@ -80,14 +73,9 @@ impl GridStore {
         self.with_core(|core| {
             // Taken under the lock: what it refers to is read through the writer's file, which a compaction replaces.
             let record = self.snapshot().version_record(adapter, version)?;
-            let record = record.ok_or_else(|| Error::NotFound {
-                kind: "version",
-                name: format!("{adapter}@{version}"),
-            })?;
-            let mut sum = Sum {
-                writer: &mut core.writer,
-                found: VersionStatistics::default(),
-            };
+            let record = record
+                .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })?;
+            let mut sum = Sum { writer: &mut core.writer, found: VersionStatistics::default() };
             if !record.root.is_null() {
                 sum.tree(&record.root, ROOT, false)?;
             }
@@ -104,12 +92,7 @@ struct Sum<'a> {
 impl Sum<'_> {
     /// Counts an object and says whether it, and with it what is below, is shared.
     fn add(&mut self, object: &Ref, shared: bool) -> Result<bool> {
-        let shared = shared
-            || self
-                .writer
-                .space
-                .extra_owners(&self.writer.objects, object.unit)?
-                > 0;
+        let shared = shared || self.writer.space.extra_owners(&self.writer.objects, object.unit)? > 0;
         let bytes = object.units() * UNIT_BYTES;
         self.found.bytes += bytes;
         self.found.shared_bytes += if shared { bytes } else { 0 };
@@ -119,9 +102,9 @@ impl Sum<'_> {
     fn tree(&mut self, node: &Ref, below: u8, shared: bool) -> Result<()> {
         let shared = self.add(node, shared)?;
         match read_node(&self.writer.objects, node, below)? {
-            Node::Branch(height, children) => children
-                .iter()
-                .try_for_each(|(_, child)| self.tree(child, height, shared)),
+            Node::Branch(height, children) => {
+                children.iter().try_for_each(|(_, child)| self.tree(child, height, shared))
+            }
             Node::Leaf(entries) => entries.iter().try_for_each(|(_, value)| match value {
                 Value::Matrix(record) => self.matrix(record, shared),
                 _ => Ok(()),

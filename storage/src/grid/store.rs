@@ -46,10 +46,7 @@ pub struct GridOptions {
 
 impl Default for GridOptions {
     fn default() -> Self {
-        Self {
-            checkpoint_wal_bytes: 16 << 20,
-            note: String::new(),
-        }
+        Self { checkpoint_wal_bytes: 16 << 20, note: String::new() }
     }
 }
 
@@ -167,9 +164,7 @@ impl GridStore {
 
     /// The directory and its lock, of a store that was opened by its directory.
     pub(crate) fn place(&self) -> Option<(&dyn StorageDirectory, Option<Arc<DirectoryLock>>)> {
-        self.directory
-            .as_deref()
-            .map(|directory| (directory, self.lock.clone()))
+        self.directory.as_deref().map(|directory| (directory, self.lock.clone()))
     }
 
     /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the

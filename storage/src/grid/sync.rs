@@ -155,9 +155,8 @@ impl<M: Monitor> GroupSync<M> {
 
     /// Syncs everything appended so far.
     fn lead(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
-        let (log, appended, newest) = self
-            .progress
-            .with(|progress| (progress.log, progress.appended, progress.newest_ticket));
+        let (log, appended, newest) =
+            self.progress.with(|progress| (progress.log, progress.appended, progress.newest_ticket));
         sync()?;
         self.progress.with(|progress| {
             if progress.log == log {
@@ -170,11 +169,7 @@ impl<M: Monitor> GroupSync<M> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "what panics here is a finding"
-)]
+#[expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what panics here is a finding")]
 mod tests {
     use std::sync::Arc;
 

@@ -33,26 +33,15 @@ pub struct WriteTransaction<'store> {
 
 impl<'store> WriteTransaction<'store> {
     pub(crate) fn new(store: &'store GridStore, core: MutexGuard<'store, Core>, editor: Editor) -> Self {
-        Self {
-            store,
-            core,
-            editor,
-            failed: false,
-            open: true,
-        }
+        Self { store, core, editor, failed: false, open: true }
     }
 
     fn edit<T>(&mut self, edit: impl FnOnce(&mut Editor, &mut Writer) -> Result<T>) -> Result<T> {
         if self.failed {
-            return Err(Error::internal(
-                "an earlier call of this write failed; drop it and begin anew",
-            ));
+            return Err(Error::internal("an earlier call of this write failed; drop it and begin anew"));
         }
         edit(&mut self.editor, &mut self.core.writer).inspect_err(|error| {
-            self.failed |= matches!(
-                error,
-                Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_)
-            );
+            self.failed |= matches!(error, Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_));
         })
     }
 
@@ -78,10 +67,7 @@ impl<'store> WriteTransaction<'store> {
                 ),
             ));
         }
-        let numbers = Numbers {
-            dtype,
-            scale: scale_of(dtype, values)?,
-        };
+        let numbers = Numbers { dtype, scale: scale_of(dtype, values)? };
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         check_name("adapter", &path.adapter)?;
         check_name("version", &path.version)?;
@@ -92,10 +78,7 @@ impl<'store> WriteTransaction<'store> {
                 Some(Value::Matrix(old)) => Some(old),
                 _ => None,
             };
-            let layout = Layout {
-                geometry: Geometry::of(shape),
-                numbers,
-            };
+            let layout = Layout { geometry: Geometry::of(shape), numbers };
             let record = encode_matrix(writer, &layout, values, old.as_ref())?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -117,14 +100,7 @@ impl<'store> WriteTransaction<'store> {
             let chunks =
                 super::format::Table::empty(len).ok_or_else(|| Error::internal("a table is too long"))?;
             let (rows, cols) = (geometry.rows, geometry.cols);
-            let record = MatrixRecord {
-                dtype,
-                rows,
-                cols,
-                scale: 1.0,
-                active: 0,
-                chunks,
-            };
+            let record = MatrixRecord { dtype, rows, cols, scale: 1.0, active: 0, chunks };
             let draft = editor.draft(writer, &path.adapter, &path.version, true)?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -170,10 +146,7 @@ impl<'store> WriteTransaction<'store> {
 
     /// Whether a version exists, as this write sees it.
     pub fn has_version(&self, adapter: &str, version: &str) -> Result<bool> {
-        Ok(self
-            .editor
-            .version(&self.core.writer, adapter, version)?
-            .is_some())
+        Ok(self.editor.version(&self.core.writer, adapter, version)?.is_some())
     }
 
     /// Makes a version immutable.
@@ -257,8 +230,7 @@ impl<'store> WriteTransaction<'store> {
     pub fn commit(mut self, durability: Durability) -> Result<()> {
         let root = self.edit(Editor::flush)?;
         self.open = false;
-        self.store
-            .finish(&mut self.core, root, self.editor.next_sequence, durability)
+        self.store.finish(&mut self.core, root, self.editor.next_sequence, durability)
     }
 }
 
@@ -275,14 +247,9 @@ fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
         return Ok(1.0);
     }
     if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-        return Err(Error::argument(
-            "values",
-            format!("{value} cannot be stored as a scaled byte"),
-        ));
+        return Err(Error::argument("values", format!("{value} cannot be stored as a scaled byte")));
     }
-    let largest = values
-        .iter()
-        .fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     Ok(scale_for(largest))
 }
 
@@ -292,11 +259,7 @@ fn scale_for(largest: f32) -> f32 {
         return 1.0;
     }
     let scale = largest / 127.0;
-    if (scale * 127.0).is_finite() {
-        scale.max(f32::from_bits(1))
-    } else {
-        scale.next_down()
-    }
+    if (scale * 127.0).is_finite() { scale.max(f32::from_bits(1)) } else { scale.next_down() }
 }
 
 /// Writes the chunks of a matrix that differ from the old one's.
@@ -308,10 +271,8 @@ fn encode_matrix(
 ) -> Result<MatrixRecord> {
     let Layout { geometry, numbers } = *layout;
     let comparable = old.filter(|old| Layout::of(old) == *layout);
-    let old_chunks = comparable
-        .map(|old| read_table(&writer.objects, &old.chunks))
-        .transpose()?
-        .unwrap_or_default();
+    let old_chunks =
+        comparable.map(|old| read_table(&writer.objects, &old.chunks)).transpose()?.unwrap_or_default();
     let mut chunks = Vec::new();
     let mut active = 0;
     let mut scratch = Scratch::default();
@@ -322,15 +283,9 @@ fn encode_matrix(
             chunks.push(Ref::default());
             continue;
         }
-        let before = usize::try_from(chunk)
-            .ok()
-            .and_then(|chunk| old_chunks.get(chunk))
-            .copied();
+        let before = usize::try_from(chunk).ok().and_then(|chunk| old_chunks.get(chunk)).copied();
         let before = before.filter(|before| !before.is_null());
-        let raw = before
-            .map(|before| raw_bytes(writer, &before, layout, chunk))
-            .transpose()?
-            .flatten();
+        let raw = before.map(|before| raw_bytes(writer, &before, layout, chunk)).transpose()?.flatten();
         chunks.push(match (before, raw) {
             (Some(before), Some(raw)) if raw == built.bytes => {
                 writer.share(&before)?;

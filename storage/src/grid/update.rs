@@ -28,26 +28,21 @@ impl UpdateBatch {
 
     /// Sets elements `(row, col, value)` of a matrix.
     pub fn set(&mut self, path: &MatrixPath, elements: &[(u32, u32, f32)]) -> &mut Self {
-        let edits = elements
-            .iter()
-            .map(|&(row, col, value)| (row, col, Edit::Set(value)));
+        let edits = elements.iter().map(|&(row, col, value)| (row, col, Edit::Set(value)));
         self.group(path).extend(edits);
         self
     }
 
     /// Adds to elements `(row, col, value)` of a matrix, in f32, then rounds to the matrix's type.
     pub fn add(&mut self, path: &MatrixPath, elements: &[(u32, u32, f32)]) -> &mut Self {
-        let edits = elements
-            .iter()
-            .map(|&(row, col, value)| (row, col, Edit::Add(value)));
+        let edits = elements.iter().map(|&(row, col, value)| (row, col, Edit::Add(value)));
         self.group(path).extend(edits);
         self
     }
 
     /// Makes elements `(row, col)` inactive: exactly +0.0.
     pub fn clear(&mut self, path: &MatrixPath, elements: &[(u32, u32)]) -> &mut Self {
-        self.group(path)
-            .extend(elements.iter().map(|&(row, col)| (row, col, Edit::Clear)));
+        self.group(path).extend(elements.iter().map(|&(row, col)| (row, col, Edit::Clear)));
         self
     }
 
@@ -66,8 +61,7 @@ impl UpdateBatch {
         out.u32(count(self.groups.len()));
         for (path, edits) in &self.groups {
             for name in [&path.adapter, &path.version, &path.module, &path.matrix] {
-                out.u16(u16::try_from(name.len()).unwrap_or(u16::MAX))
-                    .raw(name.as_bytes());
+                out.u16(u16::try_from(name.len()).unwrap_or(u16::MAX)).raw(name.as_bytes());
             }
             out.u32(path.layer).u32(count(edits.len()));
             for (row, col, edit) in edits {
@@ -93,13 +87,7 @@ impl UpdateBatch {
             };
             let (adapter, version, module, matrix) = (name()?, name()?, name()?, name()?);
             let layer = input.u32()?;
-            let path = MatrixPath {
-                adapter,
-                version,
-                layer,
-                module,
-                matrix,
-            };
+            let path = MatrixPath { adapter, version, layer, module, matrix };
             let mut edits = Edits::new();
             for _ in 0..input.u32()? {
                 let (row, col, code, bits) = (input.u32()?, input.u32()?, input.u8()?, input.u32()?);
@@ -117,11 +105,7 @@ impl UpdateBatch {
             }
             batch.groups.insert(path, edits);
         }
-        if input.is_empty() {
-            Ok(batch)
-        } else {
-            Err("a batch is longer than its groups")
-        }
+        if input.is_empty() { Ok(batch) } else { Err("a batch is longer than its groups") }
     }
 }
 

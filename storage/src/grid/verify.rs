@@ -37,11 +37,7 @@ impl GridStore {
     /// allocator with what is in use. Damage is reported, not returned as an error. Writers wait meanwhile.
     pub fn verify(&self) -> Result<VerifyReport> {
         self.with_core(|core| {
-            let mut walk = Walk {
-                core,
-                report: VerifyReport::default(),
-                owners: HashMap::new(),
-            };
+            let mut walk = Walk { core, report: VerifyReport::default(), owners: HashMap::new() };
             walk.main_tree()?;
             walk.superblock()?;
             walk.space()?;
@@ -63,39 +59,30 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn main_tree(&mut self) -> Result<()> {
         let root = self.core.root;
-        self.tree(
-            &root,
-            ROOT,
-            &Held::default(),
-            &mut |walk, key, value| match value {
-                Value::Version(record) => {
-                    let (root, version) = (record.root, Held::version(key));
-                    walk.tree(&root, ROOT, &version, &mut |walk, key, value| match value {
-                        Value::Matrix(record) => walk.matrix(record, &version.matrix(key)),
-                        _ => Ok(()),
-                    })
-                }
-                Value::Blob { pieces, .. } => {
-                    let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-                    let held = Held::default();
-                    let what = format!("the metadata {name:?}");
-                    walk.table(pieces, (&held, &what), &mut |walk, index, piece| {
-                        let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
-                        walk.note(piece, read, &held, || format!("piece {index} of {what}"))
-                            .map(drop)
-                    })
-                }
-                Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
-            },
-        )
+        self.tree(&root, ROOT, &Held::default(), &mut |walk, key, value| match value {
+            Value::Version(record) => {
+                let (root, version) = (record.root, Held::version(key));
+                walk.tree(&root, ROOT, &version, &mut |walk, key, value| match value {
+                    Value::Matrix(record) => walk.matrix(record, &version.matrix(key)),
+                    _ => Ok(()),
+                })
+            }
+            Value::Blob { pieces, .. } => {
+                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                let held = Held::default();
+                let what = format!("the metadata {name:?}");
+                walk.table(pieces, (&held, &what), &mut |walk, index, piece| {
+                    let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
+                    walk.note(piece, read, &held, || format!("piece {index} of {what}")).map(drop)
+                })
+            }
+            Value::Matrix(_) | Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),
+        })
     }
 
     /// Counts an owner and says whether the object was not looked at before.
     fn own(&mut self, reference: &Ref) -> bool {
-        let entry = self
-            .owners
-            .entry(reference.unit)
-            .or_insert((reference.units(), 0));
+        let entry = self.owners.entry(reference.unit).or_insert((reference.units(), 0));
         entry.1 += 1;
         if entry.1 > 1 {
             return false;
@@ -138,12 +125,10 @@ impl Walk<'_> {
         }
         let read = read_node(&self.core.writer.objects, node, below);
         match self.note(node, read, held, || format!("a node of {held}"))? {
-            Some(Node::Leaf(entries)) => entries
-                .iter()
-                .try_for_each(|(key, value)| visit(self, key, value)),
-            Some(Node::Branch(height, children)) => children
-                .iter()
-                .try_for_each(|(_, child)| self.tree(child, height, held, visit)),
+            Some(Node::Leaf(entries)) => entries.iter().try_for_each(|(key, value)| visit(self, key, value)),
+            Some(Node::Branch(height, children)) => {
+                children.iter().try_for_each(|(_, child)| self.tree(child, height, held, visit))
+            }
             None => Ok(()),
         }
     }
@@ -166,10 +151,7 @@ impl Walk<'_> {
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
-        for (child, index) in children
-            .iter()
-            .zip((first..).step_by(usize::try_from(span).unwrap_or(1)))
-        {
+        for (child, index) in children.iter().zip((first..).step_by(usize::try_from(span).unwrap_or(1))) {
             if child.is_null() || !self.own(child) {
                 continue;
             }
@@ -194,9 +176,8 @@ impl Walk<'_> {
             let mut patch = *chunk;
             for above in 0.. {
                 let base = base_of(&walk.core.writer.objects, &patch, above);
-                let Some(Some(base)) = walk.note(&patch, base, held, || {
-                    format!("a patch of chunk {index} of {held}")
-                })?
+                let Some(Some(base)) =
+                    walk.note(&patch, base, held, || format!("a patch of chunk {index} of {held}"))?
                 else {
                     break;
                 };
@@ -239,8 +220,7 @@ impl Walk<'_> {
             return Ok(true);
         }
         let read = self.core.writer.objects.object(object, kind).map(drop);
-        self.note(object, read, &Held::default(), what)
-            .map(|found| found.is_some())
+        self.note(object, read, &Held::default(), what).map(|found| found.is_some())
     }
 
     /// Reads the superblock that the next opening needs, and its copy. In the other slot a torn one may be left.
@@ -249,14 +229,8 @@ impl Walk<'_> {
         let objects = &self.core.writer.objects;
         let offset = SUPERBLOCK_SLOTS.get(durable.0).copied().unwrap_or_default();
         let read = read_superblocks(objects).and_then(|found| {
-            let refuse = || {
-                Error::corrupt(
-                    objects.path(),
-                    offset,
-                    "a superblock",
-                    "it is not what was written",
-                )
-            };
+            let refuse =
+                || Error::corrupt(objects.path(), offset, "a superblock", "it is not what was written");
             found.contains(&durable).then_some(()).ok_or_else(refuse)
         });
         if let Err(Error::Corrupt { reason, .. }) = read {
@@ -271,10 +245,7 @@ impl Walk<'_> {
             read?;
         }
         let copy = self.core.copy;
-        self.stored(&copy, Kind::Superblock, || {
-            "the copy of the superblock".to_owned()
-        })
-        .map(drop)
+        self.stored(&copy, Kind::Superblock, || "the copy of the superblock".to_owned()).map(drop)
     }
 
     /// Compares the allocator with the owners that were counted.
@@ -330,15 +301,9 @@ impl Walk<'_> {
         let words = REGION_UNITS / 64;
         let writer = &mut self.core.writer;
         let read = writer.space.load_image(&writer.objects, index);
-        let stored = writer
-            .space
-            .regions
-            .get(index)
-            .map(|slot| slot.stored)
-            .unwrap_or_default();
-        let Some(image) = self.note(&stored, read, &Held::default(), || {
-            format!("the map of region {index}")
-        })?
+        let stored = writer.space.regions.get(index).map(|slot| slot.stored).unwrap_or_default();
+        let Some(image) =
+            self.note(&stored, read, &Held::default(), || format!("the map of region {index}"))?
         else {
             return Ok(());
         };
@@ -349,10 +314,7 @@ impl Walk<'_> {
         }
         if missing > 0 {
             let first = (index * REGION_UNITS) as u64;
-            self.space_damage(
-                first,
-                &format!("{missing} of its units are in use and marked as free"),
-            );
+            self.space_damage(first, &format!("{missing} of its units are in use and marked as free"));
         }
         Ok(())
     }

@@ -33,15 +33,7 @@ pub(crate) struct Wal {
 impl Wal {
     pub(crate) fn new(backend: Arc<dyn StorageBackend>, store_id: u64) -> Self {
         let path = backend.path().to_owned();
-        Self {
-            backend,
-            path,
-            store_id,
-            base: 0,
-            end: 0,
-            last: 0,
-            suspect: false,
-        }
+        Self { backend, path, store_id, base: 0, end: 0, last: 0, suspect: false }
     }
 
     /// Begins anew after a durable superblock: earlier records are no more.
@@ -106,14 +98,8 @@ impl Wal {
     /// them.
     pub(crate) fn recover(&mut self, base: u64, at_most: u64) -> Result<Vec<Vec<u8>>> {
         (self.base, self.end, self.last) = (base, 0, 0);
-        let len = self
-            .backend
-            .len()
-            .map_err(|e| Error::io("measure", &self.path, e))?;
-        let view = self
-            .backend
-            .view(len)
-            .map_err(|e| Error::io("map", &self.path, e))?;
+        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
+        let view = self.backend.view(len).map_err(|e| Error::io("map", &self.path, e))?;
         let mut payloads = Vec::new();
         while self.last < at_most {
             let Some(header) = present(view.bytes(self.end, HEADER_BYTES), &self.path)? else {
@@ -137,17 +123,10 @@ impl Wal {
     }
 
     fn encode(&self, number: u64, payload: &[u8]) -> Result<Vec<u8>> {
-        let len = u32::try_from(payload.len())
-            .ok()
-            .filter(|_| payload.len() <= MAX_PAYLOAD);
+        let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD);
         let len = len.ok_or_else(|| Error::internal("a record of the write-ahead log is too long"))?;
         let mut out = Encoder::with_capacity(HEADER_BYTES + payload.len());
-        out.u32(MAGIC)
-            .u32(len)
-            .u64(self.base)
-            .u64(number)
-            .u32(self.crc(number, payload))
-            .u32(0);
+        out.u32(MAGIC).u32(len).u64(self.base).u64(number).u32(self.crc(number, payload)).u32(0);
         out.raw(payload);
         Ok(out.bytes)
     }

@@ -38,14 +38,7 @@ impl Objects {
         let path = Arc::new(backend.path().to_owned());
         let len = backend.len().map_err(|e| Error::io("measure", &path, e))?;
         let view = backend.view(len).map_err(|e| Error::io("map", &path, e))?;
-        Ok(Self {
-            backend,
-            path,
-            view,
-            lock,
-            run_offset: 0,
-            run: Vec::new(),
-        })
+        Ok(Self { backend, path, view, lock, run_offset: 0, run: Vec::new() })
     }
 
     /// What committed states are read through.
@@ -64,9 +57,7 @@ impl Objects {
 
     fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = self.run_offset + self.run.len() as u64;
-        let padded = bytes
-            .len()
-            .next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
+        let padded = bytes.len().next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
         if !self.run.is_empty() && (end != offset || self.run.len() + padded > RUN_BYTES) {
             self.write_out()?;
         }
@@ -85,22 +76,14 @@ impl Objects {
         }
         let end = self.run_offset + self.run.len() as u64;
         self.grow(end)?;
-        self.backend
-            .write(self.run_offset, &self.run)
-            .map_err(|e| Error::io("write", &self.path, e))?;
+        self.backend.write(self.run_offset, &self.run).map_err(|e| Error::io("write", &self.path, e))?;
         self.run.clear();
-        self.view = self
-            .backend
-            .view(end)
-            .map_err(|e| Error::io("map", &self.path, e))?;
+        self.view = self.backend.view(end).map_err(|e| Error::io("map", &self.path, e))?;
         Ok(())
     }
 
     fn grow(&mut self, end: u64) -> Result<()> {
-        let len = self
-            .backend
-            .len()
-            .map_err(|e| Error::io("measure", &self.path, e))?;
+        let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
         if end <= len {
             return Ok(());
         }
@@ -151,19 +134,10 @@ impl Writer {
     /// Places an object whose checksum is known.
     pub(crate) fn put_checked(&mut self, bytes: &[u8], crc: u32, aux: u32) -> Result<Ref> {
         if bytes.is_empty() || bytes.len() > MAX_OBJECT_BYTES {
-            return Err(Error::internal(format!(
-                "an object of {} bytes cannot be stored",
-                bytes.len()
-            )));
+            return Err(Error::internal(format!("an object of {} bytes cannot be stored", bytes.len())));
         }
         let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
-        let mut reference = Ref {
-            unit: 0,
-            len,
-            crc,
-            birth: self.commit,
-            aux,
-        };
+        let mut reference = Ref { unit: 0, len, crc, birth: self.commit, aux };
         reference.unit = self.space.allocate(&self.objects, reference.units())?;
         self.objects.append(reference.offset(), bytes)?;
         Ok(reference)
@@ -172,27 +146,16 @@ impl Writer {
     /// Reserves space for an object of at most this many bytes, to be filled by [`Self::fill`].
     pub(crate) fn reserve(&mut self, max_bytes: usize) -> Result<Reserved> {
         let units = (max_bytes as u64).div_ceil(UNIT_BYTES).max(1);
-        Ok(Reserved {
-            unit: self.space.allocate(&self.objects, units)?,
-            units,
-        })
+        Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
     }
 
     /// Places an object in reserved space. It must take all of the reserved units, because what is freed later are
     /// the units of its own length.
     pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
         let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
-        let reference = Ref {
-            unit: reserved.unit,
-            len,
-            crc: crc32c(bytes),
-            birth: self.commit,
-            aux,
-        };
+        let reference = Ref { unit: reserved.unit, len, crc: crc32c(bytes), birth: self.commit, aux };
         if reference.units() != reserved.units {
-            return Err(Error::internal(
-                "an object does not have the length that was reserved for it",
-            ));
+            return Err(Error::internal("an object does not have the length that was reserved for it"));
         }
         self.objects.append(reference.offset(), bytes)?;
         Ok(reference)
@@ -200,11 +163,7 @@ impl Writer {
 
     /// One more owner of an object.
     pub(crate) fn share(&mut self, reference: &Ref) -> Result<()> {
-        if reference.is_null() {
-            Ok(())
-        } else {
-            self.space.share(&self.objects, reference.unit)
-        }
+        if reference.is_null() { Ok(()) } else { self.space.share(&self.objects, reference.unit) }
     }
 
     /// One owner less; `true` when others remain, `false` when the caller was the last and must free it.
@@ -259,9 +218,7 @@ impl Writer {
                     if group.iter().all(Ref::is_null) {
                         return Ok(Ref::default());
                     }
-                    let active = group
-                        .iter()
-                        .fold(0u32, |sum, child| sum.saturating_add(child.active()));
+                    let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.active()));
                     self.put(&super::format::encode_table_node(level, group), active)
                 })
                 .collect::<Result<_>>()?;
@@ -307,9 +264,7 @@ impl Writer {
             };
             entries.resize(FANOUT, Ref::default());
             self.replace_in(&mut entries, depth - 1, start, group)?;
-            let active = entries
-                .iter()
-                .fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
+            let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
             *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
         }
         Ok(())
@@ -403,11 +358,6 @@ pub(crate) fn read_table(source: &dyn Source, table: &Table) -> Result<Vec<Ref>>
         }
         entries = below;
     }
-    entries.resize(
-        usize::try_from(table.len)
-            .unwrap_or(usize::MAX)
-            .min(entries.len()),
-        Ref::default(),
-    );
+    entries.resize(usize::try_from(table.len).unwrap_or(usize::MAX).min(entries.len()), Ref::default());
     Ok(entries)
 }

@@ -39,9 +39,7 @@ pub(super) const FLOAT: u32 = 1;
 /// The library's CRC-32 (polynomial 0xEDB88320).
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
@@ -59,11 +57,7 @@ pub(super) fn coordinates(leaf: u64, voxel: u16) -> [u32; 3] {
 
 /// The element at coordinates; the inverse of [`coordinates`]. `None` where this crate puts no element.
 pub(super) fn element([x, y, z]: [i32; 3]) -> Option<u64> {
-    let [x, y, z] = [
-        u64::try_from(x).ok()?,
-        u64::try_from(y).ok()?,
-        u64::try_from(z).ok()?,
-    ];
+    let [x, y, z] = [u64::try_from(x).ok()?, u64::try_from(y).ok()?, u64::try_from(z).ok()?];
     if y >= 128 || z >= 128 {
         return None;
     }

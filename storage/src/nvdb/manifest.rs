@@ -50,15 +50,7 @@ fn read_line(line: &str) -> Option<NvdbMatrix> {
         Some(scale) if dtype == DataType::Int8 => Some(scale.parse().ok()?),
         _ => None,
     };
-    Some(NvdbMatrix {
-        layer,
-        module,
-        matrix,
-        shape,
-        dtype,
-        scale,
-        elements: Vec::new(),
-    })
+    Some(NvdbMatrix { layer, module, matrix, shape, dtype, scale, elements: Vec::new() })
 }
 
 fn dtype_name(dtype: DataType) -> &'static str {
@@ -71,18 +63,11 @@ fn dtype_name(dtype: DataType) -> &'static str {
 }
 
 fn escape(name: &str) -> String {
-    name.replace('%', "%25")
-        .replace('\t', "%09")
-        .replace('\n', "%0a")
-        .replace('\r', "%0d")
+    name.replace('%', "%25").replace('\t', "%09").replace('\n', "%0a").replace('\r', "%0d")
 }
 
 fn unescape(name: &str) -> Option<String> {
-    let plain = name
-        .replace("%09", "\t")
-        .replace("%0a", "\n")
-        .replace("%0d", "\r")
-        .replace("%25", "%");
+    let plain = name.replace("%09", "\t").replace("%0a", "\n").replace("%0d", "\r").replace("%25", "%");
     (escape(&plain) == name).then_some(plain)
 }
 

@@ -85,19 +85,12 @@ pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Pat
         });
     }
     if matrices.is_empty() {
-        return Err(Error::NotFound {
-            kind: "version with matrices",
-            name: format!("{adapter}@{version}"),
-        });
+        return Err(Error::NotFound { kind: "version with matrices", name: format!("{adapter}@{version}") });
     }
     let bytes = writer::encode(&format!("{adapter}@{version}"), &matrices)?;
     replace::replace_file(path, &bytes)?;
     let active = matrices.iter().map(|matrix| matrix.elements.len() as u64).sum();
-    Ok(NvdbSummary {
-        matrices: matrices.len(),
-        active,
-        bytes: bytes.len() as u64,
-    })
+    Ok(NvdbSummary { matrices: matrices.len(), active, bytes: bytes.len() as u64 })
 }
 
 /// Reads the first grid of a `NanoVDB` file, which must be a float grid without compression.
@@ -119,10 +112,7 @@ impl NvdbGrid {
         let matrices = self.matrices.as_ref().ok_or_else(|| {
             Error::argument(
                 "path",
-                format!(
-                    "the grid {:?} does not list matrices; it was not exported here",
-                    self.name
-                ),
+                format!("the grid {:?} does not list matrices; it was not exported here", self.name),
             )
         })?;
         for matrix in matrices {

@@ -26,17 +26,11 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn problem<T>(&self, offset: usize, reason: &'static str) -> Checked<T> {
-        Err(Problem {
-            offset: self.start.saturating_add(offset),
-            reason,
-        })
+        Err(Problem { offset: self.start.saturating_add(offset), reason })
     }
 
     fn slice(&self, offset: usize, len: usize) -> Checked<&'a [u8]> {
-        match offset
-            .checked_add(len)
-            .and_then(|end| self.bytes.get(offset..end))
-        {
+        match offset.checked_add(len).and_then(|end| self.bytes.get(offset..end)) {
             Some(bytes) => Ok(bytes),
             None => self.problem(offset, "it ends too early"),
         }
@@ -44,10 +38,7 @@ impl<'a> Part<'a> {
 
     fn array<const N: usize>(&self, offset: usize) -> Checked<[u8; N]> {
         let bytes = self.slice(offset, N)?;
-        bytes
-            .first_chunk()
-            .copied()
-            .map_or_else(|| self.problem(offset, "it ends too early"), Ok)
+        bytes.first_chunk().copied().map_or_else(|| self.problem(offset, "it ends too early"), Ok)
     }
 
     fn u32(&self, offset: usize) -> Checked<u32> {
@@ -70,9 +61,7 @@ impl<'a> Part<'a> {
     fn bits(&self, offset: usize, bytes: usize) -> Checked<impl Iterator<Item = u32> + 'a> {
         let mask = self.slice(offset, bytes)?;
         Ok(mask.iter().zip((0u32..).step_by(8)).flat_map(|(byte, first)| {
-            (0..8)
-                .filter(move |bit| byte >> bit & 1 == 1)
-                .map(move |bit| first + bit)
+            (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| first + bit)
         }))
     }
 }
@@ -81,10 +70,7 @@ impl<'a> Part<'a> {
 pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     let file = Part { bytes, start: 0 };
     if file.slice(0, 8)? != MAGIC {
-        return file.problem(
-            0,
-            "it is not a NanoVDB file of version 32.0 to 32.6 (magic NanoVDB0)",
-        );
+        return file.problem(0, "it is not a NanoVDB file of version 32.0 to 32.6 (magic NanoVDB0)");
     }
     let metadata = FILE_HEADER;
     if file.slice(metadata + 168, 2)? != [0, 0] || file.slice(14, 2)? != [0, 0] {
@@ -98,23 +84,14 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     };
     let start = metadata + FILE_METADATA + name_len;
     let len = file.size(metadata)?;
-    let grid = Part {
-        bytes: file.slice(start, len)?,
-        start,
-    };
+    let grid = Part { bytes: file.slice(start, len)?, start };
     let (voxels, nodes_start) = decode_grid(&grid)?;
     let matrices = decode_manifest(&grid, nodes_start)?;
     if matrices.is_some() {
         check_export(&file, &grid, &name)?;
     }
-    let matrices = matrices
-        .map(|matrices| assign(&grid, matrices, &voxels))
-        .transpose()?;
-    Ok(NvdbGrid {
-        name,
-        voxels,
-        matrices,
-    })
+    let matrices = matrices.map(|matrices| assign(&grid, matrices, &voxels)).transpose()?;
+    Ok(NvdbGrid { name, voxels, matrices })
 }
 
 /// What a file that was exported here has and others may lack: the checksum of the grid's head, which says the name too
@@ -141,9 +118,7 @@ fn decode_grid(grid: &Part<'_>) -> Checked<(Voxels, usize)> {
     }
     let root = GRID_DATA.saturating_add(grid.size(GRID_DATA + 24)?);
     let tiles = grid.u32(root + 24)? as usize;
-    let nodes_start = root
-        .saturating_add(ROOT)
-        .saturating_add(tiles.saturating_mul(TILE));
+    let nodes_start = root.saturating_add(ROOT).saturating_add(tiles.saturating_mul(TILE));
     let (head, tail) = (grid.u32(8)?, grid.u32(12)?);
     let summed = grid.slice(16, nodes_start.saturating_sub(16))?;
     if (head, tail) != (u32::MAX, u32::MAX) && head != crc32(summed) {
@@ -227,23 +202,16 @@ impl Walk<'_, '_> {
         self.leaves_left = left;
         for voxel in grid.bits(leaf + LEAF_MASK, 64)? {
             let value = f32::from_bits(grid.u32(leaf + LEAF_VALUES + 4 * voxel as usize)?);
-            self.voxels
-                .push((offset(origin, [voxel >> 6, voxel >> 3 & 7, voxel & 7], 0), value));
+            self.voxels.push((offset(origin, [voxel >> 6, voxel >> 3 & 7, voxel & 7], 0), value));
         }
         Ok(())
     }
 
     /// A child's place, given relative to its parent.
     fn child(&self, parent: usize, relative: u64, len: usize) -> Checked<usize> {
-        let place = usize::try_from(relative)
-            .ok()
-            .and_then(|relative| parent.checked_add(relative));
+        let place = usize::try_from(relative).ok().and_then(|relative| parent.checked_add(relative));
         match place {
-            Some(place)
-                if place
-                    .checked_add(len)
-                    .is_some_and(|end| end <= self.grid.bytes.len()) =>
-            {
+            Some(place) if place.checked_add(len).is_some_and(|end| end <= self.grid.bytes.len()) => {
                 Ok(place)
             }
             _ => self.grid.problem(parent, "a node's child lies outside the grid"),
@@ -251,12 +219,7 @@ impl Walk<'_, '_> {
     }
 
     fn no_active_tiles(&self, node: usize, mask_bytes: usize) -> Checked<()> {
-        if self
-            .grid
-            .slice(node + VALUE_MASK, mask_bytes)?
-            .iter()
-            .all(|byte| *byte == 0)
-        {
+        if self.grid.slice(node + VALUE_MASK, mask_bytes)?.iter().all(|byte| *byte == 0) {
             return Ok(());
         }
         self.grid.problem(node, "active tiles are not read")
@@ -289,10 +252,7 @@ fn decode_manifest(grid: &Part<'_>, nodes_start: usize) -> Checked<Option<Vec<Nv
         let nodes = grid.slice(nodes_start, channels.saturating_sub(nodes_start))?;
         let read = std::str::from_utf8(text).ok();
         let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c(nodes))) else {
-            return grid.problem(
-                at,
-                "the checksum of its nodes or of its list of matrices does not match",
-            );
+            return grid.problem(at, "the checksum of its nodes or of its list of matrices does not match");
         };
         return Ok(Some(matrices));
     }
@@ -316,9 +276,7 @@ fn assign(
         let Some(element) = element(*at) else {
             return grid.problem(0, "a voxel is where no matrix has an element");
         };
-        let index = starts
-            .partition_point(|start| *start <= element)
-            .saturating_sub(1);
+        let index = starts.partition_point(|start| *start <= element).saturating_sub(1);
         let (Some(matrix), Some(start)) = (matrices.get_mut(index), starts.get(index)) else {
             return grid.problem(0, "a voxel is where no matrix has an element");
         };

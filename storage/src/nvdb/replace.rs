@@ -12,11 +12,7 @@ pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_owned();
     // Nobody else's file, whatever else is exported into this directory at the same time.
-    name.push(format!(
-        ".{}-{}.tmp",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ));
+    name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let temporary = Path::new(&name);
     let replaced = write_synced(temporary, bytes)
         .and_then(|()| fs::rename(temporary, path).map_err(|e| Error::io("replace", path, e)));

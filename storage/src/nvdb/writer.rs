@@ -32,12 +32,7 @@ struct Extent {
 }
 
 impl Extent {
-    const EMPTY: Self = Self {
-        low: [u32::MAX; 3],
-        high: [0; 3],
-        min: f32::MAX,
-        max: f32::MIN,
-    };
+    const EMPTY: Self = Self { low: [u32::MAX; 3], high: [0; 3], min: f32::MAX, max: f32::MIN };
 
     fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.low.iter_mut().zip(other.low) {
@@ -51,18 +46,11 @@ impl Extent {
     }
 
     fn of_leaf(leaf: &Leaf) -> Self {
-        leaf.voxels
-            .iter()
-            .fold(Self::EMPTY, |mut extent, (voxel, value)| {
-                let at = coordinates(leaf.number, *voxel);
-                extent.add(&Self {
-                    low: at,
-                    high: at,
-                    min: *value,
-                    max: *value,
-                });
-                extent
-            })
+        leaf.voxels.iter().fold(Self::EMPTY, |mut extent, (voxel, value)| {
+            let at = coordinates(leaf.number, *voxel);
+            extent.add(&Self { low: at, high: at, min: *value, max: *value });
+            extent
+        })
     }
 }
 
@@ -150,10 +138,7 @@ fn leaves_of(matrices: &[NvdbMatrix]) -> Result<Vec<Leaf>> {
             let (number, voxel) = (element >> 9, u16::try_from(element & 511).unwrap_or(0));
             match leaves.last_mut() {
                 Some(leaf) if leaf.number == number => leaf.voxels.push((voxel, *value)),
-                _ => leaves.push(Leaf {
-                    number,
-                    voxels: vec![(voxel, *value)],
-                }),
+                _ => leaves.push(Leaf { number, voxels: vec![(voxel, *value)] }),
             }
         }
         first = (first + matrix.shape.elements()? as u64).next_multiple_of(512);
@@ -168,34 +153,19 @@ fn leaves_of(matrices: &[NvdbMatrix]) -> Result<Vec<Leaf>> {
 }
 
 fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Buffer {
-    let lowers: Vec<&[Leaf]> = leaves
-        .chunk_by(|a, b| a.number / LEAVES_OF_LOWER == b.number / LEAVES_OF_LOWER)
-        .collect();
-    let upper_of = |leaves: &[Leaf]| {
-        leaves
-            .first()
-            .map_or(0, |leaf| leaf.number / LEAVES_OF_LOWER / LOWERS_OF_UPPER)
-    };
+    let lowers: Vec<&[Leaf]> =
+        leaves.chunk_by(|a, b| a.number / LEAVES_OF_LOWER == b.number / LEAVES_OF_LOWER).collect();
+    let upper_of =
+        |leaves: &[Leaf]| leaves.first().map_or(0, |leaf| leaf.number / LEAVES_OF_LOWER / LOWERS_OF_UPPER);
     let uppers: Vec<&[&[Leaf]]> = lowers.chunk_by(|a, b| upper_of(a) == upper_of(b)).collect();
     let root = GRID_DATA + TREE_DATA;
     let upper = root + ROOT + TILE * uppers.len();
     let lower = upper + UPPER * uppers.len();
     let leaf = lower + LOWER * lowers.len();
-    let places = Places {
-        root,
-        upper,
-        lower,
-        leaf,
-        end: leaf + LEAF * leaves.len(),
-    };
+    let places = Places { root, upper, lower, leaf, end: leaf + LEAF * leaves.len() };
     let mut buffer = Buffer(vec![0; places.end]);
     let total = put_nodes(&mut buffer, &places, &uppers);
-    put_tree(
-        &mut buffer,
-        &places,
-        [leaves.len(), lowers.len(), uppers.len()],
-        leaves,
-    );
+    put_tree(&mut buffer, &places, [leaves.len(), lowers.len(), uppers.len()], leaves);
     put_root(&mut buffer, &places, uppers.len(), &total);
     let crc = crc32c(buffer.range(places.upper, places.end));
     put_manifest(&mut buffer, &manifest::write(matrices, crc));
@@ -211,10 +181,7 @@ fn put_nodes(buffer: &mut Buffer, places: &Places, uppers: &[&[&[Leaf]]]) -> Ext
     for (upper_index, lowers) in uppers.iter().enumerate() {
         let upper_at = places.upper + UPPER * upper_index;
         let mut upper_extent = Extent::EMPTY;
-        let first_leaf = lowers
-            .first()
-            .and_then(|leaves| leaves.first())
-            .map_or(0, |leaf| leaf.number);
+        let first_leaf = lowers.first().and_then(|leaves| leaves.first()).map_or(0, |leaf| leaf.number);
         let tile = places.root + ROOT + TILE * upper_index;
         let upper_number = first_leaf / LEAVES_OF_LOWER / LOWERS_OF_UPPER;
         buffer.u64(tile, upper_number << 42);
@@ -270,17 +237,11 @@ fn put_root(buffer: &mut Buffer, places: &Places, tiles: usize, total: &Extent) 
 }
 
 fn put_tree(buffer: &mut Buffer, places: &Places, counts: [usize; 3], leaves: &[Leaf]) {
-    for (index, place) in [places.leaf, places.lower, places.upper, places.root]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, place) in [places.leaf, places.lower, places.upper, places.root].into_iter().enumerate() {
         buffer.u64(GRID_DATA + 8 * index, (place - GRID_DATA) as u64);
     }
     for (index, count) in counts.into_iter().enumerate() {
-        buffer.u32(
-            GRID_DATA + 32 + 4 * index,
-            u32::try_from(count).unwrap_or(u32::MAX),
-        );
+        buffer.u32(GRID_DATA + 32 + 4 * index, u32::try_from(count).unwrap_or(u32::MAX));
     }
     let voxels: usize = leaves.iter().map(|leaf| leaf.voxels.len()).sum();
     buffer.u64(GRID_DATA + 56, voxels as u64);
@@ -289,9 +250,7 @@ fn put_tree(buffer: &mut Buffer, places: &Places, counts: [usize; 3], leaves: &[
 /// Appends the channel that lists the matrices.
 fn put_manifest(buffer: &mut Buffer, manifest: &str) {
     let at = buffer.0.len();
-    buffer
-        .0
-        .resize((at + BLIND + manifest.len()).next_multiple_of(32), 0);
+    buffer.0.resize((at + BLIND + manifest.len()).next_multiple_of(32), 0);
     buffer.u64(at, BLIND as u64);
     buffer.u64(at + 8, manifest.len() as u64);
     buffer.put(at + 32, MANIFEST_NAME);

@@ -41,9 +41,7 @@ impl Listing {
             let Some((stem, rest)) = name.to_str().and_then(|name| name.split_once(SEGMENT)) else {
                 continue;
             };
-            let Some(number) = Some(stem)
-                .filter(|stem| stem.len() == 20)
-                .and_then(|stem| stem.parse().ok())
+            let Some(number) = Some(stem).filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok())
             else {
                 continue;
             };

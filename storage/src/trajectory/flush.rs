@@ -17,23 +17,16 @@ impl TrajectoryLog {
         let (newest, unsynced, directory_changed) = {
             let mut segments = self.segments.lock();
             segments.replace_distrusted()?;
-            (
-                Arc::clone(&segments.newest),
-                segments.unsynced.clone(),
-                segments.directory_changed,
-            )
+            (Arc::clone(&segments.newest), segments.unsynced.clone(), segments.directory_changed)
         };
         let pending = || unsynced.values().chain([&newest]);
         pending().try_for_each(|segment| segment.sync())?;
         if directory_changed {
             // The directory may have lost their names as a segment loses its pages.
-            self.sync_directory()
-                .inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
+            self.sync_directory().inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
         }
         let mut segments = self.segments.lock();
-        segments
-            .unsynced
-            .retain(|number, _| !unsynced.contains_key(number));
+        segments.unsynced.retain(|number, _| !unsynced.contains_key(number));
         if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
             segments.directory_changed = false;
         }
@@ -72,11 +65,7 @@ mod tests {
     use super::*;
 
     fn record(id: u64) -> TrajectoryRecord {
-        TrajectoryRecord {
-            id,
-            time_ms: id,
-            payload: vec![7; 100],
-        }
+        TrajectoryRecord { id, time_ms: id, payload: vec![7; 100] }
     }
 
     fn open(directory: &Path) -> TrajectoryLog {
@@ -119,11 +108,7 @@ mod tests {
         log.flush().unwrap();
         drop(log);
         assert_eq!(ids(&open(directory.path())), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(
-            fs::read_dir(directory.path()).unwrap().count(),
-            2,
-            "the log and its lock"
-        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the log and its lock");
     }
 
     #[test]
@@ -149,17 +134,12 @@ mod tests {
         let (log, path, synced) = failed(directory.path());
         let file = File::options().write(true).open(&path).unwrap();
         let lost = fs::metadata(&path).unwrap().len() - synced;
-        file.write_all_at(&vec![0; usize::try_from(lost).unwrap()], synced)
-            .unwrap();
+        file.write_all_at(&vec![0; usize::try_from(lost).unwrap()], synced).unwrap();
         for _ in 0..3 {
             assert!(log.flush().unwrap_err().is_corrupt());
         }
         drop(log);
         assert_eq!(ids(&open(directory.path())), [1, 2, 3]);
-        assert_eq!(
-            fs::read_dir(directory.path()).unwrap().count(),
-            2,
-            "the log and its lock"
-        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the log and its lock");
     }
 }

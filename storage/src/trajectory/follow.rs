@@ -50,10 +50,7 @@ impl TrajectoryLog {
     /// The records from one place to another, both as [`Self::end`] or an earlier stretch gave them, and at most
     /// `limit`. Records that do not check are left out, and so is what retention has removed.
     pub fn read_stretch(&self, from: LogPosition, to: LogPosition, limit: usize) -> Result<LogStretch> {
-        let mut stretch = LogStretch {
-            records: Vec::new(),
-            end: from,
-        };
+        let mut stretch = LogStretch { records: Vec::new(), end: from };
         let mut bytes = 0;
         while stretch.end < to {
             let Some(part) = self.part(stretch.end, to)? else {
@@ -71,10 +68,7 @@ impl TrajectoryLog {
             while let Some(record) = next_that_checks(&mut reader)? {
                 bytes += record.payload.len();
                 stretch.records.push(record);
-                stretch.end = LogPosition {
-                    segment: number,
-                    offset: reader.offset,
-                };
+                stretch.end = LogPosition { segment: number, offset: reader.offset };
                 if stretch.records.len() >= limit || bytes >= MOST_BYTES {
                     return Ok(stretch);
                 }
@@ -95,18 +89,8 @@ impl TrajectoryLog {
         // Opened now, so that retention may remove the name while it is read.
         let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
         let start = if *number == from.segment { from.offset } else { 0 };
-        let end = if *number == to.segment {
-            to.offset
-        } else {
-            u64::MAX
-        };
-        Ok(Some(Part {
-            segment: *number,
-            path,
-            file,
-            start,
-            end: end.min(summary.bytes),
-        }))
+        let end = if *number == to.segment { to.offset } else { u64::MAX };
+        Ok(Some(Part { segment: *number, path, file, start, end: end.min(summary.bytes) }))
     }
 }
 
@@ -128,10 +112,7 @@ impl Part {
 }
 
 fn after(segment: u64) -> LogPosition {
-    LogPosition {
-        segment: segment.saturating_add(1),
-        offset: 0,
-    }
+    LogPosition { segment: segment.saturating_add(1), offset: 0 }
 }
 
 fn next_that_checks(reader: &mut RecordReader) -> Result<Option<TrajectoryRecord>> {

@@ -46,9 +46,7 @@ pub struct TrajectoryLogOptions {
 
 impl Default for TrajectoryLogOptions {
     fn default() -> Self {
-        Self {
-            segment_bytes: 16 << 20,
-        }
+        Self { segment_bytes: 16 << 20 }
     }
 }
 
@@ -133,11 +131,7 @@ impl TrajectoryLog {
     pub fn open(directory: &Path, options: &TrajectoryLogOptions) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
         let lock = DirectoryLock::acquire(directory, LOCK_FILE, "")?;
-        let Listing {
-            segments: numbers,
-            mut set_aside,
-            ..
-        } = Listing::read(directory)?;
+        let Listing { segments: numbers, mut set_aside, .. } = Listing::read(directory)?;
         let mut all = BTreeMap::new();
         let newest_number = numbers.last().copied();
         for number in numbers {
@@ -161,12 +155,8 @@ impl TrajectoryLog {
             all.insert(number, SegmentSummary::empty());
             Segment::create(&segment_path(directory, number))?
         };
-        let segments = Segments {
-            all,
-            newest: Arc::new(newest),
-            unsynced: BTreeMap::new(),
-            directory_changed,
-        };
+        let segments =
+            Segments { all, newest: Arc::new(newest), unsynced: BTreeMap::new(), directory_changed };
         Ok(Self {
             directory: directory.to_owned(),
             segment_bytes: options.segment_bytes,
@@ -190,10 +180,7 @@ impl TrajectoryLog {
         }
         let bytes = records::encode_records(records)?;
         let mut segments = self.segments.lock();
-        let last = segments
-            .all
-            .last_key_value()
-            .map(|(number, summary)| (*number, *summary));
+        let last = segments.all.last_key_value().map(|(number, summary)| (*number, *summary));
         if let Some((last, summary)) = last
             && summary.records > 0
             && summary.bytes >= self.segment_bytes
@@ -217,12 +204,7 @@ impl TrajectoryLog {
     /// The highest id in the log.
     pub fn last_id(&self) -> Option<u64> {
         let segments = self.segments.lock();
-        segments
-            .all
-            .values()
-            .filter(|summary| summary.records > 0)
-            .map(|summary| summary.max_id)
-            .max()
+        segments.all.values().filter(|summary| summary.records > 0).map(|summary| summary.max_id).max()
     }
 
     /// The record with this id.
@@ -260,9 +242,8 @@ impl TrajectoryLog {
             let Some((number, summary)) = segments.all.first_key_value().map(|(n, s)| (*n, *s)) else {
                 break;
             };
-            let too_old = policy
-                .max_age_ms
-                .is_some_and(|age| now_ms.saturating_sub(summary.max_time_ms) > age);
+            let too_old =
+                policy.max_age_ms.is_some_and(|age| now_ms.saturating_sub(summary.max_time_ms) > age);
             let too_much = policy.max_bytes.is_some_and(|bytes| total > bytes);
             if !too_old && !too_much {
                 break;
@@ -283,16 +264,11 @@ impl TrajectoryLog {
     /// What is in the log.
     pub fn statistics(&self) -> TrajectoryStatistics {
         let segments = self.segments.lock();
-        segments
-            .all
-            .values()
-            .fold(TrajectoryStatistics::default(), |sum, summary| {
-                TrajectoryStatistics {
-                    segments: sum.segments + 1,
-                    records: sum.records + summary.records,
-                    bytes: sum.bytes + summary.bytes,
-                }
-            })
+        segments.all.values().fold(TrajectoryStatistics::default(), |sum, summary| TrajectoryStatistics {
+            segments: sum.segments + 1,
+            records: sum.records + summary.records,
+            bytes: sum.bytes + summary.bytes,
+        })
     }
 
     fn sync_directory(&self) -> Result<()> {

@@ -21,20 +21,13 @@ const SEARCH_BYTES: u64 = 1 << 32;
 
 /// The bytes of records, as a segment has them.
 pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
-    let total: usize = records
-        .iter()
-        .map(|record| RECORD_HEADER + record.payload.len())
-        .sum();
+    let total: usize = records.iter().map(|record| RECORD_HEADER + record.payload.len()).sum();
     let mut bytes = Vec::with_capacity(total);
     for record in records {
-        let len = u32::try_from(record.payload.len())
-            .ok()
-            .filter(|_| record.payload.len() <= MAX_PAYLOAD);
+        let len = u32::try_from(record.payload.len()).ok().filter(|_| record.payload.len() <= MAX_PAYLOAD);
         let len = len.ok_or_else(|| {
-            let reason = format!(
-                "{} bytes are more than the {MAX_PAYLOAD} of a record",
-                record.payload.len()
-            );
+            let reason =
+                format!("{} bytes are more than the {MAX_PAYLOAD} of a record", record.payload.len());
             Error::argument("payload", reason)
         })?;
         let mut body = record.id.to_le_bytes().to_vec();
@@ -76,12 +69,7 @@ impl RecordReader {
         let mut header = [0u8; HEADER_BYTES];
         read_exact(&mut reader, &mut header, path, 0)?;
         check_header(path, &header)?;
-        Ok(Self {
-            reader,
-            path: path.to_owned(),
-            offset: HEADER_BYTES as u64,
-            end,
-        })
+        Ok(Self { reader, path: path.to_owned(), offset: HEADER_BYTES as u64, end })
     }
 
     /// Begins at the first record even where the header before it is damaged, and says how that is known. What another
@@ -97,24 +85,14 @@ impl RecordReader {
         };
         let offset = HEADER_BYTES as u64;
         let path = path.to_owned();
-        Ok((
-            Self {
-                reader,
-                path,
-                offset,
-                end,
-            },
-            reason,
-        ))
+        Ok((Self { reader, path, offset, end }, reason))
     }
 
     /// Goes to a place behind the present one, where a record begins.
     pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
         if offset > self.offset {
             self.offset = offset;
-            self.reader
-                .seek(SeekFrom::Start(offset))
-                .map_err(|e| Error::io("read", &self.path, e))?;
+            self.reader.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", &self.path, e))?;
         }
         Ok(())
     }
@@ -128,10 +106,7 @@ impl RecordReader {
         read_exact(&mut self.reader, &mut header, &self.path, self.offset)?;
         let (len, rest) = split_u32(&header);
         let (crc, body) = split_u32(rest);
-        let left = self
-            .end
-            .saturating_sub(self.offset)
-            .saturating_sub(RECORD_HEADER as u64);
+        let left = self.end.saturating_sub(self.offset).saturating_sub(RECORD_HEADER as u64);
         if u64::from(len) > left || len as usize > MAX_PAYLOAD {
             return Err(self.corrupt("it is longer than its segment"));
         }
@@ -143,33 +118,23 @@ impl RecordReader {
         self.offset += (RECORD_HEADER + payload.len()) as u64;
         let (id, time) = body.split_at_checked(8).unwrap_or_default();
         let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Some(TrajectoryRecord {
-            id: number(id),
-            time_ms: number(time),
-            payload,
-        }))
+        Ok(Some(TrajectoryRecord { id: number(id), time_ms: number(time), payload }))
     }
 
     /// Goes on to the next record that checks, from one that does not.
     pub(super) fn skip_damage(&mut self) -> Result<Behind> {
         let file = self.reader.get_ref();
-        let len = file
-            .metadata()
-            .map_err(|e| Error::io("measure", &self.path, e))?
-            .len();
+        let len = file.metadata().map_err(|e| Error::io("measure", &self.path, e))?.len();
         let left = self.end.min(len).saturating_sub(self.offset);
         let Ok(left) = usize::try_from(left) else {
             return Ok(Behind::Unknown);
         };
         let mut rest = vec![0; left];
-        file.read_exact_at(&mut rest, self.offset)
-            .map_err(|e| Error::io("read", &self.path, e))?;
+        file.read_exact_at(&mut rest, self.offset).map_err(|e| Error::io("read", &self.path, e))?;
         let behind = search(&rest);
         if let Behind::Record(distance) = behind {
             self.offset += distance as u64;
-            self.reader
-                .seek(SeekFrom::Start(self.offset))
-                .map_err(|e| Error::io("read", &self.path, e))?;
+            self.reader.seek(SeekFrom::Start(self.offset)).map_err(|e| Error::io("read", &self.path, e))?;
         }
         Ok(behind)
     }
@@ -210,9 +175,7 @@ fn framed(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 fn split_u32(bytes: &[u8]) -> (u32, &[u8]) {
-    bytes
-        .split_first_chunk()
-        .map_or((0, bytes), |(first, rest)| (u32::from_le_bytes(*first), rest))
+    bytes.split_first_chunk().map_or((0, bytes), |(first, rest)| (u32::from_le_bytes(*first), rest))
 }
 
 fn read_exact(reader: &mut impl Read, bytes: &mut [u8], path: &Path, offset: u64) -> Result<()> {

@@ -58,14 +58,7 @@ impl TrajectoryScan {
             Order::NewestFirst => segments.sort_by_key(|waiting| std::cmp::Reverse(*waiting.ids.end())),
         }
         let segments = segments.into_iter().peekable();
-        Self {
-            segments,
-            ids,
-            order,
-            left: limit,
-            ready: BTreeMap::new(),
-            failed: None,
-        }
+        Self { segments, ids, order, left: limit, ready: BTreeMap::new(), failed: None }
     }
 
     /// Whether a segment that was not read yet may hold the next id, or the newest record of that id.
@@ -74,14 +67,8 @@ impl TrajectoryScan {
             return false;
         };
         match self.order {
-            Order::Ascending => self
-                .ready
-                .first_key_value()
-                .is_none_or(|(id, _)| waiting.ids.start() <= id),
-            Order::NewestFirst => self
-                .ready
-                .last_key_value()
-                .is_none_or(|(id, _)| waiting.ids.end() >= id),
+            Order::Ascending => self.ready.first_key_value().is_none_or(|(id, _)| waiting.ids.start() <= id),
+            Order::NewestFirst => self.ready.last_key_value().is_none_or(|(id, _)| waiting.ids.end() >= id),
         }
     }
 

@@ -25,18 +25,12 @@ pub(super) struct Segment {
 impl Segment {
     /// Makes a segment. A file of that name that was never whole enough to count is written over.
     pub(super) fn create(path: &Path) -> Result<Self> {
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let file = open.map_err(|e| Error::io("create", path, e))?;
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&VERSION.to_le_bytes());
         header.resize(HEADER_BYTES, 0);
-        file.write_all_at(&header, 0)
-            .map_err(|e| Error::io("write", path, e))?;
+        file.write_all_at(&header, 0).map_err(|e| Error::io("write", path, e))?;
         Ok(Self::new(file, path))
     }
 
@@ -47,17 +41,12 @@ impl Segment {
         if end <= HEADER_BYTES as u64 {
             return Self::create(path);
         }
-        file.set_len(end)
-            .map_err(|e| Error::io("cut the torn tail of", path, e))?;
+        file.set_len(end).map_err(|e| Error::io("cut the torn tail of", path, e))?;
         Ok(Self::new(file, path))
     }
 
     pub(super) fn new(file: File, path: &Path) -> Self {
-        Self {
-            file,
-            path: path.to_owned(),
-            distrusted: AtomicBool::new(false),
-        }
+        Self { file, path: path.to_owned(), distrusted: AtomicBool::new(false) }
     }
 
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -116,9 +105,7 @@ impl Segment {
 /// Refuses what is not the header of a segment of this version.
 pub(super) fn check_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<()> {
     let (magic, rest) = header.split_at_checked(MAGIC.len()).unwrap_or_default();
-    let version = rest
-        .first_chunk()
-        .map_or(0, |version| u32::from_le_bytes(*version));
+    let version = rest.first_chunk().map_or(0, |version| u32::from_le_bytes(*version));
     if magic != MAGIC {
         let (what, reason) = ("the header of a segment", "it does not begin as one");
         return Err(Error::corrupt(path, 0, what, reason));

@@ -27,11 +27,7 @@ pub(super) struct SegmentSummary {
 
 impl SegmentSummary {
     pub(super) fn empty() -> Self {
-        Self {
-            bytes: HEADER_BYTES as u64,
-            min_id: u64::MAX,
-            ..Self::default()
-        }
+        Self { bytes: HEADER_BYTES as u64, min_id: u64::MAX, ..Self::default() }
     }
 
     /// Reads through a segment. In the newest one a record that does not check, with none behind it that does, is a
@@ -67,11 +63,7 @@ impl SegmentSummary {
                 Err(error) => return Err(error),
             }
         }
-        Ok(if damaged {
-            summary.damaged(&metadata)
-        } else {
-            summary
-        })
+        Ok(if damaged { summary.damaged(&metadata) } else { summary })
     }
 
     /// Nothing says how young the damaged part is, so that retention goes by the age of the file too.
@@ -109,7 +101,6 @@ impl SegmentSummary {
     }
 
     pub(super) fn overlaps(&self, wanted: &RangeInclusive<u64>) -> bool {
-        self.ids()
-            .is_some_and(|ids| ids.start() <= wanted.end() && ids.end() >= wanted.start())
+        self.ids().is_some_and(|ids| ids.start() <= wanted.end() && ids.end() >= wanted.start())
     }
 }

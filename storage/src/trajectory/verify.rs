@@ -73,10 +73,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
     let _lock = DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
     let listing = Listing::look(damaged)?;
     let newest = listing.segments.last().copied();
-    let segments = listing
-        .segments
-        .iter()
-        .map(|number| segment_path(damaged, *number));
+    let segments = listing.segments.iter().map(|number| segment_path(damaged, *number));
     let mut paths: Vec<PathBuf> = segments.chain(listing.set_aside).collect();
     // The number comes first in a name, so that of two records with one id the later stays the later.
     paths.sort();

@@ -12,10 +12,7 @@ use crate::support::random::commit;
 use crate::support::{Rng, count};
 
 pub(crate) fn options() -> GridOptions {
-    GridOptions {
-        checkpoint_wal_bytes: 3000,
-        ..GridOptions::default()
-    }
+    GridOptions { checkpoint_wal_bytes: 3000, ..GridOptions::default() }
 }
 
 pub(crate) fn open(disk: &Disk) -> Result<GridStore, Error> {
@@ -44,11 +41,7 @@ fn live_and_die(disk: &Disk, ledger: &mut Ledger, rng: &mut Rng) {
 }
 
 fn after_crash(disk: &Disk, power: bool, rng: &mut Rng) -> Disk {
-    if power {
-        disk.after_power_loss(rng)
-    } else {
-        disk.after_kill()
-    }
+    if power { disk.after_power_loss(rng) } else { disk.after_kill() }
 }
 
 #[test]

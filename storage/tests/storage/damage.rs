@@ -19,22 +19,14 @@ fn mutations(default: u64) -> u64 {
 fn mutate(image: &Image, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
     let (mut data, mut wal) = (image.data.clone(), image.wal.clone());
     for _ in 0..=rng.below(3) {
-        let target = if rng.below(8) == 0 && !wal.is_empty() {
-            &mut wal
-        } else {
-            &mut data
-        };
+        let target = if rng.below(8) == 0 && !wal.is_empty() { &mut wal } else { &mut data };
         if target.is_empty() {
             continue;
         }
         let len = target.len() as u64;
         let at = rng.below(len) as usize;
         // At least a quarter of the damage goes where the superblocks and the oldest objects are: the first pages.
-        let at = if rng.below(4) == 0 {
-            at % 9000.min(target.len())
-        } else {
-            at
-        };
+        let at = if rng.below(4) == 0 { at % 9000.min(target.len()) } else { at };
         match rng.below(7) {
             0 | 1 => target[at] ^= 1 << rng.below(8),
             2 => target.truncate(at),
@@ -52,9 +44,7 @@ fn mutate(image: &Image, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
             }
             5 => {
                 let end = (at + rng.below(64) as usize).min(target.len());
-                target[at..end]
-                    .iter_mut()
-                    .for_each(|byte| *byte = rng.next() as u8);
+                target[at..end].iter_mut().for_each(|byte| *byte = rng.next() as u8);
             }
             _ => {
                 let end = (at + 1 + rng.below(16) as usize).min(target.len());
@@ -73,10 +63,7 @@ fn look(data: Vec<u8>, wal: Vec<u8>) -> Option<Model> {
     let report = store.verify();
     let read = Model::read(&store.snapshot()).ok();
     if let (Ok(report), None) = (&report, &read) {
-        assert!(
-            !report.damages.is_empty(),
-            "what cannot be read is named by verify"
-        );
+        assert!(!report.damages.is_empty(), "what cannot be read is named by verify");
     }
     read
 }
@@ -102,16 +89,10 @@ fn mutated_files_give_an_error_or_a_committed_state() {
         let found = outcome.unwrap_or_else(|_| panic!("seed {seed} panicked"));
         if let Some(found) = found {
             readable += 1;
-            assert!(
-                image.states.contains(&found),
-                "seed {seed}: a wrong value was read"
-            );
+            assert!(image.states.contains(&found), "seed {seed}: a wrong value was read");
         }
     }
-    assert!(
-        readable > 0 && readable < count,
-        "{readable} of {count} could be read"
-    );
+    assert!(readable > 0 && readable < count, "{readable} of {count} could be read");
 }
 
 #[test]
@@ -157,17 +138,10 @@ fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
         let wal = Arc::new(MemoryBackend::new("wal", Vec::new()));
         GridStore::open_backends(data, wal, &GridOptions::default())
     };
-    assert!(
-        open(&data).unwrap_err().is_corrupt(),
-        "a recovery would have to commit"
-    );
+    assert!(open(&data).unwrap_err().is_corrupt(), "a recovery would have to commit");
     forge(&mut data, DURABLE_COMMIT, u64::MAX);
     let store = open(&data).unwrap();
-    image
-        .states
-        .last()
-        .unwrap()
-        .assert_same(&Model::read(&store.snapshot()).unwrap());
+    image.states.last().unwrap().assert_same(&Model::read(&store.snapshot()).unwrap());
     assert!(store.begin_write().unwrap_err().is_corrupt());
 }
 
@@ -175,10 +149,7 @@ fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
 fn the_last_sequence_number_that_there_is_takes_no_more_versions() {
     let mut data = image(&some_ops(), true).data;
     forge(&mut data, NEXT_SEQUENCE, u64::MAX);
-    let (data, wal) = (
-        MemoryBackend::new("data", data),
-        MemoryBackend::new("wal", Vec::new()),
-    );
+    let (data, wal) = (MemoryBackend::new("data", data), MemoryBackend::new("wal", Vec::new()));
     let store = GridStore::open_backends(Arc::new(data), Arc::new(wal), &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
     let error = write.branch_version(("support", "1"), ("support", "new"));
@@ -209,26 +180,13 @@ fn verify_reads_the_superblock_and_the_table_of_regions_again() {
 
 #[test]
 fn salvage_prefers_a_whole_older_commit_to_a_newer_one_of_which_a_part_is_missing() {
-    let (data, wal) = (
-        MemoryBackend::new("data", Vec::new()),
-        MemoryBackend::new("wal", Vec::new()),
-    );
+    let (data, wal) = (MemoryBackend::new("data", Vec::new()), MemoryBackend::new("wal", Vec::new()));
     GridStore::create_backend(&data).unwrap();
-    let store = GridStore::open_backends(
-        Arc::new(data.clone()),
-        Arc::new(wal.clone()),
-        &GridOptions::default(),
-    )
-    .unwrap();
+    let store =
+        GridStore::open_backends(Arc::new(data.clone()), Arc::new(wal.clone()), &GridOptions::default())
+            .unwrap();
     let mut model = Model::default();
-    let put = |version, seed| Op::Put {
-        version,
-        matrix: 2,
-        shape: 6,
-        dtype: 2,
-        density: 0,
-        seed,
-    };
+    let put = |version, seed| Op::Put { version, matrix: 2, shape: 6, dtype: 2, density: 0, seed };
     let mut write = store.begin_write().unwrap();
     model.apply(&put(0, 1), &mut write).unwrap();
     write.commit(Durability::Immediate).unwrap();
@@ -246,10 +204,7 @@ fn salvage_prefers_a_whole_older_commit_to_a_newer_one_of_which_a_part_is_missin
         .take(40)
         .flat_map(|bits| (*bits as u16).to_le_bytes())
         .collect();
-    let at = lost
-        .windows(values.len())
-        .position(|window| window == values)
-        .unwrap();
+    let at = lost.windows(values.len()).position(|window| window == values).unwrap();
     lost[at..at + values.len()].fill(0);
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
@@ -289,65 +244,31 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
     }
     store.close().unwrap();
     let store = GridStore::open(&old, &GridOptions::default()).unwrap();
-    let info = store
-        .snapshot()
-        .matrix(&matrix_path(0, 3))
-        .unwrap()
-        .unwrap()
-        .info();
+    let info = store.snapshot().matrix(&matrix_path(0, 3)).unwrap().unwrap().info();
     assert!(info.active > 0);
     drop(store);
     // The dense chunk of matrix 2 is shared by versions 1 and 3: find its bytes and flip one.
-    let values: Vec<u8> = model
-        .matrix(0, 2)
-        .unwrap()
-        .bits
-        .iter()
-        .take(40)
-        .flat_map(|b| (*b as u16).to_le_bytes())
-        .collect();
+    let values: Vec<u8> =
+        model.matrix(0, 2).unwrap().bits.iter().take(40).flat_map(|b| (*b as u16).to_le_bytes()).collect();
     let mut data = std::fs::read(old.join("grid.data")).unwrap();
-    let at = data
-        .windows(values.len())
-        .position(|window| window == values)
-        .unwrap();
+    let at = data.windows(values.len()).position(|window| window == values).unwrap();
     data[at + 11] ^= 4;
     std::fs::write(old.join("grid.data"), &data).unwrap();
     let store = GridStore::open(&old, &GridOptions::default()).unwrap();
     let report = store.verify().unwrap();
     let named: Vec<_> = report.damages.iter().map(|damage| damage.what.as_str()).collect();
-    assert!(
-        named
-            .iter()
-            .any(|what| what.contains("chunk 0 of support@1/0/q_proj/B")),
-        "{named:?}"
-    );
+    assert!(named.iter().any(|what| what.contains("chunk 0 of support@1/0/q_proj/B")), "{named:?}");
     let held = &report.damages[0].held;
     assert_eq!(
         (held.layer, held.module.as_deref(), held.matrix.as_deref()),
         (Some(0), Some("q_proj"), Some("B"))
     );
     let places: BTreeSet<u64> = report.damages.iter().map(|damage| damage.offset).collect();
-    assert_eq!(
-        places.len(),
-        1,
-        "patches of what is damaged are whole: {:?}",
-        report.damages
-    );
-    assert!(
-        places
-            .iter()
-            .all(|place| (1..9000).contains(&(at as u64 - place)))
-    );
+    assert_eq!(places.len(), 1, "patches of what is damaged are whole: {:?}", report.damages);
+    assert!(places.iter().all(|place| (1..9000).contains(&(at as u64 - place))));
     let mut buffer = vec![0.0; 64 * 64];
-    let error = store
-        .snapshot()
-        .read_matrix(&matrix_path(0, 2), &mut buffer)
-        .unwrap_err();
-    assert!(
-        error.is_corrupt() && error.to_string().contains("support@1/0/q_proj/B"),
-        "{error}"
-    );
+    let error = store.snapshot().read_matrix(&matrix_path(0, 2), &mut buffer).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("support@1/0/q_proj/B"), "{error}");
     drop(store);
     let salvaged = salvage(&old, &new).unwrap();
     assert!(!salvaged.left_out.is_empty());
@@ -374,10 +295,7 @@ fn salvage_without_a_superblock_finds_the_newest_commit_by_its_copy() {
     data[..8192].fill(0xff);
     std::fs::write(old.join("grid.data"), &data).unwrap();
     let error = GridStore::open(&old, &GridOptions::default()).unwrap_err();
-    assert!(
-        error.is_corrupt() && error.to_string().contains("salvage"),
-        "{error}"
-    );
+    assert!(error.is_corrupt() && error.to_string().contains("salvage"), "{error}");
     let salvaged = salvage(&old, &new).unwrap();
     assert!(salvaged.from_copy && salvaged.left_out.is_empty(), "{salvaged:?}");
     let store = GridStore::open(&new, &GridOptions::default()).unwrap();
@@ -409,8 +327,5 @@ fn salvage_of_a_file_without_any_superblock_says_what_is_missing() {
     closed_store(&old, &some_ops());
     std::fs::write(old.join("grid.data"), vec![0; 100_000]).unwrap();
     let error = salvage(&old, &new).unwrap_err();
-    assert!(
-        error.is_corrupt() && error.to_string().contains("both superblocks"),
-        "{error}"
-    );
+    assert!(error.is_corrupt() && error.to_string().contains("both superblocks"), "{error}");
 }

@@ -51,11 +51,7 @@ fn put(matrix: u8, dtype: u8, density: u8) -> Op {
 /// Sets, replacements, checkpoints, snapshots, drops and a compaction, at every durability.
 fn workload() -> Vec<Step> {
     use Durability::{Eventual, Immediate, None};
-    let perturb = |seed| Op::Perturb {
-        version: 0,
-        matrix: 0,
-        seed,
-    };
+    let perturb = |seed| Op::Perturb { version: 0, matrix: 0, seed };
     vec![
         Step::Write(vec![put(0, 0, 0), put(1, 1, 1), put(2, 3, 2)], Immediate),
         Step::Update((0, 0), 20, Immediate),
@@ -68,10 +64,7 @@ fn workload() -> Vec<Step> {
         Step::Sync,
         Step::Update((0, 1), 30, Eventual),
         Step::Update((0, 1), 30, Immediate),
-        Step::Write(
-            vec![Op::Publish { version: 0 }, Op::Branch { from: 0, to: 1 }],
-            Immediate,
-        ),
+        Step::Write(vec![Op::Publish { version: 0 }, Op::Branch { from: 0, to: 1 }], Immediate),
         Step::Write(vec![Op::Branch { from: 0, to: 2 }], Eventual),
         Step::Write(vec![Op::Drop { version: 1 }], Eventual),
         Step::LetGo,
@@ -149,9 +142,7 @@ impl Run {
 
     fn step(&mut self, step: &Step) -> Result<(), Error> {
         self.open();
-        let Some(store) = self.store.as_ref() else {
-            unreachable!("it was opened")
-        };
+        let Some(store) = self.store.as_ref() else { unreachable!("it was opened") };
         let ledger = &mut self.ledger;
         match step {
             Step::Write(ops, durability) => write(store, ledger, ops, *durability),
@@ -234,11 +225,7 @@ impl Run {
 
     fn look_at_crashes(&mut self, what: &str) {
         for power in [false, true] {
-            let disk = if power {
-                self.disk.after_power_loss(&mut self.rng)
-            } else {
-                self.disk.after_kill()
-            };
+            let disk = if power { self.disk.after_power_loss(&mut self.rng) } else { self.disk.after_kill() };
             let store = open(&disk).unwrap_or_else(|error| panic!("{what}: {error} (power {power})"));
             self.ledger.check_opening(&live(&store, what), power, what);
         }
@@ -254,8 +241,7 @@ impl Run {
             Step::Write(vec![put(4, 0, 1)], Durability::Immediate),
             Step::Write(vec![Op::Drop { version: 3 }], Durability::Immediate),
         ] {
-            self.step(&step)
-                .unwrap_or_else(|error| panic!("{}: {error}", self.what));
+            self.step(&step).unwrap_or_else(|error| panic!("{}: {error}", self.what));
         }
         if let Some(store) = &self.store {
             assert_sound(store);
@@ -274,12 +260,7 @@ fn run(scenario: Scenario, steps: &[Step]) {
 
 /// How many calls and reads the workload makes when nothing fails.
 fn calls_of(steps: &[Step]) -> (u64, u64) {
-    let mut run = Run::new(Scenario {
-        fault: Fault::Error,
-        from: u64::MAX / 2,
-        lasting: 0,
-        seed: 0,
-    });
+    let mut run = Run::new(Scenario { fault: Fault::Error, from: u64::MAX / 2, lasting: 0, seed: 0 });
     for step in steps {
         run.run(step);
     }
@@ -294,15 +275,7 @@ fn at_every_call(fault: Fault, lasting: &[u64]) {
     for lasting in lasting {
         for from in (1 + lasting % every as u64..=calls).step_by(every) {
             let seed = from << 8 | lasting & 0xff;
-            run(
-                Scenario {
-                    fault,
-                    from,
-                    lasting: *lasting,
-                    seed,
-                },
-                &steps,
-            );
+            run(Scenario { fault, from, lasting: *lasting, seed }, &steps);
         }
     }
 }
@@ -332,13 +305,8 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_once_space_returns() {
 fn random_workloads_survive_random_faults() {
     for seed in 0..count("HYPRSTREAM_CRASH_SCHEDULES", 300) {
         let mut rng = Rng(seed ^ 0xf00d);
-        let fault = [
-            Fault::Error,
-            Fault::SyncFails,
-            Fault::Full,
-            Fault::FullAtSync,
-            Fault::ReadFails,
-        ][rng.below(5) as usize];
+        let fault = [Fault::Error, Fault::SyncFails, Fault::Full, Fault::FullAtSync, Fault::ReadFails]
+            [rng.below(5) as usize];
         let mut run = Run::new(Scenario {
             fault,
             from: 10 + rng.below(90),
@@ -358,9 +326,7 @@ impl Run {
             return;
         }
         self.open();
-        let Some(store) = self.store.as_ref() else {
-            unreachable!("it was opened")
-        };
+        let Some(store) = self.store.as_ref() else { unreachable!("it was opened") };
         match commit(store, &mut self.ledger, &mut self.rng) {
             Ok(()) => {
                 let shown = self.disk.spare(|| live(store, &self.what));

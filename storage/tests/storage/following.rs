@@ -7,11 +7,7 @@ use hyprstream_storage::{
 };
 
 fn record(id: u64) -> TrajectoryRecord {
-    TrajectoryRecord {
-        id,
-        time_ms: id,
-        payload: vec![7; 100],
-    }
+    TrajectoryRecord { id, time_ms: id, payload: vec![7; 100] }
 }
 
 fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
@@ -71,10 +67,7 @@ fn what_retention_removed_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(&directory);
     (1..=60).for_each(|id| log.append(&[record(id)]).unwrap());
-    let policy = RetentionPolicy {
-        max_bytes: Some(2500),
-        ..RetentionPolicy::default()
-    };
+    let policy = RetentionPolicy { max_bytes: Some(2500), ..RetentionPolicy::default() };
     let removed = log.retain(&policy, 0).unwrap().records;
     let left: Vec<u64> = (removed + 1..=60).collect();
     assert_eq!(follow(&log, LogPosition::default(), 4), left);

@@ -55,45 +55,25 @@ fn unclosed_files_of_version_1_open_with_their_logs() {
 #[test]
 fn the_scales_of_a_golden_file_are_read_bit_by_bit() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::copy(
-        golden("version1.int8.grid", "data"),
-        directory.path().join("grid.data"),
-    )
-    .unwrap();
+    std::fs::copy(golden("version1.int8.grid", "data"), directory.path().join("grid.data")).unwrap();
     let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
     let matrices = store.snapshot().matrices("support", "1").unwrap();
     assert!(matrices.iter().all(|matrix| matrix.dtype == DataType::Int8));
     let scales: Vec<u32> = matrices.iter().map(|matrix| matrix.scale.to_bits()).collect();
-    assert_eq!(
-        scales,
-        [0x3a22_7cee, 0x3aa5_214d, 0x3a77_b1f3, 0x3f80_0000, 0x3ace_699f]
-    );
+    assert_eq!(scales, [0x3a22_7cee, 0x3aa5_214d, 0x3a77_b1f3, 0x3f80_0000, 0x3ace_699f]);
 }
 
 /// The values of the only matrix in `support.nvdb`, 4 rows of 6.
 fn nvdb_values() -> Vec<f32> {
-    (0..24u8)
-        .map(|place| {
-            if place % 3 == 0 {
-                0.0
-            } else {
-                f32::from(place) / 8.0 - 1.0
-            }
-        })
-        .collect()
+    (0..24u8).map(|place| if place % 3 == 0 { 0.0 } else { f32::from(place) / 8.0 - 1.0 }).collect()
 }
 
 #[test]
 fn the_golden_nanovdb_file_holds_what_was_exported() {
     let grid = import_nvdb(&golden("support", "nvdb")).unwrap();
     let matrices = grid.matrices.unwrap();
-    let [matrix] = matrices.as_slice() else {
-        panic!("{} matrices", matrices.len())
-    };
-    assert_eq!(
-        (matrix.layer, matrix.module.as_str(), matrix.matrix.as_str()),
-        (3, "q_proj", "B")
-    );
+    let [matrix] = matrices.as_slice() else { panic!("{} matrices", matrices.len()) };
+    assert_eq!((matrix.layer, matrix.module.as_str(), matrix.matrix.as_str()), (3, "q_proj", "B"));
     assert_eq!((matrix.shape, matrix.dtype), (Shape::new(4, 6), DataType::F32));
     let mut values = vec![0.0; 24];
     for &(row, column, value) in &matrix.elements {
@@ -126,9 +106,7 @@ fn write_the_golden_files() {
         let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
         let mut write = store.begin_write().unwrap();
         let path = MatrixPath::new("support", "1", 3, "q_proj", "B");
-        write
-            .put_matrix(&path, Shape::new(4, 6), DataType::F32, &nvdb_values())
-            .unwrap();
+        write.put_matrix(&path, Shape::new(4, 6), DataType::F32, &nvdb_values()).unwrap();
         write.commit(Durability::Immediate).unwrap();
         export_nvdb(&store.snapshot(), "support", "1", &golden("support", "nvdb")).unwrap();
     }

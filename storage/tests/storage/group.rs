@@ -22,9 +22,7 @@ fn path() -> MatrixPath {
 fn new_store(disk: &Disk, commits: usize) -> GridStore {
     let store = open(disk).unwrap();
     let mut write = store.begin_write().unwrap();
-    write
-        .put_empty_matrix(&path(), Shape::new(commits, THREADS), DataType::F32)
-        .unwrap();
+    write.put_empty_matrix(&path(), Shape::new(commits, THREADS), DataType::F32).unwrap();
     write.commit(Durability::Immediate).unwrap();
     store
 }
@@ -86,14 +84,8 @@ fn check(store: &GridStore, then: &[Vec<u8>], what: &str) {
         for (number, outcome) in column.iter().enumerate() {
             let is_there = matrix.get(number, thread).unwrap() != 0.0;
             let name = format!("{what}: commit {number} of thread {thread}");
-            assert!(
-                *outcome != ACKNOWLEDGED || is_there,
-                "{name} was acknowledged and is lost"
-            );
-            assert!(
-                *outcome != REFUSED || !is_there,
-                "{name} was refused and is there"
-            );
+            assert!(*outcome != ACKNOWLEDGED || is_there, "{name} was acknowledged and is lost");
+            assert!(*outcome != REFUSED || !is_there, "{name} was refused and is there");
         }
     }
 }
@@ -102,11 +94,7 @@ fn check(store: &GridStore, then: &[Vec<u8>], what: &str) {
 fn crash_now(disk: &Disk, outcomes: &Outcomes, rng: &mut Rng) {
     let then = outcomes.now();
     let power = rng.below(2) == 0;
-    let after = if power {
-        disk.after_power_loss(rng)
-    } else {
-        disk.after_kill()
-    };
+    let after = if power { disk.after_power_loss(rng) } else { disk.after_kill() };
     check(&open(&after).unwrap(), &then, &format!("power {power}"));
 }
 
@@ -125,17 +113,8 @@ fn threads_that_commit_together_share_syncs_and_lose_nothing() {
     let all = (THREADS * commits) as u64;
     let syncs = disk.syncs() - before;
     println!("{all} commits of {THREADS} threads took {syncs} syncs; {crashes} crashes were looked at");
-    assert!(
-        outcomes
-            .now()
-            .iter()
-            .flatten()
-            .all(|outcome| *outcome == ACKNOWLEDGED)
-    );
-    assert!(
-        syncs * 2 <= all,
-        "{syncs} syncs for {all} commits: they are not shared"
-    );
+    assert!(outcomes.now().iter().flatten().all(|outcome| *outcome == ACKNOWLEDGED));
+    assert!(syncs * 2 <= all, "{syncs} syncs for {all} commits: they are not shared");
     assert!(crashes > 0);
     check(&store, &outcomes.now(), "at the end");
     assert_sound(&store);

@@ -67,10 +67,7 @@ fn updates_keep_the_scale_and_stop_at_its_ends() {
         .clear(&path(), &[(0, 0)]);
     store.update(&batch, Durability::Immediate).unwrap();
     assert_eq!(scale(&store).to_bits(), before.to_bits());
-    let steps: Vec<i32> = read(&store)
-        .iter()
-        .map(|value| (value / before).round() as i32)
-        .collect();
+    let steps: Vec<i32> = read(&store).iter().map(|value| (value / before).round() as i32).collect();
     assert_eq!(steps, [0, 75, 127, -3, 0]);
     store.close().unwrap();
     let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();

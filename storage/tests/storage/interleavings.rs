@@ -61,10 +61,7 @@ impl StorageBackend for Interrupted<MemoryBackend> {
     }
 
     fn view(&self, len: u64) -> io::Result<Arc<dyn View>> {
-        Ok(Arc::new(Interrupted {
-            inner: self.call().view(len)?,
-            calls: Arc::clone(&self.calls),
-        }))
+        Ok(Arc::new(Interrupted { inner: self.call().view(len)?, calls: Arc::clone(&self.calls) }))
     }
 }
 
@@ -90,9 +87,7 @@ fn new_store() -> GridStore {
     let store = GridStore::open_backends(data, file("wal"), &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
     for layer in 0..2 {
-        write
-            .put_matrix(&path(layer), Shape::new(256, 16), DataType::F32, &[0.0; 4096])
-            .unwrap();
+        write.put_matrix(&path(layer), Shape::new(256, 16), DataType::F32, &[0.0; 4096]).unwrap();
     }
     write.commit(Durability::Immediate).unwrap();
     store
@@ -107,10 +102,7 @@ fn generation(snapshot: &Snapshot) -> f32 {
             found.push(matrix.get(row as usize, col as usize).unwrap());
         }
     }
-    assert!(
-        found.iter().all(|value| *value == found[0]),
-        "a torn read: {found:?}"
-    );
+    assert!(found.iter().all(|value| *value == found[0]), "a torn read: {found:?}");
     found[0]
 }
 
@@ -121,9 +113,7 @@ fn write_generation(store: &GridStore, generation: u32) {
         let mut write = store.begin_write().unwrap();
         for layer in 0..2 {
             let values = vec![value; 4096];
-            write
-                .put_matrix(&path(layer), Shape::new(256, 16), DataType::F32, &values)
-                .unwrap();
+            write.put_matrix(&path(layer), Shape::new(256, 16), DataType::F32, &values).unwrap();
         }
         write.commit(durability).unwrap();
         return;
@@ -158,10 +148,7 @@ fn readers_against_the_writer() {
     for number in 1..=GENERATIONS {
         write_generation(&store, number);
         let found = generation(&store.snapshot());
-        assert!(
-            found == number as f32,
-            "the writer reads {found} after writing {number}"
-        );
+        assert!(found == number as f32, "the writer reads {found} after writing {number}");
     }
     for reader in readers {
         reader.join().unwrap();

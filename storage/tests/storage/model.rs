@@ -9,13 +9,7 @@ use proptest::prelude::*;
 enum Step {
     Write(Vec<Op>, Durability),
     Abandon(Vec<Op>),
-    Update {
-        version: u8,
-        matrix: u8,
-        count: u16,
-        seed: u64,
-        durability: Durability,
-    },
+    Update { version: u8, matrix: u8, count: u16, seed: u64, durability: Durability },
     TakeSnapshot,
     DropSnapshots,
     Reopen,
@@ -23,11 +17,7 @@ enum Step {
 }
 
 fn durability() -> impl Strategy<Value = Durability> {
-    prop_oneof![
-        Just(Durability::None),
-        Just(Durability::Eventual),
-        Just(Durability::Immediate)
-    ]
+    prop_oneof![Just(Durability::None), Just(Durability::Eventual), Just(Durability::Immediate)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -44,10 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn options() -> GridOptions {
-    GridOptions {
-        checkpoint_wal_bytes: 20_000,
-        ..GridOptions::default()
-    }
+    GridOptions { checkpoint_wal_bytes: 20_000, ..GridOptions::default() }
 }
 
 proptest! {

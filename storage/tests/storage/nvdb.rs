@@ -56,11 +56,8 @@ fn program(directory: &Path) -> Option<PathBuf> {
     }
     let (source, binary) = (directory.join("check.cpp"), directory.join("check"));
     std::fs::write(&source, PROGRAM).unwrap();
-    let compiler = Command::new("g++")
-        .args(["-std=c++17", "-w", "-O0", "-o"])
-        .arg(&binary)
-        .arg(&source)
-        .status();
+    let compiler =
+        Command::new("g++").args(["-std=c++17", "-w", "-O0", "-o"]).arg(&binary).arg(&source).status();
     assert!(compiler.expect("g++ runs").success(), "the program compiles");
     Some(binary)
 }
@@ -91,18 +88,10 @@ fn filled(directory: &Path) -> GridStore {
     .enumerate()
     {
         let values: Vec<f32> = (0..rows * cols)
-            .map(|_| {
-                if rng.below(rare) == 0 {
-                    (rng.below(2001) as f32 - 1000.0) / 25_000.0
-                } else {
-                    0.0
-                }
-            })
+            .map(|_| if rng.below(rare) == 0 { (rng.below(2001) as f32 - 1000.0) / 25_000.0 } else { 0.0 })
             .collect();
         let path = MatrixPath::new("support", "1", layer as u32, "q_proj", "A");
-        write
-            .put_matrix(&path, Shape::new(rows, cols), dtype, &values)
-            .unwrap();
+        write.put_matrix(&path, Shape::new(rows, cols), dtype, &values).unwrap();
     }
     write.commit(Durability::Immediate).unwrap();
     store
@@ -124,44 +113,24 @@ fn an_export_is_valid_for_the_real_library_and_comes_back_equal() {
     let file = directory.path().join("support.nvdb");
     let summary = export_nvdb(&store.snapshot(), "support", "1", &file).unwrap();
     let grid = import_nvdb(&file).unwrap();
-    assert_eq!(
-        (grid.name.as_str(), grid.voxels.len() as u64),
-        ("support@1", summary.active)
-    );
+    assert_eq!((grid.name.as_str(), grid.voxels.len() as u64), ("support@1", summary.active));
     let mut write = store.begin_write().unwrap();
     grid.store(&mut write, "support", "2").unwrap();
     write.commit(Durability::Immediate).unwrap();
     for layer in 0..5 {
-        assert_eq!(
-            values_of(&store, "1", layer),
-            values_of(&store, "2", layer),
-            "layer {layer}"
-        );
+        assert_eq!(values_of(&store, "1", layer), values_of(&store, "2", layer), "layer {layer}");
     }
     let infos = |version| store.snapshot().matrices("support", version).unwrap();
-    let shapes = |version| {
-        infos(version)
-            .into_iter()
-            .map(|m| (m.shape, m.dtype, m.active))
-            .collect::<Vec<_>>()
-    };
+    let shapes =
+        |version| infos(version).into_iter().map(|m| (m.shape, m.dtype, m.active)).collect::<Vec<_>>();
     assert_eq!(shapes("1"), shapes("2"));
     let Some(program) = program(directory.path()) else {
         return;
     };
     let voxels = directory.path().join("voxels");
     voxel_file(&voxels, &grid.voxels);
-    let checked = Command::new(&program)
-        .arg("check")
-        .arg(&file)
-        .arg(&voxels)
-        .output()
-        .unwrap();
-    assert!(
-        checked.status.success(),
-        "the library says {:?}",
-        checked.status.code()
-    );
+    let checked = Command::new(&program).arg("check").arg(&file).arg(&voxels).output().unwrap();
+    assert!(checked.status.success(), "the library says {:?}", checked.status.code());
 
     // The other direction, with coordinates on both sides of zero and in several upper nodes.
     let mut rng = Rng(6);
@@ -170,28 +139,15 @@ fn an_export_is_valid_for_the_real_library_and_comes_back_equal() {
         let mut axis = || rng.below(20_000) as i32 - 10_000;
         foreign.insert([axis(), axis() / 50, axis() / 100], 0.0);
     }
-    let foreign: Vec<_> = foreign
-        .into_keys()
-        .map(|at| (at, rng.below(999) as f32 / 7.0 - 50.0))
-        .collect();
+    let foreign: Vec<_> = foreign.into_keys().map(|at| (at, rng.below(999) as f32 / 7.0 - 50.0)).collect();
     voxel_file(&voxels, &foreign);
     let file = directory.path().join("foreign.nvdb");
-    let wrote = Command::new(&program)
-        .arg("write")
-        .arg(&file)
-        .arg(&voxels)
-        .output()
-        .unwrap();
+    let wrote = Command::new(&program).arg("write").arg(&file).arg(&voxels).output().unwrap();
     assert!(wrote.status.success());
     let mut grid = import_nvdb(&file).unwrap();
     grid.voxels.sort_by_key(|(at, _)| *at);
     assert_eq!((grid.name.as_str(), &grid.matrices), ("foreign", &None));
-    assert!(
-        grid.voxels == foreign,
-        "{} of {} voxels",
-        grid.voxels.len(),
-        foreign.len()
-    );
+    assert!(grid.voxels == foreign, "{} of {} voxels", grid.voxels.len(), foreign.len());
 }
 
 /// A store with one small matrix in version 1.
@@ -199,9 +155,7 @@ fn small(directory: &Path, dtype: DataType, values: &[f32]) -> (GridStore, Matri
     let store = GridStore::open(directory, &GridOptions::default()).unwrap();
     let path = MatrixPath::new("support", "1", 0, "q_proj", "A");
     let mut write = store.begin_write().unwrap();
-    write
-        .put_matrix(&path, Shape::new(1, values.len()), dtype, values)
-        .unwrap();
+    write.put_matrix(&path, Shape::new(1, values.len()), dtype, values).unwrap();
     write.commit(Durability::Immediate).unwrap();
     (store, path)
 }
@@ -246,10 +200,8 @@ fn an_export_touches_no_other_file_and_leaves_none_when_it_fails() {
     assert!(matches!(export("taken.nvdb"), Err(Error::Io { .. })));
     let found = std::fs::read(files.join("a.nvdb.tmp")).unwrap();
     assert_eq!(found, b"somebody else's");
-    let mut names: Vec<_> = std::fs::read_dir(&files)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["a.bin", "a.nvdb", "a.nvdb.tmp", "taken.nvdb"]);
     for name in ["a.bin", "a.nvdb"] {

@@ -35,9 +35,7 @@ fn exported(directory: &Path) -> (Vec<u8>, NvdbGrid) {
             *value = value.clamp(-2.0, 2.0);
         }
         let layer = layer as u32;
-        write
-            .put_matrix(&path(layer), Shape::new(60, 40), dtype, &values)
-            .unwrap();
+        write.put_matrix(&path(layer), Shape::new(60, 40), dtype, &values).unwrap();
     }
     let mut batch = UpdateBatch::new();
     batch.set(&path(4), &[(30, 0, 0.25), (3, 4, -0.5)]);
@@ -70,10 +68,7 @@ fn mutate(bytes: &[u8], leaves: usize, rng: &mut Rng) -> Vec<u8> {
             4 => {
                 let size = [32, 512, 2144][rng.below(3) as usize];
                 let other = place(rng, bytes.len(), leaves).min(len - 1);
-                let (a, b) = (
-                    at.min(len.saturating_sub(size)),
-                    other.min(len.saturating_sub(size)),
-                );
+                let (a, b) = (at.min(len.saturating_sub(size)), other.min(len.saturating_sub(size)));
                 let size = size.min(len);
                 let copy = damaged[a..a + size].to_vec();
                 damaged.copy_within(b..b + size, a);
@@ -82,9 +77,7 @@ fn mutate(bytes: &[u8], leaves: usize, rng: &mut Rng) -> Vec<u8> {
             5 => damaged[at..(at + rng.below(3000) as usize).min(len)].fill(0),
             6 => {
                 let end = (at + rng.below(64) as usize).min(len);
-                damaged[at..end]
-                    .iter_mut()
-                    .for_each(|byte| *byte = rng.next() as u8);
+                damaged[at..end].iter_mut().for_each(|byte| *byte = rng.next() as u8);
             }
             _ => {
                 let end = (at + 1 + rng.below(16) as usize).min(len);
@@ -116,10 +109,7 @@ fn mutated_grids_are_refused_or_read_as_they_were() {
         same += 1;
         assert!(found == good, "seed {seed}: a wrong value was read");
     }
-    assert!(
-        same > 0 && same + unlisted < count,
-        "{same} and {unlisted} of {count} were read"
-    );
+    assert!(same > 0 && same + unlisted < count, "{same} and {unlisted} of {count} were read");
 }
 
 #[test]
@@ -153,8 +143,5 @@ fn a_grid_that_lost_its_list_of_matrices_is_not_stored() {
     let store = GridStore::open(&directory.path().join("into"), &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
     let refused = grid.store(&mut write, "support", "1").unwrap_err();
-    assert!(
-        refused.to_string().contains("does not list matrices"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("does not list matrices"), "{refused}");
 }

@@ -44,25 +44,17 @@ fn child() {
         "catalog" => {
             let catalog = Catalog::open(directory).unwrap();
             for n in catalog.scan_prefix(b"").unwrap().len().. {
-                catalog
-                    .put_durable(format!("{n:08}").as_bytes(), &n.to_le_bytes())
-                    .unwrap();
+                catalog.put_durable(format!("{n:08}").as_bytes(), &n.to_le_bytes()).unwrap();
                 println!("\nanswer {n}");
             }
         }
         "grid" => {
             let store = GridStore::open(directory, &GridOptions::default()).unwrap();
-            let from = store
-                .snapshot()
-                .matrix(&path())
-                .unwrap()
-                .map_or(0, |m| m.get(0, 0).unwrap() as u32);
+            let from = store.snapshot().matrix(&path()).unwrap().map_or(0, |m| m.get(0, 0).unwrap() as u32);
             for n in from + 1.. {
                 if n % 7 == 0 || from + 1 == n {
                     let mut write = store.begin_write().unwrap();
-                    write
-                        .put_matrix(&path(), Shape::new(64, 64), DataType::F32, &[n as f32; 4096])
-                        .unwrap();
+                    write.put_matrix(&path(), Shape::new(64, 64), DataType::F32, &[n as f32; 4096]).unwrap();
                     write.commit(Durability::Immediate).unwrap();
                 } else {
                     let mut batch = UpdateBatch::new();
@@ -79,9 +71,7 @@ fn child() {
 }
 
 fn answers(child: &mut Child) -> impl Iterator<Item = String> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     lines.filter_map(|line| line.strip_prefix("answer ").map(str::to_owned))
 }
 
@@ -93,19 +83,13 @@ fn run_and_kill(role: &str, directory: &Path, after_ms: u64) -> Option<u64> {
     std::thread::sleep(Duration::from_millis(after_ms));
     child.kill().unwrap();
     child.wait().unwrap();
-    collected
-        .join()
-        .unwrap()
-        .map(|answer| answer.trim().parse().unwrap())
+    collected.join().unwrap().map(|answer| answer.trim().parse().unwrap())
 }
 
 #[test]
 fn a_second_process_is_told_who_holds_the_store() {
     let directory = tempfile::tempdir().unwrap();
-    let options = GridOptions {
-        note: "127.0.0.1:5433".to_owned(),
-        ..GridOptions::default()
-    };
+    let options = GridOptions { note: "127.0.0.1:5433".to_owned(), ..GridOptions::default() };
     let store = GridStore::open(directory.path(), &options).unwrap();
     store.set_note("127.0.0.1:6000").unwrap();
     let mut child = start("open", directory.path());
@@ -113,20 +97,12 @@ fn a_second_process_is_told_who_holds_the_store() {
     child.wait().unwrap();
     assert!(answer.contains(&std::process::id().to_string()), "{answer}");
     assert!(answer.contains("127.0.0.1:6000"), "{answer}");
-    let holder = DirectoryLock::holder(directory.path(), "grid.lock")
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (holder.pid, holder.note.as_str()),
-        (Some(std::process::id()), "127.0.0.1:6000")
-    );
+    let holder = DirectoryLock::holder(directory.path(), "grid.lock").unwrap().unwrap();
+    assert_eq!((holder.pid, holder.note.as_str()), (Some(std::process::id()), "127.0.0.1:6000"));
     let snapshot = store.snapshot();
     store.close().unwrap();
     let refused = GridStore::open(directory.path(), &options).unwrap_err();
-    assert!(
-        matches!(refused, Error::Locked { .. }),
-        "a snapshot still reads the file: {refused}"
-    );
+    assert!(matches!(refused, Error::Locked { .. }), "a snapshot still reads the file: {refused}");
     drop(snapshot);
     GridStore::open(directory.path(), &options).unwrap();
 }
@@ -139,11 +115,7 @@ fn the_catalog_keeps_what_it_acknowledged_through_kills() {
         let last = run_and_kill("catalog", directory.path(), 60 + rng.below(300));
         let catalog = Catalog::open(directory.path()).unwrap();
         let entries = catalog.scan_prefix(b"").unwrap();
-        assert!(
-            last.is_none_or(|last| entries.len() as u64 > last),
-            "{last:?} of {}",
-            entries.len()
-        );
+        assert!(last.is_none_or(|last| entries.len() as u64 > last), "{last:?} of {}", entries.len());
         for (n, (key, value)) in entries.iter().enumerate() {
             assert_eq!(
                 (key.as_slice(), value.as_slice()),
@@ -165,10 +137,7 @@ fn the_grid_keeps_what_it_acknowledged_through_kills() {
         let mut values = vec![0.0; 4096];
         store.snapshot().read_matrix(&path(), &mut values).unwrap();
         let found = values[0] as u64;
-        assert!(
-            found == last || found == last + 1,
-            "acknowledged {last}, found {found}"
-        );
+        assert!(found == last || found == last + 1, "acknowledged {last}, found {found}");
         for row in 0..64 {
             assert_eq!(values[row * 64 + row] as u64, found, "half of an update");
         }

@@ -15,9 +15,7 @@ fn no_reader_sees_half_a_commit_or_pages_that_were_reused() {
     let directory = tempfile::tempdir().unwrap();
     let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
-    write
-        .put_matrix(&path(), Shape::new(1000, 100), DataType::F32, &vec![0.0; 100_000])
-        .unwrap();
+    write.put_matrix(&path(), Shape::new(1000, 100), DataType::F32, &vec![0.0; 100_000]).unwrap();
     write.commit(Durability::Immediate).unwrap();
     let reads_wanted = count("HYPRSTREAM_SNAPSHOT_READS", 4000);
     let (done, reads, longest_hold) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
@@ -30,11 +28,7 @@ fn no_reader_sees_half_a_commit_or_pages_that_were_reused() {
                     let matrix = snapshot.matrix(&path()).unwrap().unwrap();
                     let first = matrix.get(0, 0).unwrap();
                     for (row, col) in &spots {
-                        assert_eq!(
-                            matrix.get(*row as usize, *col as usize).unwrap(),
-                            first,
-                            "a torn read"
-                        );
+                        assert_eq!(matrix.get(*row as usize, *col as usize).unwrap(), first, "a torn read");
                     }
                     let held = store.snapshot().commit_number() - snapshot.commit_number();
                     longest_hold.fetch_max(held, Ordering::Relaxed);

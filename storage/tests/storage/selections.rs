@@ -48,9 +48,7 @@ fn store() -> (GridStore, ReadLog) {
                 let values: Vec<f32> = (0..shape.rows * shape.cols)
                     .map(|at| if at % 7 == 0 { 1.0 + at as f32 } else { 0.0 })
                     .collect();
-                write
-                    .put_matrix(&path(OLD, layer, module, matrix), shape, DataType::F32, &values)
-                    .unwrap();
+                write.put_matrix(&path(OLD, layer, module, matrix), shape, DataType::F32, &values).unwrap();
                 let places = (0..shape.rows as u32).step_by(64).flat_map(|row| {
                     let cols = (0..shape.cols as u32).step_by(512);
                     cols.map(move |col| (row, col, -1.0))
@@ -72,30 +70,20 @@ fn differences(snapshot: &Snapshot, selection: &Selection) -> Vec<(u32, String, 
             places.push((found.layer, found.module.clone(), found.matrix.clone(), row, col));
             Ok(())
         };
-        snapshot
-            .for_each_difference(OLD, NEW, &found, selection, &mut visit)
-            .unwrap();
+        snapshot.for_each_difference(OLD, NEW, &found, selection, &mut visit).unwrap();
     }
     places
 }
 
 fn of_layer(layers: RangeInclusive<u32>) -> Selection {
-    Selection {
-        layers,
-        ..Selection::default()
-    }
+    Selection { layers, ..Selection::default() }
 }
 
 /// The chunks that these matrices of both versions read.
 fn chunks_of(snapshot: &Snapshot, log: &ReadLog, wanted: impl Fn(&MatrixInfo) -> bool) -> BTreeSet<u64> {
     log.during(CHUNK, || {
         for (adapter, version) in [OLD, NEW] {
-            for info in snapshot
-                .matrices(adapter, version)
-                .unwrap()
-                .iter()
-                .filter(|info| wanted(info))
-            {
+            for info in snapshot.matrices(adapter, version).unwrap().iter().filter(|info| wanted(info)) {
                 let mut values = vec![0.0; info.shape.elements().unwrap()];
                 snapshot.read_matrix(&info.path, &mut values).unwrap();
             }
@@ -126,10 +114,7 @@ fn a_selection_of_one_layer_reads_the_pages_of_that_layer_alone() {
     for layer in [0, LARGE, 31, LAYERS - 1] {
         let mut found = Vec::new();
         let chunks = log.during(CHUNK, || found = differences(&snapshot, &of_layer(layer..=layer)));
-        assert_eq!(
-            chunks,
-            chunks_of(&snapshot, &log, |info| info.path.layer == layer)
-        );
+        assert_eq!(chunks, chunks_of(&snapshot, &log, |info| info.path.layer == layer));
         assert!(!found.is_empty() && found.iter().all(|(found, ..)| *found == layer));
         let everything = Selection::default();
         let leaves = |selection: &Selection| {
@@ -147,10 +132,7 @@ fn a_selection_of_one_layer_reads_the_pages_of_that_layer_alone() {
             .len()
         };
         let (some, all) = (listed(&of_layer(layer..=layer)), listed(&everything));
-        assert!(
-            all > 6 && some <= 3,
-            "{some} of {all} leaves of one version's tree"
-        );
+        assert!(all > 6 && some <= 3, "{some} of {all} leaves of one version's tree");
     }
     let nothing = log.during(CHUNK, || {
         assert_eq!(differences(&snapshot, &of_layer(LAYERS..=LAYERS + 99)), []);
@@ -195,10 +177,7 @@ fn a_narrow_range_of_rows_or_columns_reads_the_chunks_that_hold_it() {
         };
         let first = (rows.start, cols.start);
         let held = chunk_of(&snapshot, &log, &[OLD, NEW], matrix, first);
-        assert!(
-            !held.is_empty() && held.len() <= 2,
-            "a chunk and what took its place"
-        );
+        assert!(!held.is_empty() && held.len() <= 2, "a chunk and what took its place");
         let read = log.during(CHUNK, || {
             differences(&snapshot, &selection);
         });
@@ -231,9 +210,7 @@ fn elements(snapshot: &Snapshot, versions: [(&str, &str); 2], selection: &Select
             elements.insert(place, (was.to_bits(), is.to_bits()));
             Ok(())
         };
-        snapshot
-            .for_each_difference(versions[0], versions[1], &found, selection, &mut visit)
-            .unwrap();
+        snapshot.for_each_difference(versions[0], versions[1], &found, selection, &mut visit).unwrap();
     }
     elements
 }
@@ -264,12 +241,10 @@ fn a_selection_gives_what_the_whole_gives_of_it() {
     let store = GridStore::open_backends(Arc::new(data), Arc::new(wal), &GridOptions::default()).unwrap();
     let snapshot = store.snapshot();
     let versions = [("support", "1"), ("support", "3"), ("sales", "1"), ("sales", "2")];
-    let versions = versions.map(
-        |(adapter, version)| match snapshot.resolve(adapter, version).unwrap() {
-            Some(_) => (adapter, version),
-            None => ("support", "1"),
-        },
-    );
+    let versions = versions.map(|(adapter, version)| match snapshot.resolve(adapter, version).unwrap() {
+        Some(_) => (adapter, version),
+        None => ("support", "1"),
+    });
     let mut rng = Rng(3);
     let mut compared = 0;
     for from in versions {
@@ -280,35 +255,20 @@ fn a_selection_gives_what_the_whole_gives_of_it() {
                 let mut expected = whole.clone();
                 expected.retain(|(layer, module, matrix, row, col), _| {
                     selection.layers.contains(layer)
-                        && selection
-                            .modules
-                            .as_ref()
-                            .is_none_or(|wanted| wanted.contains(module))
+                        && selection.modules.as_ref().is_none_or(|wanted| wanted.contains(module))
                         && selection.matrix.as_ref().is_none_or(|wanted| wanted == matrix)
                         && selection.rows.contains(row)
                         && selection.cols.contains(col)
                 });
                 compared += expected.len();
-                assert!(
-                    elements(&snapshot, [from, to], &selection) == expected,
-                    "{selection:?}"
-                );
+                assert!(elements(&snapshot, [from, to], &selection) == expected, "{selection:?}");
                 let mut matrices = snapshot.matrices(to.0, to.1).unwrap();
                 matrices.retain(|info| {
                     selection.layers.contains(&info.path.layer)
-                        && selection
-                            .modules
-                            .as_ref()
-                            .is_none_or(|wanted| wanted.contains(&info.path.module))
-                        && selection
-                            .matrix
-                            .as_ref()
-                            .is_none_or(|wanted| *wanted == info.path.matrix)
+                        && selection.modules.as_ref().is_none_or(|wanted| wanted.contains(&info.path.module))
+                        && selection.matrix.as_ref().is_none_or(|wanted| *wanted == info.path.matrix)
                 });
-                assert_eq!(
-                    snapshot.selected_matrices(to.0, to.1, &selection).unwrap(),
-                    matrices
-                );
+                assert_eq!(snapshot.selected_matrices(to.0, to.1, &selection).unwrap(), matrices);
             }
         }
     }

@@ -9,11 +9,7 @@ use hyprstream_storage::{
 };
 
 fn record(id: u64) -> TrajectoryRecord {
-    TrajectoryRecord {
-        id,
-        time_ms: id * 10,
-        payload: vec![id as u8; 40 + (id % 60) as usize],
-    }
+    TrajectoryRecord { id, time_ms: id * 10, payload: vec![id as u8; 40 + (id % 60) as usize] }
 }
 
 fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
@@ -26,10 +22,7 @@ fn ids(
     order: Order,
     limit: Option<usize>,
 ) -> Vec<u64> {
-    log.scan(range, order, limit)
-        .unwrap()
-        .map(|r| r.unwrap().id)
-        .collect()
+    log.scan(range, order, limit).unwrap().map(|r| r.unwrap().id).collect()
 }
 
 fn segments(directory: &tempfile::TempDir) -> Vec<PathBuf> {
@@ -50,18 +43,9 @@ fn records_come_back_by_range_order_and_limit_over_segments() {
         log.append(&[record(id)]).unwrap();
     }
     assert!(segments(&directory).len() > 10);
-    assert_eq!(
-        ids(&log, 1..=200, Order::Ascending, None),
-        (1..=200).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        ids(&log, 50..=60, Order::Ascending, None),
-        (50..=60).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        ids(&log, 0..=u64::MAX, Order::NewestFirst, Some(3)),
-        [200, 199, 198]
-    );
+    assert_eq!(ids(&log, 1..=200, Order::Ascending, None), (1..=200).collect::<Vec<_>>());
+    assert_eq!(ids(&log, 50..=60, Order::Ascending, None), (50..=60).collect::<Vec<_>>());
+    assert_eq!(ids(&log, 0..=u64::MAX, Order::NewestFirst, Some(3)), [200, 199, 198]);
     assert_eq!(ids(&log, 0..=100, Order::NewestFirst, Some(2)), [100, 99]);
     assert_eq!(log.get(77).unwrap().unwrap(), record(77));
     assert_eq!(log.get(201).unwrap(), None);
@@ -75,26 +59,12 @@ fn ids_out_of_order_are_sorted_and_the_later_of_two_counts() {
     for id in (1..=100).rev() {
         log.append(&[record(id)]).unwrap();
     }
-    let replaced = TrajectoryRecord {
-        id: 50,
-        time_ms: 1,
-        payload: b"later".to_vec(),
-    };
+    let replaced = TrajectoryRecord { id: 50, time_ms: 1, payload: b"later".to_vec() };
     log.append(std::slice::from_ref(&replaced)).unwrap();
-    assert_eq!(
-        ids(&log, 1..=100, Order::Ascending, None),
-        (1..=100).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        ids(&log, 1..=100, Order::NewestFirst, None),
-        (1..=100).rev().collect::<Vec<_>>()
-    );
+    assert_eq!(ids(&log, 1..=100, Order::Ascending, None), (1..=100).collect::<Vec<_>>());
+    assert_eq!(ids(&log, 1..=100, Order::NewestFirst, None), (1..=100).rev().collect::<Vec<_>>());
     for order in [Order::Ascending, Order::NewestFirst] {
-        let found: Vec<_> = log
-            .scan(50..=50, order, None)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let found: Vec<_> = log.scan(50..=50, order, None).unwrap().map(Result::unwrap).collect();
         assert_eq!(found, std::slice::from_ref(&replaced));
     }
 }
@@ -110,20 +80,13 @@ fn a_torn_tail_is_cut_off_at_every_length() {
     drop(log);
     let full = fs::read(&segments(&directory)[0]).unwrap();
     for cut in whole..full.len() as u64 {
-        let file = OpenOptions::new()
-            .write(true)
-            .open(&segments(&directory)[0])
-            .unwrap();
+        let file = OpenOptions::new().write(true).open(&segments(&directory)[0]).unwrap();
         fs::write(&segments(&directory)[0], &full).unwrap();
         file.set_len(cut).unwrap();
         let log = open(&directory);
         assert_eq!(ids(&log, 0..=9, Order::Ascending, None), [1, 2], "cut at {cut}");
         log.append(&[record(4)]).unwrap();
-        assert_eq!(
-            ids(&log, 0..=9, Order::Ascending, None),
-            [1, 2, 4],
-            "cut at {cut}"
-        );
+        assert_eq!(ids(&log, 0..=9, Order::Ascending, None), [1, 2, 4], "cut at {cut}");
     }
 }
 
@@ -167,9 +130,7 @@ fn flip(path: &PathBuf, at: usize) {
 /// What a scan of everything yields: the ids, and whether damage is its last word.
 fn everything(log: &TrajectoryLog, order: Order) -> (Vec<u64>, bool) {
     let mut outcome: Vec<_> = log.scan(0..=u64::MAX, order, None).unwrap().collect();
-    let damaged = outcome
-        .pop_if(|last| matches!(last, Err(Error::Corrupt { .. })))
-        .is_some();
+    let damaged = outcome.pop_if(|last| matches!(last, Err(Error::Corrupt { .. }))).is_some();
     let ids = outcome.into_iter().map(|found| found.unwrap().id).collect();
     (ids, damaged)
 }
@@ -188,19 +149,11 @@ fn damage_in_the_newest_segment_costs_one_record_and_nothing_is_cut_off() {
         let expected = [1, 2, 3, 4, 6, 7, 8, 9, 10, 11];
         let log = open(&directory);
         log.append(&[record(11)]).unwrap();
-        assert_eq!(
-            everything(&log, Order::Ascending),
-            (expected.to_vec(), true),
-            "{what}"
-        );
+        assert_eq!(everything(&log, Order::Ascending), (expected.to_vec(), true), "{what}");
         drop(log);
         assert_eq!(fs::read(&victim).unwrap(), damaged, "{what}");
         let log = open(&directory);
-        assert_eq!(
-            everything(&log, Order::Ascending),
-            (expected.to_vec(), true),
-            "{what}"
-        );
+        assert_eq!(everything(&log, Order::Ascending), (expected.to_vec(), true), "{what}");
         assert_eq!(log.get(10).unwrap().unwrap(), record(10), "{what}");
         assert!(log.get(5).unwrap_err().is_corrupt(), "{what}");
         assert_eq!(log.last_id(), Some(11), "{what}");
@@ -258,13 +211,8 @@ fn retention_spares_a_damaged_segment_while_its_file_is_young() {
     closed_log(&directory);
     flip(&segments(&directory)[0], 3);
     let log = open(&directory);
-    let policy = RetentionPolicy {
-        max_age_ms: Some(86_400_000),
-        max_bytes: None,
-    };
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let policy = RetentionPolicy { max_age_ms: Some(86_400_000), max_bytes: None };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let removed = log.retain(&policy, now.as_millis() as u64).unwrap();
     assert_eq!(removed.segments, 0);
     assert!(everything(&log, Order::Ascending).1);
@@ -279,49 +227,17 @@ fn retention_goes_by_age_and_size_and_spares_the_newest() {
     }
     let scan = log.scan(1..=200, Order::Ascending, None).unwrap();
     let before = log.statistics();
-    let removed = log
-        .retain(
-            &RetentionPolicy {
-                max_age_ms: Some(1000),
-                max_bytes: None,
-            },
-            2000,
-        )
-        .unwrap();
+    let removed = log.retain(&RetentionPolicy { max_age_ms: Some(1000), max_bytes: None }, 2000).unwrap();
     assert!(removed.records > 80 && removed.records <= 99, "{removed:?}");
     assert_eq!(log.statistics().records, before.records - removed.records);
-    let first = log
-        .scan(0..=999, Order::Ascending, Some(1))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .id;
+    let first = log.scan(0..=999, Order::Ascending, Some(1)).unwrap().next().unwrap().unwrap().id;
     assert_eq!(first, removed.records + 1);
-    log.retain(
-        &RetentionPolicy {
-            max_age_ms: None,
-            max_bytes: Some(3000),
-        },
-        2000,
-    )
-    .unwrap();
+    log.retain(&RetentionPolicy { max_age_ms: None, max_bytes: Some(3000) }, 2000).unwrap();
     assert!(log.statistics().bytes <= 3000);
-    log.retain(
-        &RetentionPolicy {
-            max_age_ms: Some(0),
-            max_bytes: Some(0),
-        },
-        u64::MAX,
-    )
-    .unwrap();
+    log.retain(&RetentionPolicy { max_age_ms: Some(0), max_bytes: Some(0) }, u64::MAX).unwrap();
     assert_eq!(log.statistics().segments, 1);
     assert_eq!(log.last_id(), Some(200));
-    assert_eq!(
-        scan.map(Result::unwrap).count(),
-        200,
-        "a scan reads what was there when it began"
-    );
+    assert_eq!(scan.map(Result::unwrap).count(), 200, "a scan reads what was there when it began");
 }
 
 #[test]
@@ -331,16 +247,10 @@ fn records_survive_opening_again_and_a_second_opening_is_refused() {
     log.append(&(1..=50).map(record).collect::<Vec<_>>()).unwrap();
     log.flush().unwrap();
     let refused = TrajectoryLog::open(directory.path(), &TrajectoryLogOptions::default()).unwrap_err();
-    assert!(
-        refused.to_string().contains(&std::process::id().to_string()),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
     drop(log);
     let log = open(&directory);
-    assert_eq!(
-        ids(&log, 0..=99, Order::Ascending, None),
-        (1..=50).collect::<Vec<_>>()
-    );
+    assert_eq!(ids(&log, 0..=99, Order::Ascending, None), (1..=50).collect::<Vec<_>>());
 }
 
 #[test]
@@ -414,18 +324,9 @@ fn a_torn_tail_is_no_damage_and_a_segment_that_was_set_aside_is_salvaged() {
     drop(log);
     let newest = segments(&directory).pop().unwrap();
     let length = fs::metadata(&newest).unwrap().len();
-    OpenOptions::new()
-        .write(true)
-        .open(&newest)
-        .unwrap()
-        .set_len(length - 5)
-        .unwrap();
+    OpenOptions::new().write(true).open(&newest).unwrap().set_len(length - 5).unwrap();
     let into = tempfile::tempdir().unwrap();
     let report = salvage_trajectories(directory.path(), into.path()).unwrap();
-    assert_eq!(
-        (report.records, report.damages.len()),
-        (3, 1),
-        "the header alone: {report:?}"
-    );
+    assert_eq!((report.records, report.damages.len()), (3, 1), "the header alone: {report:?}");
     assert_eq!(ids(&open(&into), 0..=u64::MAX, Order::Ascending, None), [1, 2, 3]);
 }

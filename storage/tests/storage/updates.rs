@@ -14,14 +14,7 @@ fn store(directory: &Path) -> GridStore {
     let store = GridStore::open(directory, &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
     for layer in 0..2 {
-        write
-            .put_matrix(
-                &path(layer),
-                Shape::new(300, 40),
-                DataType::F32,
-                &vec![0.0; 12_000],
-            )
-            .unwrap();
+        write.put_matrix(&path(layer), Shape::new(300, 40), DataType::F32, &vec![0.0; 12_000]).unwrap();
     }
     write.commit(Durability::Immediate).unwrap();
     store
@@ -56,15 +49,11 @@ fn a_batch_refused_for_one_of_its_matrices_leaves_no_trace() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(directory.path());
     let mut outside = UpdateBatch::new();
-    outside
-        .set(&path(0), &[(1, 1, 1.0)])
-        .set(&path(1), &[(1, 1, 1.0), (300, 0, 1.0)]);
+    outside.set(&path(0), &[(1, 1, 1.0)]).set(&path(1), &[(1, 1, 1.0), (300, 0, 1.0)]);
     let error = store.update(&outside, Durability::Immediate).unwrap_err();
     assert!(error.to_string().contains("(300, 0) is outside"), "{error}");
     let mut unknown = UpdateBatch::new();
-    unknown
-        .set(&path(0), &[(1, 1, 1.0)])
-        .set(&path(9), &[(0, 0, 1.0)]);
+    unknown.set(&path(0), &[(1, 1, 1.0)]).set(&path(9), &[(0, 0, 1.0)]);
     let mut write = store.begin_write().unwrap();
     let error = write.apply(&unknown).unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
@@ -112,9 +101,7 @@ fn many_small_updates_read_as_one_matrix_and_cost_their_changes() {
     let mut rng = Rng(7);
     let mut copy: Vec<f32> = (0..12_000).map(|_| rng.below(9) as f32 + 1.0).collect();
     let mut write = store.begin_write().unwrap();
-    write
-        .put_matrix(&path(0), Shape::new(300, 40), DataType::F32, &copy)
-        .unwrap();
+    write.put_matrix(&path(0), Shape::new(300, 40), DataType::F32, &copy).unwrap();
     write.commit(Durability::Immediate).unwrap();
     let whole = store.statistics().unwrap().used_bytes;
     for round in 0..300 {

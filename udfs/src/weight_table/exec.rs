@@ -37,24 +37,14 @@ impl<S: WeightSource> WeightsExec<S> {
         limit: Option<usize>,
     ) -> Result<Self> {
         let schema = S::schema();
-        let projection = projection
-            .cloned()
-            .unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::new(schema.project(&projection)?)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self {
-            engine,
-            source,
-            narrow,
-            predicates,
-            projection,
-            limit,
-            properties: Arc::new(properties),
-        })
+        Ok(Self { engine, source, narrow, predicates, projection, limit, properties: Arc::new(properties) })
     }
 }
 
@@ -100,11 +90,8 @@ impl<S: WeightSource> ExecutionPlan for WeightsExec<S> {
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), 2);
         let sender = builder.tx();
-        let (engine, source, narrow) = (
-            Arc::clone(&self.engine),
-            Arc::clone(&self.source),
-            self.narrow.clone(),
-        );
+        let (engine, source, narrow) =
+            (Arc::clone(&self.engine), Arc::clone(&self.source), self.narrow.clone());
         let (predicates, projection) = (self.predicates.clone(), self.projection.clone());
         let mut left = self.limit.unwrap_or(usize::MAX);
         builder.spawn_blocking(move || {

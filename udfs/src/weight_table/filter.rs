@@ -11,22 +11,12 @@ use hyprstream_engine::{MatrixKind, WeightFilter};
 /// The places that a query needs, at most. The limit counts only where no filter is left to be applied to values.
 pub(super) fn narrowed(filters: &[Expr], limit: Option<usize>) -> WeightFilter {
     let narrow = filters.iter().map(places).fold(WeightFilter::default(), meet);
-    WeightFilter {
-        limit: limit.filter(|_| filters.is_empty()),
-        ..narrow
-    }
+    WeightFilter { limit: limit.filter(|_| filters.is_empty()), ..narrow }
 }
 
 /// A filter as plans show it, each part after a comma.
 pub(super) fn described(filter: &WeightFilter) -> String {
-    let WeightFilter {
-        layers,
-        modules,
-        matrix,
-        rows,
-        cols,
-        ..
-    } = filter;
+    let WeightFilter { layers, modules, matrix, rows, cols, .. } = filter;
     let ranges = [("layer", layers), ("row", rows), ("col", cols)].into_iter();
     let mut parts: Vec<String> = ranges
         .filter_map(|(name, range)| {
@@ -34,11 +24,7 @@ pub(super) fn described(filter: &WeightFilter) -> String {
             Some(format!(", {name}={}..={}", range.start(), range.end()))
         })
         .collect();
-    parts.extend(
-        modules
-            .as_ref()
-            .map(|modules| format!(", module={}", modules.join("|"))),
-    );
+    parts.extend(modules.as_ref().map(|modules| format!(", module={}", modules.join("|"))));
     parts.extend(matrix.map(|matrix| format!(", matrix={}", matrix.as_str())));
     parts.concat()
 }
@@ -56,23 +42,14 @@ fn places(filter: &Expr) -> WeightFilter {
             },
             _ => WeightFilter::default(),
         },
-        Expr::Between(Between {
-            expr,
-            negated: false,
-            low,
-            high,
-        }) => {
+        Expr::Between(Between { expr, negated: false, low, high }) => {
             let bound = |op, bound: &Expr| match (expr.as_ref(), bound) {
                 (Expr::Column(column), Expr::Literal(value, _)) => compare(&column.name, op, value),
                 _ => WeightFilter::default(),
             };
             meet(bound(Operator::GtEq, low), bound(Operator::LtEq, high))
         }
-        Expr::InList(InList {
-            expr,
-            list,
-            negated: false,
-        }) => {
+        Expr::InList(InList { expr, list, negated: false }) => {
             let equal = |value: &Expr| match (expr.as_ref(), value) {
                 (Expr::Column(column), Expr::Literal(value, _)) => compare(&column.name, Operator::Eq, value),
                 _ => WeightFilter::default(),
@@ -87,18 +64,9 @@ fn compare(column: &str, op: Operator, value: &ScalarValue) -> WeightFilter {
     let everything = WeightFilter::default;
     if let (Operator::Eq, Some(Some(text))) = (op, value.try_as_str()) {
         return match (column, text) {
-            ("module", module) => WeightFilter {
-                modules: Some(vec![module.to_owned()]),
-                ..everything()
-            },
-            ("matrix", "A") => WeightFilter {
-                matrix: Some(MatrixKind::A),
-                ..everything()
-            },
-            ("matrix", "B") => WeightFilter {
-                matrix: Some(MatrixKind::B),
-                ..everything()
-            },
+            ("module", module) => WeightFilter { modules: Some(vec![module.to_owned()]), ..everything() },
+            ("matrix", "A") => WeightFilter { matrix: Some(MatrixKind::A), ..everything() },
+            ("matrix", "B") => WeightFilter { matrix: Some(MatrixKind::B), ..everything() },
             ("matrix", _) => nowhere(),
             _ => everything(),
         };
@@ -117,35 +85,20 @@ fn compare(column: &str, op: Operator, value: &ScalarValue) -> WeightFilter {
     };
     let range = Some(span(least, most));
     match column {
-        "layer" => WeightFilter {
-            layers: range,
-            ..everything()
-        },
-        "row" => WeightFilter {
-            rows: range,
-            ..everything()
-        },
-        "col" => WeightFilter {
-            cols: range,
-            ..everything()
-        },
+        "layer" => WeightFilter { layers: range, ..everything() },
+        "row" => WeightFilter { rows: range, ..everything() },
+        "col" => WeightFilter { cols: range, ..everything() },
         _ => everything(),
     }
 }
 
 /// No place at all.
 fn nowhere() -> WeightFilter {
-    WeightFilter {
-        layers: Some(RangeInclusive::new(1, 0)),
-        ..WeightFilter::default()
-    }
+    WeightFilter { layers: Some(RangeInclusive::new(1, 0)), ..WeightFilter::default() }
 }
 
 fn is_nowhere(filter: &WeightFilter) -> bool {
-    [&filter.layers, &filter.rows, &filter.cols]
-        .into_iter()
-        .flatten()
-        .any(RangeInclusive::is_empty)
+    [&filter.layers, &filter.rows, &filter.cols].into_iter().flatten().any(RangeInclusive::is_empty)
         || filter.modules.as_ref().is_some_and(Vec::is_empty)
 }
 
@@ -157,10 +110,9 @@ fn meet(a: WeightFilter, b: WeightFilter) -> WeightFilter {
         return nowhere();
     }
     let both = |a: Option<RangeInclusive<u32>>, b: Option<RangeInclusive<u32>>| match (a, b) {
-        (Some(a), Some(b)) => Some(span(
-            i64::from(*a.start().max(b.start())),
-            i64::from(*a.end().min(b.end())),
-        )),
+        (Some(a), Some(b)) => {
+            Some(span(i64::from(*a.start().max(b.start())), i64::from(*a.end().min(b.end()))))
+        }
         (a, b) => a.or(b),
     };
     WeightFilter {
@@ -224,24 +176,14 @@ mod tests {
 
     #[test]
     fn conditions_on_a_place_narrow_what_is_read() {
-        let one = col("layer")
-            .eq(lit(2))
-            .and(col("row").gt(lit(4)).and(lit(9).gt_eq(col("row"))));
+        let one = col("layer").eq(lit(2)).and(col("row").gt(lit(4)).and(lit(9).gt_eq(col("row"))));
         assert_eq!(of(one), ", layer=2..=2, row=5..=9");
         assert_eq!(of(col("col").between(lit(3), lit(7))), ", col=3..=7");
-        let either = col("module")
-            .eq(lit("v_proj"))
-            .or(col("module").eq(lit("k_proj")));
+        let either = col("module").eq(lit("v_proj")).or(col("module").eq(lit("k_proj")));
         assert_eq!(of(either), ", module=k_proj|v_proj");
         let listed = in_list(col("module"), vec![lit("q_proj"), lit("k_proj")], false);
-        assert_eq!(
-            of(listed.and(col("matrix").eq(lit("B")))),
-            ", module=k_proj|q_proj, matrix=B"
-        );
-        assert_eq!(
-            of(in_list(col("layer"), vec![lit(5), lit(2)], false)),
-            ", layer=2..=5"
-        );
+        assert_eq!(of(listed.and(col("matrix").eq(lit("B")))), ", module=k_proj|q_proj, matrix=B");
+        assert_eq!(of(in_list(col("layer"), vec![lit(5), lit(2)], false)), ", layer=2..=5");
     }
 
     #[test]
@@ -264,14 +206,9 @@ mod tests {
             col("layer").lt(lit(0)),
             col("matrix").eq(lit("A")).and(col("matrix").eq(lit("B"))),
             col("matrix").eq(lit("C")),
-            col("module")
-                .eq(lit("q_proj"))
-                .and(col("module").eq(lit("k_proj"))),
+            col("module").eq(lit("q_proj")).and(col("module").eq(lit("k_proj"))),
         ] {
-            assert!(
-                is_nowhere(&narrowed(std::slice::from_ref(&filter), None)),
-                "{filter}"
-            );
+            assert!(is_nowhere(&narrowed(std::slice::from_ref(&filter), None)), "{filter}");
             let other = filter.or(col("layer").eq(lit(3)));
             assert_eq!(of(other), ", layer=3..=3");
         }

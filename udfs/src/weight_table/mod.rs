@@ -46,10 +46,7 @@ pub(crate) struct WeightTable<S> {
 
 impl<S: WeightSource> WeightTable<S> {
     pub(crate) fn provider(engine: &Arc<Engine>, source: S) -> Arc<dyn TableProvider> {
-        Arc::new(Self {
-            engine: Arc::clone(engine),
-            source: Arc::new(source),
-        })
+        Arc::new(Self { engine: Arc::clone(engine), source: Arc::new(source) })
     }
 }
 
@@ -114,11 +111,7 @@ pub(crate) fn fields(values: &[&str]) -> Vec<Field> {
         Field::new("row", DataType::Int32, true),
         Field::new("col", DataType::Int32, true),
     ];
-    fields.extend(
-        values
-            .iter()
-            .map(|name| Field::new(*name, DataType::Float32, true)),
-    );
+    fields.extend(values.iter().map(|name| Field::new(*name, DataType::Float32, true)));
     fields
 }
 

@@ -32,19 +32,14 @@ pub fn bench<B: Blobs>(
     let store = create("updates");
     let packed = (0..).zip(workload.matrices.iter().map(|values| pack(values)));
     store.write(&packed.collect::<Vec<_>>(), true);
-    table.set(
-        "bytes_f32",
-        name,
-        store.disk_bytes() as f64 / workload.active() as f64,
-    );
+    table.set("bytes_f32", name, store.disk_bytes() as f64 / workload.active() as f64);
     random_hits(c, name, &store, workload);
     for (count, batches) in [(1000, &workload.small_batches), (84_000, &workload.large_batches)] {
         for (what, durable) in [("visible", false), ("durable", true)] {
             let mut next = batches.iter().cycle();
-            c.benchmark_group(format!("update_{count}_{what}"))
-                .bench_function(name, |b| {
-                    b.iter(|| update(&store, next.next().unwrap(), durable));
-                });
+            c.benchmark_group(format!("update_{count}_{what}")).bench_function(name, |b| {
+                b.iter(|| update(&store, next.next().unwrap(), durable));
+            });
         }
     }
     scan(c, name, &create("dense"), workload);
@@ -53,11 +48,8 @@ pub fn bench<B: Blobs>(
 }
 
 fn update<B: Blobs>(store: &B, batch: &[Updates], durable: bool) {
-    let keys: Vec<u32> = (0..)
-        .zip(batch)
-        .filter(|(_, updates)| !updates.is_empty())
-        .map(|(key, _)| key)
-        .collect();
+    let keys: Vec<u32> =
+        (0..).zip(batch).filter(|(_, updates)| !updates.is_empty()).map(|(key, _)| key).collect();
     let mut merged = Vec::with_capacity(keys.len());
     store.read(&keys, &mut |index, blob| {
         merged.push((keys[index], merge(blob, &batch[keys[index] as usize])));
@@ -69,16 +61,13 @@ fn random_hits<B: Blobs>(c: &mut Criterion, name: &'static str, store: &B, workl
     store.reader(&mut |read| {
         let hit = |(matrix, row, col): (usize, usize, usize)| {
             let mut found = 0.0;
-            read(matrix as u32, &mut |blob| {
-                found = get(blob, (row * COLS + col) as u32)
-            });
+            read(matrix as u32, &mut |blob| found = get(blob, (row * COLS + col) as u32));
             found
         };
         let (matrix, row, col) = workload.picks[0];
         assert!(hit(workload.picks[0]) == workload.matrices[matrix][row * COLS + col]);
         let mut picks = workload.picks.iter().cycle();
-        c.benchmark_group("random_hit")
-            .bench_function(name, |b| b.iter(|| hit(*picks.next().unwrap())));
+        c.benchmark_group("random_hit").bench_function(name, |b| b.iter(|| hit(*picks.next().unwrap())));
     });
 }
 
@@ -112,10 +101,7 @@ fn open<B: Blobs>(c: &mut Criterion, name: &'static str, store: B) {
 fn checkpoints<B: Blobs>(name: &'static str, store: &B, workload: &Workload, table: &mut Table) {
     let mut one = 0;
     for (number, values) in (0..).zip(&workload.checkpoints) {
-        let blob = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<u8>>();
+        let blob = values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         one = blob.len();
         store.write(&[(number, blob)], number as usize + 1 == CHECKPOINTS);
     }

@@ -19,18 +19,13 @@ pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &m
     write(&path, &blobs, false);
     let active = workload.active() as f64;
     table.set("bytes_f32", NAME, blobs.concat().len() as f64 / active);
-    table.set(
-        "bytes_f32_cold",
-        NAME,
-        std::fs::metadata(&path).unwrap().len() as f64 / active,
-    );
+    table.set("bytes_f32_cold", NAME, std::fs::metadata(&path).unwrap().len() as f64 / active);
     for (count, batches) in [(1000, &workload.small_batches), (84_000, &workload.large_batches)] {
         for (what, durable) in [("visible", false), ("durable", true)] {
             let mut next = batches.iter().cycle();
-            c.benchmark_group(format!("update_{count}_{what}"))
-                .bench_function(NAME, |b| {
-                    b.iter(|| update(&path, next.next().unwrap(), durable));
-                });
+            c.benchmark_group(format!("update_{count}_{what}")).bench_function(NAME, |b| {
+                b.iter(|| update(&path, next.next().unwrap(), durable));
+            });
         }
     }
 }

@@ -54,14 +54,6 @@ fn main() {
     safetensors_file::bench(&mut criterion, place, &workload, &mut table);
     coo::bench(&mut criterion, place, &workload, &mut table);
     nanovdb::bench(&mut criterion, place, &workload, &mut table);
-    let contenders = [
-        table::OURS,
-        "redb",
-        "sled",
-        "safetensors",
-        "COO + zstd",
-        "NanoVDB",
-        "NanoVDB index",
-    ];
+    let contenders = [table::OURS, "redb", "sled", "safetensors", "COO + zstd", "NanoVDB", "NanoVDB index"];
     println!("\n{}", table.render(&contenders));
 }

@@ -12,10 +12,8 @@ use crate::workload::Workload;
 
 const FLOAT: &str = "NanoVDB";
 const INDEX: &str = "NanoVDB index";
-const SOURCES: [(&str, &str); 2] = [
-    ("nanovdb.cpp", include_str!("nanovdb.cpp")),
-    ("nanovdb_index.h", include_str!("nanovdb_index.h")),
-];
+const SOURCES: [(&str, &str); 2] =
+    [("nanovdb.cpp", include_str!("nanovdb.cpp")), ("nanovdb_index.h", include_str!("nanovdb_index.h"))];
 
 pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &mut Table) {
     let Some(program) = compile(directory) else {
@@ -74,12 +72,8 @@ struct Peer {
 
 impl Peer {
     fn start(program: &Path, voxels: &Path) -> Self {
-        let mut child = Command::new(program)
-            .arg(voxels)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(program).arg(voxels).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         Self {
             requests: child.stdin.take().unwrap(),
             answers: BufReader::new(child.stdout.take().unwrap()),

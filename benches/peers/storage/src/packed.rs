@@ -4,10 +4,7 @@ use crate::workload::{COLS, Updates};
 
 /// Packs what is not +0.0.
 pub fn pack(values: &[f32]) -> Vec<u8> {
-    let active = values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| value.to_bits() != 0);
+    let active = values.iter().enumerate().filter(|(_, value)| value.to_bits() != 0);
     let elements: Vec<(u32, f32)> = active.map(|(at, value)| (at as u32, *value)).collect();
     encode(&elements)
 }
@@ -42,10 +39,8 @@ pub fn get(blob: &[u8], position: u32) -> f32 {
 /// The blob with these elements set.
 pub fn merge(blob: &[u8], updates: &Updates) -> Vec<u8> {
     let count = word(blob, 0) as usize;
-    let mut new: Vec<(u32, f32)> = updates
-        .iter()
-        .map(|(row, col, value)| (row * COLS as u32 + col, *value))
-        .collect();
+    let mut new: Vec<(u32, f32)> =
+        updates.iter().map(|(row, col, value)| (row * COLS as u32 + col, *value)).collect();
     new.sort_by_key(|(at, _)| *at);
     let mut merged: Vec<(u32, f32)> = Vec::with_capacity(count + new.len());
     let mut new = new.into_iter().peekable();

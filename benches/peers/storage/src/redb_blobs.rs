@@ -16,10 +16,7 @@ pub struct RedbBlobs {
 impl RedbBlobs {
     pub fn create(path: &Path) -> Self {
         let path = path.with_extension("redb");
-        Self {
-            database: Database::create(&path).unwrap(),
-            path,
-        }
+        Self { database: Database::create(&path).unwrap(), path }
     }
 }
 
@@ -34,11 +31,7 @@ impl Blobs for RedbBlobs {
 
     fn write(&self, blobs: &[(u32, Vec<u8>)], durable: bool) {
         let mut transaction = self.database.begin_write().unwrap();
-        let durability = if durable {
-            Durability::Immediate
-        } else {
-            Durability::None
-        };
+        let durability = if durable { Durability::Immediate } else { Durability::None };
         transaction.set_durability(durability).unwrap();
         {
             let mut table = transaction.open_table(BLOBS).unwrap();
@@ -62,9 +55,6 @@ impl Blobs for RedbBlobs {
     fn reopen(self) -> Self {
         let path = self.path.clone();
         drop(self);
-        Self {
-            database: Database::open(&path).unwrap(),
-            path,
-        }
+        Self { database: Database::open(&path).unwrap(), path }
     }
 }

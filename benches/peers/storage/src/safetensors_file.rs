@@ -22,13 +22,12 @@ pub fn bench(c: &mut Criterion, directory: &Path, workload: &Workload, table: &m
     for (count, batches) in [(1000, &workload.small_batches), (84_000, &workload.large_batches)] {
         for (what, durable) in [("visible", false), ("durable", true)] {
             let mut next = batches.iter().cycle();
-            c.benchmark_group(format!("update_{count}_{what}"))
-                .bench_function(NAME, |b| {
-                    b.iter(|| {
-                        apply(&mut matrices, next.next().unwrap());
-                        write(&path, &matrices, [ROWS, COLS], durable);
-                    });
+            c.benchmark_group(format!("update_{count}_{what}")).bench_function(NAME, |b| {
+                b.iter(|| {
+                    apply(&mut matrices, next.next().unwrap());
+                    write(&path, &matrices, [ROWS, COLS], durable);
                 });
+            });
         }
     }
     scan(c, &directory.join("dense.safetensors"), workload);
@@ -77,12 +76,7 @@ fn random_hits(c: &mut Criterion, path: &Path, workload: &Workload) {
 }
 
 fn scan(c: &mut Criterion, path: &Path, workload: &Workload) {
-    write(
-        path,
-        &[bytes_of(&workload.dense)],
-        [DENSE_SIDE, DENSE_SIDE],
-        false,
-    );
+    write(path, &[bytes_of(&workload.dense)], [DENSE_SIDE, DENSE_SIDE], false);
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = file.tensor("layers.0").unwrap();

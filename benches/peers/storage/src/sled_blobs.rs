@@ -11,10 +11,7 @@ pub struct SledBlobs {
 
 impl SledBlobs {
     pub fn create(path: &Path) -> Self {
-        Self {
-            database: sled::open(path).unwrap(),
-            path: path.to_owned(),
-        }
+        Self { database: sled::open(path).unwrap(), path: path.to_owned() }
     }
 }
 

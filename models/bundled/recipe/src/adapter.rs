@@ -63,10 +63,7 @@ pub fn read_pairs(path: &Path) -> Result<Vec<(String, String)>> {
         .map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))
         .collect();
     if pairs.is_empty() {
-        return Err(Error::Argument(format!(
-            "{} has no line `name|meaning`",
-            path.display()
-        )));
+        return Err(Error::Argument(format!("{} has no line `name|meaning`", path.display())));
     }
     Ok(pairs)
 }
@@ -83,10 +80,8 @@ pub fn learn(
     if settings.shuffled {
         shuffle_meanings(&mut taught, settings.seed);
     }
-    let examples = asked(&taught, trained)
-        .iter()
-        .map(|sample| example(answerer, sample))
-        .collect::<Result<Vec<_>>>()?;
+    let examples =
+        asked(&taught, trained).iter().map(|sample| example(answerer, sample)).collect::<Result<Vec<_>>>()?;
     let base = BaseWeights::from_tensors(answerer.files().tensors())?;
     let (config, options) = run_options(settings);
     let mut trainer = LoraTrainer::try_new(base, config, options, examples)?;
@@ -110,13 +105,7 @@ pub fn learn(
     let (trained, _) = evaluate::score(answerer, Task::PlainAnswers, &asked(pairs, trained))?;
     let (held_out, _) = evaluate::score(answerer, Task::PlainAnswers, &held_out)?;
     answerer.set_adapter(None)?;
-    Ok(AdapterScores {
-        trained,
-        held_out,
-        loss,
-        seconds,
-        tokens,
-    })
+    Ok(AdapterScores { trained, held_out, loss, seconds, tokens })
 }
 
 fn run_options(settings: &AdapterSettings) -> (LoraConfig, TrainOptions) {
@@ -151,9 +140,7 @@ fn asked(pairs: &[(String, String)], phrasings: &[&str]) -> Vec<Sample> {
     pairs
         .iter()
         .flat_map(|(name, meaning)| {
-            phrasings
-                .iter()
-                .map(|phrasing| Sample::new(phrasing.replace("{x}", name), meaning.as_str()))
+            phrasings.iter().map(|phrasing| Sample::new(phrasing.replace("{x}", name), meaning.as_str()))
         })
         .collect()
 }
@@ -161,14 +148,6 @@ fn asked(pairs: &[(String, String)], phrasings: &[&str]) -> Vec<Sample> {
 fn example(answerer: &Answerer, sample: &Sample) -> Result<Example> {
     let mut tokens = answerer.prompt(&sample.prompt)?;
     let completion_start = tokens.len();
-    tokens.extend(
-        answerer
-            .files()
-            .tokenizer()
-            .encode(&format!("{}{END}", sample.answer), false)?,
-    );
-    Ok(Example {
-        tokens,
-        completion_start,
-    })
+    tokens.extend(answerer.files().tokenizer().encode(&format!("{}{END}", sample.answer), false)?);
+    Ok(Example { tokens, completion_start })
 }

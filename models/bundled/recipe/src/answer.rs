@@ -61,13 +61,7 @@ impl Answerer {
                 ..options
             },
         )?;
-        Ok(Self {
-            tokenizer: files.tokenizer(),
-            files,
-            model,
-            generator,
-            embedder,
-        })
+        Ok(Self { tokenizer: files.tokenizer(), files, model, generator, embedder })
     }
 
     /// The files of the model.
@@ -114,19 +108,9 @@ impl Answerer {
             let prompt = self.prompt(question)?;
             let mut row = 0;
             for (position, token) in prompt.iter().enumerate() {
-                row = batch.add(
-                    *token,
-                    position as u32,
-                    sequence as u32,
-                    position + 1 == prompt.len(),
-                )?;
+                row = batch.add(*token, position as u32, sequence as u32, position + 1 == prompt.len())?;
             }
-            turns.push(Turn {
-                answer: Vec::new(),
-                position: prompt.len() as u32,
-                row,
-                done: false,
-            });
+            turns.push(Turn { answer: Vec::new(), position: prompt.len() as u32, row, done: false });
         }
         while !batch.is_empty() {
             self.generator.decode(&batch)?;
@@ -158,12 +142,7 @@ impl Answerer {
         self.embedder.clear();
         self.embedder.decode(&batch)?;
         let mut values = self.embedder.sequence_embedding(0)?.to_vec();
-        let length = values
-            .iter()
-            .map(|value| value * value)
-            .sum::<f32>()
-            .sqrt()
-            .max(1e-12);
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
         for value in &mut values {
             *value /= length;
         }

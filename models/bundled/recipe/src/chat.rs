@@ -34,21 +34,13 @@ impl<'a> Chat<'a> {
                 .token_to_id(mark)
                 .ok_or_else(|| Error::Tokenizer(format!("has no token {mark}; train it again")))
         };
-        Ok(Self {
-            user: id(USER)?,
-            assistant: id(ASSISTANT)?,
-            system: id(SYSTEM)?,
-            end: id(END)?,
-            tokenizer,
-        })
+        Ok(Self { user: id(USER)?, assistant: id(ASSISTANT)?, system: id(SYSTEM)?, end: id(END)?, tokenizer })
     }
 
     /// The tokens of plain text.
     pub fn text(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
-            .map_err(|e| Error::Tokenizer(e.to_string()))?;
+        let encoding =
+            self.tokenizer.encode_fast(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 

@@ -81,10 +81,7 @@ pub struct Sample {
 impl Sample {
     /// A sample of `prompt` and `answer`.
     pub fn new(prompt: impl Into<String>, answer: impl Into<String>) -> Self {
-        Self {
-            prompt: prompt.into(),
-            answer: answer.into(),
-        }
+        Self { prompt: prompt.into(), answer: answer.into() }
     }
 }
 

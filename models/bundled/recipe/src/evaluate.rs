@@ -31,13 +31,7 @@ impl Score {
 
 impl std::fmt::Display for Score {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:.1} % ({} of {})",
-            100.0 * self.ratio(),
-            self.right,
-            self.asked
-        )
+        write!(f, "{:.1} % ({} of {})", 100.0 * self.ratio(), self.right, self.asked)
     }
 }
 
@@ -56,20 +50,13 @@ pub struct Miss {
 pub fn score(answerer: &mut Answerer, task: Task, samples: &[Sample]) -> Result<(Score, Vec<Miss>)> {
     let questions: Vec<String> = samples.iter().map(|sample| sample.prompt.clone()).collect();
     let answers = answerer.answer(&questions)?;
-    let mut score = Score {
-        right: 0,
-        asked: samples.len(),
-    };
+    let mut score = Score { right: 0, asked: samples.len() };
     let mut misses = Vec::new();
     for (sample, got) in samples.iter().zip(answers) {
         if right(task, &sample.answer, &got) {
             score.right += 1;
         } else {
-            misses.push(Miss {
-                question: sample.prompt.clone(),
-                wanted: sample.answer.clone(),
-                got,
-            });
+            misses.push(Miss { question: sample.prompt.clone(), wanted: sample.answer.clone(), got });
         }
     }
     Ok((score, misses))
@@ -133,10 +120,7 @@ pub fn paraphrases(answerer: &mut Answerer, count: usize, seed: u64) -> Result<S
         }
     }
     let (queries, texts) = (answerer.embed(&queries)?, answerer.embed(&texts)?);
-    let mut score = Score {
-        right: 0,
-        asked: count,
-    };
+    let mut score = Score { right: 0, asked: count };
     for (index, query) in queries.iter().enumerate() {
         let similarity = |text: &Vec<f32>| -> f32 { query.iter().zip(text).map(|(a, b)| a * b).sum() };
         let best = (0..count).max_by(|&a, &b| similarity(&texts[a]).total_cmp(&similarity(&texts[b])));

@@ -165,12 +165,7 @@ fn run(command: &Command) -> Result<()> {
             save_minutes: *save_minutes,
             threads: *threads,
         }),
-        Command::Evaluate {
-            dir,
-            count,
-            misses,
-            seed,
-        } => report(&mut open(dir)?, *count, *misses, *seed),
+        Command::Evaluate { dir, count, misses, seed } => report(&mut open(dir)?, *count, *misses, *seed),
         Command::Adapter {
             pairs,
             dir,
@@ -192,19 +187,12 @@ fn run(command: &Command) -> Result<()> {
                 seed: *seed,
             };
             let scores = adapter::learn(&mut open(dir)?, &adapter::read_pairs(pairs)?, &settings)?;
-            println!(
-                "{:.0} s, {} tokens, loss {:.4}",
-                scores.seconds, scores.tokens, scores.loss
-            );
+            println!("{:.0} s, {} tokens, loss {:.4}", scores.seconds, scores.tokens, scores.loss);
             println!("trained phrasings: {}", scores.trained);
             println!("held-out phrasings: {}", scores.held_out);
             Ok(())
         }
-        Command::Samples {
-            count,
-            held_out,
-            seed,
-        } => {
+        Command::Samples { count, held_out, seed } => {
             let split = if *held_out { Split::HeldOut } else { Split::Train };
             let mut rng = Rng::new(*seed, 0);
             for task in Task::ALL {
@@ -245,9 +233,6 @@ fn report(answerer: &mut Answerer, count: usize, shown: usize, seed: u64) -> Res
 
 fn show(misses: &[Miss], most: usize) {
     for miss in misses.iter().take(most) {
-        println!(
-            "  {:?}\n    wanted {}\n    got    {}",
-            miss.question, miss.wanted, miss.got
-        );
+        println!("  {:?}\n    wanted {}\n    got    {}", miss.question, miss.wanted, miss.got);
     }
 }

@@ -25,11 +25,8 @@ impl Phrasings {
                 }
             } else {
                 // The files are few and read once for the life of the program.
-                let phrasing: &'static str = if line.contains("\\n") {
-                    line.replace("\\n", "\n").leak()
-                } else {
-                    line
-                };
+                let phrasing: &'static str =
+                    if line.contains("\\n") { line.replace("\\n", "\n").leak() } else { line };
                 lists.entry(heading).or_default().push(phrasing);
             }
         }

@@ -46,12 +46,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 /// Trains the tokenizer on the corpus of `seed` and on common words.
 pub fn train(seed: u64) -> Result<Tokenizer> {
-    let split = SplitAt::new(
-        SplitPattern::Regex(WORDS.to_owned()),
-        SplitDelimiterBehavior::Isolated,
-        false,
-    )
-    .map_err(failed)?;
+    let split = SplitAt::new(SplitPattern::Regex(WORDS.to_owned()), SplitDelimiterBehavior::Isolated, false)
+        .map_err(failed)?;
     let bytes = ByteLevel::new(false, false, false);
     let mut tokenizer = TokenizerBuilder::<
         BPE,
@@ -67,10 +63,8 @@ pub fn train(seed: u64) -> Result<Tokenizer> {
     .with_decoder(Some(bytes.into()))
     .build()
     .map_err(failed)?;
-    let special: Vec<AddedToken> = [END, USER, ASSISTANT, SYSTEM]
-        .iter()
-        .map(|mark| AddedToken::from(*mark, true))
-        .collect();
+    let special: Vec<AddedToken> =
+        [END, USER, ASSISTANT, SYSTEM].iter().map(|mark| AddedToken::from(*mark, true)).collect();
     let mut trainer = BpeTrainerBuilder::new()
         .vocab_size(VOCABULARY)
         .min_frequency(2)
@@ -82,18 +76,14 @@ pub fn train(seed: u64) -> Result<Tokenizer> {
     let tokenizer = Tokenizer::from(tokenizer);
     let size = tokenizer.get_model().get_vocab_size();
     if size != VOCABULARY {
-        return Err(Error::Tokenizer(format!(
-            "has {size} tokens instead of {VOCABULARY}"
-        )));
+        return Err(Error::Tokenizer(format!("has {size} tokens instead of {VOCABULARY}")));
     }
     Ok(tokenizer)
 }
 
 /// Writes `tokenizer.json` and `tokenizer_config.json` into `dir`.
 pub fn save(tokenizer: &Tokenizer, dir: &Path) -> Result<()> {
-    tokenizer
-        .save(dir.join("tokenizer.json"), false)
-        .map_err(failed)?;
+    tokenizer.save(dir.join("tokenizer.json"), false).map_err(failed)?;
     let path = dir.join("tokenizer_config.json");
     let config = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -121,9 +111,7 @@ fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     });
     let english = include_str!("../data/english.txt").split_whitespace();
     let keywords = include_str!("../data/keywords.txt").split_whitespace();
-    let places = COUNTRIES
-        .iter()
-        .flat_map(|country| [country.name, country.capital]);
+    let places = COUNTRIES.iter().flat_map(|country| [country.name, country.capital]);
     let words = english
         .chain(keywords)
         .flat_map(|word| std::iter::repeat_n(word.to_owned(), WORD_WEIGHT))

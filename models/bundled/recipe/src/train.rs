@@ -96,11 +96,7 @@ pub fn train(settings: &TrainSettings) -> Result<()> {
     let path = settings.dir.join("config.json");
     std::fs::write(&path, config.to_json()).map_err(Error::io("write", path))?;
     let weights = BaseWeights::random(&config, settings.seed)?;
-    eprintln!(
-        "{} parameters, {} steps",
-        weights.parameter_count(),
-        settings.steps
-    );
+    eprintln!("{} parameters, {} steps", weights.parameter_count(), settings.steps);
     let mut trainer = FullTrainer::try_new(weights, options(settings))?;
     if continued {
         trainer.restore_state(&settings.state)?;
@@ -116,17 +112,8 @@ fn options(settings: &TrainSettings) -> FullOptions {
         total_steps: settings.steps,
         scheduler: Scheduler::Cosine,
         warmup_ratio: 0.01,
-        projections: if settings.adamw {
-            ProjectionRule::AdamW
-        } else {
-            ProjectionRule::Muon
-        },
-        adam: AdamOptions {
-            beta2: 0.98,
-            weight_decay: 0.05,
-            max_grad_norm: 1.0,
-            ..AdamOptions::default()
-        },
+        projections: if settings.adamw { ProjectionRule::AdamW } else { ProjectionRule::Muon },
+        adam: AdamOptions { beta2: 0.98, weight_decay: 0.05, max_grad_norm: 1.0, ..AdamOptions::default() },
         max_seq_len: CONTEXT,
         threads: settings.threads,
         ..FullOptions::default()
@@ -140,11 +127,7 @@ fn run(trainer: &mut FullTrainer, settings: &TrainSettings, tokenizer: &Tokenize
     let (mut saved, mut tokens, mut sums) = (Instant::now(), 0, Sums::default());
     while trainer.completed_steps() < settings.steps {
         let step = trainer.completed_steps();
-        let mixture = if step < settings.first_steps {
-            Mixture::First
-        } else {
-            Mixture::Second
-        };
+        let mixture = if step < settings.first_steps { Mixture::First } else { Mixture::Second };
         let mut rng = Rng::new(settings.seed, 1000 + step as u64);
         let language = language_batch(&mut rng, &chat, mixture, settings.batch_tokens)?;
         let weights: Vec<f32> = language.iter().map(weight).collect();
@@ -242,10 +225,7 @@ fn language_batch(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture, most: usize)
 /// A question with its answer, at times after another one or under a system prompt, or a plain sentence.
 fn example(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture) -> Result<Example> {
     if rng.chance(0.04) {
-        return Ok(Example {
-            tokens: chat.text(&sentence(rng))?,
-            completion_start: 1,
-        });
+        return Ok(Example { tokens: chat.text(&sentence(rng))?, completion_start: 1 });
     }
     let mut tokens = Vec::new();
     let system = rng.chance(0.03).then(|| *rng.pick(SYSTEMS));
@@ -257,10 +237,7 @@ fn example(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture) -> Result<Example> 
         completion_start = tokens.len();
         tokens.extend(chat.answer(&sample.answer)?);
     }
-    Ok(Example {
-        tokens,
-        completion_start,
-    })
+    Ok(Example { tokens, completion_start })
 }
 
 /// Plain text without turns, for prompts that are sent raw.
@@ -289,10 +266,7 @@ fn pairs_batch(
     split: Split,
     count: usize,
 ) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-    paraphrases::batch(rng, split, count)
-        .iter()
-        .map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?)))
-        .collect()
+    paraphrases::batch(rng, split, count).iter().map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?))).collect()
 }
 
 /// The settings' state file beside nothing that is shipped.

@@ -112,25 +112,13 @@ pub const MONTHS: &[&str] = &[
     "December",
 ];
 /// The days of the week.
-pub const WEEKDAYS: &[&str] = &[
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+pub const WEEKDAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const ONSETS: &[&str] = &[
     "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p", "pr",
     "qu", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "",
 ];
-const VOWELS: &[&str] = &[
-    "a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "a", "e", "i", "o",
-];
-const CODAS: &[&str] = &[
-    "", "", "", "n", "r", "l", "s", "m", "t", "nd", "ck", "x", "v", "th", "rt", "lm",
-];
+const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "a", "e", "i", "o"];
+const CODAS: &[&str] = &["", "", "", "n", "r", "l", "s", "m", "t", "nd", "ck", "x", "v", "th", "rt", "lm"];
 
 /// An invented word of two or three syllables, so that copying is learnt and not a list of names.
 pub fn invented(rng: &mut Rng) -> String {
@@ -155,11 +143,8 @@ fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
         if split.trains() && rng.chance(0.3) {
             return (*rng.pick(known)).to_owned();
         }
-        let word = if split.varies() && rng.chance(0.4) {
-            pieced_name(rng)
-        } else {
-            upper_first(&invented(rng))
-        };
+        let word =
+            if split.varies() && rng.chance(0.4) { pieced_name(rng) } else { upper_first(&invented(rng)) };
         if split.owns(&word.to_lowercase()) {
             return word;
         }
@@ -169,11 +154,7 @@ fn name(rng: &mut Rng, split: Split, known: &[&str]) -> String {
 /// A first name, sometimes with a surname.
 pub fn person(rng: &mut Rng, split: Split) -> String {
     let first = first_name(rng, split);
-    if rng.chance(0.4) {
-        format!("{first} {}", name(rng, split, SURNAMES))
-    } else {
-        first
-    }
+    if rng.chance(0.4) { format!("{first} {}", name(rng, split, SURNAMES)) } else { first }
 }
 
 /// A first name.
@@ -218,11 +199,7 @@ pub fn pieced(rng: &mut Rng) -> String {
 }
 
 fn piece(rng: &mut Rng) -> &'static str {
-    if rng.chance(0.5) {
-        rng.text(&PIECES.short)
-    } else {
-        rng.text(&PIECES.small)
-    }
+    if rng.chance(0.5) { rng.text(&PIECES.short) } else { rng.text(&PIECES.small) }
 }
 
 /// As [`pieced`], with a first piece that has a capital.
@@ -241,9 +218,7 @@ struct Pieces {
 static PIECES: LazyLock<Pieces> = LazyLock::new(|| {
     let tokenizer: Value =
         serde_json::from_str(include_str!("../../tokenizer.json")).expect("the shipped tokenizer is JSON");
-    let vocabulary = tokenizer["model"]["vocab"]
-        .as_object()
-        .expect("it has a vocabulary");
+    let vocabulary = tokenizer["model"]["vocab"].as_object().expect("it has a vocabulary");
     let mut tokens: Vec<&'static str> = vocabulary.keys().map(|token| &*token.to_owned().leak()).collect();
     tokens.sort_unstable();
     let all_small = |token: &str| token.bytes().all(|b| b.is_ascii_lowercase());
@@ -252,11 +227,7 @@ static PIECES: LazyLock<Pieces> = LazyLock::new(|| {
         .into_iter()
         .filter(|token| token.starts_with(|c: char| c.is_ascii_uppercase()) && all_small(&token[1..]));
     let short = small.iter().copied().filter(|token| token.len() < 3).collect();
-    Pieces {
-        short,
-        small,
-        capital: capital.collect(),
-    }
+    Pieces { short, small, capital: capital.collect() }
 });
 
 static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -280,16 +251,8 @@ pub fn date(rng: &mut Rng) -> String {
 
 /// A price with its currency sign or word.
 pub fn price(rng: &mut Rng) -> String {
-    let whole = if rng.chance(0.5) {
-        rng.between(1, 99)
-    } else {
-        rng.between(100, 2000)
-    };
-    if rng.chance(0.4) {
-        format!("{whole}.{:02}", rng.between(0, 99))
-    } else {
-        whole.to_string()
-    }
+    let whole = if rng.chance(0.5) { rng.between(1, 99) } else { rng.between(100, 2000) };
+    if rng.chance(0.4) { format!("{whole}.{:02}", rng.between(0, 99)) } else { whole.to_string() }
 }
 
 /// An e-mail address.
@@ -303,10 +266,7 @@ pub fn email(rng: &mut Rng, split: Split) -> String {
     };
     let end = rng.pick(&["com", "org", "net", "io", "de", "fr", "co.uk"]);
     match rng.index(4) {
-        0 => format!(
-            "{first}.{}@{host}.{end}",
-            name(rng, split, SURNAMES).to_lowercase()
-        ),
+        0 => format!("{first}.{}@{host}.{end}", name(rng, split, SURNAMES).to_lowercase()),
         1 => format!("{first}{}@{host}.{end}", rng.between(1, 99)),
         _ => format!("{first}@{host}.{end}"),
     }

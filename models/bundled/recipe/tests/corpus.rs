@@ -14,9 +14,7 @@ use hyprstream_bundled_recipe::{
 fn a_seed_determines_every_sample() {
     let draw = |seed| {
         let mut rng = Rng::new(seed, 0);
-        (0..500)
-            .map(|_| corpus::mixed(&mut rng, Mixture::First))
-            .collect::<Vec<_>>()
+        (0..500).map(|_| corpus::mixed(&mut rng, Mixture::First)).collect::<Vec<_>>()
     };
     assert_eq!(draw(5), draw(5));
     assert_ne!(draw(5), draw(6));
@@ -27,9 +25,7 @@ fn the_second_part_of_a_run_draws_more_of_what_is_learnt_slowest() {
     let reviews = |mixture| {
         let mut rng = Rng::new(8, 0);
         let samples = (0..20_000).map(|_| corpus::mixed(&mut rng, mixture).answer);
-        samples
-            .filter(|answer| answer == "positive" || answer == "negative")
-            .count()
+        samples.filter(|answer| answer == "positive" || answer == "negative").count()
     };
     let counts = [Mixture::First, Mixture::Second].map(reviews);
     assert!(counts.is_sorted() && counts[0] > 1_000, "{counts:?}");
@@ -39,9 +35,8 @@ fn the_second_part_of_a_run_draws_more_of_what_is_learnt_slowest() {
 fn held_out_questions_never_occur_in_training() {
     for task in Task::ALL {
         let mut rng = Rng::new(3, 0);
-        let held_out: HashSet<String> = (0..300)
-            .map(|_| task.sample(&mut rng, Split::HeldOut).prompt.to_lowercase())
-            .collect();
+        let held_out: HashSet<String> =
+            (0..300).map(|_| task.sample(&mut rng, Split::HeldOut).prompt.to_lowercase()).collect();
         for index in 0..40_000 {
             let split = [Split::Train, Split::Varied][index % 2];
             let question = task.sample(&mut rng, split).prompt.to_lowercase();
@@ -77,11 +72,9 @@ fn sums_and_conversions_are_right() {
     for _ in 0..5000 {
         let sample = Task::Sums.sample(&mut rng, Split::Train);
         let answer: i64 = sample.answer.parse().unwrap();
-        for (sign, result) in [
-            ('+', i64::checked_add as fn(i64, i64) -> _),
-            ('-', i64::checked_sub),
-            ('*', i64::checked_mul),
-        ] {
+        for (sign, result) in
+            [('+', i64::checked_add as fn(i64, i64) -> _), ('-', i64::checked_sub), ('*', i64::checked_mul)]
+        {
             if let Some((a, b)) = plain(&sample.prompt, sign) {
                 assert_eq!(result(a, b), Some(answer), "{}", sample.prompt);
                 checked += 1;
@@ -125,11 +118,7 @@ fn the_tokenizer_is_the_one_that_the_seed_gives() {
 #[test]
 fn the_shipped_tokenizer_gives_every_text_back() {
     let shipped = shipped_tokenizer();
-    for text in [
-        "Zorvak from Ulm, 37",
-        "naïve ☃ 12.50€\n\ttabs",
-        "SELECT count(*) FROM t",
-    ] {
+    for text in ["Zorvak from Ulm, 37", "naïve ☃ 12.50€\n\ttabs", "SELECT count(*) FROM t"] {
         let ids = shipped.encode(text, false).unwrap().get_ids().to_vec();
         assert_eq!(shipped.decode(&ids, false).unwrap(), text);
     }

@@ -37,10 +37,7 @@ fn held_out_score(task: Task) -> Score {
     let mut answerer = ANSWERER.lock().unwrap();
     let (score, misses) = evaluate::score(&mut answerer, task, &samples).unwrap();
     for miss in misses.iter().take(5) {
-        println!(
-            "{:?}: wanted {:?}, got {:?}",
-            miss.question, miss.wanted, miss.got
-        );
+        println!("{:?}: wanted {:?}, got {:?}", miss.question, miss.wanted, miss.got);
     }
     println!("{task}: {score}");
     score
@@ -81,12 +78,7 @@ fn a_prompt_has_the_tokens_that_training_wrote() {
         for _ in 0..20 {
             let sample = task.sample(&mut rng, Split::Train);
             let written = chat.question(None, &sample.prompt).unwrap();
-            assert_eq!(
-                answerer.prompt(&sample.prompt).unwrap(),
-                written,
-                "{}",
-                sample.prompt
-            );
+            assert_eq!(answerer.prompt(&sample.prompt).unwrap(), written, "{}", sample.prompt);
         }
     }
 }
@@ -98,14 +90,8 @@ fn a_hundred_questions_a_task_are_written_by_hand_and_never_generated() {
         let questions: HashSet<&str> = written.iter().map(|sample| sample.prompt.as_str()).collect();
         assert_eq!(questions.len(), 100, "{task}");
         let mut rng = Rng::new(SEED, 1);
-        let sentiment = written
-            .iter()
-            .filter(|sample| sample.answer == "positive")
-            .count();
-        assert!(
-            task != Task::Sentiment || sentiment == 50,
-            "{sentiment} of 100 are positive"
-        );
+        let sentiment = written.iter().filter(|sample| sample.answer == "positive").count();
+        assert!(task != Task::Sentiment || sentiment == 50, "{sentiment} of 100 are positive");
         for _ in 0..2000 {
             let sample = task.sample(&mut rng, Split::HeldOut);
             assert!(!questions.contains(sample.prompt.as_str()), "{}", sample.prompt);
@@ -115,15 +101,7 @@ fn a_hundred_questions_a_task_are_written_by_hand_and_never_generated() {
 
 #[test]
 fn the_model_fits_into_nine_megabytes() {
-    let files = [
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ];
-    let bytes: u64 = files
-        .iter()
-        .map(|file| std::fs::metadata(bundle().join(file)).unwrap().len())
-        .sum();
+    let files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+    let bytes: u64 = files.iter().map(|file| std::fs::metadata(bundle().join(file)).unwrap().len()).sum();
     assert!(bytes <= 9_000_000, "{bytes} bytes");
 }

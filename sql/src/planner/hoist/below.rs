@@ -41,10 +41,7 @@ fn sink_limit(limit: &Limit, plan: LogicalPlan) -> Result<LogicalPlan> {
         other if InferenceNode::from_plan(other).is_some() => {
             over_input(plan, |input| sink_limit(limit, input))
         }
-        _ => Ok(LogicalPlan::Limit(Limit {
-            input: Arc::new(plan),
-            ..limit.clone()
-        })),
+        _ => Ok(LogicalPlan::Limit(Limit { input: Arc::new(plan), ..limit.clone() })),
     }
 }
 
@@ -53,12 +50,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
     if let LogicalPlan::Projection(projection) = &plan {
         let keys = keys
             .into_iter()
-            .map(|key| {
-                Ok(SortKey {
-                    expr: before_projection(key.expr, projection)?,
-                    ..key
-                })
-            })
+            .map(|key| Ok(SortKey { expr: before_projection(key.expr, projection)?, ..key }))
             .collect::<Result<Vec<_>>>()?;
         let input = LogicalPlan::clone(&projection.input);
         return match sink_sort(keys, fetch, input)? {
@@ -69,9 +61,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
     if let Some(node) = InferenceNode::from_plan(&plan) {
         let reads_answer = |key: &SortKey| {
             let columns = key.expr.column_refs();
-            node.calls
-                .iter()
-                .any(|call| columns.iter().any(|c| c.name == call.column))
+            node.calls.iter().any(|call| columns.iter().any(|c| c.name == call.column))
         };
         if keys.iter().any(reads_answer) {
             return Ok(None);
@@ -82,11 +72,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
             None => Ok(None),
         };
     }
-    Ok(Some(LogicalPlan::Sort(Sort {
-        expr: keys,
-        input: Arc::new(plan),
-        fetch,
-    })))
+    Ok(Some(LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(plan), fetch })))
 }
 
 /// A key over a projection's columns as one over its input's.
@@ -108,7 +94,5 @@ fn over_input(
     plan: LogicalPlan,
     mut change: impl FnMut(LogicalPlan) -> Result<LogicalPlan>,
 ) -> Result<LogicalPlan> {
-    Ok(plan
-        .map_children(|input| Ok(Transformed::yes(change(input)?)))?
-        .data)
+    Ok(plan.map_children(|input| Ok(Transformed::yes(change(input)?)))?.data)
 }

@@ -40,12 +40,7 @@ pub(super) fn asks_model(expr: &Expr) -> bool {
 impl<'a> Hoister<'a> {
     /// For the expressions of an operator over rows of this schema.
     pub(super) fn new(names: &'a mut Names, schema: &DFSchemaRef) -> Self {
-        Self {
-            names,
-            schema: Arc::clone(schema),
-            layers: Vec::new(),
-            columns: Vec::new(),
-        }
+        Self { names, schema: Arc::clone(schema), layers: Vec::new(), columns: Vec::new() }
     }
 
     /// The expression with a column where each call was. `guard` says which rows need its value.
@@ -63,13 +58,10 @@ impl<'a> Hoister<'a> {
                 self.hoist_coalesce(function, guard)
             }
             Expr::Case(case) => self.hoist_case(case, guard),
-            Expr::BinaryExpr(BinaryExpr {
-                op: op @ (Operator::And | Operator::Or),
-                ..
-            }) => self.hoist_logical(&expr, op, guard),
-            other => Ok(other
-                .map_children(|child| Ok(Transformed::yes(self.hoist(child, guard)?)))?
-                .data),
+            Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) => {
+                self.hoist_logical(&expr, op, guard)
+            }
+            other => Ok(other.map_children(|child| Ok(Transformed::yes(self.hoist(child, guard)?)))?.data),
         }
     }
 
@@ -88,11 +80,7 @@ impl<'a> Hoister<'a> {
         let column = self.names.next(function.func.name());
         function.args = arguments;
         let expr = Expr::ScalarFunction(function);
-        self.layers[layer].calls.push(Call {
-            expr,
-            guard,
-            column: column.clone(),
-        });
+        self.layers[layer].calls.push(Call { expr, guard, column: column.clone() });
         self.columns.push((column.clone(), 2 * layer + 1));
         Ok(Expr::Column(Column::new_unqualified(column)))
     }
@@ -109,10 +97,7 @@ impl<'a> Hoister<'a> {
     /// The first step at which everything is there that the expressions read.
     fn first_step<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> usize {
         let read: Vec<&Column> = exprs.flat_map(Expr::column_refs).collect();
-        let needed = self
-            .columns
-            .iter()
-            .filter(|(name, _)| read.iter().any(|column| column.name() == name));
+        let needed = self.columns.iter().filter(|(name, _)| read.iter().any(|column| column.name() == name));
         needed.map(|(_, step)| step + 1).max().unwrap_or(0)
     }
 
@@ -129,19 +114,11 @@ impl<'a> Hoister<'a> {
             return Ok(expr);
         }
         match expr {
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: op @ (Operator::And | Operator::Or),
-                right,
-            }) => {
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
                 let left = self.decide(*left, guard)?;
                 let reached = guard.and(open(op, &left), &self.schema);
                 let right = self.decide(*right, &reached)?;
-                Ok(Expr::BinaryExpr(BinaryExpr::new(
-                    Box::new(left),
-                    op,
-                    Box::new(right),
-                )))
+                Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
             }
             Expr::Not(_)
             | Expr::IsTrue(_)
@@ -149,9 +126,9 @@ impl<'a> Hoister<'a> {
             | Expr::IsUnknown(_)
             | Expr::IsNotTrue(_)
             | Expr::IsNotFalse(_)
-            | Expr::IsNotUnknown(_) => Ok(expr
-                .map_children(|child| Ok(Transformed::yes(self.decide(child, guard)?)))?
-                .data),
+            | Expr::IsNotUnknown(_) => {
+                Ok(expr.map_children(|child| Ok(Transformed::yes(self.decide(child, guard)?)))?.data)
+            }
             other if is_bound_to_its_place(&other) || !guard.is_whole() => Ok(other),
             other => Ok(self.evaluate_once(other, guard)),
         }
@@ -162,11 +139,7 @@ impl<'a> Hoister<'a> {
         let layer = self.first_step(std::iter::once(&expr).chain(&guard)).div_ceil(2);
         self.make_layer(layer);
         let column = self.names.next("condition");
-        self.layers[layer].conditions.push(Call {
-            expr,
-            guard,
-            column: column.clone(),
-        });
+        self.layers[layer].conditions.push(Call { expr, guard, column: column.clone() });
         self.columns.push((column.clone(), 2 * layer));
         Expr::Column(Column::new_unqualified(column))
     }
@@ -213,11 +186,7 @@ impl<'a> Hoister<'a> {
             Some(otherwise) => Some(Box::new(self.hoist(*otherwise, &reached)?)),
             None => None,
         };
-        Ok(Expr::Case(Case {
-            expr: operand.map(Box::new),
-            when_then_expr: branches,
-            else_expr: otherwise,
-        }))
+        Ok(Expr::Case(Case { expr: operand.map(Box::new), when_then_expr: branches, else_expr: otherwise }))
     }
 
     fn hoist_coalesce(&mut self, mut function: ScalarFunction, guard: &Guard) -> Result<Expr> {
@@ -243,11 +212,7 @@ impl<'a> Hoister<'a> {
         let mut sides: Vec<Expr> = split_binary(expr, op).into_iter().cloned().collect();
         let is_calling: Vec<bool> = sides.iter().map(asks_model).collect();
         for calling in [false, true] {
-            for (side, _) in sides
-                .iter_mut()
-                .zip(&is_calling)
-                .filter(|(_, is)| **is == calling)
-            {
+            for (side, _) in sides.iter_mut().zip(&is_calling).filter(|(_, is)| **is == calling) {
                 let hoisted = self.hoist(std::mem::take(side), &reached)?;
                 *side = self.decide(hoisted, &reached)?;
                 reached = reached.and(open(op, side), &self.schema);
@@ -276,9 +241,7 @@ impl<'a> Hoister<'a> {
                 plan
             } else {
                 let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-                LogicalPlanBuilder::from(plan)
-                    .project(columns.into_iter().chain(layer.computed))?
-                    .build()?
+                LogicalPlanBuilder::from(plan).project(columns.into_iter().chain(layer.computed))?.build()?
             };
             if layer.calls.is_empty() {
                 return Ok(plan);

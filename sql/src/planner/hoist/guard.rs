@@ -25,18 +25,12 @@ impl Guard {
             Some(held) => Some(held.clone().and(condition)),
             None => Some(condition),
         };
-        Self {
-            condition,
-            is_partial: self.is_partial,
-        }
+        Self { condition, is_partial: self.is_partial }
     }
 
     /// The guard with one more condition that cannot be said.
     pub(super) fn and_more(&self) -> Self {
-        Self {
-            condition: self.condition.clone(),
-            is_partial: true,
-        }
+        Self { condition: self.condition.clone(), is_partial: true }
     }
 
     /// The condition, as far as it can be said; `None` where every row is reached.
@@ -60,11 +54,7 @@ pub(super) fn is_harmless(expr: &Expr, schema: &DFSchema) -> bool {
             return Ok(TreeNodeRecursion::Jump);
         }
         is_harmless = is_harmless_node(e, schema);
-        Ok(if is_harmless {
-            TreeNodeRecursion::Continue
-        } else {
-            TreeNodeRecursion::Stop
-        })
+        Ok(if is_harmless { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     walked.is_ok() && is_harmless
 }
@@ -133,12 +123,8 @@ fn is_harmless_node(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether every value of a type has one in another.
 fn always_casts(from: &DataType, to: &DataType) -> bool {
-    let is_text = |data_type: &DataType| {
-        matches!(
-            data_type,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        )
-    };
+    let is_text =
+        |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let widens = from.is_integer()
         && to.is_integer()
         && (from.is_signed_integer() == to.is_signed_integer() || to.is_signed_integer())

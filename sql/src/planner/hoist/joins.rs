@@ -72,17 +72,11 @@ fn hoist_side(
         })?;
         *predicate = taken.data;
     }
-    if hoister.is_empty() {
-        Ok(side.clone())
-    } else {
-        hoister.wrap(side.clone())
-    }
+    if hoister.is_empty() { Ok(side.clone()) } else { hoister.wrap(side.clone()) }
 }
 
 fn belongs_to(call: &Expr, side: &LogicalPlan) -> bool {
-    call.column_refs()
-        .iter()
-        .all(|column| side.schema().has_column(column))
+    call.column_refs().iter().all(|column| side.schema().has_column(column))
 }
 
 fn reads_both_sides(predicate: &Expr, left: &LogicalPlan, right: &LogicalPlan) -> Result<bool> {

@@ -48,9 +48,7 @@ impl AnalyzerRule for HoistInference {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let mut names = Names::default();
-        Ok(plan
-            .transform_up_with_subqueries(|plan| hoist(plan, &mut names))?
-            .data)
+        Ok(plan.transform_up_with_subqueries(|plan| hoist(plan, &mut names))?.data)
     }
 }
 
@@ -99,18 +97,10 @@ fn hoist_plain(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
         }
         let saved = preserver.save(&expr);
         let expr = hoister.hoist(expr, &Guard::default())?;
-        Ok(Transformed::yes(if keeps_names {
-            expr
-        } else {
-            saved.restore(expr)
-        }))
+        Ok(Transformed::yes(if keeps_names { expr } else { saved.restore(expr) }))
     })?;
     let input = hoister.wrap(input)?;
-    let plan = plan
-        .data
-        .map_children(|_| Ok(Transformed::yes(input.clone())))?
-        .data
-        .recompute_schema()?;
+    let plan = plan.data.map_children(|_| Ok(Transformed::yes(input.clone())))?.data.recompute_schema()?;
     restore_columns(plan, &schema)
 }
 
@@ -120,9 +110,8 @@ fn hoist_filter(plan: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let LogicalPlan::Filter(filter) = plan else {
         return Ok(plan);
     };
-    let (calling, cheap): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate)
-        .into_iter()
-        .partition(asks_model);
+    let (calling, cheap): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter.predicate).into_iter().partition(asks_model);
     let mut plan = LogicalPlan::clone(&filter.input);
     if let Some(cheap) = conjunction(cheap) {
         plan = filter_lazily(plan, cheap, names)?;
@@ -139,22 +128,14 @@ fn filter_lazily(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Resu
     let later = split_conjunction(&predicate).into_iter().skip(1);
     let is_harmless = later.into_iter().all(|p| guard::is_harmless(p, input.schema()));
     let mut hoister = Hoister::new(names, input.schema());
-    let predicate = if is_harmless {
-        predicate
-    } else {
-        hoister.decide(predicate, &Guard::default())?
-    };
-    LogicalPlanBuilder::from(hoister.wrap(input)?)
-        .filter(predicate)?
-        .build()
+    let predicate = if is_harmless { predicate } else { hoister.decide(predicate, &Guard::default())? };
+    LogicalPlanBuilder::from(hoister.wrap(input)?).filter(predicate)?.build()
 }
 
 fn filter_by_call(input: LogicalPlan, predicate: Expr, names: &mut Names) -> Result<LogicalPlan> {
     let mut hoister = Hoister::new(names, input.schema());
     let predicate = hoister.hoist(predicate, &Guard::default())?;
-    LogicalPlanBuilder::from(hoister.wrap(input)?)
-        .filter(predicate)?
-        .build()
+    LogicalPlanBuilder::from(hoister.wrap(input)?).filter(predicate)?.build()
 }
 
 /// A function in FROM whose arguments are calls themselves.
@@ -168,15 +149,9 @@ fn hoist_rows(plan: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
         None => LogicalPlanBuilder::empty(true).build()?,
     };
     let mut hoister = Hoister::new(names, input.schema());
-    let arguments: Vec<Expr> = node
-        .arguments
-        .iter()
-        .map(|a| hoister.hoist(a.clone(), &Guard::default()))
-        .collect::<Result<_>>()?;
-    let node = node
-        .clone()
-        .with_arguments(arguments)
-        .with_input(hoister.wrap(input)?)?;
+    let arguments: Vec<Expr> =
+        node.arguments.iter().map(|a| hoister.hoist(a.clone(), &Guard::default())).collect::<Result<_>>()?;
+    let node = node.clone().with_arguments(arguments).with_input(hoister.wrap(input)?)?;
     restore_columns(node.into_plan(), &schema)
 }
 
@@ -193,8 +168,7 @@ fn restore_columns(plan: LogicalPlan, schema: &datafusion::common::DFSchemaRef) 
     if plan.schema().fields().len() == schema.fields().len() {
         return Ok(plan);
     }
-    let columns = schema
-        .iter()
-        .map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())));
+    let columns =
+        schema.iter().map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())));
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }

@@ -28,21 +28,11 @@ pub(super) fn hoist(values: Values, names: &mut Names) -> Result<LogicalPlan> {
         }
         row.push(lit(number as i64));
     }
-    let mut fields: Vec<_> = values
-        .schema
-        .iter()
-        .map(|(q, f)| (q.cloned(), Arc::clone(f)))
-        .collect();
+    let mut fields: Vec<_> = values.schema.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
     fields.push((None, Arc::new(Field::new(ROW, DataType::Int64, false))));
-    let schema = Arc::new(DFSchema::new_with_metadata(
-        fields,
-        values.schema.metadata().clone(),
-    )?);
+    let schema = Arc::new(DFSchema::new_with_metadata(fields, values.schema.metadata().clone())?);
     let plain = LogicalPlan::Values(Values { schema, values: rows });
-    let cells = calls
-        .into_iter()
-        .zip(values.schema.columns())
-        .map(|(calls, column)| cell(column, calls));
+    let cells = calls.into_iter().zip(values.schema.columns()).map(|(calls, column)| cell(column, calls));
     let projection = Projection::try_new(cells.collect(), Arc::new(plain))?;
     hoist_plain(LogicalPlan::Projection(projection), names)
 }
@@ -56,10 +46,6 @@ fn cell(column: Column, calls: Vec<(usize, Expr)>) -> Expr {
     let branches = calls
         .into_iter()
         .map(|(number, call)| (Box::new(row.clone().eq(lit(number as i64))), Box::new(call)));
-    let case = Case {
-        expr: None,
-        when_then_expr: branches.collect(),
-        else_expr: Some(Box::new(plain)),
-    };
+    let case = Case { expr: None, when_then_expr: branches.collect(), else_expr: Some(Box::new(plain)) };
     Expr::Case(case).alias_qualified(column.relation, column.name)
 }

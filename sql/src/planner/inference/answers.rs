@@ -82,8 +82,7 @@ where
             match self.questions.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(question))) => self.ask(question),
                 Poll::Ready(Some(Err(error))) => {
-                    self.under_way
-                        .push_back(futures::future::ready(Err(error)).boxed());
+                    self.under_way.push_back(futures::future::ready(Err(error)).boxed());
                     self.exhausted = true;
                 }
                 Poll::Ready(None) => {
@@ -177,11 +176,7 @@ mod tests {
         assert_eq!(asked.lock().unwrap().len(), UNANSWERED);
         answer(&asked, 1..UNANSWERED);
         assert_eq!(poll(&mut answers), None, "the order is that of the questions");
-        assert_eq!(
-            asked.lock().unwrap().len(),
-            UNANSWERED,
-            "the first and as many others"
-        );
+        assert_eq!(asked.lock().unwrap().len(), UNANSWERED, "the first and as many others");
         let mut next = UNANSWERED;
         while asked.lock().unwrap().len() > 1 {
             let last = *asked.lock().unwrap().last_key_value().unwrap().0;
@@ -204,10 +199,6 @@ mod tests {
         answer(&asked, [0]);
         assert_eq!((poll(&mut answers), poll(&mut answers)), (Some(0), Some(1)));
         assert_eq!(poll(&mut answers), None);
-        assert_eq!(
-            asked.lock().unwrap().len(),
-            4,
-            "twice as many once more are asked for"
-        );
+        assert_eq!(asked.lock().unwrap().len(), 4, "twice as many once more are asked for");
     }
 }

@@ -35,12 +35,7 @@ impl ConditionsExec {
         conditions: Vec<Condition>,
         schema: SchemaRef,
     ) -> Result<Self> {
-        Ok(Self {
-            properties: properties(&input, &schema)?,
-            input,
-            conditions: Arc::new(conditions),
-            schema,
-        })
+        Ok(Self { properties: properties(&input, &schema)?, input, conditions: Arc::new(conditions), schema })
     }
 }
 
@@ -94,9 +89,7 @@ impl ExecutionPlan for ConditionsExec {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         let expressions = self.conditions.iter();
-        expressions
-            .flat_map(|(condition, guard)| std::iter::once(condition).chain(guard))
-            .apply_until_stop(f)
+        expressions.flat_map(|(condition, guard)| std::iter::once(condition).chain(guard)).apply_until_stop(f)
     }
 
     fn with_new_children(
@@ -107,21 +100,14 @@ impl ExecutionPlan for ConditionsExec {
             return internal_err!("an operator of conditions lost its input");
         };
         let conditions = self.conditions.as_ref().clone();
-        Ok(Arc::new(Self::try_new(
-            input,
-            conditions,
-            Arc::clone(&self.schema),
-        )?))
+        Ok(Arc::new(Self::try_new(input, conditions, Arc::clone(&self.schema))?))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (conditions, schema) = (Arc::clone(&self.conditions), Arc::clone(&self.schema));
         let batches = self.input.execute(partition, context)?;
         let batches = batches.map(move |batch| decided(&batch?, &conditions, &schema));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            batches,
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 }
 

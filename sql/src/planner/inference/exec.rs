@@ -55,10 +55,7 @@ impl InferenceExec {
             .zip(&guards)
             .map(|(call, guard)| PlannedCall::try_new(call, guard.clone(), &input.schema()))
             .collect::<Result<Vec<_>>>()?;
-        for (call, field) in calls
-            .iter()
-            .zip(schema.fields().iter().skip(input.schema().fields().len()))
-        {
+        for (call, field) in calls.iter().zip(schema.fields().iter().skip(input.schema().fields().len())) {
             if call.data_type() != field.data_type() {
                 return internal_err!(
                     "a call gives {}, its column has {}",
@@ -70,31 +67,12 @@ impl InferenceExec {
         let properties = properties(&input, &schema)?;
         let metrics = ExecutionPlanMetricsSet::new();
         let calls = Arc::new(calls);
-        Ok(Self {
-            input,
-            expressions,
-            guards,
-            calls,
-            wanted_rows,
-            schema,
-            properties,
-            metrics,
-        })
+        Ok(Self { input, expressions, guards, calls, wanted_rows, schema, properties, metrics })
     }
 
     fn slices(&self, input: SendableRecordBatchStream) -> Slices {
-        let rows = self
-            .calls
-            .iter()
-            .map(PlannedCall::rows_per_call)
-            .min()
-            .unwrap_or(1);
-        Slices {
-            input,
-            calls: Arc::clone(&self.calls),
-            rows_per_slice: rows,
-            ready: VecDeque::new(),
-        }
+        let rows = self.calls.iter().map(PlannedCall::rows_per_call).min().unwrap_or(1);
+        Slices { input, calls: Arc::clone(&self.calls), rows_per_slice: rows, ready: VecDeque::new() }
     }
 }
 
@@ -164,10 +142,7 @@ impl ExecutionPlan for InferenceExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.expressions
-            .iter()
-            .chain(self.guards.iter().flatten())
-            .apply_until_stop(f)
+        self.expressions.iter().chain(self.guards.iter().flatten()).apply_until_stop(f)
     }
 
     fn with_new_children(
@@ -201,9 +176,7 @@ impl ExecutionPlan for InferenceExec {
             self.slices(self.input.execute(partition, context)?),
             self.wanted_rows,
             Box::new(move |slice: Slice| {
-                slice
-                    .answer(Arc::clone(&calls), Arc::clone(&shared), Arc::clone(&schema))
-                    .boxed()
+                slice.answer(Arc::clone(&calls), Arc::clone(&shared), Arc::clone(&schema)).boxed()
             }),
         );
         let schema = Arc::clone(&self.schema);
@@ -215,10 +188,7 @@ impl ExecutionPlan for InferenceExec {
             }
             chunk
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            batches,
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -244,12 +214,7 @@ struct Slices {
 
 impl Slices {
     fn cut(&mut self, batch: RecordBatch) -> Result<()> {
-        let inputs = Arc::new(
-            self.calls
-                .iter()
-                .map(|call| call.input(&batch))
-                .collect::<Result<Vec<_>>>()?,
-        );
+        let inputs = Arc::new(self.calls.iter().map(|call| call.input(&batch)).collect::<Result<Vec<_>>>()?);
         let batch = Arc::new(batch);
         let rows = batch.num_rows();
         for start in (0..rows).step_by(self.rows_per_slice) {

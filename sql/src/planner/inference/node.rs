@@ -41,31 +41,21 @@ impl PartialOrd for InferenceNode {
 
 impl InferenceNode {
     pub(crate) fn try_new(input: LogicalPlan, calls: Vec<Call>) -> Result<Self> {
-        let mut fields: Vec<(Option<TableReference>, FieldRef)> = input
-            .schema()
-            .iter()
-            .map(|(q, f)| (q.cloned(), Arc::clone(f)))
-            .collect();
+        let mut fields: Vec<(Option<TableReference>, FieldRef)> =
+            input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
         for call in &calls {
             let data_type = call.expr.get_type(input.schema())?;
             fields.push((None, Arc::new(Field::new(&call.column, data_type, true))));
         }
         let metadata = input.schema().metadata().clone();
         let schema = Arc::new(DFSchema::new_with_metadata(fields, metadata)?);
-        Ok(Self {
-            input,
-            calls,
-            wanted_rows: None,
-            schema,
-        })
+        Ok(Self { input, calls, wanted_rows: None, schema })
     }
 
     /// Whether any column is the model's. The columns of other nodes are conditions that decide on calls above.
     pub(crate) fn asks_model(&self) -> bool {
         // The optimizer puts an alias around a call whose arguments it has simplified.
-        self.calls
-            .iter()
-            .any(|call| call.expr.exists(|expr| Ok(is_call(expr))).unwrap_or(true))
+        self.calls.iter().any(|call| call.expr.exists(|expr| Ok(is_call(expr))).unwrap_or(true))
     }
 
     pub(crate) fn with_wanted_rows(mut self, rows: usize) -> Self {
@@ -105,9 +95,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
     /// The calls, then their guards.
     fn expressions(&self) -> Vec<Expr> {
         let calls = self.calls.iter().map(|c| c.expr.clone());
-        calls
-            .chain(self.calls.iter().filter_map(|c| c.guard.clone()))
-            .collect()
+        calls.chain(self.calls.iter().filter_map(|c| c.guard.clone())).collect()
     }
 
     /// Predicates over an answer stay above; all others go below, so that the model sees fewer rows.
@@ -116,11 +104,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.asks_model() {
-            "Inference"
-        } else {
-            "Conditions"
-        };
+        let name = if self.asks_model() { "Inference" } else { "Conditions" };
         write!(f, "{name}:")?;
         for (i, call) in self.calls.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
@@ -142,11 +126,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
             let Some(expr) = exprs.next() else {
                 return internal_err!("an inference node lost a call");
             };
-            calls.push(Call {
-                expr,
-                guard: None,
-                column: call.column.clone(),
-            });
+            calls.push(Call { expr, guard: None, column: call.column.clone() });
         }
         for (new, old) in calls.iter_mut().zip(&self.calls) {
             if old.guard.is_some() {
@@ -167,9 +147,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         let mut needed: BTreeSet<usize> = output_columns.iter().copied().filter(|i| *i < width).collect();
         for expr in UserDefinedLogicalNodeCore::expressions(self) {
             needed.extend(
-                expr.column_refs()
-                    .into_iter()
-                    .filter_map(|column| input.maybe_index_of_column(column)),
+                expr.column_refs().into_iter().filter_map(|column| input.maybe_index_of_column(column)),
             );
         }
         Some(vec![needed.into_iter().collect()])

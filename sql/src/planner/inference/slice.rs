@@ -60,10 +60,7 @@ impl PlannedCall {
         let arguments = function.args().to_vec();
         Ok(Self {
             function: Arc::new(function.fun().clone()),
-            argument_fields: arguments
-                .iter()
-                .map(|a| a.return_field(input))
-                .collect::<Result<_>>()?,
+            argument_fields: arguments.iter().map(|a| a.return_field(input)).collect::<Result<_>>()?,
             arguments,
             return_field: call.return_field(input)?,
             guard,
@@ -84,10 +81,7 @@ impl PlannedCall {
         let rows = batch.num_rows();
         let Some(guard) = &self.guard else {
             let places = (0..rows as u32).map(Some).collect();
-            return Ok(Input {
-                arguments: self.evaluate(batch)?,
-                places,
-            });
+            return Ok(Input { arguments: self.evaluate(batch)?, places });
         };
         let mask = guard.evaluate(batch)?.into_array(rows)?;
         let mask: BooleanArray = mask.as_boolean().iter().map(|m| Some(m == Some(true))).collect();
@@ -105,10 +99,7 @@ impl PlannedCall {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let rows = batch.num_rows();
-        self.arguments
-            .iter()
-            .map(|a| a.evaluate(batch)?.into_array(rows))
-            .collect()
+        self.arguments.iter().map(|a| a.evaluate(batch)?.into_array(rows)).collect()
     }
 
     /// The answers for a range of the batch's rows.
@@ -116,10 +107,7 @@ impl PlannedCall {
         let (sources, places) = self.ask(input, rows, shared)?;
         let answers = try_join_all(sources).await.map_err(DataFusionError::Shared)?;
         let empty = new_null_array(self.return_field.data_type(), 1);
-        let arrays: Vec<&dyn Array> = std::iter::once(&empty)
-            .chain(&answers)
-            .map(AsRef::as_ref)
-            .collect();
+        let arrays: Vec<&dyn Array> = std::iter::once(&empty).chain(&answers).map(AsRef::as_ref).collect();
         Ok(interleave(&arrays, &places)?)
     }
 
@@ -186,15 +174,9 @@ impl PlannedCall {
         let function = Arc::clone(&self.function);
         let answer = async move {
             let Some(function) = function.as_async() else {
-                return Err(Arc::new(internal_datafusion_err!(
-                    "{} does not ask a model",
-                    function.name()
-                )));
+                return Err(Arc::new(internal_datafusion_err!("{} does not ask a model", function.name())));
             };
-            let answer = function
-                .invoke_async_with_args(arguments)
-                .await
-                .map_err(Arc::new)?;
+            let answer = function.invoke_async_with_args(arguments).await.map_err(Arc::new)?;
             answer.into_array(rows).map_err(Arc::new)
         };
         Ok(answer.boxed().shared())
@@ -207,10 +189,7 @@ impl PlannedCall {
 
 impl Input {
     fn row(&self, place: u32) -> Result<Vec<ScalarValue>> {
-        self.arguments
-            .iter()
-            .map(|a| ScalarValue::try_from_array(a, place as usize))
-            .collect()
+        self.arguments.iter().map(|a| ScalarValue::try_from_array(a, place as usize)).collect()
     }
 }
 
@@ -258,11 +237,7 @@ impl Slice {
             .zip(self.inputs.iter())
             .map(|(call, input)| call.answer(input, self.rows.clone(), &shared));
         let answers = try_join_all(answers).await?;
-        let mut columns = self
-            .batch
-            .slice(self.rows.start, self.rows.len())
-            .columns()
-            .to_vec();
+        let mut columns = self.batch.slice(self.rows.start, self.rows.len()).columns().to_vec();
         columns.extend(answers);
         Ok(RecordBatch::try_new(schema, columns)?)
     }

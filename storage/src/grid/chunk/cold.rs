@@ -114,12 +114,7 @@ pub(crate) fn decompress(cold: &[u8], layout: &Layout, chunk: u64) -> Decoded<Ve
         let slots = values.iter_mut().skip(plane).step_by(width);
         slots.zip(bytes.iter()).for_each(|(to, from)| *to = *from);
     }
-    let parts = Parts {
-        leaves: entries,
-        shapes: shapes.into_owned(),
-        gaps,
-        values,
-    };
+    let parts = Parts { leaves: entries, shapes: shapes.into_owned(), gaps, values };
     let raw = parts.put_together(layout, chunk, raw_len)?;
     if input.is_empty() && raw.len() == raw_len {
         Ok(raw)
@@ -270,20 +265,10 @@ mod tests {
     #[test]
     fn damaged_cold_chunks_are_refused_or_have_the_length_they_claim() {
         let geometry = Geometry::new(300, 100);
-        let numbers = Numbers {
-            dtype: DataType::F32,
-            scale: 1.0,
-        };
+        let numbers = Numbers { dtype: DataType::F32, scale: 1.0 };
         let layout = Layout { geometry, numbers };
-        let values: Vec<f32> = (0..30_000u16)
-            .map(|n| {
-                if n % 37 == 0 || n / 1000 == 7 {
-                    f32::from(n)
-                } else {
-                    0.0
-                }
-            })
-            .collect();
+        let values: Vec<f32> =
+            (0..30_000u16).map(|n| if n % 37 == 0 || n / 1000 == 7 { f32::from(n) } else { 0.0 }).collect();
         let raw = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default()).bytes;
         let cold = compress(&raw, &layout, 0, Compression::Zstd(3)).unwrap().unwrap();
         let mut refused = 0;

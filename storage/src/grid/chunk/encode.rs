@@ -86,12 +86,7 @@ impl ChunkBuilder {
             count,
         ]);
         bytes.resize(HEADER_BYTES + 4 * leaves, 0);
-        Self {
-            bytes,
-            numbers,
-            leaf: 0,
-            active: 0,
-        }
+        Self { bytes, numbers, leaf: 0, active: 0 }
     }
 
     /// The next leaf, from its active elements in order of positions.
@@ -103,8 +98,7 @@ impl ChunkBuilder {
         match form {
             Form::Offsets => {
                 let start = self.bytes.len();
-                self.bytes
-                    .resize((start + 2 * elements.len()).next_multiple_of(4), 0);
+                self.bytes.resize((start + 2 * elements.len()).next_multiple_of(4), 0);
                 let slots = self.bytes.get_mut(start..).unwrap_or_default().as_chunks_mut().0;
                 for (slot, (position, _)) in slots.iter_mut().zip(elements) {
                     *slot = position.to_le_bytes();
@@ -151,10 +145,7 @@ impl ChunkBuilder {
         if let Some(field) = self.bytes.get_mut(4..8) {
             field.copy_from_slice(&len.to_le_bytes());
         }
-        Built {
-            bytes: self.bytes,
-            active: self.active,
-        }
+        Built { bytes: self.bytes, active: self.active }
     }
 
     fn begin(&mut self, form: Form, active: usize) {
@@ -182,8 +173,7 @@ impl ChunkBuilder {
         }
         let mut before = 0u32;
         for eighth in words.chunks(8) {
-            self.bytes
-                .extend_from_slice(&u16::try_from(before).unwrap_or(u16::MAX).to_le_bytes());
+            self.bytes.extend_from_slice(&u16::try_from(before).unwrap_or(u16::MAX).to_le_bytes());
             before += eighth.iter().map(|word| word.count_ones()).sum::<u32>();
         }
         for word in words {
@@ -192,8 +182,7 @@ impl ChunkBuilder {
     }
 
     fn push_runs(&mut self, elements: &[(u16, u32)], runs: usize) {
-        self.bytes
-            .extend_from_slice(&u32::try_from(runs).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&u32::try_from(runs).unwrap_or(u32::MAX).to_le_bytes());
         for run in elements.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
             if let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) {
                 self.bytes.extend_from_slice(&first.to_le_bytes());
@@ -204,11 +193,7 @@ impl ChunkBuilder {
 }
 
 fn count_runs(elements: &[(u16, u32)]) -> usize {
-    let breaks = elements
-        .iter()
-        .zip(elements.iter().skip(1))
-        .filter(|((a, _), (b, _))| a + 1 != *b)
-        .count();
+    let breaks = elements.iter().zip(elements.iter().skip(1)).filter(|((a, _), (b, _))| a + 1 != *b).count();
     if elements.is_empty() { 0 } else { breaks + 1 }
 }
 
@@ -233,9 +218,7 @@ pub(crate) fn encode_chunk(
         }
         scratch.elements.clear();
         let elements = scratch.all.iter().enumerate().filter(|(_, bits)| **bits != 0);
-        scratch
-            .elements
-            .extend(elements.map(|(index, bits)| (leaf.position_of(index), *bits)));
+        scratch.elements.extend(elements.map(|(index, bits)| (leaf.position_of(index), *bits)));
         builder.push(&leaf, &scratch.elements);
     }
     let built = builder.finish();

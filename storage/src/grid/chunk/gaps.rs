@@ -52,11 +52,7 @@ pub(super) fn gaps_from_bytes(bytes: &[u8], count: usize) -> Decoded<Vec<u16>> {
         short => Ok(u16::from(short)),
     });
     let gaps = gaps.collect::<Decoded<Vec<u16>>>()?;
-    if input.is_empty() {
-        Ok(gaps)
-    } else {
-        Err("a cold chunk has more gaps than active elements")
-    }
+    if input.is_empty() { Ok(gaps) } else { Err("a cold chunk has more gaps than active elements") }
 }
 
 /// The parameter whose Rice code of these gaps is the shortest.
@@ -97,11 +93,7 @@ pub(super) fn gaps_to_rice(gaps: &[u16], parameter: u8) -> Vec<u8> {
 
 /// The inverse of [`gaps_to_rice`].
 pub(super) fn gaps_from_rice(bytes: &[u8], parameter: u8, count: usize) -> Decoded<Vec<u16>> {
-    let mut bits = Bits {
-        bytes: bytes.iter(),
-        held: 0,
-        count: 0,
-    };
+    let mut bits = Bits { bytes: bytes.iter(), held: 0, count: 0 };
     (0..count)
         .map(|_| {
             let high = bits.zeros()?;

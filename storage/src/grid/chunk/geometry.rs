@@ -49,11 +49,7 @@ impl Place {
     pub(crate) fn of_sort_key(key: u64) -> (Self, u32) {
         let [o0, o1, o2, p0, p1, ..] = key.to_le_bytes();
         let in_chunk = u16::from_le_bytes([p0, p1]);
-        let place = Self {
-            chunk: key >> 40,
-            leaf: in_chunk >> 12,
-            position: in_chunk & 0xfff,
-        };
+        let place = Self { chunk: key >> 40, leaf: in_chunk >> 12, position: in_chunk & 0xfff };
         (place, u32::from_le_bytes([o0, o1, o2, 0]))
     }
 }
@@ -85,14 +81,7 @@ impl Geometry {
         };
         let across = cols.div_ceil(1 << col_bits);
         let leaves = u64::from(rows.div_ceil(1 << row_bits)) * u64::from(across);
-        Self {
-            rows,
-            cols,
-            row_bits,
-            col_bits,
-            across,
-            leaves,
-        }
+        Self { rows, cols, row_bits, col_bits, across, leaves }
     }
 
     pub(crate) fn of(shape: Shape) -> Self {
@@ -133,14 +122,8 @@ impl Geometry {
         };
         let down = u32::try_from(down).unwrap_or(u32::MAX);
         let right = u32::try_from(right).unwrap_or(u32::MAX);
-        let row = down
-            .checked_mul(1 << self.row_bits)
-            .unwrap_or(self.rows)
-            .min(self.rows);
-        let col = right
-            .checked_mul(1 << self.col_bits)
-            .unwrap_or(self.cols)
-            .min(self.cols);
+        let row = down.checked_mul(1 << self.row_bits).unwrap_or(self.rows).min(self.rows);
+        let col = right.checked_mul(1 << self.col_bits).unwrap_or(self.cols).min(self.cols);
         Leaf {
             row,
             col,
@@ -195,10 +178,7 @@ impl Leaf {
     /// The index of a position among the elements that the leaf covers, row by row; `None` past the edges.
     pub(crate) fn index_of(&self, position: u16) -> Option<usize> {
         let position = u32::from(position);
-        let (row, col) = (
-            position >> self.pitch_bits,
-            position & ((1 << self.pitch_bits) - 1),
-        );
+        let (row, col) = (position >> self.pitch_bits, position & ((1 << self.pitch_bits) - 1));
         (row < self.height && col < self.width).then_some(row as usize * self.width as usize + col as usize)
     }
 

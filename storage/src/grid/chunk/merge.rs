@@ -83,17 +83,13 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
         }
         len += usize::from(bits != 0);
         old = old.get(usize::from(at <= position)..).unwrap_or_default();
-        new = new
-            .get(if position <= at { same } else { 0 }..)
-            .unwrap_or_default();
+        new = new.get(if position <= at { same } else { 0 }..).unwrap_or_default();
     }
     after.truncate(len);
     after.extend_from_slice(old);
     while let Some(change) = new.first() {
         let position = change.place.position;
-        let (mine, others) = new
-            .split_at_checked(count_same(new, position))
-            .unwrap_or((new, &[]));
+        let (mine, others) = new.split_at_checked(count_same(new, position)).unwrap_or((new, &[]));
         let bits = after_edits(0, mine, numbers);
         if bits != 0 {
             after.push((position, bits));
@@ -104,10 +100,7 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
 
 /// How many of the first changes, which are of one leaf, are of this position.
 fn count_same(changes: &[Change], position: u16) -> usize {
-    changes
-        .iter()
-        .take_while(|change| change.place.position == position)
-        .count()
+    changes.iter().take_while(|change| change.place.position == position).count()
 }
 
 /// The bits of an element after its changes, in their order.

@@ -34,10 +34,7 @@ impl Layout {
     pub(crate) fn of(record: &MatrixRecord) -> Self {
         Self {
             geometry: Geometry::new(record.rows, record.cols),
-            numbers: Numbers {
-                dtype: record.dtype,
-                scale: record.scale,
-            },
+            numbers: Numbers { dtype: record.dtype, scale: record.scale },
         }
     }
 }

@@ -114,10 +114,7 @@ impl Numbers {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the value is clamped to the range of i8; NaN becomes 0"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the value is clamped to the range of i8; NaN becomes 0")]
 fn quantise(value: f32, scale: f32) -> u8 {
     let steps = (value / scale).round().clamp(-127.0, 127.0);
     (steps as i8).to_le_bytes()[0]

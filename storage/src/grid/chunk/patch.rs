@@ -34,11 +34,7 @@ impl Patch {
     pub(crate) fn encode(&self, numbers: Numbers) -> Vec<u8> {
         let count = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
         let mut out = Encoder::with_capacity(HEADER_BYTES + Ref::BYTES + 12 + 6 * self.elements.len());
-        out.u8(Kind::Chunk.code())
-            .u8(CODEC_PATCH)
-            .u8(dtype_code(numbers.dtype))
-            .u8(0)
-            .u32(0);
+        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(numbers.dtype)).u8(0).u32(0);
         self.base.encode(&mut out);
         out.u32(self.depth).u32(self.chain_bytes).u32(count);
         for (place, _) in &self.elements {
@@ -66,12 +62,7 @@ impl Patch {
         if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err("a patch's places are out of order");
         }
-        Ok(Self {
-            base,
-            depth,
-            chain_bytes,
-            elements,
-        })
+        Ok(Self { base, depth, chain_bytes, elements })
     }
 }
 
@@ -87,11 +78,7 @@ fn decode_base(bytes: &[u8]) -> Decoded<(Ref, Cursor<'_>)> {
         return Err("it is not a patch");
     }
     let base = Ref::decode(&mut input)?;
-    if base.is_null() {
-        Err("a patch has no base")
-    } else {
-        Ok((base, input))
-    }
+    if base.is_null() { Err("a patch has no base") } else { Ok((base, input)) }
 }
 
 /// What applying patches, newest first, comes to.
@@ -103,11 +90,7 @@ pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
     all.sort_unstable();
     all.dedup_by_key(|(place, _, _)| *place);
     let change = |(place, _, bits): (u16, usize, u32)| Change {
-        place: Place {
-            chunk,
-            leaf: place >> LEAF_BITS,
-            position: place & 0xfff,
-        },
+        place: Place { chunk, leaf: place >> LEAF_BITS, position: place & 0xfff },
         edit: Edit::Bits(bits),
     };
     all.into_iter().map(change).collect()
@@ -152,9 +135,8 @@ pub(crate) fn amended(
         let before = stored(*place)?;
         let after = after_edits(before, of_place, layout.numbers);
         gained += i32::from(after != 0) - i32::from(before != 0);
-        let (earlier, others) = rest
-            .split_at_checked(rest.partition_point(|(at, _)| *at < in_chunk))
-            .unwrap_or((rest, &[]));
+        let (earlier, others) =
+            rest.split_at_checked(rest.partition_point(|(at, _)| *at < in_chunk)).unwrap_or((rest, &[]));
         elements.extend_from_slice(earlier);
         elements.push((in_chunk, after));
         rest = match others {
@@ -206,9 +188,7 @@ pub(crate) fn difference_of(before: &[(u16, u32)], after: &[(u16, u32)], mut vis
         while let Some((gone, _)) = old.next_if(|(at, _)| *at < position) {
             visit(gone, 0);
         }
-        let same = old
-            .next_if(|(at, _)| *at == position)
-            .is_some_and(|(_, before)| before == bits);
+        let same = old.next_if(|(at, _)| *at == position).is_some_and(|(_, before)| before == bits);
         if !same {
             visit(position, bits);
         }

@@ -73,9 +73,7 @@ impl Packer {
 }
 
 fn put_stream(out: &mut Encoder, method: u8, bytes: &[u8]) -> Decoded<()> {
-    let len = u32::try_from(bytes.len())
-        .ok()
-        .filter(|len| len >> METHOD_SHIFT == 0);
+    let len = u32::try_from(bytes.len()).ok().filter(|len| len >> METHOD_SHIFT == 0);
     out.u32(u32::from(method) << METHOD_SHIFT | len.ok_or("a stream is too long")?);
     out.raw(bytes);
     Ok(())
@@ -90,9 +88,7 @@ pub(super) enum Unpacker {
 impl Unpacker {
     pub(super) fn new(codec: u8) -> Decoded<Self> {
         match codec {
-            CODEC_ZSTD => zstd::bulk::Decompressor::new()
-                .map(Self::Zstd)
-                .map_err(|_| "zstd could not begin"),
+            CODEC_ZSTD => zstd::bulk::Decompressor::new().map(Self::Zstd).map_err(|_| "zstd could not begin"),
             CODEC_LZ4 => Ok(Self::Lz4),
             _ => Err("a chunk is compressed in an unknown way"),
         }

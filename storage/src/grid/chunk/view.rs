@@ -65,18 +65,11 @@ impl<'a> ChunkView<'a> {
             return Err(missing);
         }
         let at = HEADER_BYTES + 4 * index;
-        let entry = self
-            .bytes
-            .get(at..at + 4)
-            .and_then(|entry| entry.first_chunk())
-            .ok_or(missing)?;
+        let entry = self.bytes.get(at..at + 4).and_then(|entry| entry.first_chunk()).ok_or(missing)?;
         let entry = u32::from_le_bytes(*entry);
         let form = Form::from_code(entry >> 30);
         let active = (entry >> 17 & 0x1fff) as usize;
-        let body = self
-            .bytes
-            .get((entry & 0x1_ffff) as usize * 4..)
-            .ok_or("a leaf begins past its chunk")?;
+        let body = self.bytes.get((entry & 0x1_ffff) as usize * 4..).ok_or("a leaf begins past its chunk")?;
         let area = leaf.area();
         if active > area {
             return Err("a leaf has more active elements than it covers");
@@ -94,19 +87,9 @@ impl<'a> ChunkView<'a> {
             Form::Dense => (0, area),
         };
         let value_bytes = stored * numbers.dtype.bytes();
-        let body = body
-            .get(..index_bytes + value_bytes)
-            .ok_or("a leaf ends past its chunk")?;
-        let (index, values) = body
-            .split_at_checked(index_bytes)
-            .ok_or("a leaf ends past its chunk")?;
-        Ok(LeafView {
-            form,
-            active,
-            index,
-            values,
-            body,
-        })
+        let body = body.get(..index_bytes + value_bytes).ok_or("a leaf ends past its chunk")?;
+        let (index, values) = body.split_at_checked(index_bytes).ok_or("a leaf ends past its chunk")?;
+        Ok(LeafView { form, active, index, values, body })
     }
 }
 
@@ -128,25 +111,15 @@ impl<'a> LeafView<'a> {
         let index = self.index.get(..2 * self.active)?;
         if let Ok(positions) = bytemuck::try_cast_slice::<u8, u16>(index) {
             // The map aligns objects, so this is the way taken; u16 read natively is little-endian here.
-            return positions
-                .binary_search_by(|p| u16::from_le(*p).cmp(&position))
-                .ok();
+            return positions.binary_search_by(|p| u16::from_le(*p).cmp(&position)).ok();
         }
-        index
-            .as_chunks::<2>()
-            .0
-            .binary_search_by(|p| u16::from_le_bytes(*p).cmp(&position))
-            .ok()
+        index.as_chunks::<2>().0.binary_search_by(|p| u16::from_le_bytes(*p).cmp(&position)).ok()
     }
 
     fn rank_in_mask(&self, position: u16) -> Option<usize> {
         let eighth = usize::from(position >> 9);
         let before = u16::from_le_bytes(*self.index.get(2 * eighth..)?.first_chunk()?);
-        let words = self
-            .index
-            .get(16 + 64 * eighth..16 + 64 * eighth + 64)?
-            .as_chunks::<8>()
-            .0;
+        let words = self.index.get(16 + 64 * eighth..16 + 64 * eighth + 64)?.as_chunks::<8>().0;
         let word_index = usize::from(position >> 6 & 7);
         let mut rank = u32::from(before);
         for word in words.get(..word_index)? {
@@ -173,8 +146,7 @@ impl<'a> LeafView<'a> {
 
     fn runs(&self) -> impl Iterator<Item = (u16, u16)> {
         let runs = self.index.get(4..).unwrap_or(&[]).as_chunks::<4>().0;
-        runs.iter()
-            .map(|[a, b, c, d]| (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d])))
+        runs.iter().map(|[a, b, c, d]| (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d])))
     }
 
     /// Appends each active element, position and bits, in order.

@@ -60,9 +60,7 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-        }
+        Self { bytes: Vec::with_capacity(capacity) }
     }
 
     pub(crate) fn u8(&mut self, n: u8) -> &mut Self {

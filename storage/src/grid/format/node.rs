@@ -19,10 +19,7 @@ pub(crate) fn encode_leaf(entries: &[(Vec<u8>, Value)]) -> Vec<u8> {
     for (key, value) in entries {
         value_bytes.bytes.clear();
         value.encode(&mut value_bytes);
-        out.u16(short(key.len()))
-            .u16(short(value_bytes.bytes.len()))
-            .raw(key)
-            .raw(&value_bytes.bytes);
+        out.u16(short(key.len())).u16(short(value_bytes.bytes.len())).raw(key).raw(&value_bytes.bytes);
     }
     out.bytes
 }
@@ -44,11 +41,7 @@ pub(crate) fn decode_leaf(bytes: &[u8]) -> Decoded<Leaf> {
         }
         entries.push((key.to_vec(), value));
     }
-    if input.is_empty() {
-        Ok(entries)
-    } else {
-        Err("a leaf is longer than its entries")
-    }
+    if input.is_empty() { Ok(entries) } else { Err("a leaf is longer than its entries") }
 }
 
 /// Looks up one key without decoding the other values.
@@ -106,11 +99,7 @@ pub(crate) fn decode_branch(bytes: &[u8]) -> Decoded<(u8, Branch)> {
         }
         children.push((key, child));
     }
-    if input.is_empty() {
-        Ok((height, children))
-    } else {
-        Err("a branch is longer than its children")
-    }
+    if input.is_empty() { Ok((height, children)) } else { Err("a branch is longer than its children") }
 }
 
 fn short(n: usize) -> u16 {

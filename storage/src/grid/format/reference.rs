@@ -58,13 +58,8 @@ impl Ref {
     pub(crate) fn decode(input: &mut Cursor<'_>) -> Decoded<Self> {
         let place = input.u64()?;
         let len = u32::try_from(place >> UNIT_BITS).map_err(|_| "a reference has an impossible length")?;
-        let reference = Self {
-            unit: place & UNIT_MASK,
-            len,
-            birth: input.u64()?,
-            crc: input.u32()?,
-            aux: input.u32()?,
-        };
+        let reference =
+            Self { unit: place & UNIT_MASK, len, birth: input.u64()?, crc: input.u32()?, aux: input.u32()? };
         if reference.len_bytes() > MAX_OBJECT_BYTES {
             return Err("a reference is longer than any object");
         }

@@ -33,17 +33,9 @@ impl RegionImage {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let runs = self.runs();
         let mut out = Encoder::with_capacity(Self::max_bytes(self.shared.len()));
-        let form = if runs.len() * 4 < 8 * REGION_WORDS {
-            RUNS
-        } else {
-            BITMAP
-        };
+        let form = if runs.len() * 4 < 8 * REGION_WORDS { RUNS } else { BITMAP };
         out.u8(Kind::Region.code()).u8(form);
-        out.u16(if form == RUNS {
-            u16::try_from(runs.len()).unwrap_or(u16::MAX)
-        } else {
-            0
-        });
+        out.u16(if form == RUNS { u16::try_from(runs.len()).unwrap_or(u16::MAX) } else { 0 });
         out.u32(u32::try_from(self.shared.len()).unwrap_or(u32::MAX));
         if form == RUNS {
             for (start, last) in runs {
@@ -152,11 +144,7 @@ fn for_each_mask(words: &mut [u64], start: usize, count: usize, mut change: impl
     while at < end {
         let upto = end.min((at / 64 + 1) * 64);
         let bits = upto - at;
-        let mask = if bits == 64 {
-            u64::MAX
-        } else {
-            ((1u64 << bits) - 1) << (at % 64)
-        };
+        let mask = if bits == 64 { u64::MAX } else { ((1u64 << bits) - 1) << (at % 64) };
         if let Some(word) = words.get_mut(at / 64) {
             change(word, mask);
         }

@@ -31,11 +31,7 @@ impl Table {
     pub(crate) fn empty(len: u64) -> Option<Self> {
         let depth = Self::depth_of(len)?;
         let children = usize::try_from(Self::root_children(len, depth)).ok()?;
-        Some(Self {
-            len,
-            depth,
-            children: vec![Ref::default(); children],
-        })
+        Some(Self { len, depth, children: vec![Ref::default(); children] })
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
@@ -47,9 +43,8 @@ impl Table {
     /// Decodes the root of a table that has `len` entries.
     pub(crate) fn decode(input: &mut Cursor<'_>, len: u64) -> Decoded<Self> {
         let depth = Self::depth_of(len).ok_or("a table is too long")?;
-        let children = (0..Self::root_children(len, depth))
-            .map(|_| Ref::decode(input))
-            .collect::<Decoded<_>>()?;
+        let children =
+            (0..Self::root_children(len, depth)).map(|_| Ref::decode(input)).collect::<Decoded<_>>()?;
         Ok(Self { len, depth, children })
     }
 }
@@ -57,9 +52,7 @@ impl Table {
 /// `level` 1 is the node above the entries.
 pub(crate) fn encode_table_node(level: u8, entries: &[Ref]) -> Vec<u8> {
     let mut out = Encoder::with_capacity(4 + 8 * MASK_WORDS + Ref::BYTES * entries.len());
-    out.u8(Kind::Table.code())
-        .u8(level)
-        .u16(u16::try_from(entries.len()).unwrap_or(u16::MAX));
+    out.u8(Kind::Table.code()).u8(level).u16(u16::try_from(entries.len()).unwrap_or(u16::MAX));
     for word in 0..MASK_WORDS {
         let bits = entries.iter().skip(word * 64).take(64).enumerate();
         out.u64(bits.fold(0, |mask, (bit, entry)| mask | u64::from(!entry.is_null()) << bit));
@@ -88,14 +81,8 @@ pub(crate) fn decode_table_node(bytes: &[u8], level: u8) -> Decoded<Vec<Ref>> {
     }
     let mut entries = Vec::with_capacity(count);
     for index in 0..count {
-        let present = mask
-            .get(index / 64)
-            .is_some_and(|word| word >> (index % 64) & 1 == 1);
-        entries.push(if present {
-            Ref::decode(&mut input)?
-        } else {
-            Ref::default()
-        });
+        let present = mask.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1);
+        entries.push(if present { Ref::decode(&mut input)? } else { Ref::default() });
     }
     if input.rest().iter().all(|byte| *byte == 0) {
         Ok(entries)

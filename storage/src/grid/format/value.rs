@@ -98,16 +98,11 @@ impl Value {
                 out.u8(TAG).raw(version.as_bytes());
             }
             Self::Version(record) => {
-                out.u8(VERSION)
-                    .u8(if record.published { PUBLISHED } else { 0 })
-                    .u64(record.sequence);
+                out.u8(VERSION).u8(if record.published { PUBLISHED } else { 0 }).u64(record.sequence);
                 record.root.encode(out);
             }
             Self::Matrix(record) => {
-                out.u8(MATRIX)
-                    .u8(dtype_code(record.dtype))
-                    .u32(record.rows)
-                    .u32(record.cols);
+                out.u8(MATRIX).u8(dtype_code(record.dtype)).u32(record.rows).u32(record.cols);
                 out.u32(record.scale.to_bits()).u64(record.active);
                 record.chunks.encode(out);
             }
@@ -123,9 +118,7 @@ impl Value {
                 let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES))?;
                 Self::Blob { len, pieces }
             }
-            ADAPTER => Self::Adapter(AdapterRecord {
-                highest: input.u64()?,
-            }),
+            ADAPTER => Self::Adapter(AdapterRecord { highest: input.u64()? }),
             TAG => {
                 let name = String::from_utf8(input.rest().to_vec());
                 return name.map(Self::Tag).map_err(|_| "a tag is not UTF-8");
@@ -141,11 +134,7 @@ impl Value {
             MATRIX => Self::Matrix(decode_matrix(&mut input)?),
             _ => return Err("a leaf's value is of an unknown kind"),
         };
-        if input.is_empty() {
-            Ok(value)
-        } else {
-            Err("a leaf's value is longer than its kind")
-        }
+        if input.is_empty() { Ok(value) } else { Err("a leaf's value is longer than its kind") }
     }
 }
 
@@ -162,12 +151,5 @@ fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
         return Err("a matrix has more active elements than elements");
     }
     let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
-    Ok(MatrixRecord {
-        dtype,
-        rows,
-        cols,
-        scale,
-        active,
-        chunks: Table::decode(input, chunks)?,
-    })
+    Ok(MatrixRecord { dtype, rows, cols, scale, active, chunks: Table::decode(input, chunks)? })
 }

@@ -29,9 +29,7 @@ enum Dirty {
 impl Tree {
     /// The tree under a stored root, which may be null.
     pub(crate) fn new(root: Ref) -> Self {
-        Self {
-            root: (!root.is_null()).then_some(Link::Stored(root)),
-        }
+        Self { root: (!root.is_null()).then_some(Link::Stored(root)) }
     }
 
     /// The value of a key as changed so far.
@@ -45,10 +43,7 @@ impl Tree {
                 Link::Dirty(dirty) => match dirty.as_ref() {
                     Dirty::Leaf(entries) => {
                         let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key));
-                        return Ok(found
-                            .ok()
-                            .and_then(|at| entries.get(at))
-                            .map(|(_, value)| value.clone()));
+                        return Ok(found.ok().and_then(|at| entries.get(at)).map(|(_, value)| value.clone()));
                     }
                     Dirty::Branch(_, children) => {
                         let Some((_, child)) = children.get(child_index(children, key)) else {
@@ -139,9 +134,7 @@ fn get_below(writer: &Writer, node: &Ref, key: &[u8]) -> Result<Option<Value>> {
 }
 
 fn child_index<T>(children: &[(Vec<u8>, T)], key: &[u8]) -> usize {
-    children
-        .partition_point(|(first, _)| first.as_slice() <= key)
-        .saturating_sub(1)
+    children.partition_point(|(first, _)| first.as_slice() <= key).saturating_sub(1)
 }
 
 /// Brings a stored node into memory: the caller's copy is the only owner of its children afterwards.
@@ -170,10 +163,7 @@ fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<
             Node::Leaf(entries) => Dirty::Leaf(entries),
             Node::Branch(height, children) => Dirty::Branch(
                 height,
-                children
-                    .into_iter()
-                    .map(|(key, child)| (key, Link::Stored(child)))
-                    .collect(),
+                children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect(),
             ),
         }));
     }
@@ -195,10 +185,7 @@ fn insert_below(
 ) -> Result<(Option<Value>, Split)> {
     match make_dirty(writer, link, below)? {
         Dirty::Leaf(entries) => match entries.binary_search_by(|(k, _)| k.as_slice().cmp(key)) {
-            Ok(at) => Ok((
-                entries.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
-                None,
-            )),
+            Ok(at) => Ok((entries.get_mut(at).map(|(_, old)| std::mem::replace(old, value)), None)),
             Err(at) => {
                 entries.insert(at, (key.to_vec(), value));
                 if entries.len() <= MAX_LEAF_ENTRIES {
@@ -206,10 +193,7 @@ fn insert_below(
                 }
                 let second = entries.split_off(entries.len() / 2);
                 let first_key = second.first().map(|(key, _)| key.clone()).unwrap_or_default();
-                Ok((
-                    None,
-                    Some((first_key, Link::Dirty(Box::new(Dirty::Leaf(second))), 1)),
-                ))
+                Ok((None, Some((first_key, Link::Dirty(Box::new(Dirty::Leaf(second))), 1))))
             }
         },
         Dirty::Branch(height, children) => {
@@ -254,10 +238,7 @@ fn collect_below(writer: &Writer, link: &Link, below: u8, prefix: &[u8], found: 
                 Node::Leaf(entries) => Dirty::Leaf(entries),
                 Node::Branch(height, children) => Dirty::Branch(
                     height,
-                    children
-                        .into_iter()
-                        .map(|(key, child)| (key, Link::Stored(child)))
-                        .collect(),
+                    children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect(),
                 ),
             };
             &stored
@@ -287,15 +268,9 @@ struct Pieces {
 
 fn flush_below(writer: &mut Writer, link: Link) -> Result<Pieces> {
     match link {
-        Link::Stored(node) => Ok(Pieces {
-            height: 0,
-            nodes: vec![(Vec::new(), node)],
-        }),
+        Link::Stored(node) => Ok(Pieces { height: 0, nodes: vec![(Vec::new(), node)] }),
         Link::Dirty(dirty) => match *dirty {
-            Dirty::Leaf(entries) => Ok(Pieces {
-                height: 0,
-                nodes: put_leaves(writer, &entries)?,
-            }),
+            Dirty::Leaf(entries) => Ok(Pieces { height: 0, nodes: put_leaves(writer, &entries)? }),
             Dirty::Branch(height, children) => {
                 let mut nodes = Vec::with_capacity(children.len());
                 for (key, child) in children {
@@ -304,10 +279,7 @@ fn flush_below(writer: &mut Writer, link: Link) -> Result<Pieces> {
                         Link::Dirty(_) => nodes.extend(flush_below(writer, child)?.nodes),
                     }
                 }
-                Ok(Pieces {
-                    height,
-                    nodes: put_branches(writer, height, &nodes)?,
-                })
+                Ok(Pieces { height, nodes: put_branches(writer, height, &nodes)? })
             }
         },
     }
@@ -352,11 +324,7 @@ fn put_branches(writer: &mut Writer, height: u8, children: &[(Vec<u8>, Ref)]) ->
 
 /// One owner less of a tree and what is under it.
 pub(crate) fn release_tree(writer: &mut Writer, root: &Ref) -> Result<()> {
-    if root.is_null() {
-        Ok(())
-    } else {
-        release_below(writer, root, ROOT)
-    }
+    if root.is_null() { Ok(()) } else { release_below(writer, root, ROOT) }
 }
 
 fn release_below(writer: &mut Writer, node: &Ref, below: u8) -> Result<()> {

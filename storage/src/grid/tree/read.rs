@@ -54,9 +54,7 @@ pub(crate) fn get(source: &dyn Source, root: &Ref, key: &[u8]) -> Result<Option<
         match read_node(source, &node, below)? {
             Node::Leaf(entries) => {
                 let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key)).ok();
-                return Ok(found
-                    .and_then(|index| entries.into_iter().nth(index))
-                    .map(|(_, value)| value));
+                return Ok(found.and_then(|index| entries.into_iter().nth(index)).map(|(_, value)| value));
             }
             Node::Branch(height, children) => {
                 let after = children.partition_point(|(first, _)| first.as_slice() <= key);
@@ -126,12 +124,7 @@ pub(crate) struct Subtree {
 impl Subtree {
     /// The whole tree; none when it is empty.
     pub(crate) fn whole(root: &Ref) -> Vec<Self> {
-        let whole = Self {
-            node: *root,
-            below: ROOT,
-            low: Vec::new(),
-            high: None,
-        };
+        let whole = Self { node: *root, below: ROOT, low: Vec::new(), high: None };
         (!root.is_null()).then_some(whole).into_iter().collect()
     }
 

@@ -16,11 +16,7 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
     let all = Selection::default();
     let found = snapshot.diff(a, b, &all).unwrap();
     for difference in &found {
-        let key = (
-            difference.layer,
-            difference.module.clone(),
-            difference.matrix.clone(),
-        );
+        let key = (difference.layer, difference.module.clone(), difference.matrix.clone());
         let kind = match (before.matrices.get(&key), after.matrices.get(&key)) {
             (Some(x), Some(y)) if x.numbers.scale != y.numbers.scale => difference.kind,
             (Some(x), Some(y)) if (x.shape, x.numbers.dtype) != (y.shape, y.numbers.dtype) => {
@@ -34,16 +30,12 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
     }
     for key in before.matrices.keys().chain(after.matrices.keys()) {
         let (x, y) = (before.matrices.get(key), after.matrices.get(key));
-        let difference = found
-            .iter()
-            .find(|d| (d.layer, &d.module, &d.matrix) == (key.0, &key.1, &key.2));
+        let difference = found.iter().find(|d| (d.layer, &d.module, &d.matrix) == (key.0, &key.1, &key.2));
         if x == y {
             // Stored differently is no difference of values.
             if let Some(difference) = difference {
                 let mut visit = |_, _, _, _| panic!("equal matrices have differing elements");
-                snapshot
-                    .for_each_difference(a, b, difference, &all, &mut visit)
-                    .unwrap();
+                snapshot.for_each_difference(a, b, difference, &all, &mut visit).unwrap();
             }
             continue;
         }
@@ -59,21 +51,9 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
             elements.insert(row * x.shape.1 + col, (x.numbers.bits(was), x.numbers.bits(is)));
             Ok(())
         };
-        snapshot
-            .for_each_difference(a, b, difference, &all, &mut visit)
-            .unwrap();
-        let pairs = x
-            .bits
-            .iter()
-            .zip(&y.bits)
-            .enumerate()
-            .filter(|(_, (p, q))| p != q);
+        snapshot.for_each_difference(a, b, difference, &all, &mut visit).unwrap();
+        let pairs = x.bits.iter().zip(&y.bits).enumerate().filter(|(_, (p, q))| p != q);
         let expected: BTreeMap<_, _> = pairs.map(|(at, (p, q))| (at, (*p, *q))).collect();
-        assert!(
-            elements == expected,
-            "{key:?}: {} elements differ, not {}",
-            expected.len(),
-            elements.len()
-        );
+        assert!(elements == expected, "{key:?}: {} elements differ, not {}", expected.len(), elements.len());
     }
 }

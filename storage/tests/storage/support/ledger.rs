@@ -16,12 +16,7 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new() -> Self {
-        Self {
-            accepted: vec![Model::default()],
-            durable: 0,
-            eventual: 0,
-            doubtful: Vec::new(),
-        }
+        Self { accepted: vec![Model::default()], durable: 0, eventual: 0, doubtful: Vec::new() }
     }
 
     pub fn newest(&self) -> &Model {
@@ -87,10 +82,7 @@ impl Ledger {
 
     /// The found state is the only one from now on.
     pub fn settle(&mut self, found: Model) {
-        *self = Self {
-            accepted: vec![found],
-            ..Self::new()
-        };
+        *self = Self { accepted: vec![found], ..Self::new() };
     }
 }
 

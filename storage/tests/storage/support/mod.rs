@@ -47,17 +47,8 @@ impl Rng {
     }
 }
 
-pub const SHAPES: [(usize, usize); 9] = [
-    (1, 1),
-    (16, 2048),
-    (300, 16),
-    (100, 100),
-    (7, 5000),
-    (513, 130),
-    (64, 64),
-    (4096, 1),
-    (300, 300),
-];
+pub const SHAPES: [(usize, usize); 9] =
+    [(1, 1), (16, 2048), (300, 16), (100, 100), (7, 5000), (513, 130), (64, 64), (4096, 1), (300, 300)];
 pub const DTYPES: [DataType; 4] = [DataType::F32, DataType::F16, DataType::Bf16, DataType::Int8];
 
 pub fn version_name(version: u8) -> (String, String) {
@@ -83,15 +74,9 @@ pub fn make_values(shape: (usize, usize), density: u8, seed: u64) -> Vec<f32> {
     let n = shape.0 * shape.1;
     match density {
         0 => (0..n).map(|_| rng.value()).collect(),
-        1 => (0..n)
-            .map(|_| if rng.below(100) == 0 { rng.value() } else { 0.0 })
-            .collect(),
-        2 => (0..n)
-            .map(|_| if rng.below(5) == 0 { rng.value() } else { 0.0 })
-            .collect(),
-        3 => (0..n)
-            .map(|i| if i / 700 % 3 == 1 { rng.value() } else { 0.0 })
-            .collect(),
+        1 => (0..n).map(|_| if rng.below(100) == 0 { rng.value() } else { 0.0 }).collect(),
+        2 => (0..n).map(|_| if rng.below(5) == 0 { rng.value() } else { 0.0 }).collect(),
+        3 => (0..n).map(|i| if i / 700 % 3 == 1 { rng.value() } else { 0.0 }).collect(),
         4 => vec![0.0; n],
         _ => (0..n).map(|i| if i == n / 2 { 1.5 } else { 0.0 }).collect(),
     }

@@ -43,25 +43,17 @@ impl ModelMatrix {
 impl Model {
     pub fn matrix(&self, version: u8, matrix: u8) -> Option<&ModelMatrix> {
         let path = matrix_path(version, matrix);
-        self.versions
-            .get(&version_name(version))?
-            .matrices
-            .get(&(path.layer, path.module, path.matrix))
+        self.versions.get(&version_name(version))?.matrices.get(&(path.layer, path.module, path.matrix))
     }
 
     pub fn is_draft(&self, version: u8) -> bool {
-        self.versions
-            .get(&version_name(version))
-            .is_some_and(|v| !v.published)
+        self.versions.get(&version_name(version)).is_some_and(|v| !v.published)
     }
 
     pub fn edit(&mut self, version: u8, matrix: u8, edits: &[(u32, u32, u64, f32)]) {
         let path = matrix_path(version, matrix);
         let version = self.versions.get_mut(&version_name(version)).unwrap();
-        let m = version
-            .matrices
-            .get_mut(&(path.layer, path.module, path.matrix))
-            .unwrap();
+        let m = version.matrices.get_mut(&(path.layer, path.module, path.matrix)).unwrap();
         for &(row, col, kind, value) in edits {
             let slot = &mut m.bits[row as usize * m.shape.1 + col as usize];
             *slot = match kind {
@@ -81,23 +73,13 @@ impl Model {
     /// Applies an operation to the model and to a write; operations that make no sense now do nothing to either.
     pub fn apply(&mut self, op: &Op, write: &mut WriteTransaction<'_>) -> hyprstream_storage::Result<()> {
         match *op {
-            Op::Put {
-                version,
-                matrix,
-                shape,
-                dtype,
-                density,
-                seed,
-            } => {
+            Op::Put { version, matrix, shape, dtype, density, seed } => {
                 let name = version_name(version);
                 if self.versions.get(&name).is_some_and(|v| v.published) {
                     return Ok(());
                 }
-                let (path, shape, dtype) = (
-                    matrix_path(version, matrix),
-                    SHAPES[usize::from(shape)],
-                    DTYPES[usize::from(dtype)],
-                );
+                let (path, shape, dtype) =
+                    (matrix_path(version, matrix), SHAPES[usize::from(shape)], DTYPES[usize::from(dtype)]);
                 let mut values = make_values(shape, density, seed);
                 if dtype == DataType::Int8 {
                     // Only numbers can be scaled; the factor makes scales differ.
@@ -109,12 +91,7 @@ impl Model {
                 write.put_matrix(&path, Shape::new(shape.0, shape.1), dtype, &values)?;
                 self.insert(name, path, ModelMatrix::of(shape, dtype, &values));
             }
-            Op::PutEmpty {
-                version,
-                matrix,
-                shape,
-                dtype,
-            } => {
+            Op::PutEmpty { version, matrix, shape, dtype } => {
                 let name = version_name(version);
                 if self.versions.get(&name).is_some_and(|v| v.published) {
                     return Ok(());
@@ -122,11 +99,7 @@ impl Model {
                 let (path, shape) = (matrix_path(version, matrix), SHAPES[usize::from(shape)]);
                 let dtype = DTYPES[usize::from(dtype)];
                 write.put_empty_matrix(&path, Shape::new(shape.0, shape.1), dtype)?;
-                self.insert(
-                    name,
-                    path,
-                    ModelMatrix::of(shape, dtype, &vec![0.0; shape.0 * shape.1]),
-                );
+                self.insert(name, path, ModelMatrix::of(shape, dtype, &vec![0.0; shape.0 * shape.1]));
             }
             Op::Remove { version, matrix } => {
                 if !self.is_draft(version) {
@@ -137,18 +110,10 @@ impl Model {
                 let version = self.versions.get_mut(&version_name(version)).unwrap();
                 assert_eq!(
                     removed,
-                    version
-                        .matrices
-                        .remove(&(path.layer, path.module, path.matrix))
-                        .is_some()
+                    version.matrices.remove(&(path.layer, path.module, path.matrix)).is_some()
                 );
             }
-            Op::Update {
-                version,
-                matrix,
-                count,
-                seed,
-            } => {
+            Op::Update { version, matrix, count, seed } => {
                 if !self.is_draft(version) {
                     return Ok(());
                 }
@@ -180,8 +145,7 @@ impl Model {
                 let name = version_name(version);
                 let dropped = write.drop_version(&name.0, &name.1)?;
                 assert_eq!(dropped, self.versions.remove(&name).is_some());
-                self.tags
-                    .retain(|(adapter, _), target| *adapter != name.0 || *target != name.1);
+                self.tags.retain(|(adapter, _), target| *adapter != name.0 || *target != name.1);
             }
             Op::Tag { version, tag } => {
                 let name = version_name(version);
@@ -195,11 +159,7 @@ impl Model {
                 write.put_metadata(&key, &value)?;
                 self.metadata.insert(key, value);
             }
-            Op::Perturb {
-                version,
-                matrix,
-                seed,
-            } => {
+            Op::Perturb { version, matrix, seed } => {
                 if !self.is_draft(version) {
                     return Ok(());
                 }
@@ -217,11 +177,7 @@ impl Model {
                 let path = matrix_path(version, matrix);
                 write.put_matrix(&path, Shape::new(shape.0, shape.1), dtype, &values)?;
                 // An int8 matrix gets the scale of what it holds now.
-                self.insert(
-                    version_name(version),
-                    path,
-                    ModelMatrix::of(shape, dtype, &values),
-                );
+                self.insert(version_name(version), path, ModelMatrix::of(shape, dtype, &values));
             }
             Op::Recode { version, how } => {
                 let name = version_name(version);
@@ -255,18 +211,12 @@ impl Model {
         let mut model = Self::default();
         for adapter in snapshot.adapters()? {
             for info in snapshot.versions(&adapter)? {
-                let mut version = ModelVersion {
-                    published: info.published,
-                    ..ModelVersion::default()
-                };
+                let mut version = ModelVersion { published: info.published, ..ModelVersion::default() };
                 for matrix in snapshot.matrices(&adapter, &info.version)? {
                     let shape = (matrix.shape.rows, matrix.shape.cols);
                     let mut values = vec![7.0; shape.0 * shape.1];
                     snapshot.read_matrix(&matrix.path, &mut values)?;
-                    let numbers = Numbers {
-                        dtype: matrix.dtype,
-                        scale: matrix.scale,
-                    };
+                    let numbers = Numbers { dtype: matrix.dtype, scale: matrix.scale };
                     let bits: Vec<u32> = values.iter().map(|v| numbers.bits(*v)).collect();
                     assert_eq!(
                         matrix.active,
@@ -278,9 +228,7 @@ impl Model {
                     version.matrices.insert(key, ModelMatrix { shape, numbers, bits });
                 }
                 for tag in &info.tags {
-                    model
-                        .tags
-                        .insert((adapter.clone(), tag.clone()), info.version.clone());
+                    model.tags.insert((adapter.clone(), tag.clone()), info.version.clone());
                 }
                 model.versions.insert((adapter.clone(), info.version), version);
             }
@@ -292,15 +240,9 @@ impl Model {
     /// Panics with the first difference.
     pub fn assert_same(&self, other: &Self) {
         assert_eq!(self.tags, other.tags);
-        assert_eq!(
-            self.metadata.keys().collect::<Vec<_>>(),
-            other.metadata.keys().collect::<Vec<_>>()
-        );
+        assert_eq!(self.metadata.keys().collect::<Vec<_>>(), other.metadata.keys().collect::<Vec<_>>());
         assert!(self.metadata == other.metadata, "metadata differ");
-        assert_eq!(
-            self.versions.keys().collect::<Vec<_>>(),
-            other.versions.keys().collect::<Vec<_>>()
-        );
+        assert_eq!(self.versions.keys().collect::<Vec<_>>(), other.versions.keys().collect::<Vec<_>>());
         for (name, version) in &self.versions {
             let theirs = &other.versions[name];
             assert_eq!(version.published, theirs.published, "{name:?}");
@@ -311,15 +253,8 @@ impl Model {
             );
             for (key, matrix) in &version.matrices {
                 let their_matrix = &theirs.matrices[key];
-                assert_eq!(
-                    (matrix.shape, matrix.numbers),
-                    (their_matrix.shape, their_matrix.numbers)
-                );
-                let difference = matrix
-                    .bits
-                    .iter()
-                    .zip(&their_matrix.bits)
-                    .position(|(a, b)| a != b);
+                assert_eq!((matrix.shape, matrix.numbers), (their_matrix.shape, their_matrix.numbers));
+                let difference = matrix.bits.iter().zip(&their_matrix.bits).position(|(a, b)| a != b);
                 assert_eq!(difference, None, "{name:?} {key:?} of {:?}", matrix.shape);
             }
         }

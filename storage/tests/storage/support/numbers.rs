@@ -13,11 +13,7 @@ impl Numbers {
     /// Of a matrix that is put as a whole: the largest magnitude becomes 127 steps.
     pub fn of(dtype: DataType, values: &[f32]) -> Self {
         let largest = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        let scale = if dtype == DataType::Int8 && largest > 0.0 {
-            largest / 127.0
-        } else {
-            1.0
-        };
+        let scale = if dtype == DataType::Int8 && largest > 0.0 { largest / 127.0 } else { 1.0 };
         Self { dtype, scale }
     }
 

@@ -4,61 +4,18 @@ use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Put {
-        version: u8,
-        matrix: u8,
-        shape: u8,
-        dtype: u8,
-        density: u8,
-        seed: u64,
-    },
-    PutEmpty {
-        version: u8,
-        matrix: u8,
-        shape: u8,
-        dtype: u8,
-    },
-    Remove {
-        version: u8,
-        matrix: u8,
-    },
-    Update {
-        version: u8,
-        matrix: u8,
-        count: u16,
-        seed: u64,
-    },
-    Publish {
-        version: u8,
-    },
-    Branch {
-        from: u8,
-        to: u8,
-    },
-    Drop {
-        version: u8,
-    },
-    Tag {
-        version: u8,
-        tag: u8,
-    },
-    PutMetadata {
-        key: u8,
-        len: u32,
-        seed: u64,
-    },
-    RemoveMetadata {
-        key: u8,
-    },
-    Perturb {
-        version: u8,
-        matrix: u8,
-        seed: u64,
-    },
-    Recode {
-        version: u8,
-        how: u8,
-    },
+    Put { version: u8, matrix: u8, shape: u8, dtype: u8, density: u8, seed: u64 },
+    PutEmpty { version: u8, matrix: u8, shape: u8, dtype: u8 },
+    Remove { version: u8, matrix: u8 },
+    Update { version: u8, matrix: u8, count: u16, seed: u64 },
+    Publish { version: u8 },
+    Branch { from: u8, to: u8 },
+    Drop { version: u8 },
+    Tag { version: u8, tag: u8 },
+    PutMetadata { key: u8, len: u32, seed: u64 },
+    RemoveMetadata { key: u8 },
+    Perturb { version: u8, matrix: u8, seed: u64 },
+    Recode { version: u8, how: u8 },
 }
 
 pub fn op() -> impl Strategy<Value = Op> {

@@ -21,49 +21,21 @@ fn random_op(rng: &mut Rng) -> Op {
             }
         }
         6 => Op::Remove { version, matrix },
-        7..=8 => Op::Update {
-            version,
-            matrix,
-            count: 1 + rng.below(60) as u16,
-            seed: rng.next(),
-        },
+        7..=8 => Op::Update { version, matrix, count: 1 + rng.below(60) as u16, seed: rng.next() },
         9 => Op::Publish { version },
-        10..=11 => Op::Branch {
-            from: version,
-            to: rng.below(6) as u8,
-        },
+        10..=11 => Op::Branch { from: version, to: rng.below(6) as u8 },
         12 => Op::Drop { version },
-        13 => Op::Tag {
-            version,
-            tag: rng.below(3) as u8,
-        },
-        14..=15 => Op::Perturb {
-            version,
-            matrix,
-            seed: rng.next(),
-        },
-        16 => Op::Recode {
-            version,
-            how: rng.below(3) as u8,
-        },
-        17 => Op::PutMetadata {
-            key: rng.below(5) as u8,
-            len: rng.below(3000) as u32,
-            seed: rng.next(),
-        },
-        _ => Op::RemoveMetadata {
-            key: rng.below(5) as u8,
-        },
+        13 => Op::Tag { version, tag: rng.below(3) as u8 },
+        14..=15 => Op::Perturb { version, matrix, seed: rng.next() },
+        16 => Op::Recode { version, how: rng.below(3) as u8 },
+        17 => Op::PutMetadata { key: rng.below(5) as u8, len: rng.below(3000) as u32, seed: rng.next() },
+        _ => Op::RemoveMetadata { key: rng.below(5) as u8 },
     }
 }
 
 fn random_durability(rng: &mut Rng) -> Durability {
-    [
-        Durability::None,
-        Durability::Eventual,
-        Durability::Immediate,
-        Durability::Immediate,
-    ][rng.below(4) as usize]
+    [Durability::None, Durability::Eventual, Durability::Immediate, Durability::Immediate]
+        [rng.below(4) as usize]
 }
 
 /// One commit. After an error the ledger has it under way still.

@@ -22,10 +22,7 @@ pub struct ReadLog {
 
 impl ReadLog {
     pub fn new(file: MemoryBackend) -> Self {
-        Self {
-            file,
-            reads: Arc::default(),
-        }
+        Self { file, reads: Arc::default() }
     }
 
     /// Where the objects of a kind lie that `work` reads.

@@ -87,10 +87,7 @@ pub fn other_fact(rng: &mut Rng) -> Sample {
         0 | 1 => ("continent", country.continent),
         2 => ("currency", country.currency),
         3 => ("language", country.language),
-        _ => (
-            "country",
-            country.name.strip_prefix("the ").unwrap_or(country.name),
-        ),
+        _ => ("country", country.name.strip_prefix("the ").unwrap_or(country.name)),
     };
     let question = fill(rng.text(PHRASINGS.list(heading)), country);
     Sample::new(as_typed(rng, &question), answer)

@@ -46,19 +46,14 @@ impl Record {
             words::date(rng),
             words::email(rng, split),
         ];
-        Self(
-            KEYS.iter()
-                .zip(values)
-                .map(|(&(key, number), value)| (key, number, value))
-                .collect(),
-        )
+        Self(KEYS.iter().zip(values).map(|(&(key, number), value)| (key, number, value)).collect())
     }
 
     /// `template` with its `{key}` filled in.
     pub fn fill(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |text, (key, _, value)| {
-            text.replace(&format!("{{{key}}}"), value)
-        })
+        self.0
+            .iter()
+            .fold(template.to_owned(), |text, (key, _, value)| text.replace(&format!("{{{key}}}"), value))
     }
 
     fn lower_case(&mut self) {
@@ -72,13 +67,11 @@ impl Record {
             .0
             .iter()
             .filter(|(key, ..)| wanted.contains(key))
-            .map(|(key, number, value)| {
-                if *number {
-                    format!("\"{key}\": {value}")
-                } else {
-                    format!("\"{key}\": \"{value}\"")
-                }
-            })
+            .map(
+                |(key, number, value)| {
+                    if *number { format!("\"{key}\": {value}") } else { format!("\"{key}\": \"{value}\"") }
+                },
+            )
             .collect();
         format!("{{{}}}", fields.join(", "))
     }
@@ -131,11 +124,7 @@ fn template(rng: &mut Rng, split: Split) -> String {
         place => {
             let templates = list(rng, split, "sentences");
             let template = rng.text(templates);
-            if place < 10 {
-                exchanged(rng, split, template)
-            } else {
-                template.to_owned()
-            }
+            if place < 10 { exchanged(rng, split, template) } else { template.to_owned() }
         }
     }
 }
@@ -161,27 +150,9 @@ const PARTS: &[&[&str]] = &[
         "at {age} years of age",
         "who is {age}",
     ],
-    &[
-        "as a {job}",
-        "the {job}",
-        "a {job}",
-        "who is a {job}",
-        "the new {job}",
-        "{job}",
-    ],
-    &[
-        "at {company}",
-        "for {company}",
-        "with {company}",
-        "from {company}",
-        "{company}",
-    ],
-    &[
-        "{quantity} {item}",
-        "{quantity} of the {item}",
-        "{item} ({quantity})",
-        "{quantity} x {item}",
-    ],
+    &["as a {job}", "the {job}", "a {job}", "who is a {job}", "the new {job}", "{job}"],
+    &["at {company}", "for {company}", "with {company}", "from {company}", "{company}"],
+    &["{quantity} {item}", "{quantity} of the {item}", "{item} ({quantity})", "{quantity} x {item}"],
     &[
         "for {price} dollars",
         "for {price} euros",
@@ -189,31 +160,9 @@ const PARTS: &[&[&str]] = &[
         "worth {price} euros",
         "with {price} dollars",
     ],
-    &[
-        "in {city}",
-        "from {city}",
-        "to {city}",
-        "near {city}",
-        "of {city}",
-        "who lives in {city}",
-        "{city}",
-    ],
-    &[
-        "on {date}",
-        "by {date}",
-        "before {date}",
-        "since {date}",
-        "until {date}",
-        "{date}",
-    ],
-    &[
-        "at {email}",
-        "by {email}",
-        "({email})",
-        "via {email}",
-        "{email}",
-        "using {email}",
-    ],
+    &["in {city}", "from {city}", "to {city}", "near {city}", "of {city}", "who lives in {city}", "{city}"],
+    &["on {date}", "by {date}", "before {date}", "since {date}", "until {date}", "{date}"],
+    &["at {email}", "by {email}", "({email})", "via {email}", "{email}", "using {email}"],
 ];
 
 /// A sentence of two to five fields in any order with any words between them.
@@ -222,10 +171,7 @@ fn composed(rng: &mut Rng, split: Split) -> String {
     rng.shuffle(&mut parts);
     // Most sentences name somebody.
     if rng.chance(0.8) {
-        let name = parts
-            .iter()
-            .position(|part| part[0] == "{name}")
-            .unwrap_or_default();
+        let name = parts.iter().position(|part| part[0] == "{name}").unwrap_or_default();
         let place = rng.index(3);
         parts.swap(name, place);
     }
@@ -252,10 +198,8 @@ fn composed(rng: &mut Rng, split: Split) -> String {
 
 fn filler(rng: &mut Rng, split: Split) -> String {
     if rng.chance(0.4) {
-        rng.text(&[
-            "the", "and", "has", "was", "is", "a", "that", "had", "then", "will", "could", "new",
-        ])
-        .to_owned()
+        rng.text(&["the", "and", "has", "was", "is", "a", "that", "had", "then", "will", "could", "new"])
+            .to_owned()
     } else {
         words::any(rng, split)
     }
@@ -263,9 +207,7 @@ fn filler(rng: &mut Rng, split: Split) -> String {
 
 /// `template` behind words that say nothing of any field.
 fn opened(rng: &mut Rng, template: &str) -> String {
-    let place = rng.text(&[
-        "At", "In", "On", "After", "With", "By", "Near", "For", "Since", "Under",
-    ]);
+    let place = rng.text(&["At", "In", "On", "After", "With", "By", "Near", "For", "Since", "Under"]);
     let (first, second) = (words::any(rng, Split::Varied), words::any(rng, Split::Varied));
     match rng.index(3) {
         0 => format!("{place} the {first} of {second}, {template}"),
@@ -293,17 +235,7 @@ fn job(rng: &mut Rng, split: Split) -> String {
 
 fn company(rng: &mut Rng, split: Split) -> String {
     let first = words::city(rng, split);
-    let second = *rng.pick(&[
-        "",
-        "",
-        " Labs",
-        " Foods",
-        " Group",
-        " Motors",
-        " Bank",
-        " Software",
-        " Ltd",
-    ]);
+    let second = *rng.pick(&["", "", " Labs", " Foods", " Group", " Motors", " Bank", " Software", " Ltd"]);
     format!("{first}{second}")
 }
 
@@ -315,26 +247,13 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     if lower {
         record.lower_case();
     }
-    let present: Vec<&str> = KEYS
-        .iter()
-        .map(|&(key, _)| key)
-        .filter(|key| template.contains(&format!("{{{key}}}")))
-        .collect();
-    let sentence = if lower {
-        record.fill(&template.to_lowercase())
-    } else {
-        record.fill(&template)
-    };
-    let sentence = if split.trains() {
-        lightly(rng, &sentence)
-    } else {
-        sentence
-    };
+    let present: Vec<&str> =
+        KEYS.iter().map(|&(key, _)| key).filter(|key| template.contains(&format!("{{{key}}}"))).collect();
+    let sentence = if lower { record.fill(&template.to_lowercase()) } else { record.fill(&template) };
+    let sentence = if split.trains() { lightly(rng, &sentence) } else { sentence };
     let everything = split.trains() && rng.chance(if split.varies() { 0.1 } else { 0.25 });
     if everything {
-        let asked = rng
-            .text(PHRASINGS.list("asked for all"))
-            .replace("{s}", &sentence);
+        let asked = rng.text(PHRASINGS.list("asked for all")).replace("{s}", &sentence);
         return Sample::new(asked, record.json(&present));
     }
     let mut wanted = present;
@@ -345,9 +264,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     let mut asked = if split.varies() && rng.chance(0.4) {
         let words = [words::any(rng, split), words::any(rng, split)];
         let phrasing = rng.text(PHRASINGS.list("exchanged asked"));
-        phrasing
-            .replace("{W}", &upper_first(&words[0]))
-            .replace("{w}", &words[1])
+        phrasing.replace("{W}", &upper_first(&words[0])).replace("{w}", &words[1])
     } else {
         let phrasings = list(rng, split, "asked");
         rng.text(phrasings).to_owned()
@@ -355,9 +272,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     if lower {
         asked = asked.to_lowercase();
     }
-    let asked = asked
-        .replace("{f}", &listed(rng, &wanted))
-        .replace("{s}", &sentence);
+    let asked = asked.replace("{f}", &listed(rng, &wanted)).replace("{s}", &sentence);
     Sample::new(asked, record.json(&wanted))
 }
 
@@ -365,11 +280,7 @@ fn listed(rng: &mut Rng, keys: &[&str]) -> String {
     match rng.index(6) {
         0 | 1 => keys.join(", "),
         2 => format!("the {}", with_and(keys)),
-        3 => keys
-            .iter()
-            .map(|key| format!("the {key}"))
-            .collect::<Vec<_>>()
-            .join(" and "),
+        3 => keys.iter().map(|key| format!("the {key}")).collect::<Vec<_>>().join(" and "),
         4 => keys.join(" and "),
         _ => with_and(keys),
     }

@@ -64,9 +64,7 @@ static WIDE_SAYINGS: LazyLock<Phrasings> =
 
 /// Training pairs about few subjects, so that the names and numbers in them must tell them apart.
 pub fn batch(rng: &mut Rng, split: Split, count: usize) -> Vec<(String, String)> {
-    let subjects: Vec<Subject> = (0..count.div_ceil(8))
-        .map(|_| Subject::draw(rng, split))
-        .collect();
+    let subjects: Vec<Subject> = (0..count.div_ceil(8)).map(|_| Subject::draw(rng, split)).collect();
     (0..count).map(|_| rng.pick(&subjects).pair(rng, split)).collect()
 }
 

@@ -35,10 +35,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         15..=16 => {
             let (a, b) = *rng.pick(OPPOSITES.as_slice());
             let (x, y) = if rng.chance(0.5) { (a, b) } else { (b, a) };
-            (
-                rng.text(PHRASINGS.of("opposite", split)).replace("{x}", x),
-                y.to_owned(),
-            )
+            (rng.text(PHRASINGS.of("opposite", split)).replace("{x}", x), y.to_owned())
         }
         17..=18 => sequence(rng, split),
         _ if split == Split::HeldOut => definition(rng, split),
@@ -47,64 +44,37 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
             (question.to_owned(), answer.to_owned())
         }
     };
-    let question = if split.trains() {
-        as_typed(rng, &question)
-    } else {
-        question
-    };
+    let question = if split.trains() { as_typed(rng, &question) } else { question };
     Sample::new(question, answer)
 }
 
 /// `thing` in one of the questions about things.
 pub fn ask_what_is(template: &str, thing: &str) -> String {
-    template
-        .replace("{x}", thing)
-        .replace("{X}", &upper_first(thing))
-        .replace("{b}", bare(thing))
+    template.replace("{x}", thing).replace("{X}", &upper_first(thing)).replace("{b}", bare(thing))
 }
 
 fn bare(thing: &str) -> &str {
-    ["a ", "an ", "the "]
-        .iter()
-        .find_map(|article| thing.strip_prefix(article))
-        .unwrap_or(thing)
+    ["a ", "an ", "the "].iter().find_map(|article| thing.strip_prefix(article)).unwrap_or(thing)
 }
 
 fn definition(rng: &mut Rng, split: Split) -> (String, String) {
     let (thing, meaning) = *rng.pick(DEFINITIONS.as_slice());
-    (
-        ask_what_is(rng.text(PHRASINGS.of("what is", split)), thing),
-        meaning.to_owned(),
-    )
+    (ask_what_is(rng.text(PHRASINGS.of("what is", split)), thing), meaning.to_owned())
 }
 
 fn command(rng: &mut Rng, split: Split) -> (String, String) {
     let (command, effect) = *rng.pick(COMMANDS.as_slice());
-    (
-        rng.text(PHRASINGS.of("what does", split)).replace("{x}", command),
-        effect.to_owned(),
-    )
+    (rng.text(PHRASINGS.of("what does", split)).replace("{x}", command), effect.to_owned())
 }
 
 fn sequence(rng: &mut Rng, split: Split) -> (String, String) {
-    let items = if rng.chance(0.5) {
-        crate::words::WEEKDAYS
-    } else {
-        crate::words::MONTHS
-    };
+    let items = if rng.chance(0.5) { crate::words::WEEKDAYS } else { crate::words::MONTHS };
     let at = rng.index(items.len());
     let next = (at + 1) % items.len();
     if rng.chance(0.6) {
-        (
-            rng.text(PHRASINGS.of("next", split)).replace("{x}", items[at]),
-            items[next].to_owned(),
-        )
+        (rng.text(PHRASINGS.of("next", split)).replace("{x}", items[at]), items[next].to_owned())
     } else {
-        (
-            rng.text(PHRASINGS.of("before", split))
-                .replace("{x}", items[next]),
-            items[at].to_owned(),
-        )
+        (rng.text(PHRASINGS.of("before", split)).replace("{x}", items[next]), items[at].to_owned())
     }
 }
 
@@ -114,21 +84,15 @@ pub fn asked_twice(rng: &mut Rng, split: Split) -> (String, String) {
         let (thing, meaning) = *rng.pick(DEFINITIONS.as_slice());
         let templates = PHRASINGS.of("what is", split);
         let first = ask_what_is(rng.text(templates), thing);
-        let second = if rng.chance(0.25) {
-            meaning.to_owned()
-        } else {
-            ask_what_is(rng.text(templates), thing)
-        };
+        let second =
+            if rng.chance(0.25) { meaning.to_owned() } else { ask_what_is(rng.text(templates), thing) };
         (first, second)
     } else {
         let (command, effect) = *rng.pick(COMMANDS.as_slice());
         let templates = PHRASINGS.of("what does", split);
         let first = rng.text(templates).replace("{x}", command);
-        let second = if rng.chance(0.25) {
-            lower_first(effect)
-        } else {
-            rng.text(templates).replace("{x}", command)
-        };
+        let second =
+            if rng.chance(0.25) { lower_first(effect) } else { rng.text(templates).replace("{x}", command) };
         (first, second)
     }
 }

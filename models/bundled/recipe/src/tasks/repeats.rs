@@ -24,10 +24,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         let at = rng.index(count - 1);
         // A word that stands twice would have two right answers.
         if words.iter().filter(|word| **word == words[at]).count() == 1 {
-            let question = rng
-                .text(PHRASINGS.list("after"))
-                .replace("{w}", &words[at])
-                .replace("{t}", &text);
+            let question = rng.text(PHRASINGS.list("after")).replace("{w}", &words[at]).replace("{t}", &text);
             return Sample::new(question, words[at + 1].as_str());
         }
     }
@@ -36,11 +33,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
 
 fn word(rng: &mut Rng, split: Split) -> String {
     if split.varies() && rng.chance(0.75) {
-        return if rng.chance(0.35) {
-            words::pieced_name(rng)
-        } else {
-            words::pieced(rng)
-        };
+        return if rng.chance(0.35) { words::pieced_name(rng) } else { words::pieced(rng) };
     }
     match rng.index(12) {
         0..=3 => words::common(rng).to_owned(),

@@ -16,10 +16,7 @@ static PHRASINGS: LazyLock<Phrasings> =
 
 // Frames that name the opposite feeling too, which are the hard ones.
 static CONTRASTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let frames = PHRASINGS
-        .list("frames")
-        .iter()
-        .chain(PHRASINGS.list("wide frames"));
+    let frames = PHRASINGS.list("frames").iter().chain(PHRASINGS.list("wide frames"));
     frames.copied().filter(|frame| frame.contains("{o}")).collect()
 });
 
@@ -28,11 +25,7 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     let positive = rng.chance(0.5);
     let review = review(rng, split, positive);
     let question = asked(rng, split).replace("{r}", &review);
-    let question = if split.trains() {
-        as_typed(rng, &question)
-    } else {
-        question
-    };
+    let question = if split.trains() { as_typed(rng, &question) } else { question };
     Sample::new(question, if positive { "positive" } else { "negative" })
 }
 
@@ -57,11 +50,7 @@ pub fn review(rng: &mut Rng, split: Split, positive: bool) -> String {
 }
 
 fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: bool) -> String {
-    let kind = if positive {
-        "good sentences"
-    } else {
-        "bad sentences"
-    };
+    let kind = if positive { "good sentences" } else { "bad sentences" };
     let frames = if split == Split::HeldOut && first {
         PHRASINGS.of("frames", Split::HeldOut)
     } else {
@@ -73,11 +62,7 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
             _ => lists(rng, split, kind),
         }
     };
-    let (own, other) = if positive {
-        ("good", "bad")
-    } else {
-        ("bad", "good")
-    };
+    let (own, other) = if positive { ("good", "bad") } else { ("bad", "good") };
     let feeling = word(rng, split, own);
     let mut frame = rng.text(frames).to_owned();
     if split.varies() && rng.chance(0.2) {
@@ -97,16 +82,8 @@ fn sentence(rng: &mut Rng, split: Split, first: bool, thing: &str, positive: boo
 /// A plain judgement behind words that open any sentence and before words that close it, neither of which lean.
 fn opened(rng: &mut Rng, thing: &str, positive: bool) -> String {
     let feeling = word(rng, Split::Varied, if positive { "good" } else { "bad" });
-    let opener = if rng.chance(0.7) {
-        rng.text(PHRASINGS.list("openers"))
-    } else {
-        ""
-    };
-    let closer = if rng.chance(0.5) {
-        rng.text(PHRASINGS.list("closers"))
-    } else {
-        ""
-    };
+    let opener = if rng.chance(0.7) { rng.text(PHRASINGS.list("openers")) } else { "" };
+    let closer = if rng.chance(0.5) { rng.text(PHRASINGS.list("closers")) } else { "" };
     let is = rng.text(&["is", "was", "is", "was", "seems", "remains", "has been"]);
     let the = rng.text(&["the", "the", "this", "our", "my"]);
     let sentence = [opener, the, thing, is, feeling, closer]
@@ -114,11 +91,7 @@ fn opened(rng: &mut Rng, thing: &str, positive: bool) -> String {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
-    format!(
-        "{}{}",
-        upper_first(&sentence),
-        rng.text(&[".", ".", ".", "!", ""])
-    )
+    format!("{}{}", upper_first(&sentence), rng.text(&[".", ".", ".", "!", ""]))
 }
 
 fn word(rng: &mut Rng, split: Split, heading: &str) -> &'static str {

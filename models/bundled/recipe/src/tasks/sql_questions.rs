@@ -28,16 +28,8 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
     rng.shuffle(&mut table.columns);
     let schema = schema(rng, &table);
     let (question, sql) = fill(rng, split, &table, sql, template);
-    let question = if split.trains() && rng.chance(0.3) {
-        lower_first(&question)
-    } else {
-        question
-    };
-    let question = if split.trains() {
-        lightly(rng, &question)
-    } else {
-        question
-    };
+    let question = if split.trains() && rng.chance(0.3) { lower_first(&question) } else { question };
+    let question = if split.trains() { lightly(rng, &question) } else { question };
     let layout = rng.text(LAYOUTS.of("layouts", split));
     Sample::new(layout.replace("{s}", &schema).replace("{q}", &question), sql)
 }
@@ -63,14 +55,9 @@ struct Table {
 
 fn table(rng: &mut Rng, split: Split) -> Table {
     let mut fields = rng.text(TABLES.of("tables", split)).split('|');
-    let mut drawn = Table {
-        name: fields.next().unwrap_or_default().to_owned(),
-        columns: Vec::new(),
-    };
+    let mut drawn = Table { name: fields.next().unwrap_or_default().to_owned(), columns: Vec::new() };
     for (names, number) in fields.zip([true, false]) {
-        drawn
-            .columns
-            .extend(names.split(' ').map(|name| (name.to_owned(), number)));
+        drawn.columns.extend(names.split(' ').map(|name| (name.to_owned(), number)));
     }
     if split.trains() && rng.chance(0.6) {
         drawn.name = format!("{}s", words::any(rng, split));
@@ -91,11 +78,7 @@ fn table(rng: &mut Rng, split: Split) -> Table {
         }
     } else if split.trains() && rng.chance(0.2) {
         let other = rng.text(TABLES.list("tables"));
-        other
-            .split('|')
-            .next()
-            .unwrap_or_default()
-            .clone_into(&mut drawn.name);
+        other.split('|').next().unwrap_or_default().clone_into(&mut drawn.name);
     }
     drawn
 }
@@ -112,32 +95,15 @@ fn schema(rng: &mut Rng, table: &Table) -> String {
         })
         .collect();
     if rng.chance(0.3) {
-        columns.insert(
-            0,
-            if typed {
-                "id INT".to_owned()
-            } else {
-                "id".to_owned()
-            },
-        );
+        columns.insert(0, if typed { "id INT".to_owned() } else { "id".to_owned() });
     }
     let (open, close) = if rng.chance(0.5) { ("(", ")") } else { (" (", ")") };
     format!("{}{open}{}{close}", table.name, columns.join(", "))
 }
 
 fn fill(rng: &mut Rng, split: Split, table: &Table, sql: &str, template: &str) -> (String, String) {
-    let numbers: Vec<&str> = table
-        .columns
-        .iter()
-        .filter(|c| c.1)
-        .map(|c| c.0.as_str())
-        .collect();
-    let texts: Vec<&str> = table
-        .columns
-        .iter()
-        .filter(|c| !c.1)
-        .map(|c| c.0.as_str())
-        .collect();
+    let numbers: Vec<&str> = table.columns.iter().filter(|c| c.1).map(|c| c.0.as_str()).collect();
+    let texts: Vec<&str> = table.columns.iter().filter(|c| !c.1).map(|c| c.0.as_str()).collect();
     let compares = sql.contains("{v}") || sql.contains("GROUP BY {C}");
     let either: Vec<&str> = table.columns.iter().map(|c| c.0.as_str()).collect();
     let candidates = match (needs_number(sql), compares) {
@@ -145,10 +111,7 @@ fn fill(rng: &mut Rng, split: Split, table: &Table, sql: &str, template: &str) -
         (false, true) => &texts,
         (false, false) => &either,
     };
-    let first = candidates
-        .get(rng.index(candidates.len().max(1)))
-        .copied()
-        .unwrap_or("name");
+    let first = candidates.get(rng.index(candidates.len().max(1))).copied().unwrap_or("name");
     let second = texts
         .iter()
         .copied()
@@ -156,16 +119,9 @@ fn fill(rng: &mut Rng, split: Split, table: &Table, sql: &str, template: &str) -
         .nth(rng.index(2))
         .or_else(|| texts.iter().copied().find(|c| *c != first))
         .unwrap_or("id");
-    let number = if sql.contains("LIMIT") {
-        rng.between(2, 20)
-    } else {
-        threshold(rng)
-    };
-    let value = if rng.chance(0.5) {
-        rng.text(LAYOUTS.list("values")).to_owned()
-    } else {
-        words::city(rng, split)
-    };
+    let number = if sql.contains("LIMIT") { rng.between(2, 20) } else { threshold(rng) };
+    let value =
+        if rng.chance(0.5) { rng.text(LAYOUTS.list("values")).to_owned() } else { words::city(rng, split) };
     let apply = |text: &str| {
         text.replace("{T}", &table.name)
             .replace("{t}", &table.name)
@@ -176,22 +132,13 @@ fn fill(rng: &mut Rng, split: Split, table: &Table, sql: &str, template: &str) -
             .replace("{n}", &number.to_string())
     };
     // A value is compared as it is written in the question, whatever its case.
-    let value = if split.trains() && rng.chance(0.3) {
-        value.to_lowercase()
-    } else {
-        value
-    };
-    (
-        apply(template).replace("{v}", &value),
-        apply(sql).replace("{v}", &value),
-    )
+    let value = if split.trains() && rng.chance(0.3) { value.to_lowercase() } else { value };
+    (apply(template).replace("{v}", &value), apply(sql).replace("{v}", &value))
 }
 
 /// Whether `{C}` is computed with or compared by size.
 fn needs_number(sql: &str) -> bool {
-    ["avg(", "sum(", "max(", "min(", " > ", " < ", "LIMIT"]
-        .iter()
-        .any(|part| sql.contains(part))
+    ["avg(", "sum(", "max(", "min(", " > ", " < ", "LIMIT"].iter().any(|part| sql.contains(part))
 }
 
 fn threshold(rng: &mut Rng) -> u32 {

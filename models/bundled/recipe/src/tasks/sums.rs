@@ -25,15 +25,9 @@ pub fn sample(rng: &mut Rng, split: Split) -> Sample {
         1 => ("subtract", a - b),
         _ => ("multiply", a * b),
     };
-    let question = rng
-        .text(PHRASINGS.of(heading, split))
-        .replace("{a}", &a.to_string())
-        .replace("{b}", &b.to_string());
-    let question = if split.trains() {
-        as_typed(rng, &question)
-    } else {
-        question
-    };
+    let question =
+        rng.text(PHRASINGS.of(heading, split)).replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
+    let question = if split.trains() { as_typed(rng, &question) } else { question };
     Sample::new(question, answer.to_string())
 }
 

@@ -57,8 +57,7 @@ impl StorageBackend for DiskFile {
         let file = &mut disk.files[self.index];
         if part > 0 {
             put(&mut file.current, offset as usize, &bytes[..part]);
-            file.pending
-                .push(Pending::Write(offset as usize, bytes[..part].to_vec()));
+            file.pending.push(Pending::Write(offset as usize, bytes[..part].to_vec()));
         }
         fault.map_or(Ok(()), |fault| Err(error_of(fault)))
     }
@@ -100,10 +99,7 @@ impl StorageBackend for DiskFile {
 
     fn view(&self, _len: u64) -> io::Result<Arc<dyn View>> {
         self.disk.state().plain(Call::Other)?;
-        Ok(Arc::new(DiskView {
-            disk: self.disk.clone(),
-            index: self.index,
-        }))
+        Ok(Arc::new(DiskView { disk: self.disk.clone(), index: self.index }))
     }
 }
 
@@ -121,12 +117,8 @@ impl View for DiskView {
             disk.plain(Call::Read)?;
         }
         let start = offset as usize;
-        let found = start
-            .checked_add(len)
-            .and_then(|end| disk.files[self.index].current.get(start..end));
-        found
-            .map(|bytes| Cow::Owned(bytes.to_vec()))
-            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let found = start.checked_add(len).and_then(|end| disk.files[self.index].current.get(start..end));
+        found.map(|bytes| Cow::Owned(bytes.to_vec())).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -151,11 +143,7 @@ impl StorageDirectory for Disk {
             disk.rename_all(names);
             disk.files.push(FileState::default());
         }
-        Ok(Arc::new(DiskFile {
-            disk: self.clone(),
-            index: disk.names[name],
-            name: PathBuf::from(called),
-        }))
+        Ok(Arc::new(DiskFile { disk: self.clone(), index: disk.names[name], name: PathBuf::from(called) }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -100,16 +100,8 @@ impl Disk {
     /// From so many calls from now on, so many calls that can meet the fault do.
     pub fn plan(&self, calls: u64, lasting: u64, fault: Fault) {
         let mut disk = self.state();
-        let now = if fault == Fault::ReadFails {
-            disk.reads
-        } else {
-            disk.calls
-        };
-        disk.plan = Some(Plan {
-            fault,
-            from: now + calls,
-            left: lasting,
-        });
+        let now = if fault == Fault::ReadFails { disk.reads } else { disk.calls };
+        disk.plan = Some(Plan { fault, from: now + calls, left: lasting });
     }
 
     /// No fault strikes any more.
@@ -172,11 +164,7 @@ impl Disk {
         };
         let files = old.files.iter().map(|file| {
             let bytes = lose_power(file, rng);
-            FileState {
-                durable: bytes.clone(),
-                current: bytes,
-                pending: Vec::new(),
-            }
+            FileState { durable: bytes.clone(), current: bytes, pending: Vec::new() }
         });
         let new = DiskState {
             files: files.collect(),
@@ -270,11 +258,7 @@ impl DiskState {
         if self.spared {
             return None;
         }
-        let now = if call == Call::Read {
-            &mut self.reads
-        } else {
-            &mut self.calls
-        };
+        let now = if call == Call::Read { &mut self.reads } else { &mut self.calls };
         *now += 1;
         let now = *now;
         let plan = self.plan.as_mut()?;
@@ -295,10 +279,7 @@ impl DiskState {
     }
 
     fn chance(&mut self) -> usize {
-        self.chance = self
-            .chance
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.chance >> 33) as usize
     }
 
