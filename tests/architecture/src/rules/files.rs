@@ -1,157 +1,156 @@
-//! Rules for the files themselves.
+//! What may stand in a file, and how files lie in folders.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::collections::BTreeMap;
 
-use crate::harness::root;
+use crate::{modules::folder, tree::Tree};
 
 /// Where `unsafe` may stand: the llama.cpp calls, the memory maps and the SIMD kernels.
 const UNSAFE_MODULES: [&str; 5] = [
     "models/src/llama/",
     "models/src/memory_map.rs",
     "storage/src/backend/map.rs",
-    "learning/src/kernels.rs",
     "learning/src/kernels/",
+    "recipe/src/kernels/",
 ];
 
 /// A file with more lines than this has a second subject.
 const MOST_LINES: usize = 600;
 
+/// A folder with more Rust files than this has a room inside it that wants walls.
+const MOST_FILES: usize = 15;
+
+/// Names that say nothing.
+const VAGUE: [&str; 7] =
+    ["utils.rs", "util.rs", "common.rs", "helpers.rs", "helper.rs", "misc.rs", "manager.rs"];
+
 /// Words that mark something unfinished; split so that this file does not contain them.
 const UNFINISHED: [(&str, &str); 5] =
     [("todo", "!("), ("unimpl", "emented!("), ("for ", "now,"), ("FIX", "ME"), ("not yet imp", "lemented")];
 
-/// The files of the repository as git knows them.
-fn files(extension: &str) -> Vec<PathBuf> {
-    let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root())
-        .output()
-        .expect("git can be executed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout)
-        .expect("paths are UTF-8")
-        .lines()
-        .map(PathBuf::from)
-        .filter(|path| path.extension().is_some_and(|e| e == extension) && root().join(path).is_file())
-        .collect()
+/// `unsafe` outside the modules that are named for it.
+pub fn unsafe_outside_its_modules(tree: &Tree) -> Vec<String> {
+    let is_free = |path: &str| UNSAFE_MODULES.iter().any(|module| path.starts_with(module));
+    let others = tree.with_extension("rs").filter(|(path, _)| !is_free(path) && !path.starts_with("tests/"));
+    others.flat_map(|(path, text)| lines_where(path, text, is_unsafe)).collect()
 }
 
-fn read(path: &Path) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    ["unsafe ", "allow(unsafe_code", "expect(unsafe_code"].iter().any(|mark| code.contains(mark))
 }
 
-/// Fails with every finding at once.
-fn report(rule: &str, findings: &[String]) {
-    assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
+/// Files that are too long to have one subject.
+pub fn files_too_long(tree: &Tree) -> Vec<String> {
+    let lengths = tree.with_extension("rs").map(|(path, text)| (path, text.lines().count()));
+    let long = lengths.filter(|(_, lines)| *lines > MOST_LINES);
+    long.map(|(path, lines)| format!("{path} has {lines} lines, more than {MOST_LINES}")).collect()
 }
 
-#[test]
-fn unsafe_stands_only_in_the_modules_named_for_it() {
+/// Folders with too many Rust files.
+pub fn folders_too_full(tree: &Tree) -> Vec<String> {
+    let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
+    for (path, _) in tree.with_extension("rs") {
+        *folders.entry(folder(path)).or_default() += 1;
+    }
+    let full = folders.into_iter().filter(|(_, files)| *files > MOST_FILES);
+    full.map(|(folder, files)| format!("{folder} has {files} Rust files, more than {MOST_FILES}")).collect()
+}
+
+/// Marks of something unfinished.
+pub fn unfinished(tree: &Tree) -> Vec<String> {
+    let is_unfinished =
+        |line: &str| UNFINISHED.iter().any(|(start, end)| line.contains(&format!("{start}{end}")));
+    let files = ["rs", "md", "sql", "toml"].into_iter().flat_map(|kind| tree.with_extension(kind));
+    files.flat_map(|(path, text)| lines_where(path, text, is_unfinished)).collect()
+}
+
+/// Lints that are silenced with `allow` instead of `expect` and a reason.
+pub fn silenced_lints(tree: &Tree) -> Vec<String> {
+    let is_silenced = |line: &str| ["#[allow(", "#![allow("].iter().any(|mark| line.trim().starts_with(mark));
+    tree.with_extension("rs").flat_map(|(path, text)| lines_where(path, text, is_silenced)).collect()
+}
+
+/// Files that name one of these folders of the machine that the checkout lies on.
+pub fn paths_of_a_machine(tree: &Tree, folders: &[String]) -> Vec<String> {
     let mut findings = Vec::new();
-    for path in files("rs") {
-        let name = path.display().to_string();
-        if UNSAFE_MODULES.iter().any(|module| name.starts_with(module)) || name.starts_with("tests/") {
-            continue;
-        }
-        for (number, line) in read(&path).lines().enumerate() {
-            let code = line.split("//").next().unwrap_or_default();
-            if code.contains("unsafe ")
-                || code.contains("allow(unsafe_code")
-                || code.contains("expect(unsafe_code")
-            {
-                findings.push(format!("{name}:{}: {}", number + 1, line.trim()));
+    for (path, text) in &tree.files {
+        // A folder such as `/` or `/tmp` is on every machine.
+        for folder in folders.iter().filter(|folder| folder.len() > 4) {
+            if text.contains(&format!("{folder}/")) {
+                findings.push(format!("{path} names {folder}"));
             }
         }
     }
-    report("unsafe outside its modules", &findings);
+    findings
 }
 
-#[test]
-fn a_file_has_one_subject() {
-    let long: Vec<String> = files("rs")
-        .iter()
-        .map(|path| (path, read(path).lines().count()))
-        .filter(|(_, lines)| *lines > MOST_LINES)
-        .map(|(path, lines)| format!("{} has {lines} lines", path.display()))
-        .collect();
-    report("files that are too long", &long);
+/// Files whose name says nothing.
+pub fn vague_names(tree: &Tree) -> Vec<String> {
+    let name = |path: &str| path.rsplit('/').next().is_some_and(|name| VAGUE.contains(&name));
+    tree.with_extension("rs").map(|(path, _)| path.to_owned()).filter(|path| name(path)).collect()
 }
 
-#[test]
-fn nothing_is_left_unfinished() {
-    let mut findings = Vec::new();
-    for path in files("rs").iter().chain(&files("md")).chain(&files("sql")).chain(&files("toml")) {
-        for (number, line) in read(path).lines().enumerate() {
-            for (start, end) in UNFINISHED {
-                if line.contains(&format!("{start}{end}")) {
-                    findings.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
-                }
-            }
-        }
+fn lines_where(path: &str, text: &str, is_wrong: impl Fn(&str) -> bool) -> Vec<String> {
+    let wrong = text.lines().enumerate().filter(|(_, line)| is_wrong(line));
+    wrong.map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_is_found_outside_its_modules_alone() {
+        let tree = Tree::made_up(&[
+            ("models/src/llama/context.rs", "unsafe { call() }"),
+            ("src/lib.rs", "// unsafe in words\nlet x = unsafe { read() };"),
+            ("src/other.rs", "#[expect(unsafe_code, reason = \"none\")]"),
+        ]);
+        let expected = [
+            "src/lib.rs:2: let x = unsafe { read() };",
+            "src/other.rs:1: #[expect(unsafe_code, reason = \"none\")]",
+        ];
+        assert_eq!(unsafe_outside_its_modules(&tree), expected);
     }
-    report("marks of something unfinished", &findings);
-}
 
-#[test]
-fn no_lint_is_silenced_without_a_reason() {
-    let mut findings = Vec::new();
-    for path in files("rs").iter().filter(|path| !path.starts_with("tests/tidy.rs")) {
-        let text = read(path);
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim_start();
-            if line.starts_with("#[allow(") || line.starts_with("#![allow(") {
-                findings.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
-            }
-        }
+    #[test]
+    fn a_file_of_601_lines_is_too_long() {
+        let tree = Tree::made_up(&[("src/a.rs", &"\n".repeat(600)), ("src/b.rs", &"\n".repeat(601))]);
+        assert_eq!(files_too_long(&tree), ["src/b.rs has 601 lines, more than 600"]);
     }
-    report("lints silenced with allow instead of expect and a reason", &findings);
-}
 
-#[test]
-fn no_path_of_one_machine_is_in_the_tree() {
-    let home = std::env::var("HOME").unwrap_or_default();
-    let parent = root().parent().map(|path| path.display().to_string()).unwrap_or_default();
-    let mut findings = Vec::new();
-    for extension in ["rs", "md", "toml", "sql", "slt", "py", "json", "yml"] {
-        for path in files(extension) {
-            let Ok(text) = fs::read_to_string(root().join(&path)) else {
-                continue;
-            };
-            for place in [&home, &parent].into_iter().filter(|place| place.len() > 4) {
-                if text.contains(&format!("{place}/")) {
-                    findings.push(format!("{} names {place}", path.display()));
-                }
-            }
-        }
+    #[test]
+    fn a_folder_of_16_files_is_too_full() {
+        let paths: Vec<String> = (0..16).map(|n| format!("src/full/{n}.rs")).collect();
+        let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
+        files.extend(["src/full/inner/a.rs", "src/full/note.md"].map(|path| (path, "")));
+        assert_eq!(folders_too_full(&Tree::made_up(&files)), ["src/full has 16 Rust files, more than 15"]);
     }
-    report("paths of this machine", &findings);
-}
 
-#[test]
-fn modules_are_named_for_what_they_do() {
-    let vague = ["utils.rs", "util.rs", "common.rs", "helpers.rs", "helper.rs", "misc.rs", "manager.rs"];
-    let found: Vec<String> = files("rs")
-        .iter()
-        .filter(|path| path.file_name().is_some_and(|name| vague.iter().any(|v| name == *v)))
-        .map(|path| path.display().to_string())
-        .collect();
-    report("files whose name says nothing", &found);
-}
-
-#[test]
-fn only_the_layers_above_the_engine_know_datafusion() {
-    let mut findings = Vec::new();
-    for path in files("rs") {
-        let name = path.display().to_string();
-        let below =
-            ["engine/", "models/", "learning/", "storage/"].iter().any(|layer| name.starts_with(layer));
-        if below && read(&path).contains("datafusion::") {
-            findings.push(name);
-        }
+    #[test]
+    fn what_is_unfinished_is_found_in_code_and_documents() {
+        let (start, end) = UNFINISHED[2];
+        let tree = Tree::made_up(&[("README.md", &format!("Enough {start}{end} they say.")), ("a.py", "x")]);
+        assert_eq!(unfinished(&tree).len(), 1);
     }
-    report("DataFusion below the engine", &findings);
+
+    #[test]
+    fn a_lint_that_is_silenced_is_found() {
+        let tree =
+            Tree::made_up(&[("src/a.rs", "  #[allow(dead_code)]\n#[expect(dead_code, reason = \"r\")]")]);
+        assert_eq!(silenced_lints(&tree), ["src/a.rs:1: #[allow(dead_code)]"]);
+    }
+
+    #[test]
+    fn a_path_of_a_machine_is_found() {
+        let tree = Tree::made_up(&[("docs/a.md", "See /home/someone/notes."), ("docs/b.md", "See /tmp/x.")]);
+        let folders = ["/home/someone".to_owned(), "/tmp".to_owned()];
+        assert_eq!(paths_of_a_machine(&tree, &folders), ["docs/a.md names /home/someone"]);
+    }
+
+    #[test]
+    fn a_name_that_says_nothing_is_found() {
+        let tree = Tree::made_up(&[("src/a/utils.rs", ""), ("src/a/units.rs", "")]);
+        assert_eq!(vague_names(&tree), ["src/a/utils.rs"]);
+    }
 }

@@ -1,12 +1,9 @@
-//! Which crate may know which: an arrow that runs the wrong way fails here.
+//! Which crate may know which: dependencies point down the layers.
 
-use std::{collections::BTreeSet, process::Command};
+use crate::tree::{Package, Tree};
 
-use serde_json::Value;
-
-use crate::harness::root;
-
-/// Every arrow between the project's crates.
+/// Every dependency that the crates of the product, and the recipe of its model, may have on each other. Any other
+/// crate of the workspace serves development alone: only tests and benches of these may depend on it.
 const ARROWS: [(&str, &[&str]); 8] = [
     ("hyprstream", &["hyprstream-engine", "hyprstream-sql"]),
     ("hyprstream-sql", &["hyprstream-engine", "hyprstream-udfs"]),
@@ -18,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("hyprstream-bundled-recipe", &["hyprstream-learning", "hyprstream-models"]),
 ];
 
-/// What a layer must not know, at any depth of its own dependencies.
+/// What a layer must not depend on itself.
 const STRANGERS: [(&str, &[&str]); 4] = [
     ("hyprstream-models", &["datafusion", "arrow", "sled", "pgwire", "tonic"]),
     ("hyprstream-learning", &["datafusion", "arrow", "sled", "pgwire", "tonic"]),
@@ -26,47 +23,107 @@ const STRANGERS: [(&str, &[&str]); 4] = [
     ("hyprstream-engine", &["datafusion", "arrow", "pgwire", "tonic"]),
 ];
 
-fn packages() -> Vec<Value> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(root())
-        .output()
-        .expect("cargo can be executed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    metadata["packages"].as_array().expect("packages").clone()
-}
+/// The crates that know no DataFusion.
+const BELOW_DATAFUSION: [&str; 4] =
+    ["hyprstream-engine", "hyprstream-models", "hyprstream-learning", "hyprstream-storage"];
 
-/// The names of a package's dependencies, those of its tests and benches apart.
-fn dependencies(package: &Value) -> BTreeSet<&str> {
-    let all = package["dependencies"].as_array().expect("dependencies").iter();
-    all.filter(|one| one["kind"] != "dev").map(|one| one["name"].as_str().expect("a name")).collect()
-}
-
-#[test]
-fn dependencies_point_down_the_layers_only() {
-    let packages = packages();
-    let known: BTreeSet<&str> = ARROWS.iter().map(|(from, _)| *from).collect();
-    let present: BTreeSet<&str> = packages.iter().map(|p| p["name"].as_str().expect("a name")).collect();
-    assert_eq!(present, known, "every crate of the workspace has its place in this test");
-    for package in &packages {
-        let name = package["name"].as_str().expect("a name");
-        let allowed = ARROWS.iter().find(|(from, _)| *from == name).expect("a known crate").1;
-        for dependency in dependencies(package).intersection(&known) {
-            assert!(allowed.contains(dependency), "{name} must not depend on {dependency}");
-        }
-    }
-}
-
-#[test]
-fn a_layer_does_not_know_what_is_not_its_business() {
-    for package in packages() {
-        let name = package["name"].as_str().expect("a name");
-        let Some((_, strangers)) = STRANGERS.iter().find(|(layer, _)| *layer == name) else {
+/// Layers that are missing, and dependencies between crates of the workspace that do not point down the layers.
+pub fn dependencies_against_the_layers(tree: &Tree) -> Vec<String> {
+    let is_present = |name: &str| tree.packages.iter().any(|package| package.name == name);
+    let missing = ARROWS.iter().filter(|(layer, _)| !is_present(layer));
+    let mut findings: Vec<String> = missing.map(|(layer, _)| format!("there is no crate {layer}")).collect();
+    for package in &tree.packages {
+        let Some((layer, allowed)) = ARROWS.iter().find(|(layer, _)| *layer == package.name) else {
             continue;
         };
-        for dependency in dependencies(&package) {
-            assert!(!strangers.contains(&dependency), "{name} must not know {dependency}");
+        let wrong = dependencies(package).filter(|name| is_present(name) && !allowed.contains(name));
+        findings.extend(wrong.map(|name| format!("{layer} must not depend on {name}")));
+    }
+    findings
+}
+
+/// Libraries that are not the business of the layer that depends on them.
+pub fn strangers(tree: &Tree) -> Vec<String> {
+    let mut findings = Vec::new();
+    for package in &tree.packages {
+        let unwanted = STRANGERS.iter().filter(|(layer, _)| *layer == package.name);
+        for stranger in unwanted.flat_map(|(_, strangers)| *strangers) {
+            if dependencies(package).any(|name| name == *stranger) {
+                findings.push(format!("{} must not know {stranger}", package.name));
+            }
         }
+    }
+    findings
+}
+
+/// Files of the engine and below that name DataFusion.
+pub fn datafusion_below_its_layer(tree: &Tree) -> Vec<String> {
+    let below = tree.packages.iter().filter(|package| BELOW_DATAFUSION.contains(&package.name.as_str()));
+    let files = below.flat_map(|package| tree.sources_of(package));
+    files.filter(|(_, text)| text.contains("datafusion::")).map(|(path, _)| path.to_owned()).collect()
+}
+
+/// What a package depends on, for its tests and benches apart.
+fn dependencies(package: &Package) -> impl Iterator<Item = &str> {
+    let all = package.dependencies.iter().filter(|dependency| !dependency.is_dev);
+    all.map(|dependency| dependency.package.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Dependency;
+
+    /// A tree of every layer, and one more crate, in which `name` has one more dependency.
+    fn with_dependency(name: &str, on: &str, is_dev: bool) -> Tree {
+        let mut names: Vec<&str> = ARROWS.iter().map(|(layer, _)| *layer).collect();
+        names.push("hyprstream-models-testing");
+        let package = |one: &str| {
+            let dependency = Dependency { package: on.to_owned(), name: on.replace('-', "_"), is_dev };
+            let dependencies = if one == name { vec![dependency] } else { Vec::new() };
+            Package { name: one.to_owned(), directory: one.to_owned(), dependencies, ..Package::default() }
+        };
+        Tree { packages: names.into_iter().map(package).collect(), ..Tree::default() }
+    }
+
+    #[test]
+    fn a_dependency_on_a_higher_layer_is_found() {
+        let down = with_dependency("hyprstream-engine", "hyprstream-storage", false);
+        assert!(dependencies_against_the_layers(&down).is_empty());
+        let up = with_dependency("hyprstream-storage", "hyprstream-engine", false);
+        let expected = ["hyprstream-storage must not depend on hyprstream-engine"];
+        assert_eq!(dependencies_against_the_layers(&up), expected);
+    }
+
+    #[test]
+    fn a_crate_for_development_is_for_tests_and_benches_alone() {
+        let tests = with_dependency("hyprstream-models", "hyprstream-models-testing", true);
+        assert!(dependencies_against_the_layers(&tests).is_empty());
+        let product = with_dependency("hyprstream-models", "hyprstream-models-testing", false);
+        let expected = ["hyprstream-models must not depend on hyprstream-models-testing"];
+        assert_eq!(dependencies_against_the_layers(&product), expected);
+    }
+
+    #[test]
+    fn a_layer_that_is_missing_is_found() {
+        let mut tree = with_dependency("hyprstream", "serde", false);
+        tree.packages.retain(|package| package.name != "hyprstream-udfs");
+        assert_eq!(dependencies_against_the_layers(&tree), ["there is no crate hyprstream-udfs"]);
+    }
+
+    #[test]
+    fn a_library_that_is_not_the_business_of_a_layer_is_found() {
+        let broken = with_dependency("hyprstream-storage", "tokio", false);
+        assert_eq!(strangers(&broken), ["hyprstream-storage must not know tokio"]);
+        assert!(strangers(&with_dependency("hyprstream-storage", "tokio", true)).is_empty());
+    }
+
+    #[test]
+    fn datafusion_is_found_below_its_layer() {
+        let mut tree = with_dependency("hyprstream", "serde", false);
+        for path in ["hyprstream-engine/src/a.rs", "hyprstream-sql/src/a.rs"] {
+            tree.files.insert(path.to_owned(), "use datafusion::sql;".to_owned());
+        }
+        assert_eq!(datafusion_below_its_layer(&tree), ["hyprstream-engine/src/a.rs"]);
     }
 }
