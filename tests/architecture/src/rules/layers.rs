@@ -23,7 +23,7 @@ const STRANGERS: [(&str, &[&str]); 4] = [
     ("hyprstream-engine", &["datafusion", "arrow", "pgwire", "tonic"]),
 ];
 
-/// The crates that know no DataFusion.
+/// The crates that must not name `DataFusion`.
 const BELOW_DATAFUSION: [&str; 4] =
     ["hyprstream-engine", "hyprstream-models", "hyprstream-learning", "hyprstream-storage"];
 
@@ -56,7 +56,7 @@ pub fn strangers(tree: &Tree) -> Vec<String> {
     findings
 }
 
-/// Files of the engine and below that name DataFusion.
+/// Files of the engine and below that name `DataFusion`.
 pub fn datafusion_below_its_layer(tree: &Tree) -> Vec<String> {
     let below = tree.packages.iter().filter(|package| BELOW_DATAFUSION.contains(&package.name.as_str()));
     let files = below.flat_map(|package| tree.sources_of(package));
