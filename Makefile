@@ -1,11 +1,12 @@
 # Every command that this project has. `make` alone lists them.
 
 CARGO ?= cargo
+export CARGO
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export HYPRSTREAM_BIN := $(abspath $(TARGET))/release/hyprstream
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients soak fuzz bench lint build prerequisites
+.PHONY: help demo test clients soak fuzz bench lint figures build prerequisites
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,21 +27,16 @@ soak: prerequisites ## the crash, corruption and fault tests at full counts
 	HYPRSTREAM_INTERLEAVINGS=10000 HYPRSTREAM_GROUP_FAULTS=4000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
 
 fuzz: prerequisites ## hostile input: property tests and damaged files, a hundred thousand cases each, and the fuzz targets
-	PROPTEST_CASES=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-models
-	HYPRSTREAM_MUTATIONS=$(or $(PROPTEST_CASES),100000) $(CARGO) test --release --locked -p hyprstream-storage -- damage nvdb
-	@if command -v cargo-fuzz >/dev/null; then for target in grid nvdb; do \
-	mkdir -p fuzz/corpus/$$target && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target \
-	fuzz/corpus/$$target storage/tests/golden -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done; \
-	else echo "cargo-fuzz is not installed (cargo install cargo-fuzz); the coverage-guided targets in fuzz/ were not run."; fi
+	@scripts/fuzz
 
 bench: build ## measure against the peers, both sides in one run
 	@scripts/bench
 
-lint: prerequisites ## formatting, clippy without warnings, licences and advisories
-	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
-	else echo "cargo-deny is not installed (cargo install cargo-deny); licences and advisories were not checked."; fi
+lint: prerequisites ## formatting, clippy without warnings, unused dependencies, licences and advisories
+	@scripts/lint
+
+figures: ## lines, functions, folders and imports, crate by crate
+	@scripts/figures
 
 build: prerequisites
 	@test -x "$(HYPRSTREAM_BIN)" || echo "First release build: DataFusion and llama.cpp are compiled, 20 to 50 minutes on two cores."
