@@ -53,6 +53,7 @@ fn modules_are_named_for_what_they_do() {
 #[test]
 fn unsafe_stands_only_in_the_modules_named_for_it() {
     none("unsafe outside its modules", &files::unsafe_outside_its_modules(&TREE));
+    none("modules named for unsafe that are not there", &files::unsafe_modules_missing(&TREE));
 }
 
 #[test]
