@@ -1,6 +1,7 @@
 //! What keeps a tree from being read.
 
-use std::{fmt, io};
+use std::fmt;
+use std::io;
 
 /// Why a tree cannot be read.
 #[derive(Debug)]

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    error::Result,
-    imports::Imports,
-    modules::{Modules, folder},
-    tree::{Package, Tree},
-};
+use crate::error::Result;
+use crate::imports::Imports;
+use crate::modules::Modules;
+use crate::tree::{Package, Tree, folder};
 
 /// The figures of one crate, or of several together.
 #[derive(Clone, Debug, Default)]

@@ -6,13 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    error::Result,
-    graph::{self, Graph},
-    modules::{Found, Modules, folder},
-    source::Sharing,
-    tree::{Package, Tree},
-};
+use crate::error::Result;
+use crate::graph::{self, Graph};
+use crate::modules::{Found, Modules};
+use crate::source::Sharing;
+use crate::tree::{Package, Tree, folder};
 
 /// The arrows of one package: from the file that names to the file that defines, with the names.
 #[derive(Debug, Default)]

@@ -1,12 +1,12 @@
 //! Prints the figures of the workspace, crate by crate.
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use hyprstream_architecture::{
-    error::Result,
-    figures::{Figures, product},
-    tree::Tree,
-};
+use hyprstream_architecture::error::Result;
+use hyprstream_architecture::figures::{Figures, product};
+use hyprstream_architecture::tree::Tree;
 
 const HELP: &str = "\
 Prints the figures of the workspace, a row a crate.
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn table(root: &std::path::Path) -> Result<String> {
+fn table(root: &Path) -> Result<String> {
     let tree = Tree::read(root)?;
     let product = product(&tree);
     let mut crates = Vec::new();

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    error::{Error, Result},
-    source::{self, Function, ModuleSource, Path, Sharing, Use},
-    tree::{Package, TargetKind, Tree},
-};
+use crate::error::{Error, Result};
+use crate::source::{self, Function, ModuleSource, Path, Sharing, Use};
+use crate::tree::{self, Package, TargetKind, Tree};
 
 /// Every module of a package, those of its library first.
 #[derive(Debug, Default)]
@@ -70,7 +68,7 @@ impl Modules {
             let is_test = matches!(target.kind, TargetKind::Test | TargetKind::Bench);
             let source = parse(&target.file, text)?;
             let position =
-                Position { file: &target.file, folder: folder(&target.file), parent: None, is_test };
+                Position { file: &target.file, folder: tree::folder(&target.file), parent: None, is_test };
             let root = modules.add(tree, source, position)?;
             if target.kind == TargetKind::Library {
                 modules.library = Some((target.name.clone(), root));
@@ -131,7 +129,7 @@ impl Modules {
         for declared in source.declared {
             let name = &declared.name;
             let places = match &declared.path {
-                Some(path) => vec![normal(&format!("{}/{path}", self::folder(file)))],
+                Some(path) => vec![normal(&format!("{}/{path}", tree::folder(file)))],
                 None => vec![format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")],
             };
             let found = places.iter().find_map(|path| tree.files.get_key_value(path));
@@ -239,11 +237,6 @@ impl Modules {
 
 fn parse(path: &str, text: &str) -> Result<ModuleSource> {
     source::parse(text).map_err(|source| Error::Syntax { path: path.to_owned(), source })
-}
-
-/// The folder that a file lies in.
-pub fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// A path without `..`.

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::{
-    Attribute, Item, Meta, Token, UseTree, Visibility,
-    punctuated::Punctuated,
-    spanned::Spanned,
-    visit::{self, Visit},
-};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, Meta, Token, UseTree, Visibility};
 
 /// A path as it is written, segment by segment.
 pub type Path = Vec<String>;

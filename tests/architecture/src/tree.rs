@@ -1,6 +1,10 @@
 //! The files of a checkout as git knows them, and its packages as cargo knows them.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -110,6 +114,11 @@ impl Package {
     }
 }
 
+/// The folder that a file lies in.
+pub fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// A path's extension, empty where it has none.
 fn extension(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(_, extension)| extension)
@@ -130,8 +139,9 @@ fn output(root: &Path, program: &str, arguments: &[&str]) -> Result<String> {
 }
 
 fn packages(root: &Path) -> Result<Vec<Package>> {
-    let cargo = option_env!("CARGO").unwrap_or("cargo");
-    let metadata = output(root, cargo, &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
+    // Cargo names itself to what it runs.
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let metadata = output(root, &cargo, &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Error::Command {
         command: "cargo metadata".to_owned(),
         reason: error.to_string(),

@@ -1,12 +1,12 @@
 //! The rules of the house, held against this tree.
 
-use std::{env, path::Path, sync::LazyLock};
+use std::env;
+use std::path::Path;
+use std::sync::LazyLock;
 
-use hyprstream_architecture::{
-    imports::Imports,
-    rules::{files, imports, layers},
-    tree::Tree,
-};
+use hyprstream_architecture::imports::Imports;
+use hyprstream_architecture::rules::{files, imports, layers};
+use hyprstream_architecture::tree::Tree;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{modules::folder, tree::Tree};
+use crate::tree::{Tree, folder};
 
 /// Where `unsafe` may stand: the llama.cpp calls, the memory maps and the SIMD kernels.
 const UNSAFE_MODULES: [&str; 4] =

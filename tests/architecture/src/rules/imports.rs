@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::{graph, imports::Imports};
+use crate::graph;
+use crate::imports::Imports;
 
 /// How many names of an arrow a finding shows.
 const SHOWN_NAMES: usize = 3;
