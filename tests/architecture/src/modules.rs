@@ -56,6 +56,16 @@ pub enum Found<'a> {
     Outside,
 }
 
+impl Found<'_> {
+    /// The more telling of two: an item, else a module.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Outside, _) | (Self::Module(_), Self::Item(_)) => other,
+            _ => self,
+        }
+    }
+}
+
 /// The names that are being looked up, so that imports that name each other end.
 type Trail = BTreeSet<(usize, String)>;
 
@@ -172,8 +182,10 @@ impl Modules {
             let Some(next) = next else { break };
             (at, rest, is_ours) = (next, behind, true);
         }
-        for name in rest {
-            match self.look_up(at, name, trail) {
+        for (index, name) in rest.iter().enumerate() {
+            // A module and an item may share a name; only the module leads on.
+            let child = self.all[at].children.get(name).filter(|_| index + 1 < rest.len());
+            match child.map_or_else(|| self.look_up(at, name, trail), |child| Found::Module(*child)) {
                 Found::Module(next) => (at, is_ours) = (next, true),
                 Found::Item(file) => return Found::Item(file),
                 Found::Outside if is_ours => return Found::Item(&self.all[at].file),
@@ -183,34 +195,28 @@ impl Modules {
         Found::Module(at)
     }
 
-    /// What a name means inside a module: what it defines, then what it imports by name, then what it imports whole.
+    /// What a name means inside a module, an item before a module of the same name: what it defines, then what it
+    /// imports by name, then what it imports whole.
     fn look_up(&self, module: usize, name: &str, trail: &mut Trail) -> Found<'_> {
         let inside = &self.all[module];
-        if let Some(child) = inside.children.get(name) {
-            return Found::Module(*child);
-        }
         if inside.defined.contains_key(name) {
             return Found::Item(&inside.file);
         }
+        let mut found = inside.children.get(name).map_or(Found::Outside, |child| Found::Module(*child));
         if !trail.insert((module, name.to_owned())) {
-            return Found::Outside;
+            return found;
         }
-        let by_name = inside.uses.iter().filter(|one| one.name.as_deref() == Some(name));
-        for one in by_name {
-            match self.follow(module, &one.path, trail) {
-                Found::Outside => {}
-                found => return found,
-            }
+        for one in inside.uses.iter().filter(|one| one.name.as_deref() == Some(name)) {
+            found = found.or(self.follow(module, &one.path, trail));
         }
         for whole in inside.uses.iter().filter(|one| one.name.is_none()) {
-            if let Found::Module(other) = self.follow(module, &whole.path, trail) {
-                match self.look_up(other, name, trail) {
-                    Found::Outside => {}
-                    found => return found,
-                }
+            if found == Found::Outside
+                && let Found::Module(other) = self.follow(module, &whole.path, trail)
+            {
+                found = self.look_up(other, name, trail);
             }
         }
-        Found::Outside
+        found
     }
 
     fn add_public(&self, module: usize, seen: &mut BTreeSet<usize>, names: &mut BTreeSet<(String, String)>) {
@@ -291,6 +297,19 @@ mod tests {
         assert_eq!(from_b("crate::a::made_by_a_macro"), "src/a/mod.rs");
         assert_eq!(from_b("std::fmt"), "outside");
         assert_eq!(from_b("made_up::a::Thing"), "src/a/inner.rs");
+    }
+
+    #[test]
+    fn an_item_is_found_behind_a_module_of_its_name() {
+        let modules = modules(&[
+            ("src/lib.rs", "mod a; mod b;"),
+            ("src/a/mod.rs", "mod run; pub use run::run;"),
+            ("src/a/run.rs", "pub fn run() {} pub struct Run;"),
+            ("src/b.rs", "use crate::a::run;"),
+        ]);
+        assert_eq!(resolve(&modules, "src/b.rs", "crate::a::run"), "src/a/run.rs");
+        assert_eq!(resolve(&modules, "src/b.rs", "run"), "src/a/run.rs");
+        assert_eq!(resolve(&modules, "src/a/mod.rs", "run::Run"), "src/a/run.rs");
     }
 
     #[test]
