@@ -122,9 +122,11 @@ fn names(line: &str, name: &str) -> bool {
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
     code.match_indices(name).any(|(at, _)| {
         let (before, behind) = (&code[..at], &code[at + name.len()..]);
+        // `name`, and neither a longer word nor the `name` of another crate: `other::name`.
         let is_whole = !before.ends_with(is_word) && !behind.starts_with(is_word);
+        let is_first = !before.strip_suffix("::").is_some_and(|path| path.ends_with(is_word));
         let is_import = ["use ", "crate "].iter().any(|word| before.ends_with(word));
-        is_whole && (behind.starts_with("::") || is_import)
+        is_whole && is_first && (behind.starts_with("::") || is_import)
     })
 }
 
@@ -156,13 +158,13 @@ mod tests {
     fn a_dependency_that_no_source_names_is_unused() {
         let mut tree = Tree::made_up(&[(
             "src/lib.rs",
-            "use a_b::C;\n// c::d in words\nextern crate e;\nfn f() { my_g::h(); i::j() }",
+            "use a_b::C;\n// c::d in words\nextern crate e;\nfn f() { my_g::h(); i::j(); i::l::m(); ::n::o() }",
         )]);
-        let names = ["a-b", "c", "e", "g", "i", "k"];
+        let names = ["a-b", "c", "e", "g", "i", "k", "l", "n"];
         tree.packages[0].dependencies = names.iter().map(|name| dependency(name, false)).collect();
         tree.packages[0].used_unnamed = vec!["k".to_owned()];
         let figures = Figures::of(&tree, &tree.packages[0]).expect("a tree that can be read");
-        assert_eq!(figures.unused, ["c", "g"]);
+        assert_eq!(figures.unused, ["c", "g", "l"]);
     }
 
     #[test]
