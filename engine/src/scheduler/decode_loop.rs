@@ -8,12 +8,12 @@ use std::time::Duration;
 use hyprstream_models::{Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, Pooling, Tokenizer};
 use parking_lot::Mutex;
 
-use super::cache_shape::{CacheLimits, CacheShape};
 use super::embedder::Embedder;
 use super::job::{ActiveStack, Job, StackKey};
-use super::queue::FairQueue;
+use super::policy::cache_shape::{CacheLimits, CacheShape};
+use super::policy::fair_queue::FairQueue;
+use super::policy::slots;
 use super::sequence::{Ending, Sequence};
-use super::slots;
 use super::waiting::Waiting;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;

@@ -5,15 +5,11 @@
 //! one decode a group, because adapters are set per context. Requests of different clients are admitted in turn.
 //! What nobody waits for is computed while no model has anything else to do, and broken off when a request arrives.
 
-mod cache_shape;
 mod decode_loop;
 mod embedder;
 mod job;
-mod queue;
+mod policy;
 mod sequence;
-mod slots;
-mod stop_text;
-mod text_queue;
 mod waiting;
 
 use std::sync::Arc;
@@ -27,11 +23,11 @@ use parking_lot::Mutex;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
 
-pub(crate) use cache_shape::CacheLimits;
 pub(crate) use decode_loop::DecodeOptions;
 use decode_loop::Signals;
 pub(crate) use embedder::normalise;
 pub(crate) use job::{ActiveStack, EmbedJob, Event, Finished, GenerateJob, Job, Recording, ScoreJob};
+pub(crate) use policy::cache_shape::CacheLimits;
 
 /// A handle on a model's decode thread; dropping it ends the thread.
 #[derive(Debug)]

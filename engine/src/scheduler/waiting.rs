@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hyprstream_models::Tokenizer;
 
-use super::cache_shape::CacheLimits;
 use super::job::{ActiveStack, GenerateJob, ScoreJob};
+use super::policy::cache_shape::CacheLimits;
 use super::sequence::Sequence;
 
 /// A request to generate or to score.

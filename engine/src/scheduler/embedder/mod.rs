@@ -4,6 +4,8 @@
 //! one micro-batch. What nobody waits for is computed in small batches, each of which can be broken off, in a context
 //! of its own and on one thread: more of them would tell the answers' contexts that a busy processor is free.
 
+mod text_queue;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,10 +13,10 @@ use hyprstream_models::{CacheType, ContextOptions, LlamaContext, LlamaModel, Poo
 
 use super::decode_loop::DecodeOptions;
 use super::job::EmbedJob;
-use super::text_queue::{PackedTexts, TextQueue};
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
+use text_queue::{PackedTexts, TextQueue};
 
 const MOST_TEXTS: usize = 64;
 const BATCH_UNIT: usize = 512;

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use hyprstream_models::Batch;
 
-use super::decode_loop::again;
-use super::job::EmbedJob;
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
+use crate::scheduler::decode_loop::again;
+use crate::scheduler::job::EmbedJob;
 
 /// Requests that wait for their vectors.
 #[derive(Default)]
-pub(super) struct TextQueue {
+pub(crate) struct TextQueue {
     jobs: VecDeque<Progress>,
 }
 
@@ -22,23 +22,23 @@ struct Progress {
 }
 
 /// Texts from the front of a queue, one sequence a text.
-pub(super) struct PackedTexts {
-    pub(super) batch: Batch,
+pub(crate) struct PackedTexts {
+    pub(crate) batch: Batch,
     /// Tokens of each text.
-    pub(super) lengths: Vec<usize>,
+    pub(crate) lengths: Vec<usize>,
 }
 
 impl TextQueue {
-    pub(super) fn push(&mut self, job: EmbedJob) {
+    pub(crate) fn push(&mut self, job: EmbedJob) {
         self.jobs.push_back(Progress { job, done: Vec::new() });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
     /// Forgets requests whose callers went away.
-    pub(super) fn drop_abandoned(&mut self) {
+    pub(crate) fn drop_abandoned(&mut self) {
         self.jobs.retain(|progress| !progress.job.answer.is_closed());
     }
 
@@ -47,12 +47,12 @@ impl TextQueue {
     }
 
     /// Tokens of the longest among the next texts.
-    pub(super) fn longest(&self, most_texts: usize) -> Option<usize> {
+    pub(crate) fn longest(&self, most_texts: usize) -> Option<usize> {
         self.texts().take(most_texts).map(Vec::len).max()
     }
 
     /// As many of the next texts as have `most_tokens` together, at least one.
-    pub(super) fn pack(&self, most_texts: usize, most_tokens: usize) -> Result<PackedTexts> {
+    pub(crate) fn pack(&self, most_texts: usize, most_tokens: usize) -> Result<PackedTexts> {
         let first = self.texts().next().map_or(0, Vec::len);
         let capacity = most_tokens.max(first);
         let mut batch = Batch::new(capacity);
@@ -70,7 +70,7 @@ impl TextQueue {
     }
 
     /// Gives the next texts their vectors, and the requests that are done their answers.
-    pub(super) fn deliver(&mut self, embeddings: Vec<Embedding>) {
+    pub(crate) fn deliver(&mut self, embeddings: Vec<Embedding>) {
         let mut embeddings = embeddings.into_iter();
         for progress in &mut self.jobs {
             let left = progress.job.texts.len() - progress.done.len();
@@ -85,14 +85,14 @@ impl TextQueue {
     }
 
     /// Ends the first request with an error.
-    pub(super) fn fail_first(&mut self, error: &Error) {
+    pub(crate) fn fail_first(&mut self, error: &Error) {
         if let Some(Progress { job, .. }) = self.jobs.pop_front() {
             let _ = job.answer.send(Err(again(error)));
         }
     }
 
     /// Ends every request with [`Error::Cancelled`].
-    pub(super) fn refuse_all(&mut self) {
+    pub(crate) fn refuse_all(&mut self) {
         for Progress { job, .. } in self.jobs.drain(..) {
             let _ = job.answer.send(Err(Error::Cancelled));
         }

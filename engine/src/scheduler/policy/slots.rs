@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// A free slot for a sequence of group `key`: beside `last`, which was given just before, else beside its group where it
 /// has most room, else in the middle of the widest gap, where the group can grow.
-pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<usize>) -> Option<usize> {
+pub(crate) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<usize>) -> Option<usize> {
     let is_kin = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(key));
     let touches = |gap: &Gap| gap.start > 0 && is_kin(gap.start - 1) || is_kin(gap.end);
     let slot = |gap: Gap| match gap.start.checked_sub(1) {
@@ -27,7 +27,7 @@ pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<u
 
 /// Which sequence had better move where, so that a group has one gap less: one behind a gap that its group surrounds, the
 /// last that `is_movable`. Both are slots, from and to.
-pub(super) fn closing_move<K: PartialEq>(
+pub(crate) fn closing_move<K: PartialEq>(
     owners: &[Option<K>],
     is_movable: impl Fn(usize) -> bool,
 ) -> Option<(usize, usize)> {

@@ -1,17 +1,19 @@
 //! One request in the batch: its tokens, what of them is cached, and what is done with its logits.
 
+mod stop_text;
+
 use std::sync::Arc;
 
 use hyprstream_models::{Batch, Sampler, TokenStream, Tokenizer, log_softmax_at};
 use tokio::sync::{mpsc, oneshot};
 
 use super::job::{ActiveStack, Event, Finished, GenerateJob, Recording, ScoreJob};
-use super::stop_text::StopText;
 use crate::errors::{Error, Result};
 use crate::generation::FinishReason;
 use crate::recording::Outcome;
 use crate::score::Score;
 use crate::statistics::Statistics;
+use stop_text::StopText;
 
 /// A request that has a stretch of the cache.
 pub(crate) struct Sequence<'a> {
