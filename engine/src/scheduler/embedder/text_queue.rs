@@ -1,4 +1,4 @@
-//! Requests for vectors in the order in which they came, each with what is done of it.
+//! Requests for vectors in the order of their arrival, each with the vectors that it has so far.
 
 use std::collections::VecDeque;
 
@@ -6,39 +6,39 @@ use hyprstream_models::Batch;
 
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
-use crate::scheduler::decode_loop::again;
+use crate::scheduler::ending::duplicate;
 use crate::scheduler::job::EmbedJob;
 
 /// Requests that wait for their vectors.
 #[derive(Default)]
-pub(crate) struct TextQueue {
+pub(super) struct TextQueue {
     jobs: VecDeque<Progress>,
 }
 
-/// A request of which some texts are done.
+/// A request and the vectors of its first texts.
 struct Progress {
     job: EmbedJob,
     done: Vec<Embedding>,
 }
 
 /// Texts from the front of a queue, one sequence a text.
-pub(crate) struct PackedTexts {
-    pub(crate) batch: Batch,
+pub(super) struct PackedTexts {
+    pub(super) batch: Batch,
     /// Tokens of each text.
-    pub(crate) lengths: Vec<usize>,
+    pub(super) lengths: Vec<usize>,
 }
 
 impl TextQueue {
-    pub(crate) fn push(&mut self, job: EmbedJob) {
+    pub(super) fn push(&mut self, job: EmbedJob) {
         self.jobs.push_back(Progress { job, done: Vec::new() });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
     /// Forgets requests whose callers went away.
-    pub(crate) fn drop_abandoned(&mut self) {
+    pub(super) fn drop_abandoned(&mut self) {
         self.jobs.retain(|progress| !progress.job.answer.is_closed());
     }
 
@@ -47,12 +47,12 @@ impl TextQueue {
     }
 
     /// Tokens of the longest among the next texts.
-    pub(crate) fn longest(&self, most_texts: usize) -> Option<usize> {
+    pub(super) fn longest(&self, most_texts: usize) -> Option<usize> {
         self.texts().take(most_texts).map(Vec::len).max()
     }
 
     /// As many of the next texts as have `most_tokens` together, at least one.
-    pub(crate) fn pack(&self, most_texts: usize, most_tokens: usize) -> Result<PackedTexts> {
+    pub(super) fn pack(&self, most_texts: usize, most_tokens: usize) -> Result<PackedTexts> {
         let first = self.texts().next().map_or(0, Vec::len);
         let capacity = most_tokens.max(first);
         let mut batch = Batch::new(capacity);
@@ -70,7 +70,7 @@ impl TextQueue {
     }
 
     /// Gives the next texts their vectors, and the requests that are done their answers.
-    pub(crate) fn deliver(&mut self, embeddings: Vec<Embedding>) {
+    pub(super) fn deliver(&mut self, embeddings: Vec<Embedding>) {
         let mut embeddings = embeddings.into_iter();
         for progress in &mut self.jobs {
             let left = progress.job.texts.len() - progress.done.len();
@@ -85,14 +85,14 @@ impl TextQueue {
     }
 
     /// Ends the first request with an error.
-    pub(crate) fn fail_first(&mut self, error: &Error) {
+    pub(super) fn fail_first(&mut self, error: &Error) {
         if let Some(Progress { job, .. }) = self.jobs.pop_front() {
-            let _ = job.answer.send(Err(again(error)));
+            let _ = job.answer.send(Err(duplicate(error)));
         }
     }
 
     /// Ends every request with [`Error::Cancelled`].
-    pub(crate) fn refuse_all(&mut self) {
+    pub(super) fn refuse_all(&mut self) {
         for Progress { job, .. } in self.jobs.drain(..) {
             let _ = job.answer.send(Err(Error::Cancelled));
         }
