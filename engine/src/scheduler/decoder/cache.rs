@@ -8,6 +8,7 @@ use crate::errors::{Error, Result};
 use crate::scheduler::job::{ActiveStack, StackKey};
 use crate::scheduler::options::DecodeOptions;
 use crate::scheduler::policy::cache_shape::CacheShape;
+use crate::scheduler::policy::view::Group;
 use crate::scheduler::signals::AbortSignal;
 use crate::statistics::Statistics;
 
@@ -44,7 +45,7 @@ impl<'a> Cache<'a> {
     }
 
     /// The adapters that the context computes with; none while there is no cache.
-    pub(super) fn loaded(&self) -> &[(String, u32)] {
+    pub(super) fn loaded(&self) -> Group<'_> {
         self.open.as_ref().map_or(&[], |open| &open.loaded)
     }
 

@@ -173,7 +173,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Makes the cache small again, which nothing uses now.
+    /// Makes the cache small again; called while nothing uses it.
     pub(super) fn give_back_memory(&mut self) {
         let smallest = self.policy.smallest_shape();
         if self.cache.shape().is_some_and(|shape| shape != smallest)
@@ -237,7 +237,7 @@ impl<'a> Decoder<'a> {
                 Err(error) => finished.push((index, Ending::Failed(error))),
             }
         }
-        // From the back, so that the earlier indices stay what they are.
+        // From the back, so that the indices of the others stay valid.
         for (index, ending) in finished.into_iter().rev() {
             self.retire(index, ending);
         }
@@ -262,7 +262,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn fail_group(&mut self, stack: &ActiveStack, error: &Error) {
-        // Who closes the engine, or cancels what decodes, knows.
+        // Whoever closed the engine or cancelled the decode knows of it already.
         if !matches!(error, Error::Cancelled) {
             tracing::error!(%error, model = self.options.name, "a decode failed");
         }

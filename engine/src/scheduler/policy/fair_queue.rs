@@ -1,4 +1,4 @@
-//! Requests that wait for a sequence, one queue a client, served in turn.
+//! Requests that wait for a slot: each client has a queue, and the clients take turns.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     queues: HashMap<u64, VecDeque<T>>,
-    /// Clients that have something waiting, in the order of their turns.
+    /// The clients whose queues are not empty; the first one is next.
     turns: VecDeque<u64>,
     length: usize,
 }

@@ -21,18 +21,14 @@ pub(crate) struct Room {
 
 /// The next token of every answer in progress.
 pub(super) fn of_answers(active: &[Active<'_>], group: Group<'_>) -> Vec<Share> {
-    let members = active.iter().enumerate().filter(|(_, sequence)| sequence.group == group);
-    members
-        .filter(|(_, sequence)| sequence.pending == 1)
-        .map(|(index, _)| Share { index, count: 1 })
-        .collect()
+    let has_next = |&index: &usize| active[index].pending == 1 && active[index].group == group;
+    (0..active.len()).filter(has_next).map(|index| Share { index, count: 1 }).collect()
 }
 
 /// Prompts in the order of their admission, as many as there is room for.
 pub(super) fn of_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room) -> Vec<Share> {
-    let mut prompts: Vec<usize> = (0..active.len())
-        .filter(|&index| active[index].group == group && active[index].pending > 1)
-        .collect();
+    let is_prompt = |&index: &usize| active[index].pending > 1 && active[index].group == group;
+    let mut prompts: Vec<usize> = (0..active.len()).filter(is_prompt).collect();
     prompts.sort_by_key(|&index| active[index].turn);
     let mut shares = Vec::new();
     for index in prompts {
