@@ -151,13 +151,13 @@ impl<'a> Decoder<'a> {
         let Some((job, turn)) = self.policy.take_next() else { return };
         self.statistics.waiting_requests.subtract(1);
         self.statistics.active_sequences.add(1);
-        let mut sequence = self.sequence(job);
+        let mut sequence = self.new_sequence(job);
         (sequence.slot, sequence.turn) = (slot as u32, turn);
         let position = self.active.partition_point(|other| other.slot < sequence.slot);
         self.active.insert(position, sequence);
     }
 
-    fn sequence(&self, job: DecodeJob) -> Sequence<'a> {
+    fn new_sequence(&self, job: DecodeJob) -> Sequence<'a> {
         Sequence::new(job, self.options.limits.sequence_tokens as usize, self.tokenizer)
     }
 
@@ -258,7 +258,7 @@ impl<'a> Decoder<'a> {
     /// Answers a request that gets no slot.
     fn finish_waiting(&self, job: DecodeJob, ending: Ending) {
         self.statistics.waiting_requests.subtract(1);
-        self.sequence(job).finish(ending, self.statistics);
+        self.new_sequence(job).finish(ending, self.statistics);
     }
 
     fn fail_group(&mut self, stack: &ActiveStack, error: &Error) {

@@ -3,7 +3,7 @@
 use super::view::{Active, Group};
 
 /// The first sequence of each group, by its index, in the order in which the groups decode.
-pub(super) fn in_order(active: &[Active<'_>], loaded: Group<'_>) -> Vec<usize> {
+pub(super) fn decode_order(active: &[Active<'_>], loaded: Group<'_>) -> Vec<usize> {
     let mut first: Vec<usize> = Vec::new();
     for (index, sequence) in active.iter().enumerate() {
         if first.iter().all(|&other| active[other].group != sequence.group) {

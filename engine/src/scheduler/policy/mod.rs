@@ -84,8 +84,8 @@ impl<R: Request> Policy<R> {
         self.waiting.remove_if(unwanted)
     }
 
-    /// What is done for the request that is next; `None` when none waits or the one that does has to wait longer. `last`
-    /// is the slot that was given just before, so that a burst gets neighbouring slots.
+    /// What is done for the request that is next; `None` when there is none or when it has to wait longer. `last` is the
+    /// slot that was given just before, so that a burst gets neighbouring slots.
     pub(super) fn admit(&self, view: &View<'_>, last: Option<usize>) -> Option<Admission> {
         let next = self.waiting.peek()?;
         let most_tokens = next.most_tokens(self.limits.cache.sequence_tokens as usize);
@@ -148,16 +148,16 @@ impl<R: Request> Policy<R> {
     /// The first sequence of each group, by its index, in the order in which the groups decode. `loaded` are the
     /// adapters that the cache's context has now.
     pub(super) fn groups(&self, view: &View<'_>, loaded: Group<'_>) -> Vec<usize> {
-        groups::in_order(&view.active, loaded)
+        groups::decode_order(&view.active, loaded)
     }
 
     /// What a group computes first: the next token of every answer in progress.
     pub(super) fn next_tokens(&self, view: &View<'_>, group: Group<'_>) -> Vec<Share> {
-        shares::of_answers(&view.active, group)
+        shares::next_tokens(&view.active, group)
     }
 
     /// What a group computes then: prompts in the order of admission, whole ones as far as a batch holds them.
     pub(super) fn next_prompts(&self, view: &View<'_>, group: Group<'_>) -> Vec<Share> {
-        shares::of_prompts(&view.active, group, self.limits.batch)
+        shares::next_prompts(&view.active, group, self.limits.batch)
     }
 }

@@ -20,13 +20,13 @@ pub(crate) struct Room {
 }
 
 /// The next token of every answer in progress.
-pub(super) fn of_answers(active: &[Active<'_>], group: Group<'_>) -> Vec<Share> {
+pub(super) fn next_tokens(active: &[Active<'_>], group: Group<'_>) -> Vec<Share> {
     let has_next = |&index: &usize| active[index].pending == 1 && active[index].group == group;
     (0..active.len()).filter(has_next).map(|index| Share { index, count: 1 }).collect()
 }
 
 /// Prompts in the order of their admission, as many as there is room for.
-pub(super) fn of_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room) -> Vec<Share> {
+pub(super) fn next_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room) -> Vec<Share> {
     let is_prompt = |&index: &usize| active[index].pending > 1 && active[index].group == group;
     let mut prompts: Vec<usize> = (0..active.len()).filter(is_prompt).collect();
     prompts.sort_by_key(|&index| active[index].turn);
@@ -34,8 +34,8 @@ pub(super) fn of_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room
     for index in prompts {
         let sequence = &active[index];
         let count = fitting(sequence, room);
-        // llama.cpp would compute a part of a prompt apart from the others of the batch, so only a prompt that no batch
-        // holds is cut, and it comes first.
+        // llama.cpp computes a part of a prompt apart from the rest of the batch, so a prompt is cut only if no batch
+        // holds all of it, and then it is alone.
         if count < sequence.pending && !shares.is_empty() {
             break;
         }
@@ -48,7 +48,7 @@ pub(super) fn of_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room
     shares
 }
 
-/// How many of a sequence's next tokens fit into the room.
+/// How many of a sequence's next tokens there is room for.
 fn fitting(sequence: &Active<'_>, room: Room) -> usize {
     let count = sequence.pending.min(room.tokens);
     let wanted = wanted(sequence, count);

@@ -16,21 +16,21 @@ pub(crate) struct Move {
 /// A free slot for a sequence of `group`. `owners` names the group at work in each slot, and `last` is the slot that was
 /// given just before.
 pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], group: &K, last: Option<usize>) -> Option<usize> {
-    let is_kin = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(group));
-    let touches = |gap: &Gap| gap.start > 0 && is_kin(gap.start - 1) || is_kin(gap.end);
-    let slot = |gap: Gap| match gap.start.checked_sub(1) {
-        Some(before) if is_kin(before) => gap.start,
-        _ if is_kin(gap.end) => gap.end - 1,
+    let is_member = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(group));
+    let touches = |gap: &Gap| gap.start > 0 && is_member(gap.start - 1) || is_member(gap.end);
+    let slot_in = |gap: Gap| match gap.start.checked_sub(1) {
+        Some(before) if is_member(before) => gap.start,
+        _ if is_member(gap.end) => gap.end - 1,
         None => 0,
         // In the middle, so that this group and its neighbour can both grow.
         Some(_) => gap.start + gap.len() / 2,
     };
     let gaps = gaps(owners);
-    let is_beside_last = |slot: &usize| last.is_some_and(|last| is_kin(last) && last.abs_diff(*slot) == 1);
-    let beside_last = gaps.iter().cloned().map(slot).find(is_beside_last);
+    let is_beside_last = |slot: &usize| last.is_some_and(|last| is_member(last) && last.abs_diff(*slot) == 1);
+    let beside_last = gaps.iter().cloned().map(slot_in).find(is_beside_last);
     beside_last
-        .or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(slot))
-        .or_else(|| widest(gaps.iter()).map(slot))
+        .or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(slot_in))
+        .or_else(|| widest(gaps.iter()).map(slot_in))
 }
 
 /// The move that closes a gap inside a group: the group's last sequence that `is_movable` goes to the gap's first slot.
@@ -40,9 +40,9 @@ pub(super) fn closing_move<K: PartialEq>(
     is_movable: impl Fn(usize) -> bool,
 ) -> Option<Move> {
     gaps(owners).into_iter().find_map(|gap| {
-        let has_kin_before =
+        let has_member_before =
             |slot: &usize| owners[*slot].is_some() && owners[..gap.start].contains(&owners[*slot]);
-        let from = (gap.end..owners.len()).rev().find(|slot| has_kin_before(slot) && is_movable(*slot))?;
+        let from = (gap.end..owners.len()).rev().find(|slot| has_member_before(slot) && is_movable(*slot))?;
         Some(Move { from, to: gap.start })
     })
 }
