@@ -17,10 +17,10 @@ use crate::score::Score;
 /// Content hash and scale of each adapter of a stack.
 pub(crate) type StackKey = Vec<(String, u32)>;
 
-/// The adapters that compute a sequence, named by what they compute.
+/// The adapters that a sequence is computed with.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveStack {
-    /// Whatever is cached of a sequence is valid under this key only.
+    /// Names what the adapters compute: the cached tokens of a sequence are valid under this key only.
     pub(crate) key: StackKey,
     pub(crate) adapters: Vec<(Arc<LlamaAdapter>, f32)>,
 }
@@ -112,7 +112,7 @@ pub(crate) struct Recording {
     pub(crate) sender: RecordSender,
 }
 
-/// What a generation hears of its request.
+/// What a request for text is answered with, one after another.
 #[derive(Debug)]
 pub(crate) enum Event {
     Token { token_id: u32, text: String, logprob: f32, elapsed_ms: f64 },
