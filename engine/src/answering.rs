@@ -16,7 +16,7 @@ use crate::generation::{Completion, GenerateRequest, Generation, PendingTurn};
 use crate::prompt::{PromptParts, prompt_tokens};
 use crate::recording::Header;
 use crate::runtime::{NamedStack, Runtime, blocking};
-use crate::scheduler::{GenerateJob, Job, Recording};
+use crate::scheduler::{DecodeJob, GenerateTask, Job, Recording, Task};
 
 const MOST_TOKENS: u32 = 1_000_000;
 const MOST_STOPS: usize = 16;
@@ -96,10 +96,7 @@ impl Engine {
             sender: self.recorder.sender(),
         });
         let (events, receiver) = mpsc::unbounded_channel();
-        runtime.submit(Job::Generate(Box::new(GenerateJob {
-            client: request.client,
-            stack: stack.stack,
-            prompt,
+        let task = Task::Generate(Box::new(GenerateTask {
             max_tokens: request.max_tokens as usize,
             sampler: Sampler::try_new(&sampling)?,
             stop: request.stop,
@@ -107,8 +104,14 @@ impl Engine {
             began,
             events,
             recording,
-            place: Some(place),
-        })))?;
+        }));
+        runtime.submit(Job::Decode(DecodeJob {
+            client: request.client,
+            stack: stack.stack,
+            tokens: prompt,
+            permit: Some(place),
+            task,
+        }))?;
         let turn =
             session.map(|session| PendingTurn { session, system: request.system, prompt: request.prompt });
         Ok(Generation::new(receiver, runtime, provenance, trajectory_id, turn))

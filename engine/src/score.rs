@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::engine::Engine;
 use crate::errors::{Error, Result};
 use crate::prompt::{PromptParts, completion_tokens, prompt_tokens};
-use crate::scheduler::{Job, ScoreJob};
+use crate::scheduler::{DecodeJob, Job, ScoreTask, Task};
 
 /// The client that scoring and embedding wait as.
 pub(crate) const SHARED_CLIENT: u64 = u64::MAX;
@@ -54,7 +54,9 @@ impl Engine {
         }
         let _place = runtime.place(SHARED_CLIENT).await?;
         let (answer, receiver) = oneshot::channel();
-        runtime.submit(Job::Score(ScoreJob { stack: stack.stack, tokens, completion_start, answer }))?;
+        let task = Task::Score(ScoreTask { completion_start, answer });
+        let (client, stack) = (SHARED_CLIENT, stack.stack);
+        runtime.submit(Job::Decode(DecodeJob { client, stack, tokens, permit: None, task }))?;
         receiver.await.unwrap_or(Err(Error::Cancelled))
     }
 }

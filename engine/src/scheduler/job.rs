@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyprstream_models::LlamaAdapter;
-use hyprstream_models::Sampler;
+use hyprstream_models::{LlamaAdapter, Sampler};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::policy::Request;
+use super::policy::view::Group;
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
 use crate::generation::FinishReason;
@@ -16,18 +17,17 @@ use crate::score::Score;
 /// Content hash and scale of each adapter of a stack.
 pub(crate) type StackKey = Vec<(String, u32)>;
 
-/// The adapters that compute a sequence, named by what they compute.
+/// The adapters that a sequence is computed with.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveStack {
-    /// Whatever is cached of a sequence is valid under this key only.
+    /// Names what the adapters compute: the cached tokens of a sequence are valid under this key only.
     pub(crate) key: StackKey,
     pub(crate) adapters: Vec<(Arc<LlamaAdapter>, f32)>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Job {
-    Generate(Box<GenerateJob>),
-    Score(ScoreJob),
+    Decode(DecodeJob),
     Embed(EmbedJob),
     Close,
 }
@@ -38,12 +38,29 @@ impl Job {
     }
 }
 
-/// A request for text.
+/// A request that decodes in a slot of the cache; until it is admitted it waits as it is.
 #[derive(Debug)]
-pub(crate) struct GenerateJob {
+pub(crate) struct DecodeJob {
+    /// Requests of different clients are admitted in turn.
     pub(crate) client: u64,
     pub(crate) stack: Arc<ActiveStack>,
-    pub(crate) prompt: Vec<u32>,
+    /// The prompt; in scoring the completion too.
+    pub(crate) tokens: Vec<u32>,
+    /// Lets it wait in its client's queue; given back at its admission.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(crate) task: Task,
+}
+
+/// What is done with the logits of a [`DecodeJob`].
+#[derive(Debug)]
+pub(crate) enum Task {
+    Generate(Box<GenerateTask>),
+    Score(ScoreTask),
+}
+
+/// Continue the prompt with tokens.
+#[derive(Debug)]
+pub(crate) struct GenerateTask {
     pub(crate) max_tokens: usize,
     pub(crate) sampler: Sampler,
     pub(crate) stop: Vec<String>,
@@ -52,8 +69,40 @@ pub(crate) struct GenerateJob {
     pub(crate) began: Instant,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) recording: Option<Recording>,
-    /// The request's place in its client's queue, free again once it has a sequence.
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+/// Sum the log-probabilities of the tokens from `completion_start` on.
+#[derive(Debug)]
+pub(crate) struct ScoreTask {
+    pub(crate) completion_start: usize,
+    pub(crate) answer: oneshot::Sender<Result<Score>>,
+}
+
+impl Request for DecodeJob {
+    fn client(&self) -> u64 {
+        self.client
+    }
+
+    fn group(&self) -> Group<'_> {
+        &self.stack.key
+    }
+
+    fn most_tokens(&self, limit: usize) -> usize {
+        match &self.task {
+            Task::Generate(task) => (self.tokens.len() + task.max_tokens).min(limit),
+            Task::Score(_) => self.tokens.len(),
+        }
+    }
+}
+
+impl DecodeJob {
+    /// Whether nobody waits for the answer any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match &self.task {
+            Task::Generate(task) => task.events.is_closed(),
+            Task::Score(task) => task.answer.is_closed(),
+        }
+    }
 }
 
 /// Where a request is recorded at its end.
@@ -63,7 +112,7 @@ pub(crate) struct Recording {
     pub(crate) sender: RecordSender,
 }
 
-/// What a generation hears of its request.
+/// What a request for text is answered with, one after another.
 #[derive(Debug)]
 pub(crate) enum Event {
     Token { token_id: u32, text: String, logprob: f32, elapsed_ms: f64 },
@@ -81,20 +130,11 @@ pub(crate) struct Finished {
     pub(crate) total_ms: f64,
 }
 
-/// A request for the log-probability of the tokens from `completion_start` on.
-#[derive(Debug)]
-pub(crate) struct ScoreJob {
-    pub(crate) stack: Arc<ActiveStack>,
-    pub(crate) tokens: Vec<u32>,
-    pub(crate) completion_start: usize,
-    pub(crate) answer: oneshot::Sender<Result<Score>>,
-}
-
 /// A request for the vectors of some texts.
 #[derive(Debug)]
 pub(crate) struct EmbedJob {
     pub(crate) texts: Vec<Vec<u32>>,
-    /// Whether nobody waits for it: every other job goes first, on any model, and breaks it off for a while.
+    /// Background work: it is computed while no model has anything else to do, and any other job breaks it off.
     pub(crate) background: bool,
     pub(crate) answer: oneshot::Sender<Result<Vec<Embedding>>>,
 }

@@ -1,23 +1,24 @@
-//! One decode thread a model: every request of every door meets in its batch.
+//! One decode thread a model, in whose batch all requests meet.
 //!
-//! The thread owns the model's contexts. Sequences join and leave between decodes; prompts are fed in chunks so
-//! that a long one does not stall those that stream. Sequences with different adapter stacks decode in groups,
-//! one decode a group, because adapters are set per context. Requests of different clients are admitted in turn.
-//! What nobody waits for is computed while no model has anything else to do, and broken off when a request arrives.
+//! The thread owns the model's contexts. Sequences join and leave the batch between decodes. Those with different adapters
+//! decode in groups, one after another, because adapters are set on a whole context. A prompt that is longer than a
+//! batch is fed in parts, so that answers in progress do not wait for all of it. Requests of different clients are
+//! admitted in turn. Background work is done while no model has anything else to do; a request breaks it off.
+//!
+//! [`Scheduler`] hands jobs to the loop in `decode_loop`, which drives a `decoder` and an `embedder`; who is next is
+//! decided in `policy`.
 
-mod cache_shape;
 mod decode_loop;
+mod decoder;
 mod embedder;
+mod ending;
 mod job;
-mod queue;
+mod options;
+mod policy;
 mod sequence;
-mod slots;
-mod stop_text;
-mod text_queue;
-mod waiting;
+mod signals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -26,22 +27,20 @@ use parking_lot::Mutex;
 
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
+use signals::Signals;
 
-pub(crate) use cache_shape::CacheLimits;
-pub(crate) use decode_loop::DecodeOptions;
-use decode_loop::Signals;
 pub(crate) use embedder::normalise;
-pub(crate) use job::{ActiveStack, EmbedJob, Event, Finished, GenerateJob, Job, Recording, ScoreJob};
+pub(crate) use job::{
+    ActiveStack, DecodeJob, EmbedJob, Event, Finished, GenerateTask, Job, Recording, ScoreTask, Task,
+};
+pub(crate) use options::DecodeOptions;
+pub(crate) use policy::cache_shape::CacheLimits;
 
 /// A handle on a model's decode thread; dropping it ends the thread.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     jobs: Sender<Job>,
-    /// Ends the decode in progress.
-    closing: Arc<AtomicBool>,
-    abort: Arc<Mutex<Option<Arc<AtomicBool>>>>,
-    /// Breaks off what nobody waits for.
-    interrupt: Arc<Mutex<Option<Arc<AtomicBool>>>>,
+    signals: Arc<Signals>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -53,56 +52,44 @@ impl Scheduler {
         statistics: Arc<Statistics>,
     ) -> Result<Self> {
         let (jobs, receiver) = channel();
-        let closing = Arc::new(AtomicBool::new(false));
-        let (abort, interrupt) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
-        let name = format!("decode-{}", options.name);
+        let signals = Arc::new(Signals::default());
         let thread = thread::Builder::new()
-            .name(name)
+            .name(format!("decode-{}", options.name))
             .spawn({
-                let (closing, abort, interrupt) =
-                    (Arc::clone(&closing), Arc::clone(&abort), Arc::clone(&interrupt));
-                move || {
-                    let signals = Signals { closing: &closing, abort: &abort, interrupt: &interrupt };
-                    decode_loop::run(&model, &tokenizer, options, &receiver, signals, &statistics);
-                }
+                let signals = Arc::clone(&signals);
+                move || decode_loop::run(&model, &tokenizer, &options, &receiver, &signals, &statistics)
             })
             .map_err(|error| Error::Resource(format!("cannot start a decode thread: {error}")))?;
-        Ok(Self { jobs, closing, abort, interrupt, thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs, signals, thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a request to the thread. After [`Self::close`] it is an error.
     pub(crate) fn submit(&self, job: Job) -> Result<()> {
-        let goes_first = !job.is_background();
+        let is_background = job.is_background();
         self.jobs.send(job).map_err(|_| Error::Cancelled)?;
-        if goes_first {
-            set(&self.interrupt);
+        if !is_background {
+            self.signals.background.raise();
         }
         Ok(())
     }
 
     /// Ends the decode in progress, or else the next one of the present context.
     pub(crate) fn abort_decode(&self) {
-        set(&self.abort);
+        self.signals.decode.raise();
     }
 
     /// Ends every request with [`Error::Cancelled`] and waits for the thread.
     pub(crate) fn close(&self) {
-        self.closing.store(true, Ordering::Release);
+        self.signals.close();
         self.abort_decode();
         // An error means that the thread is gone already.
         let _ = self.jobs.send(Job::Close);
-        set(&self.interrupt);
+        self.signals.background.raise();
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
             tracing::error!("a decode thread panicked");
         }
-    }
-}
-
-fn set(published: &Mutex<Option<Arc<AtomicBool>>>) {
-    if let Some(flag) = published.lock().as_ref() {
-        flag.store(true, Ordering::Release);
     }
 }
 

@@ -1,30 +1,30 @@
 //! Texts to vectors: mean of the final norm's output over a text's tokens, then L2.
 //!
 //! Texts are packed into batches of one context with a unified cache, because a text that is pooled must lie in
-//! one micro-batch. What nobody waits for is computed in small batches, each of which can be broken off, in a context
-//! of its own and on one thread: more of them would tell the answers' contexts that a busy processor is free.
+//! one micro-batch. Background work has a context of its own, and is done in small batches that can be broken off.
+
+mod text_queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyprstream_models::{CacheType, ContextOptions, LlamaContext, LlamaModel, Pooling};
 
-use super::decode_loop::DecodeOptions;
 use super::job::EmbedJob;
-use super::text_queue::{PackedTexts, TextQueue};
+use super::options::DecodeOptions;
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
 use crate::statistics::Statistics;
+use text_queue::{PackedTexts, TextQueue};
 
 const MOST_TEXTS: usize = 64;
 const BATCH_UNIT: usize = 512;
-/// Tokens of a batch that nobody waits for, unless one text has more.
+/// The most tokens of a batch of background work, unless one text has more.
 const BACKGROUND_TOKENS: usize = 64;
 
 pub(super) struct Embedder {
-    asked: TextQueue,
-    asked_context: PoolingContext,
-    /// What is computed while nothing else is to be done.
+    foreground: TextQueue,
+    foreground_context: PoolingContext,
     background: TextQueue,
     background_context: PoolingContext,
 }
@@ -46,9 +46,10 @@ impl Embedder {
             context: None,
         };
         Self {
-            asked: TextQueue::default(),
-            asked_context: context(options.threads),
+            foreground: TextQueue::default(),
+            foreground_context: context(options.threads),
             background: TextQueue::default(),
+            // With more threads, a busy processor would look free to the contexts that answer.
             background_context: context(1),
         }
     }
@@ -57,13 +58,13 @@ impl Embedder {
         if job.background {
             self.background.push(job);
         } else {
-            self.asked.push(job);
+            self.foreground.push(job);
         }
     }
 
-    /// Whether nobody waits for a vector.
+    /// Whether nothing but background work is left.
     pub(super) fn is_idle(&self) -> bool {
-        self.asked.is_empty()
+        self.foreground.is_empty()
     }
 
     pub(super) fn has_background(&self) -> bool {
@@ -71,45 +72,44 @@ impl Embedder {
     }
 
     pub(super) fn give_back_memory(&mut self) {
-        self.asked_context.context = None;
+        self.foreground_context.context = None;
         self.background_context.context = None;
     }
 
     pub(super) fn refuse_all(&mut self) {
         self.give_back_memory();
-        self.asked.refuse_all();
+        self.foreground.refuse_all();
         self.background.refuse_all();
     }
 
     /// Computes one batch of texts, of one request or several.
     pub(super) fn work(&mut self, statistics: &Statistics) {
-        self.asked.drop_abandoned();
-        match self.compute_asked() {
+        self.foreground.drop_abandoned();
+        match self.compute_foreground() {
             Ok(embeddings) => {
                 statistics.embedded_texts.add(embeddings.len() as u64);
                 let tokens: usize = embeddings.iter().map(|embedding| embedding.tokens).sum();
                 statistics.embedded_tokens.add(tokens as u64);
-                self.asked.deliver(embeddings);
+                self.foreground.deliver(embeddings);
             }
             Err(error) => {
                 tracing::error!(%error, "embedding failed");
-                self.asked_context.context = None;
-                self.asked.fail_first(&error);
+                self.foreground_context.context = None;
+                self.foreground.fail_first(&error);
             }
         }
     }
 
-    fn compute_asked(&mut self) -> Result<Vec<Embedding>> {
-        let Some(longest) = self.asked.longest(MOST_TEXTS) else {
+    fn compute_foreground(&mut self) -> Result<Vec<Embedding>> {
+        let Some(longest) = self.foreground.longest(MOST_TEXTS) else {
             return Ok(Vec::new());
         };
         let capacity = capacity_for(longest);
-        let packed = self.asked.pack(MOST_TEXTS, capacity)?;
-        compute(self.asked_context.holding(capacity)?, &packed)
+        let packed = self.foreground.pack(MOST_TEXTS, capacity)?;
+        compute(self.foreground_context.holding(capacity)?, &packed)
     }
 
-    /// Makes ready for [`Self::work_in_background`] and gives the flag that breaks it off; `None` when there is nothing
-    /// to do.
+    /// Prepares [`Self::work_in_background`]. Returns the flag that breaks it off, or `None` when there is nothing to do.
     pub(super) fn prepare_background(&mut self) -> Option<Arc<AtomicBool>> {
         self.background.drop_abandoned();
         let Some(longest) = self.background.longest(1) else {
@@ -129,7 +129,7 @@ impl Embedder {
         }
     }
 
-    /// Computes one small batch that nobody waits for. If it is broken off, it stays to be done.
+    /// Computes one small batch of background work. If it is broken off, it is done again later.
     pub(super) fn work_in_background(&mut self) {
         let packed = self.background.pack(MOST_TEXTS, BACKGROUND_TOKENS);
         let Some(context) = &mut self.background_context.context else {

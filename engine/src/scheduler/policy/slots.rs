@@ -1,41 +1,49 @@
-//! Which stretch of the cache a new sequence gets.
+//! Which slot of the cache a sequence gets, and when it moves to another.
 //!
-//! llama.cpp computes neighbouring sequences together and splits a batch where their numbers have a gap, so
-//! sequences that decode in one group should be neighbours, and so should those that begin together.
+//! llama.cpp computes sequences in neighbouring slots together, and reads the weights once more for each gap between them.
+//! So the sequences of a group should be neighbours, and so should those that are admitted together.
 
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// A free slot for a sequence of group `key`: beside `last`, which was given just before, else beside its group where it
-/// has most room, else in the middle of the widest gap, where the group can grow.
-pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], key: &K, last: Option<usize>) -> Option<usize> {
-    let is_kin = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(key));
-    let touches = |gap: &Gap| gap.start > 0 && is_kin(gap.start - 1) || is_kin(gap.end);
-    let slot = |gap: Gap| match gap.start.checked_sub(1) {
-        Some(before) if is_kin(before) => gap.start,
-        _ if is_kin(gap.end) => gap.end - 1,
+/// A sequence changes its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+/// A free slot for a sequence of `group`. `owners` names the group at work in each slot, and `last` is the slot that was
+/// given just before.
+pub(super) fn choose<K: PartialEq>(owners: &[Option<K>], group: &K, last: Option<usize>) -> Option<usize> {
+    let is_member = |slot: usize| owners.get(slot).is_some_and(|owner| owner.as_ref() == Some(group));
+    let touches = |gap: &Gap| gap.start > 0 && is_member(gap.start - 1) || is_member(gap.end);
+    let slot_in = |gap: Gap| match gap.start.checked_sub(1) {
+        Some(before) if is_member(before) => gap.start,
+        _ if is_member(gap.end) => gap.end - 1,
         None => 0,
+        // In the middle, so that this group and its neighbour can both grow.
         Some(_) => gap.start + gap.len() / 2,
     };
     let gaps = gaps(owners);
-    let next = |slot: &usize| last.is_some_and(|last| is_kin(last) && last.abs_diff(*slot) == 1);
-    let beside_last = gaps.iter().cloned().map(slot).find(next);
+    let is_beside_last = |slot: &usize| last.is_some_and(|last| is_member(last) && last.abs_diff(*slot) == 1);
+    let beside_last = gaps.iter().cloned().map(slot_in).find(is_beside_last);
     beside_last
-        .or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(slot))
-        .or_else(|| widest(gaps.iter()).map(slot))
+        .or_else(|| widest(gaps.iter().filter(|gap| touches(gap))).map(slot_in))
+        .or_else(|| widest(gaps.iter()).map(slot_in))
 }
 
-/// Which sequence had better move where, so that a group has one gap less: one behind a gap that its group surrounds, the
-/// last that `is_movable`. Both are slots, from and to.
+/// The move that closes a gap inside a group: the group's last sequence that `is_movable` goes to the gap's first slot.
+/// `None` when no group has a gap that can be closed.
 pub(super) fn closing_move<K: PartialEq>(
     owners: &[Option<K>],
     is_movable: impl Fn(usize) -> bool,
-) -> Option<(usize, usize)> {
+) -> Option<Move> {
     gaps(owners).into_iter().find_map(|gap| {
-        let is_surrounded =
+        let has_member_before =
             |slot: &usize| owners[*slot].is_some() && owners[..gap.start].contains(&owners[*slot]);
-        let from = (gap.end..owners.len()).rev().find(|slot| is_surrounded(slot) && is_movable(*slot))?;
-        Some((from, gap.start))
+        let from = (gap.end..owners.len()).rev().find(|slot| has_member_before(slot) && is_movable(*slot))?;
+        Some(Move { from, to: gap.start })
     })
 }
 
@@ -45,7 +53,7 @@ fn widest<'a>(gaps: impl Iterator<Item = &'a Gap>) -> Option<Gap> {
     gaps.min_by_key(|gap| (Reverse(gap.len()), gap.start)).cloned()
 }
 
-/// The stretches of free slots.
+/// The runs of free slots.
 fn gaps<K>(owners: &[Option<K>]) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let mut start = 0;
@@ -62,7 +70,7 @@ fn gaps<K>(owners: &[Option<K>]) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use super::{choose, closing_move};
+    use super::{Move, choose, closing_move};
 
     fn fill(owners: &mut [Option<char>], keys: &str) -> Vec<usize> {
         let mut slots = Vec::new();
@@ -105,7 +113,7 @@ mod tests {
     fn closed(text: &str, is_movable: impl Fn(usize) -> bool) -> (String, usize) {
         let mut owners = owners(text);
         let mut moves = 0;
-        while let Some((from, to)) = closing_move(&owners, &is_movable) {
+        while let Some(Move { from, to }) = closing_move(&owners, &is_movable) {
             assert!(owners[to].is_none() && to < from);
             owners[to] = owners[from].take();
             moves += 1;

@@ -1,13 +1,13 @@
-//! Requests for vectors in the order in which they came, each with what is done of it.
+//! Requests for vectors in the order of their arrival, each with the vectors that it has so far.
 
 use std::collections::VecDeque;
 
 use hyprstream_models::Batch;
 
-use super::decode_loop::again;
-use super::job::EmbedJob;
 use crate::embed::Embedding;
 use crate::errors::{Error, Result};
+use crate::scheduler::ending::duplicate;
+use crate::scheduler::job::EmbedJob;
 
 /// Requests that wait for their vectors.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(super) struct TextQueue {
     jobs: VecDeque<Progress>,
 }
 
-/// A request of which some texts are done.
+/// A request and the vectors of its first texts.
 struct Progress {
     job: EmbedJob,
     done: Vec<Embedding>,
@@ -87,7 +87,7 @@ impl TextQueue {
     /// Ends the first request with an error.
     pub(super) fn fail_first(&mut self, error: &Error) {
         if let Some(Progress { job, .. }) = self.jobs.pop_front() {
-            let _ = job.answer.send(Err(again(error)));
+            let _ = job.answer.send(Err(duplicate(error)));
         }
     }
 

@@ -2,19 +2,19 @@
 
 /// The text of an answer so far, of which a part may not be shown yet.
 #[derive(Debug)]
-pub(crate) struct StopText {
+pub(super) struct StopText {
     stops: Vec<String>,
     text: String,
     shown: usize,
 }
 
 impl StopText {
-    pub(crate) fn new(stops: Vec<String>) -> Self {
+    pub(super) fn new(stops: Vec<String>) -> Self {
         Self { stops, text: String::new(), shown: 0 }
     }
 
     /// Adds a piece. Returns what can be shown now, and whether a stop text ended the answer.
-    pub(crate) fn push(&mut self, piece: &str) -> (String, bool) {
+    pub(super) fn push(&mut self, piece: &str) -> (String, bool) {
         self.text.push_str(piece);
         let unseen = &self.text[self.shown..];
         if let Some(at) = self.stops.iter().filter_map(|stop| unseen.find(stop.as_str())).min() {
@@ -29,14 +29,14 @@ impl StopText {
     }
 
     /// What was held back: the answer ended without a stop text.
-    pub(crate) fn flush(&mut self) -> String {
+    pub(super) fn flush(&mut self) -> String {
         let rest = self.text[self.shown..].to_owned();
         self.shown = self.text.len();
         rest
     }
 
     /// The whole answer.
-    pub(crate) fn into_text(self) -> String {
+    pub(super) fn into_text(self) -> String {
         self.text
     }
 }

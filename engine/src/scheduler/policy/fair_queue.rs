@@ -1,12 +1,12 @@
-//! Requests that wait for a sequence, one queue a client, served in turn.
+//! Requests that wait for a slot: each client has a queue, and the clients take turns.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Queues of waiting requests; each client's requests keep their order.
+/// Items that wait; those of one client keep their order.
 #[derive(Debug)]
-pub(crate) struct FairQueue<T> {
+pub(super) struct FairQueue<T> {
     queues: HashMap<u64, VecDeque<T>>,
-    /// Clients that have something waiting, in the order of their turns.
+    /// The clients whose queues are not empty; the first one is next.
     turns: VecDeque<u64>,
     length: usize,
 }
@@ -18,7 +18,7 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    pub(crate) fn push(&mut self, client: u64, item: T) {
+    pub(super) fn push(&mut self, client: u64, item: T) {
         let queue = self.queues.entry(client).or_default();
         if queue.is_empty() {
             self.turns.push_back(client);
@@ -27,13 +27,13 @@ impl<T> FairQueue<T> {
         self.length += 1;
     }
 
-    /// Who is next, without taking it.
-    pub(crate) fn peek(&self) -> Option<&T> {
+    /// The item that is next, left in its queue.
+    pub(super) fn peek(&self) -> Option<&T> {
         self.queues.get(self.turns.front()?)?.front()
     }
 
-    /// Takes who is next; the client's turn ends with it.
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    /// Takes the item that is next; its client's turn ends with it.
+    pub(super) fn pop(&mut self) -> Option<T> {
         let client = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&client)?;
         let item = queue.pop_front()?;
@@ -46,8 +46,8 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// Removes whatever is no longer wanted and returns it.
-    pub(crate) fn remove_if(&mut self, mut unwanted: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Removes the items that are `unwanted` and returns them.
+    pub(super) fn remove_if(&mut self, mut unwanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut removed = Vec::new();
         for queue in self.queues.values_mut() {
             if queue.iter().any(&mut unwanted) {
@@ -64,11 +64,11 @@ impl<T> FairQueue<T> {
         removed
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.length
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.length == 0
     }
 }
