@@ -15,7 +15,7 @@ use super::queue::FairQueue;
 use super::sequence::{Ending, Sequence};
 use super::slots;
 use super::waiting::Waiting;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 use crate::statistics::Statistics;
 
 /// A cache that served a burst is given back after this long without work.

@@ -12,8 +12,8 @@ use hyprstream_models::{CacheType, ContextOptions, LlamaContext, LlamaModel, Poo
 use super::decode_loop::DecodeOptions;
 use super::job::EmbedJob;
 use super::text_queue::{PackedTexts, TextQueue};
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::requests::embed::Embedding;
 use crate::statistics::Statistics;
 
 const MOST_TEXTS: usize = 64;

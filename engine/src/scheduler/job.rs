@@ -7,11 +7,12 @@ use hyprstream_models::LlamaAdapter;
 use hyprstream_models::Sampler;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
-use crate::generation::FinishReason;
-use crate::recording::{Header, RecordSender};
-use crate::score::Score;
+use crate::error::{Error, Result};
+use crate::recording::ring::RecordSender;
+use crate::recording::trajectory::Header;
+use crate::requests::embed::Embedding;
+use crate::requests::generate::FinishReason;
+use crate::requests::score::Score;
 
 /// Content hash and scale of each adapter of a stack.
 pub(crate) type StackKey = Vec<(String, u32)>;

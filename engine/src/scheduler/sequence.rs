@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::job::{ActiveStack, Event, Finished, GenerateJob, Recording, ScoreJob};
 use super::stop_text::StopText;
-use crate::errors::{Error, Result};
-use crate::generation::FinishReason;
-use crate::recording::Outcome;
-use crate::score::Score;
+use crate::error::{Error, Result};
+use crate::recording::trajectory::Outcome;
+use crate::requests::generate::FinishReason;
+use crate::requests::score::Score;
 use crate::statistics::Statistics;
 
 /// A request that has a stretch of the cache.

@@ -6,8 +6,8 @@ use hyprstream_models::Batch;
 
 use super::decode_loop::again;
 use super::job::EmbedJob;
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::requests::embed::Embedding;
 
 /// Requests that wait for their vectors.
 #[derive(Default)]
