@@ -1,22 +1,9 @@
-//! What can go wrong, sorted by whose fault it is.
+//! What can go wrong; the variants say whose fault it is and what would help.
 
 use std::path::{Path, PathBuf};
 
 /// The result of every engine call.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// Whose fault an [`Error`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The caller asked for something that cannot be done; asking differently helps.
-    Caller,
-    /// Something the machine ran out of, or that someone else holds; waiting or making room helps.
-    Resource,
-    /// Data on the disk is damaged or a file is not what it claims to be.
-    Data,
-    /// A defect of this program.
-    Internal,
-}
 
 /// Everything the engine refuses or fails at.
 #[derive(Debug, thiserror::Error)]
@@ -147,25 +134,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whose fault the error is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::UnknownModel { .. }
-            | Self::UnknownAdapter { .. }
-            | Self::UnknownObject { .. }
-            | Self::AlreadyExists { .. }
-            | Self::Argument { .. }
-            | Self::PromptTooLong { .. }
-            | Self::BaseMismatch { .. }
-            | Self::Unsupported(_)
-            | Self::Refused(_)
-            | Self::Cancelled => Fault::Caller,
-            Self::InUse { .. } | Self::Locked { .. } | Self::Resource(_) | Self::Io { .. } => Fault::Resource,
-            Self::InvalidModel { .. } | Self::Corrupt(_) => Fault::Data,
-            Self::Internal(_) => Fault::Internal,
-        }
-    }
-
     /// An [`Error::Io`], for `map_err`.
     pub(crate) fn io(action: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let (action, path) = (action.to_owned(), path.to_owned());

@@ -6,14 +6,36 @@
 use hyprstream_storage::{Snapshot, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::adapter_name::parse_one;
-use crate::adapter_store::{VersionRecord, from_json, next_number, resolve, to_json};
+use crate::adapters::name::AdapterReference;
+use crate::adapters::record::VersionRecord;
+use crate::adapters::resolve::resolve;
+use crate::adapters::store::{AdapterStore, next_number};
 use crate::clock::now_micros;
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
-use crate::rows::CheckpointRow;
+use crate::error::{Error, Result};
+use crate::json::{from_json, to_json};
 
 const PREFIX: &str = "checkpoint/";
+
+/// A training run's weights with its optimiser state, kept while the run goes on and after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointRow {
+    /// Identifies it for `restore_adapter`.
+    pub id: u64,
+    /// The run it belongs to.
+    pub run_id: Option<u64>,
+    /// The adapter that is trained.
+    pub adapter: String,
+    /// Step at which it was taken.
+    pub step: u64,
+    /// Loss at that step.
+    pub loss: Option<f32>,
+    /// Content hash of the base model.
+    pub base_hash: String,
+    /// Whether it holds the optimiser's state.
+    pub has_optimizer: bool,
+    /// When it was taken, in microseconds since the Unix epoch.
+    pub created_at: i64,
+}
 
 /// What is known of a checkpoint beside its matrices.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,34 +124,27 @@ fn optimizer_key(id: u64) -> Vec<u8> {
     format!("optimizer/{id:016x}").into_bytes()
 }
 
-impl Engine {
-    /// All checkpoints, by id.
-    pub fn checkpoints(&self) -> Result<Vec<CheckpointRow>> {
-        let checkpoints = all_checkpoints(&self.adapter_store.snapshot())?;
-        Ok(checkpoints.into_iter().map(|(id, record)| record.row(id)).collect())
-    }
+/// All checkpoints as the table shows them, by id.
+pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<CheckpointRow>> {
+    Ok(all_checkpoints(snapshot)?.into_iter().map(|(id, record)| record.row(id)).collect())
+}
 
-    /// Takes a checkpoint: of the running training run of that adapter at its next step, else of its latest version.
-    pub async fn checkpoint_adapter(&self, name: &str) -> Result<CheckpointRow> {
-        let reference = parse_one(name)?;
-        if let Some(request) = self.training.request_checkpoint(&reference.name) {
-            return request.await.unwrap_or(Err(Error::Cancelled));
-        }
-        let adapter = resolve(&self.adapter_store.snapshot(), &reference)?;
-        self.adapter_store.write(|transaction| {
-            let (id, draft) = new_checkpoint(transaction)?;
-            transaction.branch_version((&adapter.name, &adapter.version), (&adapter.name, &draft))?;
-            let record = CheckpointRecord {
-                adapter: adapter.name.clone(),
-                version: draft,
-                step: 0,
-                loss: adapter.record.train_loss,
-                has_optimizer: false,
-                created_at: now_micros(),
-                record: adapter.record.clone(),
-            };
-            put_checkpoint(transaction, id, &record, None)?;
-            Ok(record.row(id))
-        })
-    }
+/// Takes a checkpoint of a published version.
+pub(crate) fn take_of_version(store: &AdapterStore, reference: &AdapterReference) -> Result<CheckpointRow> {
+    let adapter = resolve(&store.snapshot(), reference)?;
+    store.write(|transaction| {
+        let (id, draft) = new_checkpoint(transaction)?;
+        transaction.branch_version((&adapter.name, &adapter.version), (&adapter.name, &draft))?;
+        let record = CheckpointRecord {
+            adapter: adapter.name.clone(),
+            version: draft,
+            step: 0,
+            loss: adapter.record.train_loss,
+            has_optimizer: false,
+            created_at: now_micros(),
+            record: adapter.record.clone(),
+        };
+        put_checkpoint(transaction, id, &record, None)?;
+        Ok(record.row(id))
+    })
 }

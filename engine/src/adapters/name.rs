@@ -1,6 +1,6 @@
 //! Names of adapters: `name`, `name@version`, `name@tag`, and stacks `a+b:0.5`.
 
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 
 const LONGEST_NAME: usize = 128;
 const MOST_STACKED: usize = 8;
@@ -69,24 +69,29 @@ fn parse_reference(whole: &str, part: &str, scale: f32) -> Result<AdapterReferen
         Some((name, selector)) => (name.trim(), Some(selector.trim())),
         None => (part.trim(), None),
     };
-    for text in std::iter::once(name).chain(selector) {
-        check_name(text).map_err(|reason| Error::argument("adapter", format!("\"{whole}\""), reason))?;
+    for part in std::iter::once(name).chain(selector) {
+        check_part("adapter", whole, part)?;
     }
     Ok(AdapterReference { name: name.to_owned(), selector: selector.map(str::to_owned), scale })
 }
 
-/// Whether a new adapter or tag may have this name; the error is the reason against it.
-pub(crate) fn check_name(name: &str) -> std::result::Result<(), String> {
-    if name.is_empty() {
-        return Err("a name is empty".to_owned());
-    }
-    if name.len() > LONGEST_NAME {
-        return Err(format!("a name of {} bytes is longer than {LONGEST_NAME}", name.len()));
-    }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '@' | '+' | ':' | '/')) {
-        return Err("names have no spaces and none of @ + : /".to_owned());
-    }
-    Ok(())
+/// Refuses what an adapter or a tag cannot be named; `argument` is the name's argument in SQL.
+pub(crate) fn check_name(argument: &'static str, name: &str) -> Result<()> {
+    check_part(argument, name, name)
+}
+
+fn check_part(argument: &'static str, whole: &str, part: &str) -> Result<()> {
+    let reason = if part.is_empty() {
+        "a name is empty".to_owned()
+    } else if part.len() > LONGEST_NAME {
+        format!("a name of {} bytes is longer than {LONGEST_NAME}", part.len())
+    } else if part.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '@' | '+' | ':' | '/'))
+    {
+        "names have no spaces and none of @ + : /".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::argument(argument, format!("\"{whole}\""), reason))
 }
 
 #[cfg(test)]

@@ -1,22 +1,9 @@
 //! From what a person says to the tokens a model reads; answering, scoring and training share it.
 
 use hyprstream_models::{ChatMessage, ModelFiles};
-use serde::{Deserialize, Serialize};
 
-use crate::errors::{Error, Result};
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Turn {
-    pub(crate) role: String,
-    pub(crate) content: String,
-}
-
-impl Turn {
-    pub(crate) fn new(role: &str, content: &str) -> Self {
-        Self { role: role.to_owned(), content: content.to_owned() }
-    }
-}
+use crate::catalog::conversations::Turn;
+use crate::error::{Error, Result};
 
 /// What a prompt is made of.
 #[derive(Debug, Clone, Copy, Default)]

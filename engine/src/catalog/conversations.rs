@@ -1,4 +1,4 @@
-//! Conversations: the messages so far, kept in the catalog, one request at a time.
+//! Conversations: the messages so far, kept in the catalog, one request at a time. In SQL a conversation is a session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -8,16 +8,45 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::adapter_store::{from_json, to_json};
 use crate::clock::now_micros;
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
-use crate::prompt::Turn;
-use crate::rows::SessionRow;
-use crate::scheduler::Finished;
+use crate::error::{Error, Result};
+use crate::json::{from_json, to_json};
+use crate::requests::generate::Completion;
 
 const PREFIX: &str = "session/";
 const LONGEST_NAME: usize = 256;
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    /// Its name.
+    pub name: String,
+    /// When its first request was made, in microseconds since the Unix epoch.
+    pub created_at: i64,
+    /// When its last request was made, likewise.
+    pub last_used_at: i64,
+    /// Model of its last request.
+    pub model: String,
+    /// Answers so far.
+    pub turns: u64,
+    /// Tokens of all its prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of all its answers.
+    pub completion_tokens: u64,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Turn {
+    pub(crate) role: String,
+    pub(crate) content: String,
+}
+
+impl Turn {
+    pub(crate) fn new(role: &str, content: &str) -> Self {
+        Self { role: role.to_owned(), content: content.to_owned() }
+    }
+}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Conversation {
@@ -32,19 +61,19 @@ struct Conversation {
 
 /// The conversations of a data directory.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct Conversations {
     catalog: Catalog,
     /// A lock for each conversation that is in use.
     locks: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
 }
 
-impl Sessions {
+impl Conversations {
     pub(crate) fn new(catalog: Catalog) -> Self {
         Self { catalog, locks: Mutex::new(HashMap::new()) }
     }
 
     /// Opens a conversation for its next turn, waiting for a turn that is in progress.
-    pub(crate) async fn turn(&self, name: &str, model: &str) -> Result<SessionTurn> {
+    pub(crate) async fn turn(&self, name: &str, model: &str) -> Result<ConversationTurn> {
         if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
             let reason = format!("a session's name has 1 to {LONGEST_NAME} bytes and no NUL");
             return Err(Error::argument("session", format!("'{name}'"), reason));
@@ -55,13 +84,31 @@ impl Sessions {
             Some(bytes) => from_json(&bytes, "a session")?,
             None => Conversation { created_at: now_micros(), ..Conversation::default() },
         };
-        Ok(SessionTurn {
+        Ok(ConversationTurn {
             catalog: self.catalog.clone(),
             key,
             model: model.to_owned(),
             conversation,
             _guard: guard,
         })
+    }
+
+    /// The conversations, by name.
+    pub(crate) fn rows(&self) -> Result<Vec<SessionRow>> {
+        let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
+        let row = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let conversation: Conversation = from_json(&value, "a session")?;
+            Ok(SessionRow {
+                name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
+                created_at: conversation.created_at,
+                last_used_at: conversation.last_used_at,
+                model: conversation.model,
+                turns: conversation.answers,
+                prompt_tokens: conversation.prompt_tokens,
+                completion_tokens: conversation.completion_tokens,
+            })
+        };
+        entries.into_iter().map(row).collect()
     }
 
     fn lock_of(&self, name: &str) -> Arc<AsyncMutex<()>> {
@@ -78,7 +125,7 @@ impl Sessions {
 
 /// A conversation held for one turn; a turn that is dropped leaves no trace.
 #[derive(Debug)]
-pub(crate) struct SessionTurn {
+pub(crate) struct ConversationTurn {
     catalog: Catalog,
     key: Vec<u8>,
     model: String,
@@ -86,44 +133,24 @@ pub(crate) struct SessionTurn {
     _guard: OwnedMutexGuard<()>,
 }
 
-impl SessionTurn {
+impl ConversationTurn {
     pub(crate) fn history(&self) -> &[Turn] {
         &self.conversation.turns
     }
 
     /// Adds the question and its answer.
-    pub(crate) fn commit(mut self, system: Option<&str>, prompt: &str, finished: &Finished) -> Result<()> {
+    pub(crate) fn commit(mut self, system: Option<&str>, prompt: &str, answer: &Completion) -> Result<()> {
         let conversation = &mut self.conversation;
         if let (Some(system), true) = (system, conversation.turns.is_empty()) {
             conversation.turns.push(Turn::new("system", system));
         }
         conversation.turns.push(Turn::new("user", prompt));
-        conversation.turns.push(Turn::new("assistant", &finished.text));
+        conversation.turns.push(Turn::new("assistant", &answer.text));
         conversation.model = self.model;
         conversation.last_used_at = now_micros();
         conversation.answers += 1;
-        conversation.prompt_tokens += finished.prompt_tokens as u64;
-        conversation.completion_tokens += finished.completion_tokens as u64;
+        conversation.prompt_tokens += answer.prompt_tokens as u64;
+        conversation.completion_tokens += answer.completion_tokens as u64;
         Ok(self.catalog.put(&self.key, &to_json(conversation)?)?)
-    }
-}
-
-impl Engine {
-    /// The conversations, by name.
-    pub fn sessions(&self) -> Result<Vec<SessionRow>> {
-        let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
-        let row = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let conversation: Conversation = from_json(&value, "a session")?;
-            Ok(SessionRow {
-                name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
-                created_at: conversation.created_at,
-                last_used_at: conversation.last_used_at,
-                model: conversation.model,
-                turns: conversation.answers,
-                prompt_tokens: conversation.prompt_tokens,
-                completion_tokens: conversation.completion_tokens,
-            })
-        };
-        entries.into_iter().map(row).collect()
     }
 }

@@ -2,8 +2,7 @@
 
 use hyprstream_storage::{Catalog, CatalogChange};
 
-use crate::engine::Engine;
-use crate::errors::Result;
+use crate::error::Result;
 
 const PREFIX: &[u8] = b"table/";
 
@@ -13,7 +12,11 @@ pub struct TableDefinitions<'a> {
     catalog: &'a Catalog,
 }
 
-impl TableDefinitions<'_> {
+impl<'a> TableDefinitions<'a> {
+    pub(crate) fn new(catalog: &'a Catalog) -> Self {
+        Self { catalog }
+    }
+
     /// Stores a definition under a name, over any earlier one.
     pub fn put(&self, name: &str, definition: &[u8]) -> Result<()> {
         Ok(self.catalog.put_durable(&key(name), definition)?)
@@ -46,11 +49,4 @@ impl TableDefinitions<'_> {
 
 fn key(name: &str) -> Vec<u8> {
     [PREFIX, name.as_bytes()].concat()
-}
-
-impl Engine {
-    /// The durable map of table definitions.
-    pub fn definitions(&self) -> TableDefinitions<'_> {
-        TableDefinitions { catalog: &self.catalog }
-    }
 }

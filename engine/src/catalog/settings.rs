@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyprstream_storage::Catalog;
+use hyprstream_storage::{Catalog, RetentionPolicy};
 
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 use crate::nearest::nearest;
+use crate::options::BUNDLED_MODEL;
 
 /// A setting as the table shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub struct SettingRow {
     pub description: &'static str,
 }
 
-pub(crate) const DEFAULT_MODEL: &str = "hyprstream.default_model";
-pub(crate) const RECORD_TRAJECTORIES: &str = "hyprstream.record_trajectories";
-pub(crate) const EMBED_TRAJECTORIES: &str = "hyprstream.embed_trajectories";
-pub(crate) const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
-pub(crate) const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
+const DEFAULT_MODEL: &str = "hyprstream.default_model";
+const RECORD_TRAJECTORIES: &str = "hyprstream.record_trajectories";
+const EMBED_TRAJECTORIES: &str = "hyprstream.embed_trajectories";
+const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
+const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
 
 /// Gives a value its one spelling, or the reason against it.
 type Normalise = fn(&str) -> std::result::Result<String, String>;
@@ -40,7 +40,7 @@ struct Declaration {
 static DECLARATIONS: [Declaration; 5] = [
     Declaration {
         name: DEFAULT_MODEL,
-        default: crate::registry::BUNDLED,
+        default: BUNDLED_MODEL,
         description: "The model that answers when a request names none.",
         normalise: |value| {
             let value = value.trim();
@@ -73,11 +73,20 @@ static DECLARATIONS: [Declaration; 5] = [
     },
 ];
 
+/// Reads `on`, `true`, `yes`, `1`, `t` or `y` and their opposites, as Postgres writes a boolean; `None` for other text.
+pub fn parse_boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
+        _ => None,
+    }
+}
+
 fn switch(value: &str) -> std::result::Result<String, String> {
-    match value.trim().to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
-        "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),
-        _ => Err("it is on or off".to_owned()),
+    match parse_boolean(value) {
+        Some(true) => Ok("on".to_owned()),
+        Some(false) => Ok("off".to_owned()),
+        None => Err("it is on or off".to_owned()),
     }
 }
 
@@ -114,8 +123,49 @@ impl Settings {
         self.embed.load(Ordering::Relaxed)
     }
 
+    /// Name of the model that answers when a request names none.
+    pub(crate) fn default_model(&self) -> Result<String> {
+        self.get(DEFAULT_MODEL)
+    }
+
+    /// What is kept of recorded answers; the default keeps all.
+    pub(crate) fn retention(&self) -> Result<RetentionPolicy> {
+        let limit = |name| {
+            let number = self.get(name)?.parse::<u64>().unwrap_or(0);
+            Ok::<_, Error>((number > 0).then_some(number))
+        };
+        Ok(RetentionPolicy {
+            max_age_ms: limit(TRAJECTORY_DAYS)?.map(|days| days * 86_400_000),
+            max_bytes: limit(TRAJECTORY_MEGABYTES)?.map(|megabytes| megabytes << 20),
+        })
+    }
+
+    /// The value of a setting.
     pub(crate) fn get(&self, name: &str) -> Result<String> {
         self.value(find(name)?)
+    }
+
+    /// Sets and persists a setting. A default model is opened by `open_model` first, which refuses it if it cannot be.
+    pub(crate) fn set(
+        &self,
+        name: &str,
+        value: &str,
+        open_model: impl FnOnce(&str) -> Result<()>,
+    ) -> Result<()> {
+        let declaration = find(name)?;
+        let value = (declaration.normalise)(value)
+            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
+        if declaration.name == DEFAULT_MODEL {
+            open_model(&value)?;
+        }
+        self.catalog.put(&key(declaration.name), value.as_bytes())?;
+        self.changed()
+    }
+
+    /// Gives a setting its default back.
+    pub(crate) fn reset(&self, name: &str) -> Result<()> {
+        self.catalog.remove(&key(find(name)?.name))?;
+        self.changed()
     }
 
     fn default_of(&self, declaration: &Declaration) -> String {
@@ -131,7 +181,8 @@ impl Settings {
         Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
     }
 
-    fn rows(&self) -> Result<Vec<SettingRow>> {
+    /// All settings, by name.
+    pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
         let row = |declaration: &Declaration| {
             Ok(SettingRow {
                 name: declaration.name,
@@ -164,36 +215,6 @@ fn find(name: &str) -> Result<&'static Declaration> {
     DECLARATIONS.iter().find(|declaration| declaration.name == name).ok_or_else(|| Error::UnknownObject {
         kind: "setting",
         name: name.to_owned(),
-        nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)),
+        nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)).map(str::to_owned),
     })
-}
-
-impl Engine {
-    /// All settings, by name.
-    pub fn settings(&self) -> Result<Vec<SettingRow>> {
-        self.settings.rows()
-    }
-
-    /// The value of one setting.
-    pub fn setting(&self, name: &str) -> Result<String> {
-        self.settings.get(name)
-    }
-
-    /// Sets and persists a setting; the value is checked and normalised (`off`, `false` and `0` are `off`).
-    pub fn set_setting(&self, name: &str, value: &str) -> Result<()> {
-        let declaration = find(name)?;
-        let value = (declaration.normalise)(value)
-            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
-        if declaration.name == DEFAULT_MODEL {
-            self.registry.slot(&value)?.files()?;
-        }
-        self.catalog.put(&key(declaration.name), value.as_bytes())?;
-        self.settings.changed()
-    }
-
-    /// Gives a setting its default back.
-    pub fn reset_setting(&self, name: &str) -> Result<()> {
-        self.catalog.remove(&key(find(name)?.name))?;
-        self.settings.changed()
-    }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use hyprstream_models::{LlamaAdapter, LlamaModel};
 use parking_lot::Mutex;
 
-use crate::adapter_store::{AdapterStore, ResolvedAdapter, read_weights};
-use crate::errors::Result;
+use crate::adapters::matrices::read_weights;
+use crate::adapters::resolve::ResolvedAdapter;
+use crate::adapters::store::AdapterStore;
+use crate::error::Result;
 use crate::statistics::Statistics;
 
 #[derive(Debug)]

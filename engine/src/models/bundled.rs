@@ -6,13 +6,13 @@ use std::path::Path;
 
 use hyprstream_models::ContentHash;
 
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 
 const FILES: [(&str, &[u8]); 4] = [
-    ("config.json", include_bytes!("../../models/bundled/config.json")),
-    ("tokenizer.json", include_bytes!("../../models/bundled/tokenizer.json")),
-    ("tokenizer_config.json", include_bytes!("../../models/bundled/tokenizer_config.json")),
-    ("model.safetensors", include_bytes!("../../models/bundled/model.safetensors")),
+    ("config.json", include_bytes!("../../../models/bundled/config.json")),
+    ("tokenizer.json", include_bytes!("../../../models/bundled/tokenizer.json")),
+    ("tokenizer_config.json", include_bytes!("../../../models/bundled/tokenizer_config.json")),
+    ("model.safetensors", include_bytes!("../../../models/bundled/model.safetensors")),
 ];
 
 /// Written last: names the content that the directory holds, so that a newer program replaces an older model.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use hyprstream_storage::{Catalog, TrajectoryLog, TrajectoryRecord};
 use parking_lot::Mutex;
 
-use super::{Record, RecordSender, TrajectoryIds, format};
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::recording::format;
+use crate::recording::ring::{Record, RecordSender};
 use crate::statistics::Statistics;
 
 const RESERVED_KEY: &[u8] = b"trajectory/reserved";
@@ -19,7 +20,7 @@ const RESERVED_BLOCK: u64 = 1 << 16;
 const GATHER: Duration = Duration::from_millis(200);
 const SHORTEST_RETRY: Duration = Duration::from_millis(500);
 
-/// The recorder: its writer thread, its ring and its ids.
+/// The writer thread, the ring that leads to it, and the numbers of trajectories.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
@@ -32,7 +33,10 @@ struct Shared {
     log: Arc<TrajectoryLog>,
     catalog: Catalog,
     ring: Mutex<Ring>,
-    ids: TrajectoryIds,
+    /// The next trajectory's number. Numbers rise across restarts, because a block of them is reserved on the disk before
+    /// the first is handed out.
+    next_id: AtomicU64,
+    /// The first number that is not reserved.
     reserved: AtomicU64,
     closing: AtomicBool,
     statistics: Arc<Statistics>,
@@ -62,7 +66,7 @@ impl Recorder {
             log: Arc::new(log),
             catalog,
             ring: Mutex::new(Ring { receiver, pending: Vec::new(), unsynced: false }),
-            ids: TrajectoryIds { next: AtomicU64::new(next) },
+            next_id: AtomicU64::new(next),
             reserved: AtomicU64::new(next + RESERVED_BLOCK),
             closing: AtomicBool::new(false),
             statistics: Arc::clone(&statistics),
@@ -74,7 +78,7 @@ impl Recorder {
                 move || shared.run()
             })
             .map_err(|error| Error::Resource(format!("cannot start the recorder's thread: {error}")))?;
-        let sender = RecordSender { ring, writer: thread.thread().clone(), statistics };
+        let sender = RecordSender::new(ring, thread.thread().clone(), statistics);
         Ok(Self { shared, sender, thread: Mutex::new(Some(thread)) })
     }
 
@@ -83,7 +87,7 @@ impl Recorder {
     }
 
     pub(crate) fn allocate_id(&self) -> u64 {
-        self.shared.ids.allocate()
+        self.shared.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The log, with everything in it that was handed over before this call.
@@ -173,7 +177,7 @@ impl Shared {
     }
 
     fn reserve(&self) -> Result<()> {
-        let next = self.ids.next.load(Ordering::Relaxed);
+        let next = self.next_id.load(Ordering::Relaxed);
         if next + RESERVED_BLOCK / 2 > self.reserved.load(Ordering::Relaxed) {
             self.catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
             self.reserved.store(next + RESERVED_BLOCK, Ordering::Relaxed);

@@ -1,3 +1,5 @@
+//! Training runs that are cancelled, or whose caller goes away.
+
 use futures::StreamExt;
 
 use super::training::request;

@@ -1,3 +1,5 @@
+//! Conversations: what an answer remembers of earlier ones.
+
 use futures::future::join;
 
 use super::{Bench, ask_random};

@@ -1,10 +1,13 @@
+//! Training runs from their pairs to the version that answers.
+
 use std::time::Duration;
 
 use futures::StreamExt;
 
 use super::{Bench, ask, options, statistic};
 use crate::{
-    Engine, Error, GenerateRequest, RestoreSource, RunStatus, ScoreRequest, TrainRequest, TrainingEvent,
+    CallContext, Engine, Error, GenerateRequest, RestoreSource, RunStatus, ScoreRequest, TrainRequest,
+    TrainingEvent,
 };
 
 fn pairs() -> Vec<(String, String)> {
@@ -45,6 +48,7 @@ async fn score(engine: &Engine, prompt: &str, completion: &str, adapter: Option<
         model: None,
         adapter: adapter.map(str::to_owned),
         raw: false,
+        call: CallContext::local(),
     };
     let score = engine.score(request).await.unwrap();
     score.logprob / score.tokens as f64

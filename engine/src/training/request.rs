@@ -1,27 +1,4 @@
-//! Training runs: from prompt and completion pairs to a published version.
-//!
-//! A run is recorded before its first step and again at its end, in the store that holds the weights: the version
-//! and the run's result appear in one commit. A run that is recorded as running when the directory is opened was
-//! interrupted.
-
-mod dataset;
-mod hyperparameters;
-mod records;
-mod run;
-mod runs;
-
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-
-use futures::Stream;
-use tokio::sync::mpsc;
-
-use crate::errors::Result;
-use crate::rows::TrainingStepRow;
-
-pub(crate) use runs::Training;
+//! What a training run is asked for with.
 
 /// A request to train an adapter; every `None` takes the default for the base model. Names are PEFT's.
 #[derive(Debug, Clone, Default)]
@@ -68,60 +45,4 @@ pub struct TrainRequest {
     pub ewc_lambda: Option<f32>,
     /// Seed of initialisation, order and dropout; `None` is 0.
     pub seed: Option<u64>,
-}
-
-/// What a run reports as it goes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TrainingEvent {
-    /// The data was accepted and the first step begins.
-    Started {
-        /// The run's number.
-        run_id: u64,
-        /// Steps planned.
-        total_steps: u64,
-        /// Examples it trains on.
-        examples: u64,
-        /// Rows left out because of NULL.
-        skipped: u64,
-    },
-    /// A step was made.
-    Step(TrainingStepRow),
-    /// A sentence about progress and the time left, about once a second.
-    Progress(String),
-    /// The new version answers from now on; the last event of a run.
-    Published {
-        /// The adapter.
-        name: String,
-        /// Its new version.
-        version: u64,
-    },
-}
-
-/// A run in progress. Dropping it cancels the run within one step; nothing is published then.
-#[derive(Debug)]
-pub struct TrainingRun {
-    run_id: u64,
-    events: mpsc::UnboundedReceiver<Result<TrainingEvent>>,
-    cancel: Arc<AtomicBool>,
-}
-
-impl TrainingRun {
-    /// The run's number.
-    pub fn run_id(&self) -> u64 {
-        self.run_id
-    }
-}
-
-impl Stream for TrainingRun {
-    type Item = Result<TrainingEvent>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_recv(context)
-    }
-}
-
-impl Drop for TrainingRun {
-    fn drop(&mut self) {
-        self.cancel.store(true, Ordering::Release);
-    }
 }

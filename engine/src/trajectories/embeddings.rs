@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use hyprstream_storage::{DataType, LogPosition, MatrixPath, Shape, Snapshot, UpdateBatch};
 use serde::{Deserialize, Serialize};
 
-use crate::adapter_store::{AdapterStore, from_json, to_json};
-use crate::errors::Result;
+use crate::adapters::store::AdapterStore;
+use crate::error::Result;
+use crate::json::{from_json, to_json};
 
 /// The first part of every path; no adapter's name has a slash.
 pub(crate) const OWNER: &str = "/trajectories";
@@ -29,7 +30,7 @@ struct ModelRecord {
 }
 
 /// The block of an id, and the row in it; `None` where ids are too large to be stored.
-pub(super) fn place(id: u64) -> Option<(u32, u32)> {
+pub(super) fn block_and_row(id: u64) -> Option<(u32, u32)> {
     let block = u32::try_from(id / ROWS).ok()?;
     Some((block, (id % ROWS) as u32))
 }
@@ -43,7 +44,10 @@ fn key(model_hash: &str) -> Vec<u8> {
 }
 
 /// How far every model was followed. A position beyond `end` is of another log than this one and is forgotten.
-pub(super) fn positions(store: &AdapterStore, end: LogPosition) -> Result<HashMap<String, LogPosition>> {
+pub(super) fn followed_positions(
+    store: &AdapterStore,
+    end: LogPosition,
+) -> Result<HashMap<String, LogPosition>> {
     let mut positions = HashMap::new();
     let mut strange = Vec::new();
     for (key, value) in store.snapshot().scan_metadata(PREFIX.as_bytes())? {
@@ -67,7 +71,7 @@ pub(super) fn positions(store: &AdapterStore, end: LogPosition) -> Result<HashMa
 }
 
 /// Stores the vectors of ids together with how far this model is followed now.
-pub(super) fn put(
+pub(super) fn put_embeddings(
     store: &AdapterStore,
     (model, model_hash): (&str, &str),
     vectors: &[(u64, Vec<f32>)],
@@ -75,7 +79,7 @@ pub(super) fn put(
 ) -> Result<()> {
     let mut blocks: BTreeMap<u32, Vec<(u32, &[f32])>> = BTreeMap::new();
     for (id, vector) in vectors {
-        if let Some((block, row)) = place(*id) {
+        if let Some((block, row)) = block_and_row(*id) {
             blocks.entry(block).or_default().push((row, vector));
         }
     }
@@ -105,7 +109,7 @@ pub(super) fn put(
 
 /// Removes the blocks of which the log has no id any more; `first_id` is the lowest that it has.
 pub(crate) fn forget_removed(store: &AdapterStore, first_id: Option<u64>) -> Result<()> {
-    let first_block = first_id.and_then(place).map_or(u32::MAX, |(block, _)| block);
+    let first_block = first_id.and_then(block_and_row).map_or(u32::MAX, |(block, _)| block);
     let snapshot = store.snapshot();
     let (mut blocks, mut versions) = (Vec::new(), Vec::new());
     for version in snapshot.versions(OWNER)? {
@@ -156,7 +160,7 @@ impl EmbeddingReader {
 
     /// The vector that a model gave the prompt of a trajectory.
     pub(crate) fn read(&mut self, model_hash: &str, id: u64) -> Result<Option<Vec<f32>>> {
-        let Some((number, row)) = place(id) else {
+        let Some((number, row)) = block_and_row(id) else {
             return Ok(None);
         };
         if self.blocks.get(model_hash).is_none_or(|block| block.number != number) {

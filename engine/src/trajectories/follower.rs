@@ -1,4 +1,4 @@
-//! The thread that follows the trajectory log.
+//! The thread that follows the trajectory log and has prompts embedded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use hyprstream_storage::{LogPosition, TrajectoryLog};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
-use super::blocks;
-use crate::adapter_store::AdapterStore;
-use crate::embed::{Embedding, text_tokens};
-use crate::errors::{Error, Result};
-use crate::recording;
-use crate::registry::Registry;
-use crate::runtime::Runtime;
-use crate::scheduler::{EmbedJob, Job};
-use crate::settings::Settings;
+use crate::adapters::store::AdapterStore;
+use crate::answering::embed::{submit, text_tokens};
+use crate::call::CallContext;
+use crate::catalog::settings::Settings;
+use crate::error::{Error, Result};
+use crate::models::registry::Registry;
+use crate::models::runtime::Runtime;
+use crate::recording::format;
+use crate::requests::embed::Embedding;
 use crate::statistics::Statistics;
+use crate::trajectories::embeddings::{block_and_row, followed_positions, put_embeddings};
 
 /// Records of one commit.
 const RECORDS: usize = 64;
@@ -47,7 +47,7 @@ pub(crate) struct TrajectoryEmbeddings {
 impl TrajectoryEmbeddings {
     /// Begins to follow the log; nothing may have been appended to it since it was opened.
     pub(crate) fn start(followed: Followed) -> Result<Self> {
-        let positions = blocks::positions(&followed.store, followed.log.end())?;
+        let positions = followed_positions(&followed.store, followed.log.end())?;
         let closing = Arc::new(AtomicBool::new(false));
         let mut follower = Follower { followed, positions, closing: Arc::clone(&closing) };
         let thread = thread::Builder::new()
@@ -57,7 +57,7 @@ impl TrajectoryEmbeddings {
         Ok(Self { closing, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Has the thread end once no model keeps it waiting.
+    /// Tells the thread to end, which it does once its request to a model is answered.
     pub(crate) fn stop(&self) {
         self.closing.store(true, Ordering::Release);
         if let Some(thread) = self.thread.lock().as_ref() {
@@ -65,7 +65,7 @@ impl TrajectoryEmbeddings {
         }
     }
 
-    /// Waits for the thread, which [`Self::stop`] told to end. The models are closed before.
+    /// Waits for the thread after [`Self::stop`]. The models are closed before, so that none keeps it waiting.
     pub(crate) fn join(&self) {
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
@@ -112,7 +112,7 @@ impl Follower {
         }
     }
 
-    /// One stretch of the log for each model in memory. Returns whether there may be more.
+    /// The next records of the log for each model in memory. Returns whether there may be more.
     fn step(&mut self) -> Result<bool> {
         if !self.followed.settings.embed_trajectories() {
             return Ok(false);
@@ -131,18 +131,18 @@ impl Follower {
         if from >= to {
             return Ok(false);
         }
-        let stretch = log.read_stretch(from, to, RECORDS)?;
+        let read = log.read_stretch(from, to, RECORDS)?;
         let (mut ids, mut texts, mut failed) = (Vec::new(), Vec::new(), 0);
-        for record in stretch.records {
-            // What no version can read is nobody's answer; whoever selects it hears of it.
-            let Ok(row) = recording::decode(record.id, &record.payload) else {
+        for record in read.records {
+            // A SELECT reports a record that cannot be read; here it has no prompt to embed.
+            let Ok(row) = format::decode(record.id, &record.payload) else {
                 continue;
             };
             if row.model_hash != hash {
                 continue;
             }
             match text_tokens(runtime, &row.prompt) {
-                Ok(tokens) if blocks::place(row.id).is_some() => {
+                Ok(tokens) if block_and_row(row.id).is_some() => {
                     ids.push(row.id);
                     texts.push(tokens);
                 }
@@ -157,15 +157,15 @@ impl Follower {
                 None => failed += 1,
             }
         }
-        // Answers of other models only: the position is worth a commit now and then.
-        if !found.is_empty() || failed > 0 || stretch.end.segment != from.segment {
+        // Where all records are of other models, the position alone is committed once a segment.
+        if !found.is_empty() || failed > 0 || read.end.segment != from.segment {
             // No position may lie beyond what a loss of power leaves of the log.
             log.flush()?;
-            blocks::put(store, (&runtime.name, hash), &found, stretch.end)?;
+            put_embeddings(store, (&runtime.name, hash), &found, read.end)?;
             statistics.embedded_trajectories.add(found.len() as u64);
             statistics.unembedded_trajectories.add(failed);
         }
-        self.positions.insert(hash.to_owned(), stretch.end);
+        self.positions.insert(hash.to_owned(), read.end);
         Ok(true)
     }
 }
@@ -199,9 +199,8 @@ fn embed(runtime: &Runtime, texts: &[Vec<u32>]) -> Result<Vec<Option<Vec<f32>>>>
     Ok(embeddings.into_iter().map(|embedding| values(embedding).filter(is_direction)).collect())
 }
 
-/// Waits until the model has nothing else to do and has done this.
+/// Waits until the model has nothing else to do and has embedded the texts.
 fn ask(runtime: &Runtime, texts: Vec<Vec<u32>>) -> Result<Vec<Embedding>> {
-    let (answer, receiver) = oneshot::channel();
-    runtime.submit(Job::Embed(EmbedJob { texts, background: true, answer }))?;
+    let receiver = submit(runtime, &CallContext::background(), texts)?;
     receiver.blocking_recv().unwrap_or(Err(Error::Cancelled))
 }

@@ -1,15 +1,14 @@
-//! The room that adapters take: rotation of versions, compression of cold ones, compaction of the store.
+//! Compression of versions that are seldom read.
 
 use std::str::FromStr;
 
 use hyprstream_storage::{Compression, Recoded};
 
-use crate::adapter_name::{check_name, parse_one};
-use crate::adapter_store::{published_adapters, resolve, version_key};
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
-use crate::nearest::nearest;
-use crate::runtime::blocking;
+use crate::adapters::name::parse_one;
+use crate::adapters::resolve::resolve;
+use crate::adapters::store::AdapterStore;
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
 
 /// The level at which zstd gains nearly all that it can on weights.
 const ZSTD_LEVEL: i32 = 3;
@@ -62,83 +61,41 @@ pub struct RecodedAdapter {
     pub bytes_after: u64,
 }
 
-/// What a compaction did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompactedStore {
-    /// Length of the store's file before.
-    pub bytes_before: u64,
-    /// Its length now.
-    pub bytes_after: u64,
+/// Compresses what a version alone holds; it answers as before and is read more slowly. What is frozen in another format
+/// already is frozen anew.
+pub(crate) async fn freeze(store: &AdapterStore, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
+    recode(store, name, Some(format.compression())).await
 }
 
-impl Engine {
-    /// Drops the versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag. What
-    /// is known of a dropped version goes with it; checkpoints stay. Says which went, newest first.
-    pub fn rotate_adapter(&self, name: &str, keep_last: usize, keep_tagged: bool) -> Result<Vec<String>> {
-        check_name(name).map_err(|reason| Error::argument("name", format!("\"{name}\""), reason))?;
-        if keep_last == 0 {
-            let reason = "at least one version stays; drop_adapter drops all";
-            return Err(Error::argument("keep_last", 0, reason));
-        }
-        let known = published_adapters(&self.adapter_store.snapshot())?;
-        if !known.iter().any(|known| known == name) {
-            return Err(Error::UnknownAdapter {
-                name: name.to_owned(),
-                nearest: nearest(name, known.iter().map(String::as_str)),
-            });
-        }
-        self.adapter_store.write(|transaction| {
-            let dropped = transaction.rotate_versions(name, keep_last, keep_tagged)?;
-            for version in &dropped {
-                transaction.remove_metadata(&version_key(name, version))?;
-            }
-            Ok(dropped)
-        })
-    }
+/// Takes the compression off again.
+pub(crate) async fn thaw(store: &AdapterStore, name: &str) -> Result<RecodedAdapter> {
+    recode(store, name, None).await
+}
 
-    /// Compresses what a version alone holds; it answers as before and is read more slowly. What is frozen in another
-    /// format already is frozen anew.
-    pub async fn freeze_adapter(&self, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
-        self.recode_adapter(name, Some(format.compression())).await
-    }
-
-    /// Takes back [`Engine::freeze_adapter`].
-    pub async fn thaw_adapter(&self, name: &str) -> Result<RecodedAdapter> {
-        self.recode_adapter(name, None).await
-    }
-
-    async fn recode_adapter(&self, name: &str, compression: Option<Compression>) -> Result<RecodedAdapter> {
-        let adapter = resolve(&self.adapter_store.snapshot(), &parse_one(name)?)?;
-        let store = self.adapter_store.clone();
-        blocking(move || {
-            let Recoded { chunks, shared, bytes_before, bytes_after } = store.write(|transaction| {
-                Ok(match compression {
-                    Some(compression) => {
-                        transaction.freeze_version(&adapter.name, &adapter.version, compression)?
-                    }
-                    None => transaction.thaw_version(&adapter.name, &adapter.version)?,
-                })
-            })?;
-            Ok(RecodedAdapter {
-                version: adapter.version.parse().unwrap_or(0),
-                name: adapter.name,
-                chunks,
-                shared_chunks: shared,
-                bytes_before,
-                bytes_after,
+async fn recode(
+    store: &AdapterStore,
+    name: &str,
+    compression: Option<Compression>,
+) -> Result<RecodedAdapter> {
+    let adapter = resolve(&store.snapshot(), &parse_one(name)?)?;
+    let store = store.clone();
+    blocking(move || {
+        let Recoded { chunks, shared, bytes_before, bytes_after } = store.write(|transaction| {
+            Ok(match compression {
+                Some(compression) => {
+                    transaction.freeze_version(&adapter.name, &adapter.version, compression)?
+                }
+                None => transaction.thaw_version(&adapter.name, &adapter.version)?,
             })
+        })?;
+        Ok(RecodedAdapter {
+            version: adapter.version.parse().unwrap_or(0),
+            name: adapter.name,
+            chunks,
+            shared_chunks: shared,
+            bytes_before,
+            bytes_after,
         })
-        .await
-    }
-
-    /// Writes the weight store anew without holes and gives the rest of its space back. Writes wait meanwhile; what
-    /// answers goes on.
-    pub async fn compact(&self) -> Result<CompactedStore> {
-        let store = self.adapter_store.clone();
-        blocking(move || {
-            let compacted = store.grid().compact()?;
-            Ok(CompactedStore { bytes_before: compacted.bytes_before, bytes_after: compacted.bytes_after })
-        })
-        .await
-    }
+    })
+    .await
 }

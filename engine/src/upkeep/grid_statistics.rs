@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 
 use hyprstream_storage::{Error as StorageError, VersionInfo, VersionStatistics};
 
-use crate::adapter_store::AdapterStore;
-use crate::engine::Engine;
-use crate::errors::Result;
-use crate::trajectory_embeddings::OWNER;
+use crate::adapters::store::AdapterStore;
+use crate::error::Result;
+use crate::trajectories::embeddings::OWNER;
 
 /// What one version holds in the weight store, or the store as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,30 +55,24 @@ impl GridStatisticsRow {
     }
 }
 
-impl Engine {
-    /// A row a version, drafts included, by adapter and age, and at last the row of the store, each measured when the
-    /// iterator comes to it. The embeddings of trajectories count in the last row alone. With `adapter`, only its
-    /// versions.
-    pub fn grid_statistics(
-        &self,
-        adapter: Option<&str>,
-    ) -> Result<Box<dyn Iterator<Item = Result<GridStatisticsRow>> + Send>> {
-        let snapshot = self.adapter_store.snapshot();
-        let adapters = match adapter {
-            Some(OWNER) => Vec::new(),
-            Some(adapter) => vec![adapter.to_owned()],
-            None => snapshot.adapters()?,
-        };
-        let mut versions = VecDeque::new();
-        for adapter in adapters {
-            versions.extend(snapshot.versions(&adapter)?);
-        }
-        Ok(Box::new(Rows {
-            store: self.adapter_store.clone(),
-            versions,
-            total: adapter.is_none().then(GridStatisticsRow::default),
-        }))
+/// A row a version, drafts included, by adapter and age, and at last the row of the store, each measured when the
+/// iterator comes to it. The embeddings of trajectories count in the last row alone. With `adapter`, only its versions.
+pub(crate) fn grid_statistics(
+    store: &AdapterStore,
+    adapter: Option<&str>,
+) -> Result<impl Iterator<Item = Result<GridStatisticsRow>> + Send + use<>> {
+    let snapshot = store.snapshot();
+    let adapters = match adapter {
+        Some(OWNER) => Vec::new(),
+        Some(adapter) => vec![adapter.to_owned()],
+        None => snapshot.adapters()?,
+    };
+    let mut versions = VecDeque::new();
+    for adapter in adapters {
+        versions.extend(snapshot.versions(&adapter)?);
     }
+    let total = adapter.is_none().then(GridStatisticsRow::default);
+    Ok(Rows { store: store.clone(), versions, total })
 }
 
 struct Rows {

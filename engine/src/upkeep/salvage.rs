@@ -1,19 +1,22 @@
-//! Salvage: what is whole of a damaged data directory, in a new one.
+//! Salvage: a new data directory with whatever is whole of a damaged one.
 //!
 //! A version of which a part is lost would answer wrongly without a word, so it is left out as a whole.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hyprstream_storage::{
     Catalog, DirectoryLock, GridOptions, GridStore, Held, Snapshot, VersionInfo, salvage_trajectories,
 };
 
-use crate::adapter_store::{AdapterStore, content_hash, read_weights, version_key, version_record};
-use crate::checkpoints::{all_checkpoints, forget_checkpoint};
-use crate::engine::LOCK_FILE;
-use crate::errors::{Error, Result};
-use crate::integrity::{DamageRow, of_answers, of_file, of_weights};
+use crate::adapters::checkpoints::{all_checkpoints, forget_checkpoint};
+use crate::adapters::matrices::read_weights;
+use crate::adapters::record::{content_hash, version_key, version_record};
+use crate::adapters::store::AdapterStore;
+use crate::data_dir::{CATALOG, FILES, GRID, GRID_FILE, LOCK_FILE, MODELS, TABLES, TRAJECTORIES};
+use crate::error::{Error, Result};
+use crate::upkeep::damage::{DamageRow, damaged_answers, damaged_file, damaged_weights};
 
 /// What a salvage kept and what it could not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,14 +37,14 @@ pub fn salvage(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     if exists(into)? {
         return Err(Error::AlreadyExists { kind: "directory", name: into.display().to_string() });
     }
-    if !exists(&data_dir.join("grid"))? {
+    if !exists(&data_dir.join(GRID))? {
         return Err(Error::Refused(format!("{} is not a data directory", data_dir.display())));
     }
     let _lock = DirectoryLock::acquire(data_dir, LOCK_FILE, "salvage")?;
     fs::create_dir_all(into).map_err(Error::io("make the directory", into))?;
     let salvaged = expect_apart(data_dir, into).and_then(|()| salvage_parts(data_dir, into));
     salvaged.inspect_err(|_| {
-        // Half of it would look like all that could be had.
+        // A copy that stopped midway would look like a complete one.
         let _ = fs::remove_dir_all(into);
     })
 }
@@ -58,27 +61,27 @@ fn expect_apart(data_dir: &Path, into: &Path) -> Result<()> {
 
 fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     let mut salvaged = SalvagedStore::default();
-    let grid = hyprstream_storage::salvage(&data_dir.join("grid"), &into.join("grid"))?;
-    salvaged.lost.extend(grid.left_out.into_iter().map(of_weights));
-    keep_whole_versions(&into.join("grid"), &grid.incomplete, &mut salvaged)?;
-    let trajectories = data_dir.join("trajectories");
+    let grid = hyprstream_storage::salvage(&data_dir.join(GRID), &into.join(GRID))?;
+    salvaged.lost.extend(grid.left_out.into_iter().map(damaged_weights));
+    keep_whole_versions(&into.join(GRID), &grid.incomplete, &mut salvaged)?;
+    let trajectories = data_dir.join(TRAJECTORIES);
     if trajectories.is_dir() {
-        let answers = salvage_trajectories(&trajectories, &into.join("trajectories"))?;
+        let answers = salvage_trajectories(&trajectories, &into.join(TRAJECTORIES))?;
         salvaged.records = answers.records;
         let damages = answers.damages.into_iter();
-        salvaged.lost.extend(damages.map(|damage| of_answers(damage, data_dir)));
+        salvaged.lost.extend(damages.map(|damage| damaged_answers(damage, data_dir)));
     }
-    for part in ["models", "tables", "files", "catalog"] {
+    for part in [MODELS, TABLES, FILES, CATALOG] {
         copy_tree((data_dir, into), Path::new(part), &mut salvaged.lost)?;
     }
-    check_catalog(&into.join("catalog"), &mut salvaged.lost)?;
+    check_catalog(&into.join(CATALOG), &mut salvaged.lost)?;
     Ok(salvaged)
 }
 
 /// Drops the versions and checkpoints of which a part is lost.
 fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut SalvagedStore) -> Result<()> {
     let store = GridStore::open(grid, &GridOptions::default())?;
-    let store = AdapterStore::new(std::sync::Arc::new(store));
+    let store = AdapterStore::new(Arc::new(store));
     let snapshot = store.snapshot();
     let is_incomplete = |version: &VersionInfo| {
         let same = |held: &Held| {
@@ -92,7 +95,7 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
             let reason = if is_incomplete(&version) {
                 Some("it is incomplete without what is damaged".to_owned())
             } else {
-                what_is_wrong(&snapshot, &version)
+                defect_of(&snapshot, &version)
             };
             match reason {
                 Some(reason) => {
@@ -123,8 +126,8 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
     store.sync()
 }
 
-/// Why a published version cannot answer as it did, when it cannot. Of drafts nothing is known but their pages.
-fn what_is_wrong(snapshot: &Snapshot, version: &VersionInfo) -> Option<String> {
+/// Why a published version cannot answer as it did; `None` when it can. A draft has no record to hold it against.
+fn defect_of(snapshot: &Snapshot, version: &VersionInfo) -> Option<String> {
     if !version.published {
         return None;
     }
@@ -145,7 +148,7 @@ fn lost_version(version: &VersionInfo, reason: String) -> DamageRow {
     DamageRow {
         adapter: Some(version.adapter.clone()),
         version: Some(version.version.clone()),
-        ..of_file(Path::new("grid/grid.data"), &what, reason)
+        ..damaged_file(Path::new(GRID_FILE), &what, reason)
     }
 }
 
@@ -167,7 +170,7 @@ fn copy_tree(roots: (&Path, &Path), part: &Path, lost: &mut Vec<DamageRow>) -> R
                 Err(Error::io("write", &to)(error))
             }
             Err(error) => {
-                lost.push(of_file(part, "a file", error.to_string()));
+                lost.push(damaged_file(part, "a file", error.to_string()));
                 fs::remove_file(&to).or_else(|error| match error.kind() {
                     std::io::ErrorKind::NotFound => Ok(()),
                     _ => Err(Error::io("remove", &to)(error)),
@@ -186,7 +189,7 @@ fn copy_tree(roots: (&Path, &Path), part: &Path, lost: &mut Vec<DamageRow>) -> R
                 copy_tree(roots, &part.join(entry.file_name()), lost)?;
             }
         }
-        Err(error) => lost.push(of_file(part, "a directory", error.to_string())),
+        Err(error) => lost.push(damaged_file(part, "a directory", error.to_string())),
     }
     Ok(())
 }
@@ -196,7 +199,7 @@ fn check_catalog(catalog: &Path, lost: &mut Vec<DamageRow>) -> Result<()> {
     let read = Catalog::open(catalog).and_then(|catalog| catalog.scan_prefix(b"").map(drop));
     if let Err(error) = read {
         let what = "the catalog: settings, definitions of tables, steps of training runs";
-        lost.push(of_file(Path::new("catalog"), what, error.to_string()));
+        lost.push(damaged_file(Path::new(CATALOG), what, error.to_string()));
         fs::remove_dir_all(catalog).map_err(Error::io("remove", catalog))?;
     }
     Ok(())

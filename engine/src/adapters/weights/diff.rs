@@ -7,36 +7,33 @@ use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, S
 
 use super::scan::{BATCH_ELEMENTS, clip};
 use super::{MatrixKind, WeightDifferenceBatch, WeightFilter};
-use crate::adapter_name::parse_one;
-use crate::adapter_store::{ResolvedAdapter, resolve};
-use crate::engine::Engine;
-use crate::errors::Result;
+use crate::adapters::name::parse_one;
+use crate::adapters::resolve::{ResolvedAdapter, resolve};
+use crate::adapters::store::AdapterStore;
+use crate::error::Result;
 
-impl Engine {
-    /// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is
-    /// driven. What both versions share on the disk is not read, nor what holds nothing that the filter lets through.
-    pub fn adapter_diff(
-        &self,
-        old: &str,
-        new: &str,
-        filter: &WeightFilter,
-    ) -> Result<Box<dyn Iterator<Item = Result<WeightDifferenceBatch>> + Send>> {
-        let snapshot = self.adapter_store.snapshot();
-        let old = resolve(&snapshot, &parse_one(old)?)?;
-        let new = resolve(&snapshot, &parse_one(new)?)?;
-        let selection = filter.selection();
-        let differences = snapshot.diff((&old.name, &old.version), (&new.name, &new.version), &selection)?;
-        let scan = DifferenceScan {
-            snapshot,
-            old,
-            new,
-            differences: differences.into(),
-            next: 0,
-            selection,
-            left: filter.limit.unwrap_or(usize::MAX),
-        };
-        Ok(Box::new(scan))
-    }
+/// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is driven.
+/// What both versions share on the disk is not read, nor what holds nothing that the filter lets through.
+pub(crate) fn diff(
+    store: &AdapterStore,
+    old: &str,
+    new: &str,
+    filter: &WeightFilter,
+) -> Result<impl Iterator<Item = Result<WeightDifferenceBatch>> + Send + use<>> {
+    let snapshot = store.snapshot();
+    let old = resolve(&snapshot, &parse_one(old)?)?;
+    let new = resolve(&snapshot, &parse_one(new)?)?;
+    let selection = filter.selection();
+    let differences = snapshot.diff((&old.name, &old.version), (&new.name, &new.version), &selection)?;
+    Ok(DifferenceScan {
+        snapshot,
+        old,
+        new,
+        differences: differences.into(),
+        next: 0,
+        selection,
+        left: filter.limit.unwrap_or(usize::MAX),
+    })
 }
 
 struct DifferenceScan {

@@ -1,7 +1,7 @@
-//! Stored weights as batches of values with their places: those of a version, and those in which two differ.
+//! Stored weights as batches of values with their rows and columns: those of a version, and those in which two differ.
 
-mod diff;
-mod scan;
+pub(crate) mod diff;
+pub(crate) mod scan;
 
 use std::ops::{Range, RangeInclusive};
 

@@ -6,34 +6,31 @@ use std::ops::Range;
 use hyprstream_storage::{MatrixInfo, Selection, Snapshot};
 
 use super::{MatrixKind, WeightBatch, WeightFilter};
-use crate::adapter_name::parse_one;
-use crate::adapter_store::resolve;
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
+use crate::adapters::name::parse_one;
+use crate::adapters::resolve::resolve;
+use crate::adapters::store::AdapterStore;
+use crate::error::{Error, Result};
 
 /// Elements that are looked at for one batch.
 pub(super) const BATCH_ELEMENTS: usize = 1 << 16;
 
-impl Engine {
-    /// The active weights of one version, read from the store batch by batch as the iterator is driven.
-    pub fn adapter_weights(
-        &self,
-        name: &str,
-        filter: &WeightFilter,
-    ) -> Result<Box<dyn Iterator<Item = Result<WeightBatch>> + Send>> {
-        let snapshot = self.adapter_store.snapshot();
-        let adapter = resolve(&snapshot, &parse_one(name)?)?;
-        let selection = filter.selection();
-        let matrices = snapshot.selected_matrices(&adapter.name, &adapter.version, &selection)?;
-        let scan = WeightScan {
-            snapshot,
-            matrices: matrices.into(),
-            next_row: 0,
-            selection,
-            left: filter.limit.unwrap_or(usize::MAX),
-        };
-        Ok(Box::new(scan))
-    }
+/// The active weights of one version, read from the store batch by batch as the iterator is driven.
+pub(crate) fn scan(
+    store: &AdapterStore,
+    name: &str,
+    filter: &WeightFilter,
+) -> Result<impl Iterator<Item = Result<WeightBatch>> + Send + use<>> {
+    let snapshot = store.snapshot();
+    let adapter = resolve(&snapshot, &parse_one(name)?)?;
+    let selection = filter.selection();
+    let matrices = snapshot.selected_matrices(&adapter.name, &adapter.version, &selection)?;
+    Ok(WeightScan {
+        snapshot,
+        matrices: matrices.into(),
+        next_row: 0,
+        selection,
+        left: filter.limit.unwrap_or(usize::MAX),
+    })
 }
 
 struct WeightScan {
