@@ -1,8 +1,8 @@
 //! The context of a call: who asks, how urgent it is and until when; and what it has cost so far.
 //!
 //! A statement makes one [`CallContext`], each of its operators takes a child of it, and every request carries one down
-//! to the thread that decodes. What is counted on the way is counted in the engine's statistics and in the meters of the
-//! call and its parents, so that an operator shows its own share and the statement the sum.
+//! towards the thread that decodes. Tokens and times are added to the meter of the request's call and to those of its
+//! parents, so that an operator shows its own share and the statement the sum.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,16 +18,16 @@ const LOCAL_ROLE: &str = "hyprstream";
 pub struct ClientId(pub u64);
 
 impl ClientId {
-    /// Whoever names no client: they share one turn.
+    /// For requests that name no client; all of them share one turn.
     pub const SHARED: Self = Self(u64::MAX);
 }
 
 /// How urgent a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkClass {
-    /// Somebody waits for it.
+    /// A caller waits for the answer.
     Interactive,
-    /// Nobody does: it is computed while nothing else is to be done.
+    /// No caller waits. It is computed only while no interactive request is in progress on any model.
     Background,
 }
 
@@ -63,7 +63,7 @@ impl CallContext {
         Arc::new(Self::new(ClientId::default(), LOCAL_ROLE))
     }
 
-    /// A call that nobody waits for.
+    /// A call that this process makes in the background.
     pub fn background() -> Arc<Self> {
         Arc::new(Self { class: WorkClass::Background, ..Self::new(ClientId::SHARED, LOCAL_ROLE) })
     }

@@ -11,7 +11,7 @@ pub(crate) const GRID_FILE: &str = "grid/grid.data";
 
 /// A directory or file a model.
 pub(crate) const MODELS: &str = "models";
-/// Converted weights, which can be made again.
+/// Converted weights; they can be deleted and are made again.
 pub(crate) const CACHE: &str = "cache";
 /// The weight store: adapters, checkpoints, training runs, embeddings of trajectories.
 pub(crate) const GRID: &str = "grid";
@@ -24,7 +24,7 @@ pub(crate) const TABLES: &str = "tables";
 /// What SQL may read and write.
 pub(crate) const FILES: &str = "files";
 
-/// Makes what is missing of a data directory.
+/// Makes the parts of a data directory that are missing.
 pub(crate) fn create(data_dir: &Path) -> Result<()> {
     if !data_dir.join(CATALOG).exists() {
         tracing::info!(directory = %data_dir.display(), "making a new data directory");

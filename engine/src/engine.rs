@@ -136,7 +136,7 @@ impl Engine {
         }))
     }
 
-    /// Writes a line (the server's address) into the lock file, for whoever finds the directory locked.
+    /// Writes a line (the server's address) into the lock file; a process that finds the directory locked shows it.
     pub fn announce(&self, line: &str) -> Result<()> {
         Ok(self.lock.lock().set_note(line)?)
     }
@@ -280,13 +280,14 @@ impl Engine {
         versions::tag(&self.adapter_store, name, tag)
     }
 
-    /// Drops an adapter (`name`) with all its versions, or one version (`name@version`); says how many versions went.
+    /// Drops an adapter (`name`) with all its versions and checkpoints, or one version (`name@version`). Returns how many
+    /// versions were dropped.
     pub fn drop_adapter(&self, name: &str) -> Result<u64> {
         versions::remove(&self.adapter_store, name, |adapter| self.training.run_of(adapter))
     }
 
-    /// Drops the versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag. What
-    /// is known of a dropped version goes with it; checkpoints stay. Says which went, newest first.
+    /// Drops all versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag.
+    /// Checkpoints stay. Returns the versions that were dropped, newest first.
     pub fn rotate_adapter(&self, name: &str, keep_last: usize, keep_tagged: bool) -> Result<Vec<String>> {
         versions::rotate(&self.adapter_store, name, keep_last, keep_tagged)
     }
@@ -297,7 +298,7 @@ impl Engine {
     }
 
     /// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is
-    /// driven. What both versions share on the disk is not read, nor what holds nothing that the filter lets through.
+    /// driven. Pages that both versions share, and those without a value that the filter lets through, are not read.
     pub fn adapter_diff(
         &self,
         old: &str,
@@ -401,25 +402,25 @@ impl Engine {
         Ok(Box::new(grid_statistics(&self.adapter_store, adapter)?))
     }
 
-    /// Compresses what a version alone holds; it answers as before and is read more slowly. What is frozen in another
-    /// format already is frozen anew.
+    /// Compresses what a version alone holds; it answers as before and is read more slowly. A version
+    /// that is frozen in another format is frozen again in this one.
     pub async fn freeze_adapter(&self, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
         freeze(&self.adapter_store, name, format).await
     }
 
-    /// Takes back [`Engine::freeze_adapter`].
+    /// Undoes [`Engine::freeze_adapter`].
     pub async fn thaw_adapter(&self, name: &str) -> Result<RecodedAdapter> {
         thaw(&self.adapter_store, name).await
     }
 
-    /// Writes the weight store anew without holes and gives the rest of its space back. Writes wait meanwhile; what
-    /// answers goes on.
+    /// Rewrites the weight store without holes and gives the rest of its space back. Writes wait meanwhile;
+    /// answers go on.
     pub async fn compact(&self) -> Result<CompactedStore> {
         compact(&self.adapter_store).await
     }
 
-    /// Reads every page of the weight store and every recorded answer and checks what can be checked of it. Writes to
-    /// the weight store wait meanwhile; what answers goes on.
+    /// Reads every page of the weight store and every recorded answer and verifies checksums and references. Writes to
+    /// the weight store wait meanwhile; answers go on.
     pub async fn verify_store(&self) -> Result<VerifiedStore> {
         verify(&self.adapter_store, &self.recorder, self.data_dir()).await
     }

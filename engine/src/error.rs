@@ -101,7 +101,7 @@ pub enum Error {
     /// The machine does not have what the request needs; the arithmetic is in the text.
     #[error("{0}")]
     Resource(String),
-    /// What was asked for is not available in this version.
+    /// A feature that this version does not have.
     #[error("{0} is not available in this version")]
     Unsupported(String),
     /// A model's file is malformed or incomplete.

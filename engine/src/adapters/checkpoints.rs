@@ -37,7 +37,7 @@ pub struct CheckpointRow {
     pub created_at: i64,
 }
 
-/// What is known of a checkpoint beside its matrices.
+/// A checkpoint without its matrices.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CheckpointRecord {
     pub(crate) adapter: String,
@@ -85,7 +85,7 @@ pub(crate) fn put_checkpoint(
     Ok(())
 }
 
-/// Removes what is known of a checkpoint; its draft is dropped by the caller.
+/// Removes a checkpoint's record and optimiser state; the caller drops its draft.
 pub(crate) fn forget_checkpoint(transaction: &mut WriteTransaction<'_>, id: u64) -> Result<()> {
     transaction.remove_metadata(&key(id))?;
     transaction.remove_metadata(&optimizer_key(id))?;

@@ -1,6 +1,6 @@
 //! Adapters: their names, versions and checkpoints in the weight store.
 //!
-//! Matrices lie in the store under adapter / version / layer / module / `A` or `B`. What is known of a version or of a
+//! Matrices lie in the store under adapter / version / layer / module / `A` or `B`. The record of a version or of a
 //! checkpoint is metadata of the same store, so that both appear in one commit or not at all. A published version never
 //! changes.
 

@@ -1,4 +1,4 @@
-//! What is known of a version beside its matrices.
+//! The record of a version: what it is and what it came from.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::json::{from_json, to_json};
 
-/// What is known of a published version beside its matrices.
+/// What a version is and what it came from; [`crate::AdapterRow`] says what each field means.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct VersionRecord {
     pub(crate) base_model: String,

@@ -33,7 +33,7 @@ impl AdapterStore {
         Ok(result)
     }
 
-    /// The store itself, for what is not a read of a snapshot or one write.
+    /// The store itself, for checks, measurements and compaction.
     pub(crate) fn grid(&self) -> &GridStore {
         &self.grid
     }

@@ -152,8 +152,8 @@ pub(crate) fn tag(store: &AdapterStore, name: &str, tag: &str) -> Result<Adapter
     find(store, &adapter.label())
 }
 
-/// Drops an adapter (`name`) with all its versions and checkpoints, or one version (`name@version`); says how many
-/// versions went. `running` names the training run that is making an adapter's next version; such an adapter stays.
+/// Drops an adapter (`name`) with all its versions and checkpoints, or one version (`name@version`). Returns how many
+/// versions were dropped. `running` names the training run that is making an adapter's next version; such an adapter stays.
 pub(crate) fn remove(
     store: &AdapterStore,
     name: &str,
@@ -186,8 +186,8 @@ pub(crate) fn remove(
     })
 }
 
-/// Drops the versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag. What is
-/// known of a dropped version goes with it; checkpoints stay. Says which went, newest first.
+/// Drops all versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag, each with
+/// its record. Checkpoints stay. Returns the versions that were dropped, newest first.
 pub(crate) fn rotate(
     store: &AdapterStore,
     name: &str,

@@ -46,7 +46,7 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
     }
 }
 
-/// The same options with a seed where chance has a part, so that the answer can be repeated.
+/// The same options, with a seed wherever the answer depends on chance, so that it can be repeated.
 pub(super) fn seeded(sampling: &SamplingOptions) -> SamplingOptions {
     let mut sampling = sampling.clone();
     if sampling.temperature > 0.0 && sampling.seed.is_none() {
@@ -57,7 +57,7 @@ pub(super) fn seeded(sampling: &SamplingOptions) -> SamplingOptions {
     sampling
 }
 
-/// Whatever beside model, adapters and prompt decides the answer, as JSON.
+/// The parameters that decide the answer besides model, adapters and prompt, as JSON.
 pub(super) fn parameters(request: &GenerateRequest, sampling: &SamplingOptions) -> Result<String> {
     let value = serde_json::json!({
         "max_tokens": request.max_tokens,

@@ -15,7 +15,7 @@ pub struct SettingRow {
     pub name: &'static str,
     /// Its value.
     pub value: String,
-    /// The value it has when nobody set it.
+    /// Its value until it is set.
     pub default: String,
     /// What it does.
     pub description: &'static str,
@@ -27,7 +27,7 @@ const EMBED_TRAJECTORIES: &str = "hyprstream.embed_trajectories";
 const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
 const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
 
-/// Gives a value its one spelling, or the reason against it.
+/// The canonical spelling of a value, such as `off` for `0`; the error is the reason against it.
 type Normalise = fn(&str) -> std::result::Result<String, String>;
 
 struct Declaration {
@@ -107,7 +107,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Over a catalog; `default_model` stands in for the declared default while nobody set another.
+    /// The settings of a catalog. `default_model`, where given, replaces the declared default of that setting.
     pub(crate) fn try_new(catalog: Catalog, default_model: Option<String>) -> Result<Self> {
         let settings =
             Self { catalog, default_model, record: AtomicBool::new(true), embed: AtomicBool::new(true) };
@@ -128,7 +128,7 @@ impl Settings {
         self.get(DEFAULT_MODEL)
     }
 
-    /// What is kept of recorded answers; the default keeps all.
+    /// Which recorded answers are kept; the default policy keeps all.
     pub(crate) fn retention(&self) -> Result<RetentionPolicy> {
         let limit = |name| {
             let number = self.get(name)?.parse::<u64>().unwrap_or(0);
@@ -140,12 +140,25 @@ impl Settings {
         })
     }
 
+    /// All settings, by name.
+    pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
+        let row = |declaration: &Declaration| {
+            Ok(SettingRow {
+                name: declaration.name,
+                value: self.value(declaration)?,
+                default: self.default_of(declaration),
+                description: declaration.description,
+            })
+        };
+        DECLARATIONS.iter().map(row).collect()
+    }
+
     /// The value of a setting.
     pub(crate) fn get(&self, name: &str) -> Result<String> {
         self.value(find(name)?)
     }
 
-    /// Sets and persists a setting. A default model is opened by `open_model` first, which refuses it if it cannot be.
+    /// Sets and persists a setting. A new default model is opened with `open_model` first; one that cannot be is refused.
     pub(crate) fn set(
         &self,
         name: &str,
@@ -179,19 +192,6 @@ impl Settings {
         let stored = self.catalog.get(&key(declaration.name))?;
         let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
         Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
-    }
-
-    /// All settings, by name.
-    pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
-        let row = |declaration: &Declaration| {
-            Ok(SettingRow {
-                name: declaration.name,
-                value: self.value(declaration)?,
-                default: self.default_of(declaration),
-                description: declaration.description,
-            })
-        };
-        DECLARATIONS.iter().map(row).collect()
     }
 
     fn changed(&self) -> Result<()> {

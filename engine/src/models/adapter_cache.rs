@@ -49,7 +49,7 @@ impl AdapterCache {
         self.entries.lock().by_hash.contains_key(&wanted.record.hash)
     }
 
-    /// The adapter, read from the store when it is not here. Whoever wants it meanwhile waits for the same read.
+    /// The adapter, read from the store if it is not ready yet. Callers that want it meanwhile wait for the same read.
     pub(crate) fn get(&self, store: &AdapterStore, wanted: &ResolvedAdapter) -> Result<Arc<LlamaAdapter>> {
         let mut entries = self.entries.lock();
         entries.uses += 1;

@@ -15,7 +15,7 @@ const FILES: [(&str, &[u8]); 4] = [
     ("model.safetensors", include_bytes!("../../../models/bundled/model.safetensors")),
 ];
 
-/// Written last: names the content that the directory holds, so that a newer program replaces an older model.
+/// Names the directory's content, so that a newer program replaces an older model. Written last.
 const MARK: &str = "content.sha256";
 
 /// Writes the model's files into `directory`, unless they are there.

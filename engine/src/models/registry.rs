@@ -1,8 +1,8 @@
 //! Which models there are, and which of them are in memory.
 //!
 //! A model is named by its directory (or `.gguf` file) under `<data-dir>/models`, or by the configuration. Its
-//! files are opened when something first asks for them, its runtime when something first wants an answer; whoever
-//! asks meanwhile waits for the same load.
+//! files are opened when they are first needed, its runtime is loaded for its first request; requests that arrive
+//! meanwhile wait for the same load.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

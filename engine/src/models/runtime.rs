@@ -25,7 +25,7 @@ pub(crate) struct Runtime {
     pub(crate) files: Arc<ModelFiles>,
     pub(crate) hash: ContentHash,
     /// Tokens of prompt and answer that a request may have.
-    pub(crate) context_length: usize,
+    context_length: usize,
     weights_name: &'static str,
     model: Arc<LlamaModel>,
     adapters: AdapterCache,

@@ -1,4 +1,4 @@
-//! The writer thread, and reads that see what is still in the ring.
+//! The thread that writes recorded answers, and readers that see what it has not written yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

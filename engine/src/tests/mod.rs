@@ -4,7 +4,7 @@
 
 mod adapter_files;
 mod adapters;
-mod cancelled_training;
+mod calls;
 mod conversations;
 mod decode_failures;
 mod embedding;

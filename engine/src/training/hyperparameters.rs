@@ -1,4 +1,4 @@
-//! The numbers of a run under PEFT's names: what was asked for, else the default for the base model.
+//! The hyperparameters of a run under PEFT's names: those of the request, else defaults for the base model.
 
 use hyprstream_learning::{AdamOptions, LoraConfig, Scheduler, TrainOptions};
 use hyprstream_models::Module;

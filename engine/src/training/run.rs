@@ -99,7 +99,7 @@ impl Run {
                 self.send(Ok(TrainingEvent::Progress(progress.sentence(&row, self.record.total_steps))));
             }
             while let Ok(request) = self.checkpoint_requests.try_recv() {
-                // Nobody waits when this fails.
+                // An error means that the caller has gone away.
                 let _ = request.send(self.checkpoint(&row));
             }
             if last_checkpoint.elapsed() >= self.checkpoint_interval && !self.trainer.is_finished() {
@@ -208,7 +208,7 @@ impl Run {
     }
 
     fn send(&self, event: Result<TrainingEvent>) {
-        // Whoever listened cancelled the run by leaving.
+        // An error means that the caller dropped the run, which cancels it.
         let _ = self.events.send(event);
     }
 }
@@ -221,7 +221,7 @@ pub(super) struct LastEvent {
 
 impl LastEvent {
     pub(super) fn send(self) {
-        // Whoever listened may have left.
+        // An error means that the caller has dropped the run.
         let _ = self.events.send(self.event);
     }
 }

@@ -160,7 +160,7 @@ impl Training {
 
     fn start(&self, prepared: Prepared) -> Result<TrainingRun> {
         let Prepared { mut record, base_hash, trainer, validation } = prepared;
-        // Held until the run is listed, so that one adapter never has two runs.
+        // The lock is held until the run is listed, so that an adapter never has two.
         let mut active = self.active.lock();
         if active.closed {
             return Err(Error::Cancelled);

@@ -84,7 +84,7 @@ pub(super) fn put_embeddings(
         }
     }
     let record = ModelRecord { model: model.to_owned(), segment: position.segment, offset: position.offset };
-    // Nobody else writes under these paths.
+    // Only the follower writes under these paths, so the snapshot is current.
     let snapshot = store.snapshot();
     store.write(|transaction| {
         let mut updates = UpdateBatch::new();
@@ -107,7 +107,7 @@ pub(super) fn put_embeddings(
     })
 }
 
-/// Removes the blocks of which the log has no id any more; `first_id` is the lowest that it has.
+/// Removes the blocks whose ids retention has removed from the log; `first_id` is the lowest that it still has.
 pub(crate) fn forget_removed(store: &AdapterStore, first_id: Option<u64>) -> Result<()> {
     let first_block = first_id.and_then(block_and_row).map_or(u32::MAX, |(block, _)| block);
     let snapshot = store.snapshot();

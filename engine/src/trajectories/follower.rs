@@ -27,7 +27,7 @@ const RECORDS: usize = 64;
 const POLL: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What is followed, and what takes part in it.
+/// The log that is followed, and what embedding its prompts needs.
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) log: Arc<TrajectoryLog>,

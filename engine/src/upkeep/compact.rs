@@ -4,7 +4,7 @@ use crate::adapters::store::AdapterStore;
 use crate::blocking::blocking;
 use crate::error::Result;
 
-/// What a compaction did.
+/// A weight store that was compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactedStore {
     /// Length of the store's file before.
@@ -13,7 +13,7 @@ pub struct CompactedStore {
     pub bytes_after: u64,
 }
 
-/// Writes the weight store anew without holes and gives the rest of its space back. Writes wait meanwhile; reads go on.
+/// Rewrites the weight store without holes and gives the rest of its space back. Writes wait meanwhile; reads go on.
 pub(crate) async fn compact(store: &AdapterStore) -> Result<CompactedStore> {
     let store = store.clone();
     blocking(move || {

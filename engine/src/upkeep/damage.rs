@@ -15,9 +15,9 @@ pub struct DamageRow {
     pub offset: u64,
     /// Its length; `None` when only its offset is known.
     pub bytes: Option<u64>,
-    /// What it is, in words.
+    /// What was stored there, in words.
     pub what: String,
-    /// The adapter that it held a part of, if it was one's.
+    /// The adapter that it was a part of, if it was part of one.
     pub adapter: Option<String>,
     /// The version; the first one of several that share it.
     pub version: Option<String>,
@@ -27,7 +27,7 @@ pub struct DamageRow {
     pub module: Option<String>,
     /// The matrix.
     pub matrix: Option<String>,
-    /// How it is known to be damaged.
+    /// How the damage was recognised.
     pub reason: String,
 }
 

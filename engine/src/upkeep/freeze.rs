@@ -44,30 +44,30 @@ impl FrozenFormat {
     }
 }
 
-/// What freezing or thawing a version did.
+/// A version that was frozen or thawed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecodedAdapter {
     /// The adapter.
     pub name: String,
     /// Its version.
     pub version: u64,
-    /// Chunks that were stored anew.
+    /// Chunks that were rewritten.
     pub chunks: u64,
     /// Chunks left as they are because other versions share them.
     pub shared_chunks: u64,
-    /// Bytes of the chunks stored anew, before.
+    /// Bytes of the rewritten chunks before.
     pub bytes_before: u64,
     /// Their bytes now.
     pub bytes_after: u64,
 }
 
-/// Compresses what a version alone holds; it answers as before and is read more slowly. What is frozen in another format
-/// already is frozen anew.
+/// Compresses what a version alone holds; it answers as before and is read more slowly. A version that is
+/// frozen in another format is frozen again in this one.
 pub(crate) async fn freeze(store: &AdapterStore, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
     recode(store, name, Some(format.compression())).await
 }
 
-/// Takes the compression off again.
+/// Undoes [`freeze`].
 pub(crate) async fn thaw(store: &AdapterStore, name: &str) -> Result<RecodedAdapter> {
     recode(store, name, None).await
 }

@@ -1,4 +1,4 @@
-//! Care for the data directory: what is damaged, what is saved of it, how much space adapters take and share.
+//! Upkeep of a data directory: verifying and salvaging it, the space that adapters take, freezing and compacting them.
 
 pub(crate) mod compact;
 pub(crate) mod damage;

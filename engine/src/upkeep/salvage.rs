@@ -1,6 +1,6 @@
 //! Salvage: a new data directory with whatever is whole of a damaged one.
 //!
-//! A version of which a part is lost would answer wrongly without a word, so it is left out as a whole.
+//! A version that has lost a part would answer wrongly without an error, so the whole of it is left out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ use crate::data_dir::{CATALOG, FILES, GRID, GRID_FILE, LOCK_FILE, MODELS, TABLES
 use crate::error::{Error, Result};
 use crate::upkeep::damage::{DamageRow, damaged_answers, damaged_file, damaged_weights};
 
-/// What a salvage kept and what it could not.
+/// What was saved of a damaged data directory, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SalvagedStore {
     /// Published versions of adapters, as `name@version`.
     pub versions: Vec<String>,
     /// Recorded answers.
     pub records: u64,
-    /// What is lost: damaged parts, and versions that are incomplete without them.
+    /// Damaged parts, and versions that are incomplete without them.
     pub lost: Vec<DamageRow>,
 }
 
 /// Makes the data directory `into`, which must not exist, with everything of `data_dir` that is whole. Weights and
-/// recorded answers are checked; the files of models and tables are copied as they are. Nobody may hold `data_dir`, and
-/// it is not changed.
+/// recorded answers are checked; the files of models and tables are copied as they are. `data_dir` must not be
+/// open in any process; it is not changed.
 pub fn salvage(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     let exists = |path: &Path| path.try_exists().map_err(Error::io("look for", path));
     if exists(into)? {
@@ -78,7 +78,7 @@ fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     Ok(salvaged)
 }
 
-/// Drops the versions and checkpoints of which a part is lost.
+/// Drops the versions and checkpoints that have lost a part.
 fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut SalvagedStore) -> Result<()> {
     let store = GridStore::open(grid, &GridOptions::default())?;
     let store = AdapterStore::new(Arc::new(store));
@@ -95,7 +95,7 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
             let reason = if is_incomplete(&version) {
                 Some("it is incomplete without what is damaged".to_owned())
             } else {
-                defect_of(&snapshot, &version)
+                defect(&snapshot, &version)
             };
             match reason {
                 Some(reason) => {
@@ -127,7 +127,7 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
 }
 
 /// Why a published version cannot answer as it did; `None` when it can. A draft has no record to hold it against.
-fn defect_of(snapshot: &Snapshot, version: &VersionInfo) -> Option<String> {
+fn defect(snapshot: &Snapshot, version: &VersionInfo) -> Option<String> {
     if !version.published {
         return None;
     }

@@ -18,12 +18,12 @@ pub struct VerifiedStore {
     pub records: u64,
     /// Bytes of the weight store that are marked as used and that nothing refers to.
     pub leaked_bytes: u64,
-    /// What is damaged.
+    /// The damaged parts.
     pub damages: Vec<DamageRow>,
 }
 
-/// Reads every page of the weight store and every recorded answer and checks what can be checked of it. Writes to the
-/// weight store wait meanwhile; what answers goes on.
+/// Reads every page of the weight store and every recorded answer and verifies checksums and references. Writes to the
+/// weight store wait meanwhile; answers go on.
 pub(crate) async fn verify(
     store: &AdapterStore,
     recorder: &Recorder,

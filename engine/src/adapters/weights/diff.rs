@@ -1,4 +1,4 @@
-//! The weights in which two versions differ, read a block at a time, of the pages alone that they do not share.
+//! The weights in which two versions differ, read a block at a time from the pages that they do not share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::adapters::store::AdapterStore;
 use crate::error::Result;
 
 /// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is driven.
-/// What both versions share on the disk is not read, nor what holds nothing that the filter lets through.
+/// Pages that both versions share, and those without a value that the filter lets through, are not read.
 pub(crate) fn diff(
     store: &AdapterStore,
     old: &str,
@@ -56,7 +56,7 @@ impl DifferenceScan {
         let mut batch = WeightDifferenceBatch {
             layer: difference.layer,
             module: difference.module.clone(),
-            matrix: MatrixKind::of(&difference.matrix),
+            matrix: MatrixKind::named(&difference.matrix),
             rows: Vec::new(),
             cols: Vec::new(),
             old_values: Vec::new(),

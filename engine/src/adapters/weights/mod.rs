@@ -25,8 +25,8 @@ impl MatrixKind {
         }
     }
 
-    /// The matrix of this name in the store.
-    pub(crate) fn of(name: &str) -> Self {
+    /// The matrix that has this name in the store.
+    fn named(name: &str) -> Self {
         if name == "A" { Self::A } else { Self::B }
     }
 }

@@ -55,7 +55,7 @@ impl WeightScan {
         let mut batch = WeightBatch {
             layer: info.path.layer,
             module: info.path.module.clone(),
-            matrix: MatrixKind::of(&info.path.matrix),
+            matrix: MatrixKind::named(&info.path.matrix),
             rows: Vec::new(),
             cols: Vec::new(),
             values: Vec::new(),
