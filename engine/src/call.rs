@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_operator_is_of_the_same_caller_and_statement() {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let statement = Arc::new(CallContext::new(ClientId(7), "ada").with_deadline(deadline));
         let operator = statement.operator();
         assert_eq!((operator.client(), operator.role()), (ClientId(7), "ada"));

@@ -103,7 +103,7 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
                     dropped.push(version);
                 }
                 None if version.published => {
-                    salvaged.versions.push(format!("{}@{}", version.adapter, version.version))
+                    salvaged.versions.push(format!("{}@{}", version.adapter, version.version));
                 }
                 None => {}
             }
