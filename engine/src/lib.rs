@@ -1,7 +1,8 @@
-//! Which model and adapter answers: scheduling, sessions, recording, training runs.
+//! Which model and adapter answers: scheduling, conversations, recording, training runs.
 //!
-//! The engine is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
-//! sockets: requests and rows are plain Rust structs.
+//! The [`Engine`] is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
+//! sockets: requests and rows are plain Rust structs. `engine.rs` shows all that it can do; each method is a line or two
+//! over one of the rooms below it, and no room knows the engine.
 //!
 //! Invariants:
 //! - A [`Generation`] or a [`TrainingRun`] owns its work: dropping it stops the work within one decode or one step.
@@ -9,64 +10,62 @@
 //! - An adapter answers only from the base it was trained on; any other base is refused with both hashes.
 //! - A published version never changes; restoring or branching publishes another one.
 
-mod adapter_cache;
 mod adapter_files;
-mod adapter_name;
-mod adapter_store;
 mod adapters;
 mod answering;
-mod bundled_model;
-mod checkpoints;
+mod blocking;
+mod call;
+mod catalog;
 mod clock;
-mod definitions;
-mod embed;
+mod data_dir;
 mod engine;
-mod errors;
-mod generation;
-mod grid_statistics;
-mod integrity;
+mod error;
+mod json;
+pub mod limits;
+mod models;
 mod nearest;
 mod options;
-mod places;
-mod prompt;
 mod recording;
-mod registry;
-mod rows;
-mod runtime;
-mod salvage;
+mod requests;
 mod scheduler;
-mod score;
-mod sessions;
-mod settings;
-mod space;
 mod statistics;
 #[cfg(test)]
 mod tests;
-mod tokens;
 mod training;
-mod trajectory_embeddings;
-mod weights;
+mod trajectories;
+mod upkeep;
 
-pub use adapter_files::{AdapterFormat, ExportedAdapter, ImportRequest, record_path};
-pub use adapters::RestoreSource;
 pub use hyprstream_models::SamplingOptions;
 
-pub use definitions::TableDefinitions;
-pub use embed::{EmbedRequest, Embedding};
-pub use engine::{Engine, Holder};
-pub use errors::{Error, Fault, Result};
-pub use generation::{Completion, FinishReason, GenerateRequest, GeneratedToken, Generation};
-pub use grid_statistics::GridStatisticsRow;
-pub use integrity::{DamageRow, VerifiedStore};
+pub use adapter_files::format::AdapterFormat;
+pub use adapter_files::import::ImportRequest;
+pub use adapter_files::nvdb::ExportedAdapter;
+pub use adapter_files::record::record_path;
+pub use adapters::checkpoints::CheckpointRow;
+pub use adapters::versions::{AdapterRow, RestoreSource};
+pub use adapters::weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};
+pub use answering::generation::Generation;
+pub use call::{CallContext, ClientId, Usage, WorkClass};
+pub use catalog::conversations::SessionRow;
+pub use catalog::definitions::TableDefinitions;
+pub use catalog::settings::{SettingRow, parse_boolean};
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use models::slot::ModelRow;
+pub use nearest::nearest;
 pub use options::{EngineOptions, WeightPreference};
-pub use rows::{
-    AdapterRow, CheckpointRow, ModelRow, RunStatus, SessionRow, TrainingRunRow, TrainingStepRow,
-    TrajectoryFilter, TrajectoryRow, TrajectoryTokenRow,
-};
-pub use salvage::{SalvagedStore, salvage};
-pub use score::{Score, ScoreRequest};
-pub use settings::SettingRow;
-pub use space::{CompactedStore, FrozenFormat, RecodedAdapter};
+pub use recording::trajectory::{TrajectoryRow, TrajectoryTokenRow};
+pub use requests::embed::{EmbedRequest, Embedding};
+pub use requests::generate::{Completion, FinishReason, GenerateRequest, GeneratedToken};
+pub use requests::score::{Score, ScoreRequest};
 pub use statistics::StatisticRow;
-pub use training::{TrainRequest, TrainingEvent, TrainingRun};
-pub use weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};
+pub use training::events::{TrainingEvent, TrainingRun};
+pub use training::request::TrainRequest;
+pub use training::rows::{RunStatus, TrainingRunRow, TrainingStepRow};
+pub use trajectories::scan::TrajectoryFilter;
+pub use upkeep::compact::CompactedStore;
+pub use upkeep::damage::DamageRow;
+pub use upkeep::freeze::{FrozenFormat, RecodedAdapter};
+pub use upkeep::grid_statistics::GridStatisticsRow;
+pub use upkeep::salvage::{SalvagedStore, salvage};
+pub use upkeep::verify::VerifiedStore;

@@ -1,8 +1,11 @@
-//! How an engine is opened.
+//! How an engine is opened, and what it falls back on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The model that comes with the program.
+pub(crate) const BUNDLED_MODEL: &str = "bundled";
 
 /// In which type a model's weights are kept in memory for answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

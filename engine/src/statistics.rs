@@ -2,18 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::Engine;
-
 /// One counter or measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticRow {
     /// Its name, such as `dropped_records`.
     pub name: String,
-    /// Its value.
+    /// Its value; whole numbers, as `double precision` shows them in SQL.
     pub value: f64,
 }
 
-/// A number that only its owner's threads change; reading it may lag behind.
+/// A number that many threads count up; reading it may lag behind.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -40,8 +38,12 @@ macro_rules! counters {
         }
 
         impl Statistics {
-            fn rows(&self) -> Vec<StatisticRow> {
-                vec![$(StatisticRow { name: stringify!($name).to_owned(), value: self.$name.get() as f64 },)*]
+            /// The counters as the table shows them, by name.
+            pub(crate) fn rows(&self) -> Vec<StatisticRow> {
+                let mut rows =
+                    vec![$(StatisticRow { name: stringify!($name).to_owned(), value: self.$name.get() as f64 },)*];
+                rows.sort_by(|a, b| a.name.cmp(&b.name));
+                rows
             }
         }
     };
@@ -102,13 +104,4 @@ counters! {
     trained_tokens,
     /// Adapters loaded beside a model.
     adapter_loads,
-}
-
-impl Engine {
-    /// Counters of requests, tokens, records, cancellations and of what waits now.
-    pub fn statistics(&self) -> Vec<StatisticRow> {
-        let mut rows = self.statistics.rows();
-        rows.sort_by(|a, b| a.name.cmp(&b.name));
-        rows
-    }
 }

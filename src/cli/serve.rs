@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hyprstream_engine::{EmbedRequest, Engine};
+use hyprstream_engine::{CallContext, EmbedRequest, Engine};
 use hyprstream_sql::{Database, DatabaseOptions};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
@@ -150,7 +150,8 @@ fn announce(clients: &str, address: Option<SocketAddr>) -> Result<(), String> {
 fn warm_up(engine: &Arc<Engine>) {
     let engine = engine.clone();
     tokio::spawn(async move {
-        let request = EmbedRequest { texts: vec!["hyprstream".into()], model: None, dimensions: None };
+        let call = CallContext::local();
+        let request = EmbedRequest { texts: vec!["hyprstream".into()], model: None, dimensions: None, call };
         if let Err(error) = engine.embed(request).await {
             tracing::warn!("the default model is not ready: {error}");
         }

@@ -11,7 +11,7 @@ use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
-use hyprstream_engine::{EmbedRequest, Embedding, Engine};
+use hyprstream_engine::{CallContext, ClientId, EmbedRequest, Embedding, Engine};
 
 use crate::arguments::{Arguments, is_null_row, rows};
 use crate::error;
@@ -126,6 +126,7 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Emb
         texts: vec![row.owned_text("text")?.unwrap_or_default()],
         model: row.name("model")?.or_else(|| settings.model()),
         dimensions: row.integer("dimensions", 1..=65_536)?.map(|n| n as usize),
+        call: Arc::new(CallContext::new(ClientId::SHARED, "hyprstream")),
     })
 }
 

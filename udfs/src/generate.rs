@@ -13,7 +13,9 @@ use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
-use hyprstream_engine::{Completion, Engine, Error as EngineError, GenerateRequest, SamplingOptions};
+use hyprstream_engine::{
+    CallContext, ClientId, Completion, Engine, Error as EngineError, GenerateRequest, SamplingOptions,
+};
 
 use crate::arguments::{Arguments, is_null_row, rows};
 use crate::error;
@@ -136,7 +138,7 @@ pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Opt
         max_tokens: max_tokens.map_or(settings.max_tokens, |n| n as u32),
         sampling,
         stop: stop(&row)?,
-        client: settings.client,
+        call: Arc::new(CallContext::new(ClientId(settings.client), "hyprstream")),
         record: settings.record_trajectories,
     }))
 }

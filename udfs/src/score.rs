@@ -10,7 +10,7 @@ use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
-use hyprstream_engine::{Engine, ScoreRequest};
+use hyprstream_engine::{CallContext, ClientId, Engine, ScoreRequest};
 
 use crate::arguments::{Arguments, is_null_row, rows};
 use crate::error;
@@ -88,5 +88,6 @@ fn request(values: &[ScalarValue], settings: &Settings) -> Result<ScoreRequest> 
         model: row.name("model")?.or_else(|| settings.model()),
         adapter: row.name("adapter")?,
         raw: row.boolean("raw")?.unwrap_or(false),
+        call: Arc::new(CallContext::new(ClientId::SHARED, "hyprstream")),
     })
 }

@@ -7,9 +7,25 @@ use std::path::Path;
 use hyprstream_models::{LoraMatrix, LoraWeights, ModelConfig, Module};
 use hyprstream_storage::{NvdbMatrix, Snapshot, export_nvdb, import_nvdb};
 
-use super::{ExportedAdapter, refused};
-use crate::adapter_store::{ResolvedAdapter, VersionRecord};
-use crate::errors::{Error, Result};
+use crate::adapter_files::format::refused;
+use crate::adapters::record::VersionRecord;
+use crate::adapters::resolve::ResolvedAdapter;
+use crate::error::{Error, Result};
+
+/// What an export wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedAdapter {
+    /// The adapter.
+    pub name: String,
+    /// The version that was written.
+    pub version: u64,
+    /// Matrices in the file.
+    pub matrices: u64,
+    /// Active weights in it.
+    pub active_values: u64,
+    /// Its length.
+    pub bytes: u64,
+}
 
 /// Writes a version's grid.
 pub(super) fn write(snapshot: &Snapshot, adapter: &ResolvedAdapter, path: &Path) -> Result<ExportedAdapter> {
@@ -39,7 +55,7 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
     };
     let mut pairs: BTreeMap<(usize, Module), LoraMatrix> = BTreeMap::new();
     for matrix in &matrices {
-        let (layer, module) = place(path, config, matrix)?;
+        let (layer, module) = layer_and_module(path, config, matrix)?;
         let (rows, cols) = expected_shape(config, rank, module, &matrix.matrix);
         if (matrix.shape.rows, matrix.shape.cols) != (rows, cols) {
             let found = format!("{} x {}", matrix.shape.rows, matrix.shape.cols);
@@ -69,7 +85,7 @@ pub(super) fn read(path: &Path, config: &ModelConfig, record: &VersionRecord) ->
     })
 }
 
-fn place(path: &Path, config: &ModelConfig, matrix: &NvdbMatrix) -> Result<(usize, Module)> {
+fn layer_and_module(path: &Path, config: &ModelConfig, matrix: &NvdbMatrix) -> Result<(usize, Module)> {
     let layer = matrix.layer as usize;
     if layer >= config.num_hidden_layers {
         let reason = format!("it has layer {layer} and the model {} layers", config.num_hidden_layers);
@@ -91,8 +107,8 @@ fn expected_shape(config: &ModelConfig, rank: usize, module: Module, matrix: &st
 fn dense(matrix: &NvdbMatrix, elements: usize) -> Vec<f32> {
     let mut values = vec![0.0; elements];
     for (row, col, value) in &matrix.elements {
-        if let Some(slot) = values.get_mut(*row as usize * matrix.shape.cols + *col as usize) {
-            *slot = *value;
+        if let Some(element) = values.get_mut(*row as usize * matrix.shape.cols + *col as usize) {
+            *element = *value;
         }
     }
     values

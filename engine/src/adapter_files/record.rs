@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::refused;
-use crate::adapter_store::{ResolvedAdapter, VersionRecord, to_json};
-use crate::errors::{Error, Result};
+use crate::adapter_files::format::refused;
+use crate::adapters::record::VersionRecord;
+use crate::adapters::resolve::ResolvedAdapter;
+use crate::error::{Error, Result};
+use crate::json::to_json;
 
 /// A record is a few lines and the text of a query.
 const LONGEST_RECORD: u64 = 16 << 20;
@@ -43,7 +45,7 @@ pub(super) fn write(path: &Path, adapter: &ResolvedAdapter) -> Result<()> {
     let renamed =
         written.and_then(|()| fs::rename(&temporary, &target).map_err(Error::io("rename", &temporary)));
     if renamed.is_err() {
-        // What was begun is of no use; the error that is told is the first one.
+        // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
     renamed

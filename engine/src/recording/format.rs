@@ -5,9 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Header, Outcome};
-use crate::errors::{Error, Result};
-use crate::rows::TrajectoryRow;
+use crate::error::{Error, Result};
+use crate::recording::trajectory::{Header, Outcome, TrajectoryRow};
 
 const VERSION: u8 = 1;
 
@@ -90,7 +89,7 @@ fn take_counted(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::{decode, encode};
-    use crate::recording::{Header, Outcome};
+    use crate::recording::trajectory::{Header, Outcome};
 
     fn sample() -> (Header, Outcome) {
         let header = Header {

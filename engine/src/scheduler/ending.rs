@@ -1,6 +1,6 @@
 //! How a request ends.
 
-use crate::errors::Error;
+use crate::error::Error;
 
 /// How a sequence leaves the batch.
 pub(super) enum Ending {

@@ -8,11 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::policy::Request;
 use super::policy::view::Group;
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
-use crate::generation::FinishReason;
-use crate::recording::{Header, RecordSender};
-use crate::score::Score;
+use crate::call::{CallContext, ClientId, WorkClass};
+use crate::error::{Error, Result};
+use crate::recording::ring::RecordSender;
+use crate::recording::trajectory::Header;
+use crate::requests::embed::Embedding;
+use crate::requests::generate::FinishReason;
+use crate::requests::score::Score;
 
 /// Content hash and scale of each adapter of a stack.
 pub(crate) type StackKey = Vec<(String, u32)>;
@@ -34,18 +36,18 @@ pub(crate) enum Job {
 
 impl Job {
     pub(crate) fn is_background(&self) -> bool {
-        matches!(self, Self::Embed(job) if job.background)
+        matches!(self, Self::Embed(job) if job.is_background())
     }
 }
 
 /// A request that decodes in a slot of the cache; until it is admitted it waits as it is.
 #[derive(Debug)]
 pub(crate) struct DecodeJob {
-    /// Requests of different clients are admitted in turn.
-    pub(crate) client: u64,
+    pub(crate) call: Arc<CallContext>,
     pub(crate) stack: Arc<ActiveStack>,
     /// The prompt; in scoring the completion too.
     pub(crate) tokens: Vec<u32>,
+    pub(crate) queued_at: Instant,
     /// Lets it wait in its client's queue; given back at its admission.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
     pub(crate) task: Task,
@@ -79,8 +81,8 @@ pub(crate) struct ScoreTask {
 }
 
 impl Request for DecodeJob {
-    fn client(&self) -> u64 {
-        self.client
+    fn client(&self) -> ClientId {
+        self.call.client()
     }
 
     fn group(&self) -> Group<'_> {
@@ -96,12 +98,13 @@ impl Request for DecodeJob {
 }
 
 impl DecodeJob {
-    /// Whether nobody waits for the answer any more.
+    /// Whether nobody waits for the answer any more, or its time is used up.
     pub(crate) fn is_abandoned(&self) -> bool {
-        match &self.task {
+        let nobody_waits = match &self.task {
             Task::Generate(task) => task.events.is_closed(),
             Task::Score(task) => task.answer.is_closed(),
-        }
+        };
+        nobody_waits || self.call.is_past_deadline()
     }
 }
 
@@ -133,8 +136,19 @@ pub(crate) struct Finished {
 /// A request for the vectors of some texts.
 #[derive(Debug)]
 pub(crate) struct EmbedJob {
+    pub(crate) call: Arc<CallContext>,
     pub(crate) texts: Vec<Vec<u32>>,
-    /// Background work: it is computed while no model has anything else to do, and any other job breaks it off.
-    pub(crate) background: bool,
     pub(crate) answer: oneshot::Sender<Result<Vec<Embedding>>>,
+}
+
+impl EmbedJob {
+    /// Background work is computed while no model has anything else to do, and any other job breaks it off.
+    pub(crate) fn is_background(&self) -> bool {
+        self.call.class() == WorkClass::Background
+    }
+
+    /// Whether nobody waits for the vectors any more, or their time is used up.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.answer.is_closed() || self.call.is_past_deadline()
+    }
 }

@@ -25,7 +25,7 @@ use std::thread::{self, JoinHandle};
 use hyprstream_models::{LlamaModel, Tokenizer};
 use parking_lot::Mutex;
 
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 use crate::statistics::Statistics;
 use signals::Signals;
 

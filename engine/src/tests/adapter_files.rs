@@ -1,3 +1,5 @@
+//! Adapters written to files and read by another data directory.
+
 use std::path::PathBuf;
 
 use hyprstream_models::random::lora_weights;
@@ -5,7 +7,9 @@ use hyprstream_models::{LoraWeights, Module};
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config, write_random};
-use crate::adapter_store::read_weights;
+use crate::adapters::matrices::read_weights;
+use crate::adapters::name::parse_one;
+use crate::adapters::resolve::resolve;
 use crate::{AdapterFormat, AdapterRow, Engine, Error, ImportRequest, record_path};
 
 /// An engine with the adapter `a`, and where it was exported to.
@@ -51,9 +55,7 @@ async fn an_exported_adapter_comes_back_bit_for_bit_in_another_directory() {
     assert_eq!((row.version, row.parent.as_deref()), (1, Some("file from-afar.nvdb")));
     assert_eq!(row.hash, bench.engine.adapter("a").unwrap().hash);
     let store = &other.engine.adapter_store;
-    let adapter =
-        crate::adapter_store::resolve(&store.snapshot(), &crate::adapter_name::parse_one("b").unwrap())
-            .unwrap();
+    let adapter = resolve(&store.snapshot(), &parse_one("b").unwrap()).unwrap();
     let found = read_weights(&store.snapshot(), "b", "1", &adapter.record).unwrap();
     assert_eq!((found.rank, found.alpha.to_bits()), (weights.rank, weights.alpha.to_bits()));
     assert_eq!(found.layers.len(), weights.layers.len());

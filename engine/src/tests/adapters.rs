@@ -1,3 +1,5 @@
+//! Adapters in answers: alone, stacked, many in one batch, and refused on another base.
+
 use futures::future::join_all;
 use hyprstream_models::random::lora_weights;
 use hyprstream_models::{ContentHash, Module};
@@ -6,7 +8,7 @@ use super::{Bench, ask_random, publish_weights, random_config, statistic, tokens
 use crate::{Error, GenerateRequest, MatrixKind, RestoreSource, WeightFilter};
 
 pub(super) fn base_hash(bench: &Bench, model: &str) -> ContentHash {
-    bench.engine.slot(Some(model)).unwrap().files().unwrap().content_hash()
+    bench.engine.registry.slot(Some(model)).unwrap().files().unwrap().content_hash()
 }
 
 fn publish_random(bench: &Bench, name: &str, zero_b: bool, seed: u64) -> u64 {

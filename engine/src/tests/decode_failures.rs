@@ -1,3 +1,5 @@
+//! Decodes that fail, and model files that are answered as they are.
+
 use futures::StreamExt;
 use hyprstream_models::random::write_model_dir;
 use hyprstream_models::{ModelFiles, WeightType};
@@ -10,7 +12,7 @@ async fn a_failed_decode_ends_its_requests_with_an_error_and_the_next_one_is_ans
     let bench = Bench::random();
     let engine = &bench.engine;
     let expected = tokens(engine, ask_random("as ever", 12)).await.0;
-    let runtime = engine.runtime(Some("random")).await.unwrap();
+    let runtime = engine.registry.runtime(Some("random")).await.unwrap();
     let reshapes = statistic(engine, "cache_reshapes");
     for _ in 0..3 {
         let mut generation = engine.generate(ask_random("as ever", 900)).await.unwrap();

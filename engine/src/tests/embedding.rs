@@ -1,8 +1,10 @@
+//! Vectors of texts.
+
 use super::{Bench, statistic};
-use crate::{EmbedRequest, Error};
+use crate::{CallContext, EmbedRequest, Error};
 
 fn request(texts: &[String], dimensions: Option<usize>) -> EmbedRequest {
-    EmbedRequest { texts: texts.to_vec(), model: None, dimensions }
+    EmbedRequest { texts: texts.to_vec(), model: None, dimensions, call: CallContext::local() }
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -1,3 +1,6 @@
+//! Text from one request and from many at once.
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -5,7 +8,7 @@ use futures::future::join_all;
 use futures::{StreamExt, stream};
 
 use super::{Bench, ask, ask_random, eventually, statistic, tokens};
-use crate::{EngineOptions, Error, FinishReason, GenerateRequest, SamplingOptions};
+use crate::{CallContext, ClientId, EngineOptions, Error, FinishReason, GenerateRequest, SamplingOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_answers_each_prompt_as_if_it_were_alone() {
@@ -167,7 +170,8 @@ async fn more_requests_than_the_cache_holds_are_all_answered_in_turn() {
     let bench = Bench::with(change);
     super::write_random(&bench, "random", 7);
     let requests = (0..20).map(|client| {
-        let request = GenerateRequest { client: client % 3, ..ask_random(&format!("row {client}"), 10) };
+        let call = Arc::new(CallContext::new(ClientId(client % 3), "ada"));
+        let request = GenerateRequest { call, ..ask_random(&format!("row {client}"), 10) };
         bench.engine.complete(request)
     });
     for answer in join_all(requests).await {

@@ -4,14 +4,14 @@
 
 mod adapter_files;
 mod adapters;
-mod cancelled_training;
+mod calls;
+mod conversations;
 mod decode_failures;
 mod embedding;
 mod generating;
 mod recording;
 mod refusals;
 mod scoring;
-mod sessions;
 mod space;
 mod training;
 mod trajectory_embeddings;
@@ -25,8 +25,8 @@ use hyprstream_models::random::{small_config, write_model_dir};
 use hyprstream_models::{Architecture, LoraWeights, ModelConfig};
 use tempfile::TempDir;
 
-use crate::adapter_store::{VersionRecord, put_weights};
-use crate::adapters::publish;
+use crate::adapters::matrices::put_weights;
+use crate::adapters::record::{VersionRecord, publish};
 use crate::clock::now_micros;
 use crate::{Completion, Engine, EngineOptions, GenerateRequest, GeneratedToken};
 
@@ -98,7 +98,7 @@ async fn tokens(engine: &Engine, request: GenerateRequest) -> (Vec<GeneratedToke
 
 /// Publishes weights as the next version of an adapter.
 fn publish_weights(engine: &Engine, name: &str, base_model: &str, weights: &LoraWeights) -> u64 {
-    let record = VersionRecord::of(weights, base_model, now_micros());
+    let record = VersionRecord::new(weights, base_model, now_micros());
     engine
         .adapter_store
         .write(|transaction| {

@@ -1,3 +1,5 @@
+//! Recorded answers, from the decode thread to the table.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -5,7 +7,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::{Bench, ask_random, eventually, options, statistic, tokens};
-use crate::recording::{Header, Outcome};
+use crate::recording::trajectory::{Header, Outcome};
 use crate::{Engine, GenerateRequest, TrajectoryFilter, TrajectoryRow};
 
 fn rows(engine: &Engine, filter: &TrajectoryFilter) -> Vec<TrajectoryRow> {

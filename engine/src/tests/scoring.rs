@@ -1,5 +1,7 @@
+//! Log-probabilities of given completions.
+
 use super::{Bench, ask_random, tokens};
-use crate::{Engine, Error, GenerateRequest, Score, ScoreRequest, WeightPreference};
+use crate::{CallContext, Engine, Error, GenerateRequest, Score, ScoreRequest, WeightPreference};
 
 /// Questions with answers, some of which the bundled model finds likely and some unlikely.
 const ANSWERED: [(&str, &str); 8] = [
@@ -20,6 +22,7 @@ async fn score(engine: &Engine, prompt: &str, completion: &str, raw: bool) -> Re
         model: Some("random".to_owned()),
         adapter: None,
         raw,
+        call: CallContext::local(),
     };
     engine.score(request).await
 }
@@ -82,6 +85,7 @@ async fn eight_bit_weights_score_near_what_full_precision_scores() {
             model: None,
             adapter: None,
             raw: false,
+            call: CallContext::local(),
         };
         let expected = wide.engine.score(request.clone()).await.unwrap();
         let found = narrow.engine.score(request).await.unwrap();

@@ -1,9 +1,11 @@
+//! The space that adapters take: rotation, freezing, compaction.
+
 use hyprstream_models::Module;
 use hyprstream_models::random::lora_weights;
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};
-use crate::adapter_store::version_key;
+use crate::adapters::record::version_key;
 use crate::{Error, FrozenFormat, GridStatisticsRow};
 
 fn publish(bench: &Bench, name: &str, seed: u64) -> u64 {

@@ -1,10 +1,13 @@
+//! Training runs from their pairs to the version that answers, or to their cancellation.
+
 use std::time::Duration;
 
 use futures::StreamExt;
 
-use super::{Bench, ask, options, statistic};
+use super::{Bench, ask, eventually, options, statistic};
 use crate::{
-    Engine, Error, GenerateRequest, RestoreSource, RunStatus, ScoreRequest, TrainRequest, TrainingEvent,
+    CallContext, Engine, Error, GenerateRequest, RestoreSource, RunStatus, ScoreRequest, TrainRequest,
+    TrainingEvent, TrainingRun,
 };
 
 fn pairs() -> Vec<(String, String)> {
@@ -19,7 +22,7 @@ fn pairs() -> Vec<(String, String)> {
     .collect()
 }
 
-pub(super) fn request(name: &str, epochs: u32) -> TrainRequest {
+fn request(name: &str, epochs: u32) -> TrainRequest {
     TrainRequest {
         name: name.to_owned(),
         pairs: pairs(),
@@ -45,6 +48,7 @@ async fn score(engine: &Engine, prompt: &str, completion: &str, adapter: Option<
         model: None,
         adapter: adapter.map(str::to_owned),
         raw: false,
+        call: CallContext::local(),
     };
     let score = engine.score(request).await.unwrap();
     score.logprob / score.tokens as f64
@@ -128,7 +132,7 @@ async fn leaving_a_run_cancels_it_and_publishes_nothing() {
     let mut run = bench.engine.train(request("gone", 100_000)).await.unwrap();
     while !matches!(run.next().await.unwrap().unwrap(), TrainingEvent::Step(_)) {}
     drop(run);
-    super::eventually("the run is cancelled", || {
+    eventually("the run is cancelled", || {
         bench.engine.training_runs().unwrap()[0].status == RunStatus::Cancelled
     })
     .await;
@@ -158,7 +162,7 @@ async fn a_checkpoint_of_a_running_run_can_be_restored_as_a_version() {
     let checkpoint = bench.engine.checkpoint_adapter("words").await.unwrap();
     assert!(checkpoint.has_optimizer && checkpoint.step > 0 && checkpoint.run_id == Some(1));
     drop(run);
-    super::eventually("the run ends", || bench.engine.training.run_of("words").is_none()).await;
+    eventually("the run ends", || bench.engine.training.run_of("words").is_none()).await;
     let restored = bench.engine.restore_adapter("words", &RestoreSource::Checkpoint(checkpoint.id)).unwrap();
     assert_eq!((restored.version, restored.run_id), (1, Some(1)));
     assert_eq!(restored.parent, Some(format!("checkpoint {}", checkpoint.id)));
@@ -224,4 +228,45 @@ async fn data_that_cannot_be_trained_on_is_refused_before_a_run_is_recorded() {
     }
     assert!(bench.engine.training_runs().unwrap().is_empty());
     assert_eq!(statistic(&bench.engine, "training_runs"), 0.0);
+}
+
+async fn at_its_third_step(bench: &Bench) -> TrainingRun {
+    let mut run = bench.engine.train(request("gone", 100_000)).await.unwrap();
+    loop {
+        match run.next().await.unwrap().unwrap() {
+            TrainingEvent::Step(row) if row.step == 3 => return run,
+            _ => {}
+        }
+    }
+}
+
+/// Steps made in the end, all of them recorded.
+async fn steps_of(bench: &Bench, run_id: u64) -> f64 {
+    let row = || bench.engine.training_runs().unwrap().into_iter().find(|row| row.run_id == run_id);
+    eventually("the run ends", || row().unwrap().status == RunStatus::Cancelled).await;
+    let steps = row().unwrap().steps;
+    let recorded = bench.engine.training_steps(Some(run_id)).unwrap();
+    assert_eq!(recorded.len() as u64, steps);
+    steps as f64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_makes_no_step_but_the_one_under_way() {
+    let bench = Bench::new();
+    let run = at_its_third_step(&bench).await;
+    bench.engine.cancel_training(run.run_id()).unwrap();
+    let at_cancel = statistic(&bench.engine, "training_steps");
+    let steps = steps_of(&bench, run.run_id()).await;
+    assert!((3.0..=at_cancel + 1.0).contains(&steps), "{at_cancel}, then {steps}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_listens_to_makes_no_step_but_the_one_under_way() {
+    let bench = Bench::new();
+    let run = at_its_third_step(&bench).await;
+    let run_id = run.run_id();
+    drop(run);
+    let at_drop = statistic(&bench.engine, "training_steps");
+    let steps = steps_of(&bench, run_id).await;
+    assert!((3.0..=at_drop + 1.0).contains(&steps), "{at_drop}, then {steps}");
 }

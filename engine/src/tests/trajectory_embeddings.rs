@@ -1,12 +1,16 @@
+//! Prompts of recorded answers, embedded in the background.
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 
 use super::{Bench, ask, ask_random, eventually, statistic, write_random};
-use crate::recording::{Header, Outcome};
-use crate::trajectory_embeddings::OWNER;
-use crate::{EmbedRequest, Engine, GenerateRequest, GridStatisticsRow, TrajectoryFilter, TrajectoryRow};
+use crate::recording::trajectory::{Header, Outcome};
+use crate::trajectories::embeddings::OWNER;
+use crate::{
+    CallContext, EmbedRequest, Engine, GenerateRequest, GridStatisticsRow, TrajectoryFilter, TrajectoryRow,
+};
 
 /// Recorded answers with their embeddings.
 fn rows(engine: &Engine) -> Vec<TrajectoryRow> {
@@ -21,14 +25,18 @@ async fn embedded(engine: &Engine, count: u32) {
 }
 
 async fn vector(engine: &Engine, text: &str, model: &str) -> Vec<f32> {
-    let request =
-        EmbedRequest { texts: vec![text.to_owned()], model: Some(model.to_owned()), dimensions: None };
+    let request = EmbedRequest {
+        texts: vec![text.to_owned()],
+        model: Some(model.to_owned()),
+        dimensions: None,
+        call: CallContext::local(),
+    };
     engine.embed(request).await.unwrap().remove(0).values
 }
 
 /// The model with random weights, loaded; its hash.
 async fn load_random(engine: &Engine) -> String {
-    engine.runtime(Some("random")).await.unwrap().hash.to_string()
+    engine.registry.runtime(Some("random")).await.unwrap().hash.to_string()
 }
 
 /// Records an answer that was never given.
@@ -231,7 +239,7 @@ async fn some_embedded(engine: &Engine) {
 async fn answers_go_first_whatever_model_they_are_of() {
     let bench = with_backlog(600).await;
     let engine = &bench.engine;
-    engine.runtime(Some("other")).await.unwrap();
+    engine.registry.runtime(Some("other")).await.unwrap();
     set(engine, "on");
     some_embedded(engine).await;
     for model in ["random", "other"] {

@@ -1,11 +1,12 @@
+//! Weights in which two versions differ.
+
 use hyprstream_models::random::lora_weights;
 use hyprstream_models::{LoraWeights, Module};
 use hyprstream_storage::{MatrixPath, UpdateBatch};
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};
-use crate::adapter_store::version_record;
-use crate::adapters::publish;
+use crate::adapters::record::{publish, version_record};
 use crate::{MatrixKind, WeightFilter};
 
 type Difference = (u32, String, MatrixKind, u32, u32, Option<f32>, Option<f32>);

@@ -4,9 +4,8 @@ use hyprstream_learning::Example;
 use hyprstream_models::ModelFiles;
 use sha2::{Digest, Sha256};
 
-use crate::adapter_store::hex;
-use crate::errors::{Error, Result};
-use crate::prompt::{PromptParts, completion_tokens, prompt_tokens};
+use crate::answering::prompt::{PromptParts, completion_tokens, prompt_tokens};
+use crate::error::{Error, Result};
 
 /// Examples in the order of the pairs; the loss is on the completion and the end of its turn.
 pub(super) fn examples(
@@ -38,5 +37,5 @@ pub(super) fn dataset_hash(pairs: &[(String, String)]) -> String {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }

@@ -1,11 +1,11 @@
-//! The numbers of a run under PEFT's names: what was asked for, else the default for the base model.
+//! The hyperparameters of a run under PEFT's names: those of the request, else defaults for the base model.
 
 use hyprstream_learning::{AdamOptions, LoraConfig, Scheduler, TrainOptions};
 use hyprstream_models::Module;
 use serde::Serialize;
 
-use super::TrainRequest;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::training::request::TrainRequest;
 
 /// Kept with the run and with the version it publishes.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +28,7 @@ pub(super) struct Hyperparameters {
 
 impl Hyperparameters {
     /// `parameters` is the number of the base model's weights: a small model learns with a larger adapter and rate.
-    pub(super) fn of(request: &TrainRequest, parameters: u64, context: u32) -> Result<Self> {
+    pub(super) fn try_new(request: &TrainRequest, parameters: u64, context: u32) -> Result<Self> {
         if request.ewc_lambda.is_some_and(|value| value != 0.0) {
             return Err(Error::Unsupported("ewc_lambda above 0".to_owned()));
         }
@@ -43,7 +43,7 @@ impl Hyperparameters {
         let is_small = parameters < 50_000_000;
         let r = request.r.unwrap_or(if is_small { 16 } else { 8 });
         let scheduler = request.lr_scheduler_type.clone().unwrap_or_else(|| "cosine".to_owned());
-        scheduler_of(&scheduler)?;
+        parse_scheduler(&scheduler)?;
         Ok(Self {
             r,
             lora_alpha: request.lora_alpha.unwrap_or(2.0 * r as f32),
@@ -77,7 +77,7 @@ impl Hyperparameters {
             epochs: self.epochs as usize,
             batch_size: self.batch_size as usize,
             max_seq_len: self.max_seq_len as usize,
-            scheduler: scheduler_of(&self.lr_scheduler_type)?,
+            scheduler: parse_scheduler(&self.lr_scheduler_type)?,
             warmup_ratio: self.warmup_ratio,
             adam: AdamOptions {
                 weight_decay: self.weight_decay,
@@ -93,7 +93,7 @@ impl Hyperparameters {
     }
 }
 
-fn scheduler_of(name: &str) -> Result<Scheduler> {
+fn parse_scheduler(name: &str) -> Result<Scheduler> {
     match name {
         "linear" => Ok(Scheduler::Linear),
         "cosine" => Ok(Scheduler::Cosine),

@@ -7,20 +7,22 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use hyprstream_learning::{Example, LoraTrainer, StepReport};
+use hyprstream_models::{ContentHash, LoraWeights};
 use hyprstream_storage::Catalog;
 use tokio::sync::{mpsc, oneshot};
 
-use super::TrainingEvent;
-use super::records::{RunRecord, put_run, put_steps};
-use crate::adapter_store::{AdapterStore, VersionRecord, put_weights};
-use crate::adapters::publish;
-use crate::checkpoints::{
-    CheckpointRecord, checkpoints_of, forget_checkpoint, new_checkpoint, put_checkpoint,
+use crate::adapters::checkpoints::{
+    CheckpointRecord, CheckpointRow, checkpoints_of, forget_checkpoint, new_checkpoint, put_checkpoint,
 };
+use crate::adapters::matrices::put_weights;
+use crate::adapters::record::{VersionRecord, publish};
+use crate::adapters::store::AdapterStore;
 use crate::clock::now_micros;
-use crate::errors::{Error, Result};
-use crate::rows::{CheckpointRow, RunStatus, TrainingStepRow};
+use crate::error::{Error, Result};
 use crate::statistics::Statistics;
+use crate::training::events::TrainingEvent;
+use crate::training::records::{put_run, put_steps};
+use crate::training::rows::{RunStatus, TrainingRunRow, TrainingStepRow};
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Checkpoints kept of one run.
@@ -30,7 +32,8 @@ pub(super) type CheckpointRequest = oneshot::Sender<Result<CheckpointRow>>;
 
 /// Everything a run's thread owns.
 pub(super) struct Run {
-    pub(super) record: RunRecord,
+    pub(super) record: TrainingRunRow,
+    pub(super) base_hash: ContentHash,
     pub(super) trainer: LoraTrainer,
     pub(super) validation: Vec<Example>,
     pub(super) store: AdapterStore,
@@ -96,7 +99,7 @@ impl Run {
                 self.send(Ok(TrainingEvent::Progress(progress.sentence(&row, self.record.total_steps))));
             }
             while let Ok(request) = self.checkpoint_requests.try_recv() {
-                // Nobody waits when this fails.
+                // An error means that the caller has gone away.
                 let _ = request.send(self.checkpoint(&row));
             }
             if last_checkpoint.elapsed() >= self.checkpoint_interval && !self.trainer.is_finished() {
@@ -137,7 +140,7 @@ impl Run {
     }
 
     /// What the weights are recorded with, as they stand.
-    fn version_record(&self, weights: &hyprstream_models::LoraWeights) -> VersionRecord {
+    fn version_record(&self, weights: &LoraWeights) -> VersionRecord {
         VersionRecord {
             run_id: Some(self.record.run_id),
             data_query: Some(self.record.data_query.clone()),
@@ -145,12 +148,12 @@ impl Run {
             hyperparameters: Some(self.record.hyperparameters.clone()),
             train_loss: self.record.train_loss,
             val_loss: self.record.val_loss,
-            ..VersionRecord::of(weights, &self.record.base_model, now_micros())
+            ..VersionRecord::new(weights, &self.record.base_model, now_micros())
         }
     }
 
     fn checkpoint(&self, row: &TrainingStepRow) -> Result<CheckpointRow> {
-        let weights = self.trainer.weights(self.record.base_hash);
+        let weights = self.trainer.weights(self.base_hash);
         let state = self.trainer.state();
         let adapter = &self.record.adapter;
         let mut earlier = checkpoints_of(&self.store.snapshot(), adapter)?;
@@ -186,7 +189,7 @@ impl Run {
             return Err(Error::Cancelled);
         }
         self.catalog.flush()?;
-        let weights = self.trainer.weights(self.record.base_hash);
+        let weights = self.trainer.weights(self.base_hash);
         let version_record = self.version_record(&weights);
         let mut record = self.record.clone();
         let version = self.store.write(|transaction| {
@@ -205,7 +208,7 @@ impl Run {
     }
 
     fn send(&self, event: Result<TrainingEvent>) {
-        // Whoever listened cancelled the run by leaving.
+        // An error means that the caller dropped the run, which cancels it.
         let _ = self.events.send(event);
     }
 }
@@ -218,7 +221,7 @@ pub(super) struct LastEvent {
 
 impl LastEvent {
     pub(super) fn send(self) {
-        // Whoever listened may have left.
+        // An error means that the caller has dropped the run.
         let _ = self.events.send(self.event);
     }
 }

@@ -7,32 +7,47 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use hyprstream_learning::{BaseWeights, Example, LoraTrainer};
+use hyprstream_models::ContentHash;
 use hyprstream_storage::Catalog;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::dataset::{dataset_hash, examples};
-use super::hyperparameters::Hyperparameters;
-use super::records::{RunRecord, all_runs, last_step, put_run, read_steps, unknown_run};
-use super::run::{CheckpointRequest, Run};
-use super::{TrainRequest, TrainingRun};
-use crate::adapter_name::check_name;
-use crate::adapter_store::{AdapterStore, next_number, to_json};
+use crate::adapters::checkpoints::{CheckpointRow, take_of_version};
+use crate::adapters::name::{check_name, parse_one};
+use crate::adapters::store::{AdapterStore, next_number};
+use crate::blocking::blocking;
 use crate::clock::now_micros;
-use crate::engine::Engine;
-use crate::errors::{Error, Result};
-use crate::registry::ModelSlot;
-use crate::rows::{CheckpointRow, RunStatus, TrainingRunRow, TrainingStepRow};
-use crate::runtime::blocking;
+use crate::error::{Error, Result};
+use crate::json::to_json;
+use crate::models::registry::Registry;
+use crate::models::sizing::cores;
+use crate::models::slot::ModelSlot;
+use crate::options::EngineOptions;
 use crate::statistics::Statistics;
+use crate::training::dataset::{dataset_hash, examples};
+use crate::training::events::TrainingRun;
+use crate::training::hyperparameters::Hyperparameters;
+use crate::training::records::{all_runs, last_step, put_run, read_steps, unknown_run};
+use crate::training::request::TrainRequest;
+use crate::training::rows::{RunStatus, TrainingRunRow, TrainingStepRow};
+use crate::training::run::{CheckpointRequest, Run};
 
 /// The runs in progress, and the records of all.
 #[derive(Debug)]
 pub(crate) struct Training {
+    options: Arc<EngineOptions>,
+    registry: Arc<Registry>,
     store: AdapterStore,
     catalog: Catalog,
     statistics: Arc<Statistics>,
-    active: Arc<Mutex<BTreeMap<u64, ActiveRun>>>,
+    active: Arc<Mutex<ActiveRuns>>,
+}
+
+#[derive(Debug, Default)]
+struct ActiveRuns {
+    by_id: BTreeMap<u64, ActiveRun>,
+    /// No further run may start.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -46,8 +61,14 @@ struct ActiveRun {
 
 impl Training {
     /// Marks the runs that the last process left running as interrupted.
-    pub(crate) fn open(store: AdapterStore, catalog: Catalog, statistics: Arc<Statistics>) -> Result<Self> {
-        let mut left: Vec<RunRecord> = all_runs(&store.snapshot())?;
+    pub(crate) fn open(
+        options: Arc<EngineOptions>,
+        registry: Arc<Registry>,
+        store: AdapterStore,
+        catalog: Catalog,
+        statistics: Arc<Statistics>,
+    ) -> Result<Self> {
+        let mut left: Vec<TrainingRunRow> = all_runs(&store.snapshot())?;
         left.retain(|run| run.status == RunStatus::Running);
         if !left.is_empty() {
             for run in &mut left {
@@ -56,32 +77,79 @@ impl Training {
             }
             store.write(|transaction| left.iter().try_for_each(|run| put_run(transaction, run)))?;
         }
-        Ok(Self { store, catalog, statistics, active: Arc::default() })
+        Ok(Self { options, registry, store, catalog, statistics, active: Arc::default() })
+    }
+
+    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
+    pub(crate) async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
+        check_name("name", &request.name)?;
+        let slot = self.registry.slot(request.base_model.as_deref())?;
+        let threads = self.options.training_threads.unwrap_or_else(cores);
+        let prepared = blocking(move || prepare(&slot, request, threads)).await?;
+        self.start(prepared)
+    }
+
+    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
+    pub(crate) fn cancel(&self, run_id: u64) -> Result<()> {
+        if let Some(run) = self.active.lock().by_id.get(&run_id) {
+            run.cancel.store(true, Ordering::Release);
+            return Ok(());
+        }
+        let runs = all_runs(&self.store.snapshot())?;
+        match runs.into_iter().find(|run| run.run_id == run_id) {
+            Some(run) => Err(Error::argument("run_id", run_id, format!("it is {} already", run.status))),
+            None => Err(unknown_run(run_id)),
+        }
+    }
+
+    /// All runs, by number.
+    pub(crate) fn rows(&self) -> Result<Vec<TrainingRunRow>> {
+        let mut runs = all_runs(&self.store.snapshot())?;
+        let active = self.active.lock();
+        for run in &mut runs {
+            let is_running = run.status == RunStatus::Running;
+            if let Some(active) = active.by_id.get(&run.run_id).filter(|_| is_running) {
+                run.steps = active.steps_done.load(Ordering::Relaxed);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The steps of one run, or of all runs, in order. Steps of the last second may still be missing.
+    pub(crate) fn steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
+        read_steps(&self.catalog, run_id)
+    }
+
+    /// Takes a checkpoint: of the run that is training the adapter at its next step, else of the adapter's version.
+    pub(crate) async fn checkpoint(&self, name: &str) -> Result<CheckpointRow> {
+        let reference = parse_one(name)?;
+        match self.request_checkpoint(&reference.name) {
+            Some(answer) => answer.await.unwrap_or(Err(Error::Cancelled)),
+            None => take_of_version(&self.store, &reference),
+        }
     }
 
     /// The run that is training an adapter now.
     pub(crate) fn run_of(&self, adapter: &str) -> Option<u64> {
-        self.active.lock().iter().find(|(_, run)| run.adapter == adapter).map(|(run_id, _)| *run_id)
+        self.active.lock().run_of(adapter)
     }
 
     /// Asks the run that is training an adapter for a checkpoint; `None` when none does.
-    pub(crate) fn request_checkpoint(
-        &self,
-        adapter: &str,
-    ) -> Option<oneshot::Receiver<Result<CheckpointRow>>> {
+    fn request_checkpoint(&self, adapter: &str) -> Option<oneshot::Receiver<Result<CheckpointRow>>> {
         let active = self.active.lock();
-        let run = active.values().find(|run| run.adapter == adapter)?;
+        let run = active.by_id.values().find(|run| run.adapter == adapter)?;
         let (request, answer) = oneshot::channel();
         run.checkpoint_requests.send(request).ok()?;
         Some(answer)
     }
 
-    /// Cancels every run and waits for their threads.
+    /// Cancels every run, waits for their threads and lets no other begin.
     pub(crate) fn close(&self) {
         let threads: Vec<JoinHandle<()>> = {
             let mut active = self.active.lock();
-            active.values().for_each(|run| run.cancel.store(true, Ordering::Release));
-            active.values_mut().filter_map(|run| run.thread.take()).collect()
+            active.closed = true;
+            active.by_id.values().for_each(|run| run.cancel.store(true, Ordering::Release));
+            active.by_id.values_mut().filter_map(|run| run.thread.take()).collect()
         };
         for thread in threads {
             if thread.join().is_err() {
@@ -90,11 +158,14 @@ impl Training {
         }
     }
 
-    fn start(&self, prepared: Prepared, checkpoint_interval: std::time::Duration) -> Result<TrainingRun> {
-        let Prepared { mut record, trainer, validation } = prepared;
-        // Held until the run is listed, so that one adapter never has two runs.
+    fn start(&self, prepared: Prepared) -> Result<TrainingRun> {
+        let Prepared { mut record, base_hash, trainer, validation } = prepared;
+        // The lock is held until the run is listed, so that an adapter never has two.
         let mut active = self.active.lock();
-        if let Some((run_id, _)) = active.iter().find(|(_, run)| run.adapter == record.adapter) {
+        if active.closed {
+            return Err(Error::Cancelled);
+        }
+        if let Some(run_id) = active.run_of(&record.adapter) {
             let reason =
                 format!("training run {run_id} is making its next version; wait for it or cancel it");
             return Err(Error::InUse { kind: "adapter", name: record.adapter, reason });
@@ -110,6 +181,7 @@ impl Training {
         let steps_done = Arc::new(AtomicU64::new(0));
         let run = Run {
             record,
+            base_hash,
             trainer,
             validation,
             store: self.store.clone(),
@@ -119,7 +191,7 @@ impl Training {
             cancel: Arc::clone(&cancel),
             steps_done: Arc::clone(&steps_done),
             checkpoint_requests: requests,
-            checkpoint_interval,
+            checkpoint_interval: self.options.checkpoint_interval,
         };
         let adapter = run.record.adapter.clone();
         let listed = Arc::clone(&self.active);
@@ -127,7 +199,7 @@ impl Training {
             .name(format!("train-{run_id}"))
             .spawn(move || {
                 let last = run.work();
-                listed.lock().remove(&run_id);
+                listed.lock().by_id.remove(&run_id);
                 last.send();
             })
             .map_err(|error| Error::Resource(format!("cannot start a training thread: {error}")))?;
@@ -138,26 +210,22 @@ impl Training {
             checkpoint_requests,
             thread: Some(thread),
         };
-        active.insert(run_id, entry);
+        active.by_id.insert(run_id, entry);
         self.statistics.training_runs.add(1);
         Ok(TrainingRun { run_id, events: receiver, cancel })
     }
+}
 
-    fn rows(&self) -> Result<Vec<TrainingRunRow>> {
-        let mut runs = all_runs(&self.store.snapshot())?;
-        let active = self.active.lock();
-        for run in &mut runs {
-            if let Some(active) = active.get(&run.run_id).filter(|_| run.status == RunStatus::Running) {
-                run.steps = active.steps_done.load(Ordering::Relaxed);
-            }
-        }
-        Ok(runs.into_iter().map(RunRecord::into_row).collect())
+impl ActiveRuns {
+    fn run_of(&self, adapter: &str) -> Option<u64> {
+        self.by_id.iter().find(|(_, run)| run.adapter == adapter).map(|(run_id, _)| *run_id)
     }
 }
 
 /// A run whose data and parameters were accepted.
 struct Prepared {
-    record: RunRecord,
+    record: TrainingRunRow,
+    base_hash: ContentHash,
     trainer: LoraTrainer,
     validation: Vec<Example>,
 }
@@ -165,7 +233,7 @@ struct Prepared {
 fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Prepared> {
     let files = slot.files()?;
     let config = files.config();
-    let hyperparameters = Hyperparameters::of(&request, config.parameters(), slot.context_length()?)?;
+    let hyperparameters = Hyperparameters::try_new(&request, config.parameters(), slot.context_length()?)?;
     let options = hyperparameters.options(threads)?;
     options.validate()?;
     let TrainRequest { name, pairs, validation, skipped, data_query, .. } = request;
@@ -181,11 +249,11 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
     let count = training.len() as u64;
     let base = BaseWeights::from_tensors(files.tensors())?;
     let trainer = LoraTrainer::try_new(base, hyperparameters.lora(), options, training)?;
-    let record = RunRecord {
+    let record = TrainingRunRow {
         run_id: 0,
         adapter: name,
         base_model: slot.name.clone(),
-        base_hash: files.content_hash(),
+        base_hash: files.content_hash().to_string(),
         status: RunStatus::Running,
         started_at: now_micros(),
         finished_at: None,
@@ -201,50 +269,5 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
         version: None,
         error: None,
     };
-    Ok(Prepared { record, trainer, validation })
-}
-
-impl Engine {
-    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
-    pub async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
-        if self.is_closed() {
-            return Err(Error::Cancelled);
-        }
-        check_name(&request.name)
-            .map_err(|reason| Error::argument("name", format!("\"{}\"", request.name), reason))?;
-        let slot = self.slot(request.base_model.as_deref())?;
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = self.options.training_threads.unwrap_or(cores);
-        let prepared = blocking(move || prepare(&slot, request, threads)).await?;
-        if self.is_closed() {
-            return Err(Error::Cancelled);
-        }
-        self.training.start(prepared, self.options.checkpoint_interval)
-    }
-
-    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
-    pub fn cancel_training(&self, run_id: u64) -> Result<()> {
-        if let Some(run) = self.training.active.lock().get(&run_id) {
-            run.cancel.store(true, Ordering::Release);
-            return Ok(());
-        }
-        let runs = all_runs(&self.adapter_store.snapshot())?;
-        match runs.into_iter().find(|run| run.run_id == run_id) {
-            Some(run) => {
-                let reason = format!("it is {} already", run.status);
-                Err(Error::argument("run_id", run_id, reason))
-            }
-            None => Err(unknown_run(run_id)),
-        }
-    }
-
-    /// All training runs, by number.
-    pub fn training_runs(&self) -> Result<Vec<TrainingRunRow>> {
-        self.training.rows()
-    }
-
-    /// The steps of one run, or of all runs, in order. Steps of the last second may still be missing.
-    pub fn training_steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
-        read_steps(&self.catalog, run_id)
-    }
+    Ok(Prepared { record, base_hash: files.content_hash(), trainer, validation })
 }

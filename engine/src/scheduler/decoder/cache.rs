@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyprstream_models::{Batch, ContextOptions, LlamaContext, LlamaModel, Pooling};
 
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 use crate::scheduler::job::{ActiveStack, StackKey};
 use crate::scheduler::options::DecodeOptions;
 use crate::scheduler::policy::cache_shape::CacheShape;

@@ -17,7 +17,7 @@ use super::policy::view::View;
 use super::policy::{Admission, Limits, Policy};
 use super::sequence::Sequence;
 use super::signals::Signals;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
 use crate::statistics::Statistics;
 use cache::Cache;
 

@@ -12,8 +12,8 @@ use hyprstream_models::{CacheType, ContextOptions, LlamaContext, LlamaModel, Poo
 
 use super::job::EmbedJob;
 use super::options::DecodeOptions;
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::requests::embed::Embedding;
 use crate::statistics::Statistics;
 use text_queue::{PackedTexts, TextQueue};
 
@@ -55,7 +55,7 @@ impl Embedder {
     }
 
     pub(super) fn push(&mut self, job: EmbedJob) {
-        if job.background {
+        if job.is_background() {
             self.background.push(job);
         } else {
             self.foreground.push(job);

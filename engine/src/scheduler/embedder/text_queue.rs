@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use hyprstream_models::Batch;
 
-use crate::embed::Embedding;
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::requests::embed::Embedding;
 use crate::scheduler::ending::duplicate;
 use crate::scheduler::job::EmbedJob;
 
@@ -39,7 +39,7 @@ impl TextQueue {
 
     /// Forgets requests whose callers went away.
     pub(super) fn drop_abandoned(&mut self) {
-        self.jobs.retain(|progress| !progress.job.answer.is_closed());
+        self.jobs.retain(|progress| !progress.job.is_abandoned());
     }
 
     fn texts(&self) -> impl Iterator<Item = &Vec<u32>> {

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::call::ClientId;
+
 /// Items that wait; those of one client keep their order.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    queues: HashMap<u64, VecDeque<T>>,
+    queues: HashMap<ClientId, VecDeque<T>>,
     /// The clients whose queues are not empty; the first one is next.
-    turns: VecDeque<u64>,
+    turns: VecDeque<ClientId>,
     length: usize,
 }
 
@@ -18,7 +20,7 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    pub(super) fn push(&mut self, client: u64, item: T) {
+    pub(super) fn push(&mut self, client: ClientId, item: T) {
         let queue = self.queues.entry(client).or_default();
         if queue.is_empty() {
             self.turns.push_back(client);
@@ -76,12 +78,13 @@ impl<T> FairQueue<T> {
 #[cfg(test)]
 mod tests {
     use super::FairQueue;
+    use crate::call::ClientId;
 
     #[test]
     fn one_request_behind_another_clients_many_is_second() {
         let mut queue = FairQueue::default();
-        (0..500).for_each(|row| queue.push(1, row));
-        queue.push(2, 1000);
+        (0..500).for_each(|row| queue.push(ClientId(1), row));
+        queue.push(ClientId(2), 1000);
         assert_eq!(queue.peek(), Some(&0));
         assert_eq!(
             [queue.pop(), queue.pop(), queue.pop(), queue.pop()],
@@ -93,12 +96,12 @@ mod tests {
     #[test]
     fn removed_requests_leave_no_empty_turn_behind() {
         let mut queue = FairQueue::default();
-        queue.push(1, 10);
-        queue.push(2, 20);
-        queue.push(2, 21);
+        queue.push(ClientId(1), 10);
+        queue.push(ClientId(2), 20);
+        queue.push(ClientId(2), 21);
         assert_eq!(queue.remove_if(|item| *item < 21).len(), 2);
         assert_eq!((queue.pop(), queue.pop(), queue.is_empty()), (Some(21), None, true));
-        queue.push(1, 11);
+        queue.push(ClientId(1), 11);
         assert_eq!(queue.pop(), Some(11));
     }
 }

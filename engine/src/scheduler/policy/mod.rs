@@ -17,6 +17,7 @@ mod slots;
 mod tests;
 pub(super) mod view;
 
+use crate::call::ClientId;
 use cache_shape::{CacheLimits, CacheShape};
 use fair_queue::FairQueue;
 use shares::{Room, Share};
@@ -26,7 +27,7 @@ use view::{Group, View};
 /// What the policy asks a request that waits for a slot.
 pub(super) trait Request {
     /// Requests of different clients are admitted in turn.
-    fn client(&self) -> u64;
+    fn client(&self) -> ClientId;
 
     /// The adapters that it is computed with.
     fn group(&self) -> Group<'_>;

@@ -10,6 +10,7 @@ use super::shares::{Room, Share};
 use super::slots::Move;
 use super::view::{Active, Group, View};
 use super::{Admission, Limits, Policy, Request};
+use crate::call::ClientId;
 
 const LIMITS: Limits = Limits {
     cache: CacheLimits { max_sequences: 8, total_tokens: 4096, sequence_tokens: 1024 },
@@ -33,8 +34,8 @@ struct Asked {
 }
 
 impl Request for Asked {
-    fn client(&self) -> u64 {
-        self.client
+    fn client(&self) -> ClientId {
+        ClientId(self.client)
     }
 
     fn group(&self) -> Group<'_> {

@@ -3,9 +3,9 @@
 use hyprstream_models::{TokenStream, Tokenizer};
 
 use super::stop_text::StopText;
-use crate::errors::{Error, Result};
-use crate::generation::FinishReason;
-use crate::recording::Outcome;
+use crate::error::{Error, Result};
+use crate::recording::trajectory::Outcome;
+use crate::requests::generate::FinishReason;
 use crate::scheduler::ending::Ending;
 use crate::scheduler::job::{Event, Finished, GenerateTask, Recording};
 use crate::statistics::Statistics;

@@ -13,7 +13,8 @@ use super::ending::Ending;
 use super::job::{ActiveStack, DecodeJob, Task};
 use super::policy::Request;
 use super::policy::view::Active;
-use crate::errors::Result;
+use crate::call::CallContext;
+use crate::error::Result;
 use crate::statistics::Statistics;
 use generating::Generating;
 use scoring::Scoring;
@@ -24,6 +25,7 @@ pub(super) struct Sequence<'a> {
     /// The number of its admission.
     pub(super) turn: u64,
     pub(super) stack: Arc<ActiveStack>,
+    call: Arc<CallContext>,
     /// Prompt, and what was generated so far.
     tokens: Vec<u32>,
     /// How many of the tokens the cache holds.
@@ -43,7 +45,8 @@ impl<'a> Sequence<'a> {
     /// tokens that a sequence may have.
     pub(super) fn new(job: DecodeJob, limit: usize, tokenizer: &'a Tokenizer) -> Self {
         let most_tokens = job.most_tokens(limit);
-        let DecodeJob { stack, tokens, permit, task, .. } = job;
+        let DecodeJob { call, stack, tokens, queued_at, permit, task } = job;
+        call.count_queue_time(queued_at.elapsed());
         drop(permit);
         let progress = match task {
             Task::Generate(task) => {
@@ -52,7 +55,7 @@ impl<'a> Sequence<'a> {
             }
             Task::Score(task) => Progress::Score(Scoring::new(task)),
         };
-        Self { slot: 0, turn: 0, stack, tokens, cached: 0, most_tokens, progress }
+        Self { slot: 0, turn: 0, stack, call, tokens, cached: 0, most_tokens, progress }
     }
 
     /// The sequence as the policy sees it.
@@ -77,12 +80,13 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether nobody waits for the answer any more, or its time is used up.
     pub(super) fn is_abandoned(&self) -> bool {
-        match &self.progress {
+        let nobody_waits = match &self.progress {
             Progress::Generate(generating) => generating.is_abandoned(),
             Progress::Score(scoring) => scoring.is_abandoned(),
-        }
+        };
+        nobody_waits || self.call.is_past_deadline()
     }
 
     /// The positions of the tokens after which logits are wanted.

@@ -2,10 +2,10 @@
 
 use hyprstream_models::log_softmax_at;
 
-use crate::errors::{Error, Result};
+use crate::error::{Error, Result};
+use crate::requests::score::Score;
 use crate::scheduler::ending::Ending;
 use crate::scheduler::job::ScoreTask;
-use crate::score::Score;
 use crate::statistics::Statistics;
 
 /// A completion of which some tokens are scored.

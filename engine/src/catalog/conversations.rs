@@ -1,0 +1,156 @@
+//! Conversations: the messages so far, kept in the catalog, one request at a time. In SQL a conversation is a session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use hyprstream_storage::Catalog;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use crate::clock::now_micros;
+use crate::error::{Error, Result};
+use crate::json::{from_json, to_json};
+use crate::requests::generate::Completion;
+
+const PREFIX: &str = "session/";
+const LONGEST_NAME: usize = 256;
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    /// Its name.
+    pub name: String,
+    /// When its first request was made, in microseconds since the Unix epoch.
+    pub created_at: i64,
+    /// When its last request was made, likewise.
+    pub last_used_at: i64,
+    /// Model of its last request.
+    pub model: String,
+    /// Answers so far.
+    pub turns: u64,
+    /// Tokens of all its prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of all its answers.
+    pub completion_tokens: u64,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Turn {
+    pub(crate) role: String,
+    pub(crate) content: String,
+}
+
+impl Turn {
+    pub(crate) fn new(role: &str, content: &str) -> Self {
+        Self { role: role.to_owned(), content: content.to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Conversation {
+    created_at: i64,
+    last_used_at: i64,
+    model: String,
+    answers: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    turns: Vec<Turn>,
+}
+
+/// The conversations of a data directory.
+#[derive(Debug)]
+pub(crate) struct Conversations {
+    catalog: Catalog,
+    /// A lock for each conversation that is in use.
+    locks: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
+}
+
+impl Conversations {
+    pub(crate) fn new(catalog: Catalog) -> Self {
+        Self { catalog, locks: Mutex::new(HashMap::new()) }
+    }
+
+    /// Opens a conversation for its next turn, waiting for a turn that is in progress.
+    pub(crate) async fn turn(&self, name: &str, model: &str) -> Result<ConversationTurn> {
+        if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
+            let reason = format!("a session's name has 1 to {LONGEST_NAME} bytes and no NUL");
+            return Err(Error::argument("session", format!("'{name}'"), reason));
+        }
+        let guard = self.lock_of(name).lock_owned().await;
+        let key = format!("{PREFIX}{name}").into_bytes();
+        let conversation = match self.catalog.get(&key)? {
+            Some(bytes) => from_json(&bytes, "a session")?,
+            None => Conversation { created_at: now_micros(), ..Conversation::default() },
+        };
+        Ok(ConversationTurn {
+            catalog: self.catalog.clone(),
+            key,
+            model: model.to_owned(),
+            conversation,
+            _guard: guard,
+        })
+    }
+
+    /// The conversations, by name.
+    pub(crate) fn rows(&self) -> Result<Vec<SessionRow>> {
+        let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
+        let row = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let conversation: Conversation = from_json(&value, "a session")?;
+            Ok(SessionRow {
+                name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
+                created_at: conversation.created_at,
+                last_used_at: conversation.last_used_at,
+                model: conversation.model,
+                turns: conversation.answers,
+                prompt_tokens: conversation.prompt_tokens,
+                completion_tokens: conversation.completion_tokens,
+            })
+        };
+        entries.into_iter().map(row).collect()
+    }
+
+    fn lock_of(&self, name: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.locks.lock();
+        if let Some(lock) = locks.get(name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(AsyncMutex::new(()));
+        locks.insert(name.to_owned(), Arc::downgrade(&lock));
+        lock
+    }
+}
+
+/// A conversation held for one turn; a turn that is dropped leaves no trace.
+#[derive(Debug)]
+pub(crate) struct ConversationTurn {
+    catalog: Catalog,
+    key: Vec<u8>,
+    model: String,
+    conversation: Conversation,
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl ConversationTurn {
+    pub(crate) fn history(&self) -> &[Turn] {
+        &self.conversation.turns
+    }
+
+    /// Adds the question and its answer.
+    pub(crate) fn commit(mut self, system: Option<&str>, prompt: &str, answer: &Completion) -> Result<()> {
+        let conversation = &mut self.conversation;
+        if let (Some(system), true) = (system, conversation.turns.is_empty()) {
+            conversation.turns.push(Turn::new("system", system));
+        }
+        conversation.turns.push(Turn::new("user", prompt));
+        conversation.turns.push(Turn::new("assistant", &answer.text));
+        conversation.model = self.model;
+        conversation.last_used_at = now_micros();
+        conversation.answers += 1;
+        conversation.prompt_tokens += answer.prompt_tokens as u64;
+        conversation.completion_tokens += answer.completion_tokens as u64;
+        Ok(self.catalog.put(&self.key, &to_json(conversation)?)?)
+    }
+}

@@ -1,0 +1,220 @@
+//! Settings that survive a restart. Each is declared once, with its default, its check and its description.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyprstream_storage::{Catalog, RetentionPolicy};
+
+use crate::error::{Error, Result};
+use crate::nearest::nearest;
+use crate::options::BUNDLED_MODEL;
+
+/// A setting as the table shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingRow {
+    /// Its name, such as `hyprstream.record_trajectories`.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Its value until it is set.
+    pub default: String,
+    /// What it does.
+    pub description: &'static str,
+}
+
+const DEFAULT_MODEL: &str = "hyprstream.default_model";
+const RECORD_TRAJECTORIES: &str = "hyprstream.record_trajectories";
+const EMBED_TRAJECTORIES: &str = "hyprstream.embed_trajectories";
+const TRAJECTORY_DAYS: &str = "hyprstream.trajectory_days";
+const TRAJECTORY_MEGABYTES: &str = "hyprstream.trajectory_megabytes";
+
+/// The canonical spelling of a value, such as `off` for `0`; the error is the reason against it.
+type Normalise = fn(&str) -> std::result::Result<String, String>;
+
+struct Declaration {
+    name: &'static str,
+    default: &'static str,
+    description: &'static str,
+    normalise: Normalise,
+}
+
+static DECLARATIONS: [Declaration; 5] = [
+    Declaration {
+        name: DEFAULT_MODEL,
+        default: BUNDLED_MODEL,
+        description: "The model that answers when a request names none.",
+        normalise: |value| {
+            let value = value.trim();
+            if value.is_empty() { Err("a model has a name".to_owned()) } else { Ok(value.to_owned()) }
+        },
+    },
+    Declaration {
+        name: RECORD_TRAJECTORIES,
+        default: "on",
+        description: "Whether answers are recorded in the table trajectories.",
+        normalise: switch,
+    },
+    Declaration {
+        name: EMBED_TRAJECTORIES,
+        default: "on",
+        description: "Whether the prompts of recorded answers are embedded while nothing else is to be done.",
+        normalise: switch,
+    },
+    Declaration {
+        name: TRAJECTORY_DAYS,
+        default: "0",
+        description: "Recorded answers older than this many days are removed when the data directory is opened; 0 keeps all.",
+        normalise: whole_number,
+    },
+    Declaration {
+        name: TRAJECTORY_MEGABYTES,
+        default: "0",
+        description: "The oldest recorded answers are removed until the rest fits in this when the data directory is opened; 0 keeps all.",
+        normalise: whole_number,
+    },
+];
+
+/// Reads `on`, `true`, `yes`, `1`, `t` or `y` and their opposites, as Postgres writes a boolean; `None` for other text.
+pub fn parse_boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+fn switch(value: &str) -> std::result::Result<String, String> {
+    match parse_boolean(value) {
+        Some(true) => Ok("on".to_owned()),
+        Some(false) => Ok("off".to_owned()),
+        None => Err("it is on or off".to_owned()),
+    }
+}
+
+fn whole_number(value: &str) -> std::result::Result<String, String> {
+    match value.trim().parse::<u32>() {
+        Ok(number) => Ok(number.to_string()),
+        Err(_) => Err(format!("it is a whole number from 0 to {}", u32::MAX)),
+    }
+}
+
+/// The persisted settings, with those that are asked for all the time kept at hand.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    catalog: Catalog,
+    default_model: Option<String>,
+    record: AtomicBool,
+    embed: AtomicBool,
+}
+
+impl Settings {
+    /// The settings of a catalog. `default_model`, where given, replaces the declared default of that setting.
+    pub(crate) fn try_new(catalog: Catalog, default_model: Option<String>) -> Result<Self> {
+        let settings =
+            Self { catalog, default_model, record: AtomicBool::new(true), embed: AtomicBool::new(true) };
+        settings.read_switches()?;
+        Ok(settings)
+    }
+
+    pub(crate) fn record_trajectories(&self) -> bool {
+        self.record.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn embed_trajectories(&self) -> bool {
+        self.embed.load(Ordering::Relaxed)
+    }
+
+    /// Name of the model that answers when a request names none.
+    pub(crate) fn default_model(&self) -> Result<String> {
+        self.get(DEFAULT_MODEL)
+    }
+
+    /// Which recorded answers are kept; the default policy keeps all.
+    pub(crate) fn retention(&self) -> Result<RetentionPolicy> {
+        let limit = |name| {
+            let number = self.get(name)?.parse::<u64>().unwrap_or(0);
+            Ok::<_, Error>((number > 0).then_some(number))
+        };
+        Ok(RetentionPolicy {
+            max_age_ms: limit(TRAJECTORY_DAYS)?.map(|days| days * 86_400_000),
+            max_bytes: limit(TRAJECTORY_MEGABYTES)?.map(|megabytes| megabytes << 20),
+        })
+    }
+
+    /// All settings, by name.
+    pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
+        let row = |declaration: &Declaration| {
+            Ok(SettingRow {
+                name: declaration.name,
+                value: self.value(declaration)?,
+                default: self.default_of(declaration),
+                description: declaration.description,
+            })
+        };
+        DECLARATIONS.iter().map(row).collect()
+    }
+
+    /// The value of a setting.
+    pub(crate) fn get(&self, name: &str) -> Result<String> {
+        self.value(find(name)?)
+    }
+
+    /// Sets and persists a setting. A new default model is opened with `open_model` first; one that cannot be is refused.
+    pub(crate) fn set(
+        &self,
+        name: &str,
+        value: &str,
+        open_model: impl FnOnce(&str) -> Result<()>,
+    ) -> Result<()> {
+        let declaration = find(name)?;
+        let value = (declaration.normalise)(value)
+            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
+        if declaration.name == DEFAULT_MODEL {
+            open_model(&value)?;
+        }
+        self.catalog.put(&key(declaration.name), value.as_bytes())?;
+        self.changed()
+    }
+
+    /// Gives a setting its default back.
+    pub(crate) fn reset(&self, name: &str) -> Result<()> {
+        self.catalog.remove(&key(find(name)?.name))?;
+        self.changed()
+    }
+
+    fn default_of(&self, declaration: &Declaration) -> String {
+        match &self.default_model {
+            Some(model) if declaration.name == DEFAULT_MODEL => model.clone(),
+            _ => declaration.default.to_owned(),
+        }
+    }
+
+    fn value(&self, declaration: &Declaration) -> Result<String> {
+        let stored = self.catalog.get(&key(declaration.name))?;
+        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
+    }
+
+    fn changed(&self) -> Result<()> {
+        self.catalog.flush()?;
+        self.read_switches()
+    }
+
+    fn read_switches(&self) -> Result<()> {
+        for (name, switch) in [(RECORD_TRAJECTORIES, &self.record), (EMBED_TRAJECTORIES, &self.embed)] {
+            switch.store(self.get(name)? == "on", Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+fn key(name: &str) -> Vec<u8> {
+    [b"setting/", name.as_bytes()].concat()
+}
+
+fn find(name: &str) -> Result<&'static Declaration> {
+    DECLARATIONS.iter().find(|declaration| declaration.name == name).ok_or_else(|| Error::UnknownObject {
+        kind: "setting",
+        name: name.to_owned(),
+        nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)).map(str::to_owned),
+    })
+}

@@ -1,0 +1,141 @@
+//! Which models there are, and which of them are in memory.
+//!
+//! A model is named by its directory (or `.gguf` file) under `<data-dir>/models`, or by the configuration. Its
+//! files are opened when they are first needed, its runtime is loaded for its first request; requests that arrive
+//! meanwhile wait for the same load.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyprstream_models::Tokenizer;
+use parking_lot::Mutex;
+
+use crate::blocking::blocking;
+use crate::catalog::settings::Settings;
+use crate::data_dir::MODELS;
+use crate::error::{Error, Result};
+use crate::models::runtime::Runtime;
+use crate::models::slot::{ModelRow, ModelSlot};
+use crate::nearest::nearest;
+use crate::options::EngineOptions;
+use crate::statistics::Statistics;
+
+/// The models of an engine.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    options: Arc<EngineOptions>,
+    settings: Arc<Settings>,
+    statistics: Arc<Statistics>,
+    slots: Mutex<HashMap<String, Arc<ModelSlot>>>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        options: Arc<EngineOptions>,
+        settings: Arc<Settings>,
+        statistics: Arc<Statistics>,
+    ) -> Self {
+        Self { options, settings, statistics, slots: Mutex::new(HashMap::new()) }
+    }
+
+    /// Every name with the path of its files.
+    fn names(&self) -> Result<BTreeMap<String, PathBuf>> {
+        let models_dir = self.options.data_dir.join(MODELS);
+        let mut names = BTreeMap::new();
+        let entries = match fs::read_dir(&models_dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(self.options.models.clone());
+            }
+            Err(error) => return Err(Error::io("list", &models_dir)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io("list", &models_dir))?.path();
+            if let Some((name, files)) = named_model(&path) {
+                names.insert(name, files);
+            }
+        }
+        names.extend(self.options.models.clone());
+        Ok(names)
+    }
+
+    /// The model that a request means: the one it names, else the default one.
+    pub(crate) fn slot(&self, model: Option<&str>) -> Result<Arc<ModelSlot>> {
+        match model {
+            Some(name) => self.named(name),
+            None => self.named(&self.settings.default_model()?),
+        }
+    }
+
+    /// The model with this name, loaded or not.
+    fn named(&self, name: &str) -> Result<Arc<ModelSlot>> {
+        if let Some(slot) = self.slots.lock().get(name) {
+            return Ok(Arc::clone(slot));
+        }
+        let mut names = self.names()?;
+        let Some(path) = names.remove(name) else {
+            let nearest = nearest(name, names.keys().map(String::as_str)).map(str::to_owned);
+            return Err(Error::UnknownModel { name: name.to_owned(), nearest });
+        };
+        Ok(Arc::clone(self.slots.lock().entry(name.to_owned()).or_insert_with(|| {
+            let (options, statistics) = (Arc::clone(&self.options), Arc::clone(&self.statistics));
+            Arc::new(ModelSlot::new(name, path, options, statistics))
+        })))
+    }
+
+    /// The model that a request means, loaded.
+    pub(crate) async fn runtime(&self, model: Option<&str>) -> Result<Arc<Runtime>> {
+        let slot = self.slot(model)?;
+        match slot.loaded() {
+            Some(runtime) => Ok(runtime),
+            None => blocking(move || slot.load()).await,
+        }
+    }
+
+    /// Tokenizers of the models whose files are open, by content hash.
+    pub(crate) fn known_tokenizers(&self) -> HashMap<String, Arc<Tokenizer>> {
+        self.used().iter().filter_map(|slot| slot.opened_tokenizer()).collect()
+    }
+
+    /// The models that are in memory, by content hash.
+    pub(crate) fn loaded(&self) -> BTreeMap<String, Arc<Runtime>> {
+        let loaded = self.used().into_iter().filter_map(|slot| slot.loaded());
+        loaded.map(|runtime| (runtime.hash.to_string(), runtime)).collect()
+    }
+
+    /// Ends every decode thread.
+    pub(crate) fn close(&self) {
+        self.used().iter().for_each(|slot| slot.close());
+    }
+
+    /// The models as the table shows them, by name. Opens files that were not opened yet, so it may take a moment.
+    pub(crate) fn rows(&self) -> Result<Vec<ModelRow>> {
+        let default = self.settings.default_model()?;
+        let names = self.names()?.into_keys();
+        names.map(|name| Ok(self.named(&name)?.row(name == default))).collect()
+    }
+
+    /// The models that something has asked for.
+    fn used(&self) -> Vec<Arc<ModelSlot>> {
+        self.slots.lock().values().cloned().collect()
+    }
+}
+
+/// The name of what lies in the models directory, and the files that are meant by it.
+fn named_model(path: &Path) -> Option<(String, PathBuf)> {
+    let file_name = path.file_name()?.to_str()?;
+    if file_name.starts_with('.') {
+        return None;
+    }
+    if path.is_file() {
+        return Some((file_name.strip_suffix(".gguf")?.to_owned(), path.to_owned()));
+    }
+    if path.join("config.json").exists() {
+        return Some((file_name.to_owned(), path.to_owned()));
+    }
+    let mut files = fs::read_dir(path).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let gguf = files.find(|file| file.extension().is_some_and(|extension| extension == "gguf"));
+    Some((file_name.to_owned(), gguf.unwrap_or_else(|| path.to_owned())))
+}
