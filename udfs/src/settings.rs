@@ -29,7 +29,7 @@ impl ConfigExtension for Settings {
 
 impl Settings {
     /// The settings of the session that these options belong to.
-    pub fn of(options: &ConfigOptions) -> Self {
+    pub fn from_options(options: &ConfigOptions) -> Self {
         options.extensions.get::<Self>().cloned().unwrap_or_default()
     }
 

@@ -1,70 +1,69 @@
-//! The operator that reads weights.
+//! The operator that reads a table from the engine.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNodeIterator, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use hyprstream_engine::{Engine, WeightFilter};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult,
+};
 
-use super::WeightSource;
-use super::filter::described;
+use crate::engine_table::scan::Scan;
+use crate::engine_table::source::EngineSource;
 
-#[derive(Debug)]
-pub(super) struct WeightsExec<S> {
-    engine: Arc<Engine>,
-    source: Arc<S>,
-    narrow: WeightFilter,
-    predicates: Vec<Arc<dyn PhysicalExpr>>,
-    projection: Vec<usize>,
-    limit: Option<usize>,
+/// Batches that are read ahead of the query.
+const BATCHES_AHEAD: usize = 2;
+
+#[derive(Debug, Clone)]
+pub(super) struct EngineTableExec {
+    source: Arc<dyn EngineSource>,
+    scan: Scan,
     properties: Arc<PlanProperties>,
 }
 
-impl<S: WeightSource> WeightsExec<S> {
-    pub(super) fn try_new(
-        (engine, source): (Arc<Engine>, Arc<S>),
-        narrow: WeightFilter,
-        predicates: Vec<Arc<dyn PhysicalExpr>>,
-        projection: Option<&Vec<usize>>,
-        limit: Option<usize>,
-    ) -> Result<Self> {
-        let schema = S::schema();
-        let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+impl EngineTableExec {
+    pub(super) fn try_new(source: Arc<dyn EngineSource>, scan: Scan) -> Result<Self> {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(schema.project(&projection)?)),
+            EquivalenceProperties::new(scan.projected_schema()?),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self { engine, source, narrow, predicates, projection, limit, properties: Arc::new(properties) })
+        Ok(Self { source, scan, properties: Arc::new(properties) })
     }
 }
 
-impl<S: WeightSource> DisplayAs for WeightsExec<S> {
+impl DisplayAs for EngineTableExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}{}", S::OPERATOR, self.source, described(&self.narrow))?;
-        if !self.predicates.is_empty() {
-            let predicates: Vec<String> = self.predicates.iter().map(ToString::to_string).collect();
+        let Self { source, scan, .. } = self;
+        let columns: Vec<&str> =
+            scan.projection.iter().map(|i| scan.schema.field(*i).name().as_str()).collect();
+        write!(f, "{}: {source}, projection=[{}]", source.operator(), columns.join(", "))?;
+        f.write_str(&source.narrowed(scan))?;
+        if !scan.predicates.is_empty() {
+            let predicates: Vec<String> = scan.predicates.iter().map(ToString::to_string).collect();
             write!(f, ", filters=[{}]", predicates.join(", "))?;
         }
-        match self.limit {
+        if scan.descending {
+            write!(f, ", descending")?;
+        }
+        match scan.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
         }
     }
 }
 
-impl<S: WeightSource> ExecutionPlan for WeightsExec<S> {
+impl ExecutionPlan for EngineTableExec {
     fn name(&self) -> &'static str {
-        S::OPERATOR
+        self.source.operator()
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -79,36 +78,70 @@ impl<S: WeightSource> ExecutionPlan for WeightsExec<S> {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.predicates.iter().apply_until_stop(f)
+        self.scan.predicates.iter().apply_until_stop(f)
     }
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
-    /// The store is read beside the threads that answer; reading stops when nobody reads on.
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), 2);
-        let sender = builder.tx();
-        let (engine, source, narrow) =
-            (Arc::clone(&self.engine), Arc::clone(&self.source), self.narrow.clone());
-        let (predicates, projection) = (self.predicates.clone(), self.projection.clone());
-        let mut left = self.limit.unwrap_or(usize::MAX);
-        builder.spawn_blocking(move || {
-            for batch in source.batches(&engine, &narrow)? {
-                let mut batch = batch?;
-                for predicate in &predicates {
-                    let keep = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
-                    batch = filter_record_batch(&batch, keep.as_boolean())?;
-                }
-                let batch = batch.slice(0, batch.num_rows().min(left)).project(&projection)?;
-                left -= batch.num_rows();
-                if (batch.num_rows() > 0 && sender.blocking_send(Ok(batch)).is_err()) || left == 0 {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        Ok(builder.build())
+    fn fetch(&self) -> Option<usize> {
+        self.scan.limit
     }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let mut plan = self.clone();
+        plan.scan.limit = limit;
+        Some(Arc::new(plan))
+    }
+
+    /// Rows that come by a unique key come in that key's order, whatever keys follow it.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let column = order.first().and_then(|first| first.expr.downcast_ref::<Column>());
+        let (Some(first), Some(column), Some(key)) = (order.first(), column, self.source.key()) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        if column.name() != key || self.scan.limit.is_some() {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        let mut plan = self.clone();
+        plan.scan.descending = first.options.descending;
+        let mut equivalences = EquivalenceProperties::new(self.schema());
+        equivalences.add_ordering(order.iter().cloned());
+        plan.properties = Arc::new(PlanProperties::clone(&plan.properties).with_eq_properties(equivalences));
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(plan) })
+    }
+
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut batches = RecordBatchReceiverStreamBuilder::new(self.schema(), BATCHES_AHEAD);
+        let sender = batches.tx();
+        let (source, scan) = (Arc::clone(&self.source), self.scan.clone());
+        batches.spawn_blocking(move || {
+            read(source.as_ref(), &scan, &context, |batch| sender.blocking_send(Ok(batch)).is_ok())
+        });
+        Ok(batches.build())
+    }
+}
+
+/// Sends the rows that the query asks for, until `send` says that nobody takes them any more.
+fn read(
+    source: &dyn EngineSource,
+    scan: &Scan,
+    context: &TaskContext,
+    send: impl Fn(RecordBatch) -> bool,
+) -> Result<()> {
+    let mut left = scan.limit.unwrap_or(usize::MAX);
+    let mut batches = source.batches(scan, context)?;
+    while left > 0 {
+        let Some(batch) = batches.next() else { break };
+        let batch = scan.take(batch?, left)?;
+        left -= batch.num_rows();
+        if batch.num_rows() > 0 && !send(batch) {
+            break;
+        }
+    }
+    Ok(())
 }

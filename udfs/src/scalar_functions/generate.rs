@@ -7,174 +7,163 @@ use datafusion::arrow::array::{
     ArrayRef, BooleanBufferBuilder, Int32Builder, Int64Builder, StringArray, StringBuilder, StructArray,
 };
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::async_udf::AsyncScalarUDFImpl;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+use datafusion::arrow::datatypes::{DataType, Field, Fields};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::logical_expr::ScalarUDF;
+use hyprstream_engine::{
+    Completion, Engine, Error as EngineError, GenerateRequest, Result as EngineResult, SamplingOptions,
 };
-use hyprstream_engine::{Completion, Engine, Error as EngineError, GenerateRequest, SamplingOptions};
 
-use crate::arguments::{Arguments, is_null_row, rows};
-use crate::error;
-use crate::identity::identity_of_engine;
-use crate::parameters::GENERATE;
+use crate::error::external;
+use crate::limits::{MAX_TEMPERATURE, MAX_TOKENS};
+use crate::scalar_functions::engine_handle::EngineHandle;
+use crate::scalar_functions::model_function::{ModelFunction, asynchronous};
 use crate::settings::Settings;
+use crate::signature::arguments::{Arguments, invalid_argument};
+use crate::signature::function::{Function, parameter};
+use crate::signature::kind::Kind;
 
-const MAX_TOKENS_LIMIT: i64 = 1_000_000;
-const TEMPERATURE_LIMIT: f64 = 10.0;
-const STOP_LIMIT: usize = 16;
+/// `generate` in expressions: the arguments of a request, then those that shape the value.
+pub(crate) const GENERATE: Function = Function {
+    name: "generate",
+    parameters: &[
+        parameter("prompt", Kind::Text),
+        parameter("model", Kind::Text),
+        parameter("adapter", Kind::Text),
+        parameter("max_tokens", Kind::Integer),
+        parameter("temperature", Kind::Float),
+        parameter("top_p", Kind::Float),
+        parameter("top_k", Kind::Integer),
+        parameter("min_p", Kind::Float),
+        parameter("seed", Kind::Integer),
+        parameter("stop", Kind::Texts),
+        parameter("system", Kind::Text),
+        parameter("session", Kind::Text),
+        parameter("raw", Kind::Boolean),
+        parameter("details", Kind::Boolean),
+        parameter("fail_on_error", Kind::Boolean),
+    ],
+    required: 1,
+};
 
-/// The scalar function.
-#[derive(Debug)]
-pub struct Generate {
-    engine: Arc<Engine>,
-    signature: Signature,
+/// How many of the first arguments make the request: all but `details` and `fail_on_error`.
+pub(crate) const REQUEST_PARAMETERS: usize = GENERATE.parameters.len() - 2;
+
+pub(super) fn generate(engine: &Arc<Engine>) -> ScalarUDF {
+    asynchronous(Generate { engine: EngineHandle::new(engine) })
 }
 
-impl Generate {
-    /// The function over an engine.
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, signature: GENERATE.asynchronous_signature() }
-    }
-}
-
-identity_of_engine!(Generate);
-
-impl ScalarUDFImpl for Generate {
-    fn name(&self) -> &str {
-        GENERATE.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        internal_err!("the type of generate depends on its arguments' values")
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        GENERATE.check(args.arg_fields)?;
-        let details = GENERATE.position("details").and_then(|i| args.scalar_arguments.get(i));
-        let data_type = match details {
-            None | Some(Some(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null)) => DataType::Utf8,
-            Some(Some(ScalarValue::Boolean(Some(true)))) => DataType::Struct(details_fields()),
-            Some(_) => {
-                return plan_err!("argument \"details\" of generate must be true or false, written out");
-            }
-        };
-        Ok(Arc::new(Field::new(GENERATE.name, data_type, true)))
-    }
-
-    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        internal_err!("generate runs in an inference operator")
-    }
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Generate {
+    engine: EngineHandle,
 }
 
 #[async_trait]
-impl AsyncScalarUDFImpl for Generate {
-    /// A row is a request of its own; the operator keeps many rows going at once.
-    fn ideal_batch_size(&self) -> Option<usize> {
-        Some(1)
+impl ModelFunction for Generate {
+    const FUNCTION: Function = GENERATE;
+
+    fn value_type(&self, written: &[Option<&ScalarValue>]) -> Result<DataType> {
+        match GENERATE.position("details").and_then(|i| written.get(i)) {
+            None | Some(Some(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null)) => {
+                Ok(DataType::Utf8)
+            }
+            Some(Some(ScalarValue::Boolean(Some(true)))) => Ok(DataType::Struct(details_fields())),
+            Some(_) => plan_err!("argument \"details\" of generate must be true or false, written out"),
+        }
     }
 
-    async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let settings = Settings::of(&args.config_options);
-        let columns = GENERATE.columns(&args.args, args.number_rows)?;
-        let mut answers = Vec::with_capacity(args.number_rows);
-        for values in rows(&columns, args.number_rows) {
-            answers.push(self.answer(&values?, &settings).await?);
+    async fn call(
+        &self,
+        rows: Vec<Vec<ScalarValue>>,
+        settings: &Settings,
+        value_type: &DataType,
+    ) -> Result<ArrayRef> {
+        let mut answers = Vec::with_capacity(rows.len());
+        for row in &rows {
+            answers.push(self.answer(row, settings).await.map_err(external)?);
         }
-        let array: ArrayRef = match args.return_field.data_type() {
-            DataType::Struct(_) => Arc::new(details_array(&answers)?),
-            _ => Arc::new(texts(&answers)),
-        };
-        Ok(ColumnarValue::Array(array))
+        match value_type {
+            DataType::Struct(_) => Ok(Arc::new(details_array(&answers)?)),
+            _ => Ok(Arc::new(texts(&answers))),
+        }
     }
 }
 
-/// What a row is answered with: the completion, or why it failed, where that is not to fail the statement.
-type Answer = Result<Completion, String>;
+/// The completion of one row, or the reason why it has none, where `fail_on_error => false` keeps the statement going.
+type Answer = std::result::Result<Completion, String>;
 
 impl Generate {
     /// The answer to one row; `None` when the prompt is NULL.
-    async fn answer(&self, values: &[ScalarValue], settings: &Settings) -> Result<Option<Answer>> {
+    async fn answer(&self, values: &[ScalarValue], settings: &Settings) -> EngineResult<Option<Answer>> {
         let answered = match request(values, settings) {
             Ok(None) => return Ok(None),
-            Ok(Some(request)) => self.engine.complete(request).await.map_err(error::external),
+            Ok(Some(request)) => self.engine.complete(request).await,
             Err(error) => Err(error),
         };
-        let fails = Arguments::new(&GENERATE, values).boolean("fail_on_error")?;
+        let fails = Arguments::new(&GENERATE, values).boolean("fail_on_error")?.unwrap_or(true);
         match answered {
             Ok(completion) => Ok(Some(Ok(completion))),
-            Err(error) if fails == Some(false) => match error::engine_error(&error) {
-                // A statement that is cancelled ends.
-                None | Some(EngineError::Cancelled) => Err(error),
-                Some(reason) => Ok(Some(Err(reason.to_string()))),
-            },
-            Err(error) => Err(error),
+            // A statement that is cancelled ends, whatever it was told to do about errors.
+            Err(error) if fails || matches!(error, EngineError::Cancelled) => Err(error),
+            Err(error) => Ok(Some(Err(error.to_string()))),
         }
     }
 }
 
 /// The engine's request for one row; `None` when the prompt is NULL.
-pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> Result<Option<GenerateRequest>> {
-    if is_null_row(values, GENERATE.required) {
+pub(crate) fn request(values: &[ScalarValue], settings: &Settings) -> EngineResult<Option<GenerateRequest>> {
+    let row = Arguments::new(&GENERATE, values);
+    if row.lacks_required() {
         return Ok(None);
     }
-    let row = Arguments::new(&GENERATE, values);
-    let sampling = sampling(&row, settings)?;
-    let max_tokens = row.integer("max_tokens", 1..=MAX_TOKENS_LIMIT)?;
+    let sampling = sampling(row, settings)?;
+    let max_tokens = row.integer_within("max_tokens", 1..=i64::from(MAX_TOKENS))?;
     Ok(Some(GenerateRequest {
-        prompt: row.owned_text("prompt")?.unwrap_or_default(),
-        model: row.name("model")?.or_else(|| settings.model()),
-        adapter: row.name("adapter")?,
-        system: row.owned_text("system")?,
-        session: row.name("session")?,
+        prompt: row.text("prompt")?.unwrap_or_default().to_owned(),
+        model: row.name("model")?.map(str::to_owned).or_else(|| settings.model()),
+        adapter: row.name("adapter")?.map(str::to_owned),
+        system: row.text("system")?.map(str::to_owned),
+        session: row.name("session")?.map(str::to_owned),
         raw: row.boolean("raw")?.unwrap_or(false),
         max_tokens: max_tokens.map_or(settings.max_tokens, |n| n as u32),
         sampling,
-        stop: stop(&row)?,
+        stop: stop(row)?,
         client: settings.client,
         record: settings.record_trajectories,
     }))
 }
 
-fn sampling(row: &Arguments<'_>, settings: &Settings) -> Result<SamplingOptions> {
-    let temperature = row.float("temperature", 0.0..=TEMPERATURE_LIMIT)?.unwrap_or(settings.temperature);
+fn sampling(row: Arguments<'_>, settings: &Settings) -> EngineResult<SamplingOptions> {
     let defaults = SamplingOptions::default();
     Ok(SamplingOptions {
-        temperature: temperature as f32,
-        top_p: row.float("top_p", 0.0..=1.0)?.map_or(defaults.top_p, |p| p as f32),
-        top_k: row.integer("top_k", 0..=1_000_000)?.map_or(defaults.top_k, |k| k as u32),
-        min_p: row.float("min_p", 0.0..=1.0)?.map_or(defaults.min_p, |p| p as f32),
-        seed: row.integer("seed", 0..=i64::MAX)?.map(|seed| seed as u64),
+        temperature: temperature(row)?.unwrap_or(settings.temperature) as f32,
+        // The engine refuses 0, at which no token could be drawn.
+        top_p: row.float_within("top_p", 0.0..=1.0)?.map_or(defaults.top_p, |p| p as f32),
+        top_k: row.integer_within("top_k", 0..=1_000_000)?.map_or(defaults.top_k, |k| k as u32),
+        min_p: row.float_within("min_p", 0.0..=1.0)?.map_or(defaults.min_p, |p| p as f32),
+        seed: row.integer("seed")?,
     })
 }
 
-fn stop(row: &Arguments<'_>) -> Result<Vec<String>> {
+fn temperature(row: Arguments<'_>) -> EngineResult<Option<f64>> {
+    row.float_within("temperature", 0.0..=f64::from(MAX_TEMPERATURE))
+}
+
+fn stop(row: Arguments<'_>) -> EngineResult<Vec<String>> {
     let stop = row.texts("stop")?;
-    if stop.len() > STOP_LIMIT {
-        let reason = format!("at most {STOP_LIMIT} texts can stop a generation");
-        return Err(error::argument("stop", format!("{} texts", stop.len()), reason));
-    }
     if stop.iter().any(String::is_empty) {
-        return Err(error::argument("stop", "''", "an empty text would stop every generation at once"));
+        return Err(invalid_argument("stop", "''", "an empty text would stop every generation at once"));
     }
     Ok(stop)
 }
 
-/// Whether the same call gives the same answer again: at temperature 0, or with a seed.
-pub(crate) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> bool {
+/// Whether two calls with these arguments give the same answer: at temperature 0, or with a seed. A conversation's
+/// answer depends on what was said before in it.
+pub(super) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> bool {
     let row = Arguments::new(&GENERATE, values);
-    let temperature = row.float("temperature", 0.0..=TEMPERATURE_LIMIT);
-    let seed = row.integer("seed", 0..=i64::MAX);
-    // A session's answer depends on what was said before in it.
-    let in_session = !matches!(row.text("session"), Ok(None));
-    !in_session
-        && (matches!(seed, Ok(Some(_)))
-            || temperature.is_ok_and(|t| t.unwrap_or(settings.temperature) == 0.0))
+    let is_seeded = matches!(row.integer::<u64>("seed"), Ok(Some(_)));
+    let is_greedy = temperature(row).is_ok_and(|t| t.unwrap_or(settings.temperature) == 0.0);
+    matches!(row.text("session"), Ok(None)) && (is_seeded || is_greedy)
 }
 
 fn texts(answers: &[Option<Answer>]) -> StringArray {
@@ -183,7 +172,7 @@ fn texts(answers: &[Option<Answer>]) -> StringArray {
 }
 
 /// The fields of what `details => true` returns.
-pub fn details_fields() -> Fields {
+fn details_fields() -> Fields {
     Fields::from(vec![
         Field::new("text", DataType::Utf8, true),
         Field::new("error", DataType::Utf8, true),

@@ -8,12 +8,21 @@ use datafusion::arrow::datatypes::{DataType, Float32Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use crate::error;
-use crate::parameters::SIMILARITY;
+use crate::error::external;
+use crate::signature::arguments::invalid_argument;
+use crate::signature::function::{Function, parameter};
+use crate::signature::kind::Kind;
 
-/// The scalar function.
+/// `similarity`.
+pub(crate) const SIMILARITY: Function = Function {
+    name: "similarity",
+    parameters: &[parameter("a", Kind::Vector), parameter("b", Kind::Vector)],
+    required: 2,
+};
+
+/// The cosine of the angle between two vectors; it needs no engine.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Similarity {
+pub(super) struct Similarity {
     signature: Signature,
 }
 
@@ -78,7 +87,7 @@ impl Vectors {
 fn cosine(a: &Float32Array, b: &Float32Array) -> Result<Option<f64>> {
     if a.len() != b.len() {
         let reason = format!("the other vector has {} dimensions", a.len());
-        return Err(error::argument("b", format!("{} dimensions", b.len()), reason));
+        return Err(external(invalid_argument("b", format!("{} dimensions", b.len()), reason)));
     }
     if a.null_count() > 0 || b.null_count() > 0 {
         return Ok(None);
@@ -98,23 +107,23 @@ fn cosine(a: &Float32Array, b: &Float32Array) -> Result<Option<f64>> {
 mod tests {
     use super::*;
 
-    fn of(a: &[f32], b: &[f32]) -> Result<Option<f64>> {
+    fn cosine_of(a: &[f32], b: &[f32]) -> Result<Option<f64>> {
         cosine(&Float32Array::from(a.to_vec()), &Float32Array::from(b.to_vec()))
     }
 
     #[test]
     fn the_cosine_follows_the_angle_and_not_the_length() {
-        assert_eq!(of(&[1.0, 0.0], &[5.0, 0.0]).unwrap(), Some(1.0));
-        assert_eq!(of(&[1.0, 0.0], &[0.0, 2.0]).unwrap(), Some(0.0));
-        assert_eq!(of(&[1.0, 2.0], &[-1.0, -2.0]).unwrap(), Some(-1.0));
-        let half = of(&[1.0, 0.0], &[1.0, 1.0]).unwrap().unwrap();
+        assert_eq!(cosine_of(&[1.0, 0.0], &[5.0, 0.0]).unwrap(), Some(1.0));
+        assert_eq!(cosine_of(&[1.0, 0.0], &[0.0, 2.0]).unwrap(), Some(0.0));
+        assert_eq!(cosine_of(&[1.0, 2.0], &[-1.0, -2.0]).unwrap(), Some(-1.0));
+        let half = cosine_of(&[1.0, 0.0], &[1.0, 1.0]).unwrap().unwrap();
         assert!((half - std::f64::consts::FRAC_1_SQRT_2).abs() < 1e-12, "{half}");
     }
 
     #[test]
     fn a_vector_without_direction_has_no_similarity_and_other_dimensions_are_an_error() {
-        assert_eq!(of(&[0.0, 0.0], &[1.0, 0.0]).unwrap(), None);
-        let error = of(&[1.0], &[1.0, 2.0]).unwrap_err().to_string();
+        assert_eq!(cosine_of(&[0.0, 0.0], &[1.0, 0.0]).unwrap(), None);
+        let error = cosine_of(&[1.0], &[1.0, 2.0]).unwrap_err().to_string();
         assert!(error.contains("2 dimensions") && error.contains("1 dimensions"), "{error}");
     }
 }

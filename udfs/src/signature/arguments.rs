@@ -1,127 +1,173 @@
 //! One row's arguments of a call, read by name and checked against their limits.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::ScalarValue;
+use hyprstream_engine::{Error, Result};
 
-use crate::error;
-use crate::parameters::Function;
+use crate::signature::function::Function;
 
-/// The values that one row gives to a function's parameters, in the parameters' order.
+/// The values that one call gives to the parameters of a function or procedure, in the parameters' order and already
+/// of their types. NULL means the same as not given. A value that is not taken is an [`Error::Argument`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arguments<'a> {
+pub struct Arguments<'a> {
     function: &'a Function,
     values: &'a [ScalarValue],
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(function: &'a Function, values: &'a [ScalarValue]) -> Self {
+    /// The values of one call of a function.
+    pub fn new(function: &'a Function, values: &'a [ScalarValue]) -> Self {
         Self { function, values }
     }
 
-    /// The value of an argument; `None` when it is not given or NULL, which mean the same.
     fn value(&self, name: &'static str) -> Option<&'a ScalarValue> {
         let value = self.function.position(name).and_then(|i| self.values.get(i))?;
         (!value.is_null()).then_some(value)
     }
 
-    pub(crate) fn text(&self, name: &'static str) -> Result<Option<&'a str>> {
-        let Some(value) = self.value(name) else {
-            return Ok(None);
-        };
-        if let Some(text) = value.try_as_str() {
-            Ok(text)
-        } else {
-            exec_err!("{}: argument {name} is not text", self.function.name)
-        }
+    /// Whether an argument that every call must give is NULL.
+    pub(crate) fn lacks_required(&self) -> bool {
+        self.values.iter().take(self.function.required).any(ScalarValue::is_null)
     }
 
-    pub(crate) fn owned_text(&self, name: &'static str) -> Result<Option<String>> {
-        Ok(self.text(name)?.map(str::to_owned))
+    /// A text, which may be empty.
+    pub fn text(&self, name: &'static str) -> Result<Option<&'a str>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        value.try_as_str().ok_or_else(|| invalid_argument(name, value, "it must be text"))
     }
 
     /// A name, where the empty string would only be a mistake.
-    pub(crate) fn name(&self, name: &'static str) -> Result<Option<String>> {
+    pub fn name(&self, name: &'static str) -> Result<Option<&'a str>> {
         match self.text(name)? {
-            Some(text) if text.trim().is_empty() => Err(error::argument(name, "''", "it must not be empty")),
-            text => Ok(text.map(str::to_owned)),
+            Some(text) if text.trim().is_empty() => Err(invalid_argument(name, "''", "it must not be empty")),
+            text => Ok(text),
         }
     }
 
-    pub(crate) fn integer(&self, name: &'static str, limits: RangeInclusive<i64>) -> Result<Option<i64>> {
-        let value = match self.value(name) {
-            None => return Ok(None),
-            Some(value) => value.cast_to(&DataType::Int64)?,
-        };
-        let ScalarValue::Int64(Some(number)) = value else {
-            return exec_err!("{}: argument {name} is not an integer", self.function.name);
-        };
-        if limits.contains(&number) {
-            return Ok(Some(number));
-        }
-        let reason = format!("it must be between {} and {}", limits.start(), limits.end());
-        Err(error::argument(name, number, reason))
+    /// A name that must be given.
+    pub fn required_name(&self, name: &'static str) -> Result<&'a str> {
+        self.name(name)?.ok_or_else(|| missing(name))
     }
 
-    pub(crate) fn float(&self, name: &'static str, limits: RangeInclusive<f64>) -> Result<Option<f64>> {
-        let value = match self.value(name) {
-            None => return Ok(None),
-            Some(value) => value.cast_to(&DataType::Float64)?,
-        };
-        let ScalarValue::Float64(Some(number)) = value else {
-            return exec_err!("{}: argument {name} is not a number", self.function.name);
-        };
-        if limits.contains(&number) {
-            return Ok(Some(number));
-        }
-        let reason = format!("it must be between {} and {}", limits.start(), limits.end());
-        Err(error::argument(name, number, reason))
+    /// A whole number that its type can hold.
+    pub fn integer<T: TryFrom<i64>>(&self, name: &'static str) -> Result<Option<T>> {
+        let Some(number) = self.whole_number(name)? else { return Ok(None) };
+        T::try_from(number).map(Some).map_err(|_| {
+            let reason = if number.is_negative() {
+                "it must be at least 0".to_owned()
+            } else {
+                format!("it must be less than 2^{}", 8 * size_of::<T>())
+            };
+            invalid_argument(name, number, reason)
+        })
     }
 
-    pub(crate) fn boolean(&self, name: &'static str) -> Result<Option<bool>> {
+    /// A whole number that must be given.
+    pub fn required_integer<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T> {
+        self.integer(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// A whole number between two limits.
+    pub fn integer_within(&self, name: &'static str, limits: RangeInclusive<i64>) -> Result<Option<i64>> {
+        let Some(number) = self.whole_number(name)? else { return Ok(None) };
+        within(name, number, &limits)
+    }
+
+    fn whole_number(&self, name: &'static str) -> Result<Option<i64>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        match value.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(Some(number))) => Ok(Some(number)),
+            _ => Err(invalid_argument(name, value, "it must be an integer")),
+        }
+    }
+
+    /// A finite number.
+    pub fn float(&self, name: &'static str) -> Result<Option<f32>> {
+        match self.number(name)? {
+            Some(number) if !number.is_finite() => Err(invalid_argument(name, number, "it must be a number")),
+            number => Ok(number.map(|number| number as f32)),
+        }
+    }
+
+    /// A number between two limits.
+    pub fn float_within(&self, name: &'static str, limits: RangeInclusive<f64>) -> Result<Option<f64>> {
+        let Some(number) = self.number(name)? else { return Ok(None) };
+        within(name, number, &limits)
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<f64>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        match value.cast_to(&DataType::Float64) {
+            Ok(ScalarValue::Float64(Some(number))) => Ok(Some(number)),
+            _ => Err(invalid_argument(name, value, "it must be a number")),
+        }
+    }
+
+    /// True or false.
+    pub fn boolean(&self, name: &'static str) -> Result<Option<bool>> {
         match self.value(name) {
             None => Ok(None),
             Some(ScalarValue::Boolean(value)) => Ok(*value),
-            Some(_) => exec_err!("{}: argument {name} is not a boolean", self.function.name),
+            Some(value) => Err(invalid_argument(name, value, "it must be true or false")),
         }
     }
 
-    /// A list of texts; a single text counts as a list of one.
-    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>> {
-        let Some(value) = self.value(name) else {
-            return Ok(Vec::new());
-        };
+    /// The texts of a list; a single text counts as a list of one.
+    pub fn texts(&self, name: &'static str) -> Result<Vec<String>> {
+        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
         if let Some(text) = value.try_as_str() {
             return Ok(text.map(str::to_owned).into_iter().collect());
         }
-        let elements = elements(value, &DataType::Utf8)?;
-        Ok(elements.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
+        let texts = elements(name, value, &DataType::Utf8)?;
+        Ok(texts.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
     }
 
-    /// A list of whole numbers.
-    pub(crate) fn integers(&self, name: &'static str) -> Result<Vec<Option<i64>>> {
-        let Some(value) = self.value(name) else {
-            return Ok(Vec::new());
-        };
-        let elements = elements(value, &DataType::Int64)?;
-        Ok(elements.as_primitive::<Int64Type>().iter().collect())
+    /// The texts of a list; a single text is split at its commas, also in the braces that Postgres writes around a
+    /// list.
+    pub fn separated_texts(&self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let Some(Some(text)) = value.try_as_str() else { return self.texts(name).map(Some) };
+        let text = text.trim();
+        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+        Ok(Some(inner.split(',').map(|part| part.trim().to_owned()).collect()))
     }
+
+    /// The whole numbers of a list, `None` for NULL.
+    pub(crate) fn integers(&self, name: &'static str) -> Result<Vec<Option<i64>>> {
+        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
+        Ok(elements(name, value, &DataType::Int64)?.as_primitive::<Int64Type>().iter().collect())
+    }
+}
+
+/// The error for an argument with a value that is not taken.
+pub fn invalid_argument(name: &'static str, value: impl Display, reason: impl Into<String>) -> Error {
+    Error::Argument { name, value: value.to_string(), reason: reason.into() }
+}
+
+fn missing(name: &'static str) -> Error {
+    invalid_argument(name, "NULL", "it must be given")
+}
+
+fn within<T: PartialOrd + Display>(
+    name: &'static str,
+    number: T,
+    limits: &RangeInclusive<T>,
+) -> Result<Option<T>> {
+    if limits.contains(&number) {
+        return Ok(Some(number));
+    }
+    Err(invalid_argument(name, number, format!("it must be between {} and {}", limits.start(), limits.end())))
 }
 
 /// The elements of a list, cast to one type.
-fn elements(value: &ScalarValue, element: &DataType) -> Result<ArrayRef> {
-    let list = value.cast_to(&DataType::new_list(element.clone(), true))?.to_array()?;
-    Ok(list.as_list::<i32>().value(0))
-}
-
-/// The values of each row: `columns` are a call's arguments over `rows` rows.
-pub(crate) fn rows(columns: &[ArrayRef], rows: usize) -> impl Iterator<Item = Result<Vec<ScalarValue>>> {
-    (0..rows).map(move |row| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect())
-}
-
-/// True when every column that a call must give is NULL in no row; used to skip work over empty input.
-pub(crate) fn is_null_row(values: &[ScalarValue], required: usize) -> bool {
-    values.iter().take(required).any(ScalarValue::is_null)
+fn elements(name: &'static str, value: &ScalarValue, element: &DataType) -> Result<ArrayRef> {
+    let list = value.cast_to(&DataType::new_list(element.clone(), true)).and_then(|list| list.to_array());
+    match list {
+        Ok(list) => Ok(list.as_list::<i32>().value(0)),
+        Err(_) => Err(invalid_argument(name, value, format!("it must be an array of {element}"))),
+    }
 }

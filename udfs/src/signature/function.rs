@@ -1,31 +1,12 @@
-//! What arguments each function takes, in order: one list for signatures, named arguments and the catalog.
+//! What arguments a function takes, in order: one declaration for signatures, named arguments and the catalog.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, Signature, TypeSignature, Volatility};
 
-/// The type of an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Text.
-    Text,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Float,
-    /// True or false.
-    Boolean,
-    /// A list of texts; a single text counts as a list of one.
-    Texts,
-    /// A list of token ids.
-    Integers,
-    /// A list of numbers.
-    Vector,
-    /// A version: its number or a tag.
-    Version,
-}
+use crate::signature::kind::{Kind, type_name, vector_type};
 
 /// One argument of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,11 +17,12 @@ pub struct Parameter {
     pub kind: Kind,
 }
 
-const fn parameter(name: &'static str, kind: Kind) -> Parameter {
+/// An argument with this name and type.
+pub const fn parameter(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind }
 }
 
-/// A function, its arguments, and how many of them a call must give.
+/// A function or procedure, its arguments, and how many of them a call must give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Function {
     /// Its SQL name.
@@ -49,156 +31,7 @@ pub struct Function {
     pub parameters: &'static [Parameter],
     /// How many of the first ones a call must give.
     pub required: usize,
-    /// Names that the design reserves for it and that this version refuses by name.
-    pub reserved: &'static [&'static str],
-    /// What it does, in a sentence.
-    pub description: &'static str,
 }
-
-/// `generate` as a scalar function.
-pub const GENERATE: Function = Function {
-    name: "generate",
-    parameters: &[
-        parameter("prompt", Kind::Text),
-        parameter("model", Kind::Text),
-        parameter("adapter", Kind::Text),
-        parameter("max_tokens", Kind::Integer),
-        parameter("temperature", Kind::Float),
-        parameter("top_p", Kind::Float),
-        parameter("top_k", Kind::Integer),
-        parameter("min_p", Kind::Float),
-        parameter("seed", Kind::Integer),
-        parameter("stop", Kind::Texts),
-        parameter("system", Kind::Text),
-        parameter("session", Kind::Text),
-        parameter("raw", Kind::Boolean),
-        parameter("details", Kind::Boolean),
-        parameter("fail_on_error", Kind::Boolean),
-    ],
-    required: 1,
-    reserved: &["output_schema", "json_schema", "grammar", "patterns", "fields", "field_order"],
-    description: "The text that a model answers a prompt with.",
-};
-
-/// `generate` in FROM: the scalar's arguments in the same order, without `details` and `fail_on_error`.
-pub const GENERATE_TABLE: Function = Function {
-    name: "generate",
-    parameters: &[
-        parameter("prompt", Kind::Text),
-        parameter("model", Kind::Text),
-        parameter("adapter", Kind::Text),
-        parameter("max_tokens", Kind::Integer),
-        parameter("temperature", Kind::Float),
-        parameter("top_p", Kind::Float),
-        parameter("top_k", Kind::Integer),
-        parameter("min_p", Kind::Float),
-        parameter("seed", Kind::Integer),
-        parameter("stop", Kind::Texts),
-        parameter("system", Kind::Text),
-        parameter("session", Kind::Text),
-        parameter("raw", Kind::Boolean),
-    ],
-    required: 1,
-    reserved: &[
-        "output_schema",
-        "json_schema",
-        "grammar",
-        "fail_on_error",
-        "patterns",
-        "fields",
-        "field_order",
-    ],
-    description: "The tokens that a model answers a prompt with, a row a token.",
-};
-
-/// `embed`.
-pub const EMBED: Function = Function {
-    name: "embed",
-    parameters: &[
-        parameter("text", Kind::Text),
-        parameter("model", Kind::Text),
-        parameter("dimensions", Kind::Integer),
-    ],
-    required: 1,
-    reserved: &[],
-    description: "The embedding of a text, of length 1.",
-};
-
-/// `score`.
-pub const SCORE: Function = Function {
-    name: "score",
-    parameters: &[
-        parameter("prompt", Kind::Text),
-        parameter("completion", Kind::Text),
-        parameter("model", Kind::Text),
-        parameter("adapter", Kind::Text),
-        parameter("raw", Kind::Boolean),
-    ],
-    required: 2,
-    reserved: &[],
-    description: "The sum of the log-probabilities, in nats, that a model gives a completion of a prompt.",
-};
-
-/// `tokenize`.
-pub const TOKENIZE: Function = Function {
-    name: "tokenize",
-    parameters: &[parameter("text", Kind::Text), parameter("model", Kind::Text)],
-    required: 1,
-    reserved: &[],
-    description: "The ids of a text's tokens.",
-};
-
-/// `detokenize`.
-pub const DETOKENIZE: Function = Function {
-    name: "detokenize",
-    parameters: &[parameter("tokens", Kind::Integers), parameter("model", Kind::Text)],
-    required: 1,
-    reserved: &[],
-    description: "The text of token ids.",
-};
-
-/// `count_tokens`.
-pub const COUNT_TOKENS: Function = Function {
-    name: "count_tokens",
-    parameters: &[parameter("text", Kind::Text), parameter("model", Kind::Text)],
-    required: 1,
-    reserved: &[],
-    description: "How many tokens a text has.",
-};
-
-/// `similarity`.
-pub const SIMILARITY: Function = Function {
-    name: "similarity",
-    parameters: &[parameter("a", Kind::Vector), parameter("b", Kind::Vector)],
-    required: 2,
-    reserved: &[],
-    description: "The cosine of the angle between two vectors.",
-};
-
-/// `adapter_weights`, a table function.
-pub const ADAPTER_WEIGHTS: Function = Function {
-    name: "adapter_weights",
-    parameters: &[parameter("adapter", Kind::Text)],
-    required: 1,
-    reserved: &[],
-    description: "The weights of an adapter's version, a row a stored value.",
-};
-
-/// `adapter_diff`, a table function.
-pub const ADAPTER_DIFF: Function = Function {
-    name: "adapter_diff",
-    parameters: &[parameter("old", Kind::Text), parameter("new", Kind::Text)],
-    required: 2,
-    reserved: &[],
-    description: "The weights in which two versions of adapters differ, a row a weight.",
-};
-
-/// Every scalar function.
-pub const SCALAR_FUNCTIONS: &[Function] =
-    &[GENERATE, EMBED, SCORE, TOKENIZE, DETOKENIZE, COUNT_TOKENS, SIMILARITY];
-
-/// Every table function.
-pub const TABLE_FUNCTIONS: &[Function] = &[GENERATE_TABLE, EMBED, ADAPTER_WEIGHTS, ADAPTER_DIFF];
 
 impl Function {
     /// The position of an argument.
@@ -206,13 +39,21 @@ impl Function {
         self.parameters.iter().position(|p| p.name == name)
     }
 
-    /// The signature of a function that asks the model. An asynchronous function has no say in how its arguments
+    /// The signature of a function that runs the model. An asynchronous function has no say in how its arguments
     /// are cast, so it takes them as they are: their types are checked when its own type is asked for, and they are
     /// cast when it runs.
     pub(crate) fn asynchronous_signature(&self) -> Signature {
-        let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
         let counts = (self.required..=self.parameters.len()).map(TypeSignature::Any).collect();
-        let signature = Signature::one_of(counts, Volatility::Volatile);
+        self.with_names(Signature::one_of(counts, Volatility::Volatile))
+    }
+
+    /// The signature for `DataFusion`: types are checked by [`Function::coerce`].
+    pub(crate) fn signature(&self, volatility: Volatility) -> Signature {
+        self.with_names(Signature::user_defined(volatility))
+    }
+
+    fn with_names(&self, signature: Signature) -> Signature {
+        let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
         signature.clone().with_parameter_names(names).unwrap_or(signature)
     }
 
@@ -226,13 +67,6 @@ impl Function {
     pub(crate) fn columns(&self, arguments: &[ColumnarValue], rows: usize) -> Result<Vec<ArrayRef>> {
         let columns = arguments.iter().zip(self.parameters);
         columns.map(|(argument, parameter)| parameter.cast(&argument.to_array(rows)?)).collect()
-    }
-
-    /// The signature for `DataFusion`: types are checked by [`Function::coerce`].
-    pub(crate) fn signature(&self, volatility: Volatility) -> Signature {
-        let names: Vec<&str> = self.parameters.iter().map(|p| p.name).collect();
-        let signature = Signature::user_defined(volatility);
-        signature.clone().with_parameter_names(names).unwrap_or(signature)
     }
 
     /// The types that a call's arguments are cast to, or an error that names the first that does not fit.
@@ -293,72 +127,13 @@ impl Parameter {
     }
 }
 
-impl Kind {
-    fn takes_element(self, element: &DataType) -> bool {
-        match self {
-            Self::Texts => element.is_string() || element.is_null(),
-            Self::Integers => element.is_integer() || element.is_null(),
-            _ => false,
-        }
-    }
-
-    /// The Arrow type of an argument of this kind.
-    pub fn data_type(self) -> DataType {
-        match self {
-            Self::Text | Self::Version => DataType::Utf8,
-            Self::Integer => DataType::Int64,
-            Self::Float => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-            Self::Texts => DataType::new_list(DataType::Utf8, true),
-            Self::Integers => DataType::new_list(DataType::Int64, true),
-            Self::Vector => DataType::new_list(DataType::Float32, true),
-        }
-    }
-
-    /// The kind in words.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "an integer",
-            Self::Float => "a number",
-            Self::Boolean => "a boolean",
-            Self::Texts => "text or an array of text",
-            Self::Integers => "an array of integers",
-            Self::Vector => "an array of numbers",
-            Self::Version => "a version's number or tag",
-        }
-    }
-}
-
-/// The type of an embedding of `length` numbers.
-pub(crate) fn vector_type(length: i32) -> DataType {
-    DataType::FixedSizeList(Field::new_list_field(DataType::Float32, true).into(), length)
-}
-
-/// A type's name as Postgres users know it.
-pub fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
-        DataType::Int8 | DataType::Int16 => "smallint".into(),
-        DataType::Int32 => "integer".into(),
-        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "bigint".into(),
-        DataType::Float32 => "real".into(),
-        DataType::Float64 => "double precision".into(),
-        DataType::Boolean => "boolean".into(),
-        DataType::Date32 | DataType::Date64 => "date".into(),
-        DataType::Timestamp(_, None) => "timestamp".into(),
-        DataType::Timestamp(_, Some(_)) => "timestamp with time zone".into(),
-        DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea".into(),
-        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => {
-            format!("{}[]", type_name(f.data_type()))
-        }
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::scalar_functions::generate::GENERATE;
+    use crate::scalar_functions::similarity::SIMILARITY;
+    use crate::scalar_functions::tokenize::TOKENIZE;
+    use crate::table_functions::generate::GENERATE_TABLE;
+
     use super::*;
 
     #[test]

@@ -4,19 +4,28 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::Float32Array;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Result, plan_err};
-use hyprstream_engine::{Engine, WeightBatch, WeightFilter};
+use datafusion::execution::TaskContext;
+use hyprstream_engine::{Engine, WeightBatch};
 
-use crate::error;
-use crate::parameters::ADAPTER_WEIGHTS;
-use crate::weight_table::{Batches, WeightSource, WeightTable, fields, named_version, places};
+use crate::engine_table::scan::Scan;
+use crate::engine_table::source::{Batches, EngineSource};
+use crate::engine_table::table::EngineTable;
+use crate::error::external;
+use crate::signature::function::{Function, parameter};
+use crate::signature::kind::Kind;
+use crate::table_functions::weights::{Matrix, described, named_version, weight_filter, weight_schema};
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields(&["value"]))));
+/// `adapter_weights`, whose argument is a text that is written out.
+pub const ADAPTER_WEIGHTS: Function =
+    Function { name: "adapter_weights", parameters: &[parameter("adapter", Kind::Text)], required: 1 };
 
-/// The function in FROM.
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| weight_schema(&["value"]));
+
+/// Plans calls of `adapter_weights`.
 #[derive(Debug)]
 pub struct AdapterWeights {
     engine: Arc<Engine>,
@@ -34,38 +43,46 @@ impl TableFunctionImpl for AdapterWeights {
         let [adapter] = args.exprs() else {
             return plan_err!("adapter_weights takes one text, the adapter's name, written out");
         };
-        let adapter = named_version(ADAPTER_WEIGHTS.name, &self.engine, adapter)?;
-        let version = Version(format!("{}@{}", adapter.name, adapter.version));
-        Ok(WeightTable::provider(&self.engine, version))
+        let version = named_version(ADAPTER_WEIGHTS.name, &self.engine, adapter)?;
+        Ok(Arc::new(EngineTable::new(Weights { engine: Arc::clone(&self.engine), version })))
     }
 }
 
-/// One version.
+/// The weights of one version.
 #[derive(Debug)]
-struct Version(String);
+struct Weights {
+    engine: Arc<Engine>,
+    version: String,
+}
 
-impl fmt::Display for Version {
+impl fmt::Display for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.version)
     }
 }
 
-impl WeightSource for Version {
-    const OPERATOR: &'static str = "AdapterWeightsExec";
+impl EngineSource for Weights {
+    fn operator(&self) -> &'static str {
+        "AdapterWeightsExec"
+    }
 
-    fn schema() -> SchemaRef {
+    fn schema(&self) -> SchemaRef {
         Arc::clone(&SCHEMA)
     }
 
-    fn batches(&self, engine: &Engine, filter: &WeightFilter) -> Result<Batches> {
-        let weights = engine.adapter_weights(&self.0, filter).map_err(error::external)?;
-        Ok(Box::new(weights.map(|weights| batch(&weights.map_err(error::external)?))))
+    fn narrowed(&self, scan: &Scan) -> String {
+        described(scan)
+    }
+
+    fn batches(&self, scan: &Scan, _: &TaskContext) -> Result<Batches> {
+        let weights = self.engine.adapter_weights(&self.version, &weight_filter(scan)).map_err(external)?;
+        Ok(Box::new(weights.map(|weights| batch(&weights.map_err(external)?))))
     }
 }
 
 fn batch(weights: &WeightBatch) -> Result<RecordBatch> {
-    let matrix = (weights.layer, weights.module.as_str(), weights.matrix);
-    let mut columns = places(matrix, &weights.rows, &weights.cols);
+    let matrix = Matrix { layer: weights.layer, module: &weights.module, kind: weights.matrix };
+    let mut columns = matrix.coordinates(&weights.rows, &weights.cols);
     columns.push(Arc::new(Float32Array::from(weights.values.clone())));
     Ok(RecordBatch::try_new(Arc::clone(&SCHEMA), columns)?)
 }

@@ -6,26 +6,25 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue};
 use futures::{FutureExt, StreamExt};
 use hyprstream_engine::Engine;
 
-use crate::arguments::is_null_row;
-use crate::embed::{length, request, vectors};
-use crate::error;
-use crate::parameters::{EMBED, Function, vector_type};
+use crate::error::external;
+use crate::scalar_functions::embed::{EMBED, length, planned_length, request, vectors};
 use crate::settings::Settings;
-use crate::table_function::{Rows, StreamingFunction};
+use crate::signature::function::Function;
+use crate::signature::kind::vector_type;
+use crate::table_functions::streaming::{Rows, StreamingFunction};
 
-/// The function in FROM.
+/// Runs calls of `embed` in FROM.
 #[derive(Debug)]
-pub struct EmbedTable {
+pub(super) struct EmbedTable {
     engine: Arc<Engine>,
 }
 
 impl EmbedTable {
-    /// The function over an engine.
-    pub fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
 }
@@ -37,35 +36,22 @@ impl StreamingFunction for EmbedTable {
     }
 
     fn schema(&self, arguments: &[Option<ScalarValue>], settings: &Settings) -> Result<SchemaRef> {
-        let mut values = Vec::with_capacity(arguments.len());
-        for (parameter, value) in EMBED.parameters.iter().zip(arguments) {
-            match (parameter.name, value) {
-                ("text", _) => values.push(ScalarValue::Null),
-                (_, Some(value)) => values.push(value.clone()),
-                (name, None) => {
-                    return plan_err!(
-                        "argument \"{name}\" of embed decides the type of the column, so it must be written out"
-                    );
-                }
-            }
-        }
-        let length = length(&self.engine, &values, settings.model().as_deref())?;
-        Ok(schema(length))
+        let arguments: Vec<Option<&ScalarValue>> = arguments.iter().map(Option::as_ref).collect();
+        planned_length(&self.engine, &arguments, settings.model().as_deref()).map(schema)
     }
 
     async fn start(&self, arguments: &[ScalarValue], settings: &Settings) -> Result<Rows> {
-        if is_null_row(arguments, EMBED.required) {
+        let Some(request) = request(arguments, settings).map_err(external)? else {
             return Ok(futures::stream::empty().boxed());
-        }
-        let request = request(arguments, settings)?;
-        let length = length(&self.engine, arguments, settings.model().as_deref())?;
+        };
+        let length = length(&self.engine, arguments, settings.model().as_deref()).map_err(external)?;
         let engine = Arc::clone(&self.engine);
         let row = async move {
-            let text = request.texts[0].clone();
-            let embeddings = engine.embed(request).await.map_err(error::external)?;
+            let texts = StringArray::from(request.texts.clone());
+            let embeddings = engine.embed(request).await.map_err(external)?;
             let tokens: Vec<i32> = embeddings.iter().map(|e| e.tokens as i32).collect();
             let columns: Vec<ArrayRef> = vec![
-                Arc::new(StringArray::from(vec![text])),
+                Arc::new(texts),
                 vectors(embeddings.into_iter().map(Some), length)?,
                 Arc::new(Int32Array::from(tokens)),
             ];

@@ -10,11 +10,15 @@ use datafusion::common::{Result, ScalarValue};
 use futures::StreamExt;
 use hyprstream_engine::{Engine, GeneratedToken};
 
-use crate::error;
-use crate::generate::request;
-use crate::parameters::{Function, GENERATE_TABLE};
+use crate::error::external;
+use crate::scalar_functions::generate::{GENERATE, REQUEST_PARAMETERS, request};
 use crate::settings::Settings;
-use crate::table_function::{Rows, StreamingFunction};
+use crate::signature::function::Function;
+use crate::table_functions::streaming::{Rows, StreamingFunction};
+
+/// `generate` in FROM: the scalar function's arguments without those that shape its value.
+pub const GENERATE_TABLE: Function =
+    Function { parameters: GENERATE.parameters.split_at(REQUEST_PARAMETERS).0, ..GENERATE };
 
 /// The columns: a row a token.
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -28,15 +32,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The function in FROM.
+/// Runs calls of `generate` in FROM.
 #[derive(Debug)]
-pub struct GenerateTable {
+pub(super) struct GenerateTable {
     engine: Arc<Engine>,
 }
 
 impl GenerateTable {
-    /// The function over an engine.
-    pub fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
 }
@@ -52,11 +55,11 @@ impl StreamingFunction for GenerateTable {
     }
 
     async fn start(&self, arguments: &[ScalarValue], settings: &Settings) -> Result<Rows> {
-        let Some(request) = request(arguments, settings)? else {
+        let Some(request) = request(arguments, settings).map_err(external)? else {
             return Ok(futures::stream::empty().boxed());
         };
-        let generation = self.engine.generate(request).await.map_err(error::external)?;
-        Ok(generation.map(|token| batch(&token.map_err(error::external)?)).boxed())
+        let generation = self.engine.generate(request).await.map_err(external)?;
+        Ok(generation.map(|token| batch(&token.map_err(external)?)).boxed())
     }
 }
 

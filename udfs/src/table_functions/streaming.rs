@@ -8,13 +8,13 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
 use futures::stream::BoxStream;
 
-use crate::parameters::Function;
 use crate::settings::Settings;
+use crate::signature::function::Function;
 
 /// The rows that one call of a function in FROM gives.
 pub type Rows = BoxStream<'static, Result<RecordBatch>>;
 
-/// A function in FROM whose arguments may be columns of what stands before it.
+/// A function in FROM whose arguments may be columns of the relations before it.
 #[async_trait]
 pub trait StreamingFunction: Debug + Send + Sync {
     /// Its name and arguments.
