@@ -59,7 +59,7 @@ fn not_implemented(message: &str) -> Error {
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn KnownNames) -> Error {
     if let Some(error) = error.downcast_ref::<EngineError>() {
-        return engine(error);
+        return error.into();
     }
     if let Some(error) = error.downcast_ref::<Error>() {
         return error.clone();
@@ -71,36 +71,6 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn
         return arrow(error, names);
     }
     Error::new(ErrorKind::Internal, error.to_string())
-}
-
-/// An engine's error as a session's.
-pub(crate) fn engine(error: &EngineError) -> Error {
-    let kind = match error {
-        EngineError::UnknownModel { .. }
-        | EngineError::UnknownAdapter { .. }
-        | EngineError::UnknownObject { .. } => ErrorKind::UndefinedObject,
-        EngineError::AlreadyExists { .. } => ErrorKind::DuplicateObject,
-        EngineError::InUse { .. } | EngineError::Locked { .. } => ErrorKind::ObjectInUse,
-        EngineError::Argument { .. } | EngineError::PromptTooLong { .. } | EngineError::Refused(_) => {
-            ErrorKind::InvalidParameter
-        }
-        EngineError::BaseMismatch { .. } | EngineError::InvalidModel { .. } => {
-            ErrorKind::ObjectNotInPrerequisiteState
-        }
-        EngineError::Cancelled => ErrorKind::QueryCanceled,
-        EngineError::Resource(_) => ErrorKind::InsufficientResources,
-        EngineError::Unsupported(_) => ErrorKind::FeatureNotSupported,
-        EngineError::Corrupt(_) => ErrorKind::DataCorrupted,
-        EngineError::Io { .. } => ErrorKind::IoError,
-        _ => ErrorKind::Internal,
-    };
-    Error::new(kind, error.to_string())
-}
-
-impl From<EngineError> for Error {
-    fn from(error: EngineError) -> Self {
-        engine(&error)
-    }
 }
 
 fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {

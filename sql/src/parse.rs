@@ -16,7 +16,7 @@ use datafusion_pg_catalog::sql::rules::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::rewrite;
+use crate::rewrite::rewrite;
 use crate::statement::Statement;
 
 /// How deep expressions may nest.
@@ -66,7 +66,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Statement>> {
         .into_iter()
         .map(|ast| {
             let text = if single { text.trim().to_owned() } else { ast.to_string() };
-            Ok(Statement { ast: Some(rewrite::rewrite(ast)?), text, for_all: false })
+            Ok(Statement { ast: Some(rewrite(ast)?), text, for_all: false })
         })
         .collect()
 }
@@ -118,7 +118,7 @@ fn check_operators(tokens: &[Token]) -> Result<()> {
     Ok(())
 }
 
-/// Whether an expression, or a query, goes on behind this token.
+/// Whether an expression or a query goes on after this token.
 fn chains_on(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -151,7 +151,7 @@ fn chains_on(token: &Token) -> bool {
     }
 }
 
-/// What stands behind `ALTER SYSTEM`, which the parser does not know.
+/// The text after `ALTER SYSTEM`, which the parser does not know.
 fn after_alter_system(tokens: &[Token]) -> Option<String> {
     let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
     for expected in ["ALTER", "SYSTEM"] {

@@ -8,7 +8,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -18,13 +17,13 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{Error, ErrorKind};
 
-/// The rule. It stands behind the one that settles types, which puts in casts of its own.
+/// Replaces casts from text to bytes. It comes after the rule that settles types, which puts in casts of its own.
 #[derive(Debug)]
-pub(crate) struct BytesFromText;
+pub(crate) struct ByteaFromText;
 
-impl AnalyzerRule for BytesFromText {
+impl AnalyzerRule for ByteaFromText {
     fn name(&self) -> &'static str {
-        "bytes_from_text"
+        "bytea_from_text"
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
@@ -64,8 +63,7 @@ static BYTEA_IN: LazyLock<ScalarUDF> = LazyLock::new(|| {
             let texts = ColumnarValue::values_to_arrays(arguments)?;
             let bytes = texts[0].as_string::<i32>().iter().map(|text| text.map(bytes).transpose());
             let bytes = bytes.collect::<std::result::Result<Vec<_>, Error>>();
-            let bytes = bytes.map_err(|e| DataFusionError::External(Box::new(e)))?;
-            Ok(ColumnarValue::Array(Arc::new(BinaryArray::from_iter(bytes))))
+            Ok(ColumnarValue::Array(Arc::new(BinaryArray::from_iter(bytes?))))
         }),
     )
 });

@@ -1,4 +1,4 @@
-//! The optimizer rule that drops calls whose answers nobody reads: `SELECT count(id) FROM (SELECT id, generate(…) …)`
+//! The optimizer rule that drops calls whose answers are not used: `SELECT count(id) FROM (SELECT id, generate(…) …)`
 //! asks the model nothing.
 
 use std::collections::HashSet;
@@ -8,15 +8,16 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use super::inference::InferenceNode;
+use crate::planner::inference::node::InferenceNode;
+use crate::planner::nodes::{extension, into_plan};
 
-/// The rule. It stands behind the one that takes unread columns out of projections.
+/// The rule. It comes after the one that takes unused columns out of projections.
 #[derive(Debug)]
-pub(crate) struct DropUnreadCalls;
+pub(crate) struct DropUnusedCalls;
 
-impl OptimizerRule for DropUnreadCalls {
+impl OptimizerRule for DropUnusedCalls {
     fn name(&self) -> &'static str {
-        "drop_unread_calls"
+        "drop_unused_calls"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -45,7 +46,7 @@ fn add_columns(plan: &LogicalPlan, read: &mut HashSet<String>) -> Result<()> {
 
 fn drop_calls(plan: LogicalPlan, read: &HashSet<String>) -> Result<Transformed<LogicalPlan>> {
     let mut read = read.clone();
-    if let Some(node) = InferenceNode::from_plan(&plan) {
+    if let Some(node) = extension::<InferenceNode>(&plan) {
         let mut node = node.clone();
         let all = node.calls.len();
         node.calls.retain(|call| read.contains(&call.column));
@@ -56,7 +57,7 @@ fn drop_calls(plan: LogicalPlan, read: &HashSet<String>) -> Result<Transformed<L
         let wanted_rows = node.wanted_rows;
         let mut node = InferenceNode::try_new(node.input, node.calls)?;
         node.wanted_rows = wanted_rows;
-        let plan = node.into_plan();
+        let plan = into_plan(node);
         add_columns(&plan, &mut read)?;
         let below = plan.map_children(|input| drop_calls(input, &read))?;
         return Ok(Transformed::new_transformed(below.data, dropped || below.transformed));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem};
 
-use super::field_access;
+use crate::rewrite::field_access;
 
 /// Names the columns of a SELECT that have none. `DataFusion` wants names to differ, so a second one is numbered.
 pub(super) fn name_columns(select: &mut Select) {

@@ -3,8 +3,8 @@
 use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
 use hyprstream_udfs::{ADAPTER_DIFF, ADAPTER_WEIGHTS, TABLE_FUNCTIONS};
 
-use super::named_arguments::{bind, find};
 use crate::error::Result;
+use crate::rewrite::named_arguments::{bind, find};
 
 /// Marks a call of one of our functions in FROM as lateral.
 pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {

@@ -8,7 +8,7 @@ use hyprstream_udfs::{Function, Kind, SCALAR_FUNCTIONS};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
-use crate::session::{cast, parameter_number};
+use crate::rewrite::syntax::{cast, parameter_number};
 
 /// One argument as it was written: with a name or without.
 struct NamedArgument {
@@ -107,10 +107,6 @@ fn position(function: &Function, name: &str) -> Result<usize> {
     if let Some(position) = function.position(name) {
         return Ok(position);
     }
-    if function.reserved.contains(&name) {
-        let message = format!("argument \"{name}\" of {} is not supported in this version", function.name);
-        return Err(Error::new(ErrorKind::FeatureNotSupported, message));
-    }
     let near = suggestion(name, function.parameters.iter().map(|p| p.name));
     let message = format!("function {} has no argument \"{name}\"{near}", function.name);
     let names: Vec<&str> = function.parameters.iter().map(|p| p.name).collect();
@@ -149,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn named_arguments_take_their_places_and_gaps_are_null() {
+    fn named_arguments_take_their_positions_and_gaps_are_null() {
         assert_eq!(
             rewritten("SELECT x FROM t WHERE generate('p', max_tokens => 8, model => 'm') = 'y'"),
             "SELECT x FROM t WHERE generate('p', 'm', NULL, 8) = 'y'"
@@ -171,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn reserved_arguments_are_refused_by_name() {
+    fn an_argument_that_there_is_not_is_refused_by_name() {
         let error = parse("SELECT generate('x', grammar => 'g')").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
+        assert_eq!(error.kind(), ErrorKind::UndefinedObject);
         assert!(error.message().contains("\"grammar\""));
     }
 

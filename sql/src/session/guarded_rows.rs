@@ -12,46 +12,33 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use tokio::time::Sleep;
 
-use super::Session;
 use crate::error::{Error, ErrorKind};
 
-/// The error of a statement that ran into its time limit.
-pub(super) fn timed_out() -> Error {
-    Error::new(ErrorKind::QueryCanceled, "canceling statement due to statement timeout")
-}
+/// Tells a session of the error that its rows ended with, and says what kind of error it is.
+type Failed = Box<dyn Fn(&DataFusionError) -> Error + Send>;
 
-struct Guarded {
+/// Rows that end with the first error or with their time.
+pub(super) struct GuardedRows {
+    /// `None` once they have ended.
     rows: Option<SendableRecordBatchStream>,
     schema: SchemaRef,
-    session: Session,
     timeout: Option<Pin<Box<Sleep>>>,
+    failed: Failed,
 }
 
-impl Session {
-    /// Rows whose errors are [`Error`]s, and which mark an open transaction block as failed.
-    pub(super) fn guarded(
-        &self,
-        rows: SendableRecordBatchStream,
-        timeout: Option<Duration>,
-    ) -> SendableRecordBatchStream {
-        Box::pin(Guarded {
-            schema: rows.schema(),
-            rows: Some(rows),
-            session: self.clone(),
-            timeout: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
-        })
+impl GuardedRows {
+    pub(super) fn new(rows: SendableRecordBatchStream, timeout: Option<Duration>, failed: Failed) -> Self {
+        let timeout = timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout)));
+        Self { schema: rows.schema(), rows: Some(rows), timeout, failed }
     }
-}
 
-impl Guarded {
-    fn end(&mut self, error: Error) -> Poll<Option<Result<RecordBatch>>> {
+    fn end(&mut self, error: &DataFusionError) -> Poll<Option<Result<RecordBatch>>> {
         self.rows = None;
-        self.session.statement_failed();
-        Poll::Ready(Some(Err(DataFusionError::External(Box::new(error)))))
+        Poll::Ready(Some(Err((self.failed)(error).into())))
     }
 }
 
-impl Stream for Guarded {
+impl Stream for GuardedRows {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -62,14 +49,11 @@ impl Stream for Guarded {
         if let Some(timeout) = &mut this.timeout
             && timeout.as_mut().poll(context).is_ready()
         {
-            return this.end(timed_out());
+            return this.end(&timed_out().into());
         }
         match futures::ready!(rows.poll_next_unpin(context)) {
             Some(Ok(batch)) => Poll::Ready(Some(Ok(batch))),
-            Some(Err(error)) => {
-                let error = this.session.error(&error);
-                this.end(error)
-            }
+            Some(Err(error)) => this.end(&error),
             None => {
                 this.rows = None;
                 Poll::Ready(None)
@@ -78,8 +62,13 @@ impl Stream for Guarded {
     }
 }
 
-impl RecordBatchStream for Guarded {
+impl RecordBatchStream for GuardedRows {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
+}
+
+/// The error of a statement that ran into its time limit.
+pub(crate) fn timed_out() -> Error {
+    Error::new(ErrorKind::QueryCanceled, "canceling statement due to statement timeout")
 }

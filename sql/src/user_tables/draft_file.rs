@@ -4,8 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::writer::io;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -28,10 +27,12 @@ impl DraftFile {
     pub(crate) fn publish(self, path: &Path) -> Result<()> {
         if !self.path.exists() {
             // Of no rows some formats make no file.
-            File::create(&self.path).map_err(|e| io("create", &self.path, &e))?;
+            File::create(&self.path).map_err(|e| Error::io("create", &self.path, &e))?;
         }
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(|e| io("sync", &self.path, &e))?;
-        std::fs::rename(&self.path, path).map_err(|e| io("write", path, &e))
+        File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .map_err(|e| Error::io("sync", &self.path, &e))?;
+        std::fs::rename(&self.path, path).map_err(|e| Error::io("write", path, &e))
     }
 }
 

@@ -22,9 +22,9 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::{FutureExt, Stream, StreamExt};
 use hyprstream_udfs::Settings;
 
-use super::super::memo::Memo;
-use super::answers::Answers;
-use super::slice::{PlannedCall, Shared, Slice};
+use crate::planner::inference::answers::Answers;
+use crate::planner::inference::slice::{PlannedCall, Shared, Slice};
+use crate::planner::memo::Memo;
 
 /// The most rows that are handed on together.
 const ROWS_TOGETHER: usize = 1024;
@@ -76,12 +76,12 @@ impl InferenceExec {
     }
 }
 
-/// The input's order and partitions, with the columns of answers behind.
+/// The input's order and partitions, with the columns of answers after its own.
 pub(super) fn properties(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Result<Arc<PlanProperties>> {
     let mut equivalences = EquivalenceProperties::new(Arc::clone(schema));
-    let of_input = input.properties().equivalence_properties();
-    equivalences.add_equivalence_group(of_input.eq_group().clone())?;
-    equivalences.add_orderings(of_input.oeq_class().iter().cloned());
+    let before = input.properties().equivalence_properties();
+    equivalences.add_equivalence_group(before.eq_group().clone())?;
+    equivalences.add_orderings(before.oeq_class().iter().cloned());
     Ok(Arc::new(PlanProperties::new(
         equivalences,
         input.properties().output_partitioning().clone(),
@@ -165,7 +165,7 @@ impl ExecutionPlan for InferenceExec {
         let config = context.session_config();
         let shared = Arc::new(Shared {
             config: Arc::clone(config.options()),
-            settings: Settings::of(config.options()),
+            settings: Settings::from_options(config.options()),
             memo: config.get_extension::<Memo>().unwrap_or_default(),
             calls: MetricBuilder::new(&self.metrics).counter("calls", partition),
             deduplicated: MetricBuilder::new(&self.metrics).counter("deduplicated_calls", partition),

@@ -132,7 +132,7 @@ impl ExecutionPlan for RowsExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let settings = Arc::new(Settings::of(context.session_config().options()));
+        let settings = Arc::new(Settings::from_options(context.session_config().options()));
         let input = match &self.input {
             Some(input) => input.execute(partition, context)?,
             None => one_empty_row()?,

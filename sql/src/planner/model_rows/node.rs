@@ -7,11 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::FieldRef;
-use datafusion::common::TableReference;
-use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
-use datafusion::logical_expr::{
-    Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
-};
+use datafusion::common::{DFSchema, DFSchemaRef, Result, TableReference, internal_err};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use hyprstream_udfs::StreamingFunction;
 
 /// A function in FROM.
@@ -20,7 +17,7 @@ pub(crate) struct RowsNode {
     pub(crate) function: Arc<dyn StreamingFunction>,
     /// A value for each parameter of the function, in their order.
     pub(crate) arguments: Vec<Expr>,
-    /// What the arguments' columns come from; its columns stand before the function's own.
+    /// What the arguments' columns come from; its columns come before the function's own.
     pub(crate) input: Option<LogicalPlan>,
     /// Whether a row of the input without rows of the function is kept, with NULLs.
     pub(crate) keeps_empty: bool,
@@ -101,26 +98,6 @@ impl RowsNode {
         self.keeps_empty = true;
         self
     }
-
-    pub(crate) fn with_wanted_rows(mut self, rows: usize) -> Self {
-        self.wanted_rows = Some(self.wanted_rows.map_or(rows, |wanted| wanted.min(rows)));
-        self
-    }
-
-    pub(crate) fn into_plan(self) -> LogicalPlan {
-        LogicalPlan::Extension(Extension { node: Arc::new(self) })
-    }
-
-    /// The node inside a plan, if it is one.
-    pub(crate) fn from_plan(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(extension) => {
-                let node: &dyn UserDefinedLogicalNode = extension.node.as_ref();
-                node.as_any().downcast_ref()
-            }
-            _ => None,
-        }
-    }
 }
 
 impl UserDefinedLogicalNodeCore for RowsNode {
@@ -183,6 +160,6 @@ impl UserDefinedLogicalNodeCore for RowsNode {
     }
 }
 
-pub(super) fn is_null(argument: &Expr) -> bool {
+fn is_null(argument: &Expr) -> bool {
     matches!(argument, Expr::Literal(value, _) if value.is_null())
 }

@@ -1,38 +1,24 @@
-//! `CALL branch_adapter(…)`: publishes a version as the first one of a new adapter.
+//! `CALL branch_adapter(…)`: publishes a version as the first one of a new adapter; weights are shared.
 
-use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
-use hyprstream_udfs::{Function, Kind};
+use futures::FutureExt;
+use hyprstream_engine::AdapterRow;
+use hyprstream_udfs::{Function, Kind, parameter};
 
-use super::{Arguments, Procedure, adapter_rows, parameter};
-use crate::error::Result;
-use crate::session::Session;
+use crate::procedures::adapters::columns::version;
+use crate::procedures::procedure::{Procedure, one};
 
-const FUNCTION: Function = Function {
-    name: "branch_adapter",
-    parameters: &[parameter("source", Kind::Text), parameter("name", Kind::Text)],
-    required: 2,
-    reserved: &[],
-    description: "Publishes a version as the first version of a new adapter; weights are shared.",
+pub(crate) static BRANCH_ADAPTER: Procedure<AdapterRow> = Procedure {
+    function: Function {
+        name: "branch_adapter",
+        parameters: &[parameter("source", Kind::Text), parameter("name", Kind::Text)],
+        required: 2,
+    },
+    columns: version,
+    run: |session, arguments| {
+        async move {
+            let (source, name) = (arguments.required_name("source")?, arguments.required_name("name")?);
+            one(session.engine().branch_adapter(source, name)?)
+        }
+        .boxed()
+    },
 };
-
-/// The procedure.
-pub(super) struct BranchAdapter;
-
-#[async_trait]
-impl Procedure for BranchAdapter {
-    fn function(&self) -> &'static Function {
-        &FUNCTION
-    }
-
-    fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&adapter_rows::SCHEMA)
-    }
-
-    async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
-        let (source, name) = (arguments.required_text("source")?, arguments.required_text("name")?);
-        let adapter = session.database().engine().branch_adapter(source, name)?;
-        adapter_rows::row(&adapter)
-    }
-}

@@ -1,36 +1,35 @@
-//! The row that procedures over adapters answer with: the version that now stands.
+//! The rows that several procedures over adapters answer with.
 
-use std::sync::{Arc, LazyLock};
+use hyprstream_engine::{AdapterRow, RecodedAdapter};
 
-use datafusion::arrow::array::{Int64Array, ListBuilder, StringArray, StringBuilder};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
-use hyprstream_engine::AdapterRow;
+use crate::columns::Columns;
 
-use super::one_row;
-use crate::error::Result;
+/// The version that is now there.
+pub(super) fn version(columns: Columns<AdapterRow>) -> Columns<AdapterRow> {
+    columns
+        .text("name", |r| Some(&r.name))
+        .bigint("version", |r| Some(r.version))
+        .texts("tags", |r| &r.tags)
+        .text("hash", |r| Some(&r.hash))
+}
 
-/// `name, version, tags, hash`.
-pub(super) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        Field::new("name", DataType::Utf8, true),
-        Field::new("version", DataType::Int64, true),
-        Field::new("tags", DataType::new_list(DataType::Utf8, true), true),
-        Field::new("hash", DataType::Utf8, true),
-    ]))
-});
+/// What storing a version in another form did.
+pub(super) fn recoded(columns: Columns<RecodedAdapter>) -> Columns<RecodedAdapter> {
+    columns
+        .text("name", |r| Some(&r.name))
+        .bigint("version", |r| Some(r.version))
+        .bigint("chunks", |r| Some(r.chunks))
+        .bigint("shared_chunks", |r| Some(r.shared_chunks))
+        .bigint("bytes_before", |r| Some(r.bytes_before))
+        .bigint("bytes_after", |r| Some(r.bytes_after))
+}
 
-/// One version as a row.
-pub(super) fn row(adapter: &AdapterRow) -> Result<SendableRecordBatchStream> {
-    let mut tags = ListBuilder::new(StringBuilder::new());
-    tags.append_value(adapter.tags.iter().map(Some));
-    one_row(
-        &SCHEMA,
-        vec![
-            Arc::new(StringArray::from(vec![adapter.name.as_str()])),
-            Arc::new(Int64Array::from(vec![adapter.version as i64])),
-            Arc::new(tags.finish()),
-            Arc::new(StringArray::from(vec![adapter.hash.as_str()])),
-        ],
-    )
+/// How many versions of an adapter were dropped.
+pub(crate) struct Dropped {
+    pub(super) name: String,
+    pub(super) versions: u64,
+}
+
+pub(super) fn dropped(columns: Columns<Dropped>) -> Columns<Dropped> {
+    columns.text("name", |r| Some(&r.name)).bigint("versions_dropped", |r| Some(r.versions))
 }

@@ -1,54 +1,36 @@
 //! `CALL restore_adapter(…)`: publishes a new version with the weights of an earlier one or of a checkpoint.
 
-use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
-use hyprstream_engine::RestoreSource;
-use hyprstream_udfs::{Function, Kind};
+use futures::FutureExt;
+use hyprstream_engine::{AdapterRow, RestoreSource};
+use hyprstream_udfs::{Function, Kind, invalid_argument, parameter};
 
-use super::{Arguments, Procedure, adapter_rows, parameter};
-use crate::error::Result;
-use crate::session::Session;
+use crate::procedures::adapters::columns::version;
+use crate::procedures::procedure::{Procedure, one};
 
-const FUNCTION: Function = Function {
-    name: "restore_adapter",
-    parameters: &[
-        parameter("name", Kind::Text),
-        parameter("version", Kind::Version),
-        parameter("checkpoint", Kind::Integer),
-    ],
-    required: 1,
-    reserved: &[],
-    description: "Publishes a new version with the weights of an earlier version or of a checkpoint.",
+pub(crate) static RESTORE_ADAPTER: Procedure<AdapterRow> = Procedure {
+    function: Function {
+        name: "restore_adapter",
+        parameters: &[
+            parameter("name", Kind::Text),
+            parameter("version", Kind::Version),
+            parameter("checkpoint", Kind::Integer),
+        ],
+        required: 1,
+    },
+    columns: version,
+    run: |session, arguments| {
+        async move {
+            let name = arguments.required_name("name")?;
+            let source = match (arguments.text("version")?, arguments.integer("checkpoint")?) {
+                (Some(version), None) => RestoreSource::Version(version.to_owned()),
+                (None, Some(checkpoint)) => RestoreSource::Checkpoint(checkpoint),
+                _ => {
+                    let reason = "exactly one of the two must be given";
+                    return Err(invalid_argument("version", "and checkpoint", reason).into());
+                }
+            };
+            one(session.engine().restore_adapter(name, &source)?)
+        }
+        .boxed()
+    },
 };
-
-/// The procedure.
-pub(super) struct RestoreAdapter;
-
-#[async_trait]
-impl Procedure for RestoreAdapter {
-    fn function(&self) -> &'static Function {
-        &FUNCTION
-    }
-
-    fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&adapter_rows::SCHEMA)
-    }
-
-    async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
-        let name = arguments.required_text("name")?;
-        let source = match (arguments.text("version"), arguments.integer::<u64>("checkpoint")?) {
-            (Some(version), None) => RestoreSource::Version(version.to_owned()),
-            (None, Some(checkpoint)) => RestoreSource::Checkpoint(checkpoint),
-            _ => {
-                return Err(arguments.invalid(
-                    "version",
-                    "and checkpoint",
-                    "exactly one of the two must be given",
-                ));
-            }
-        };
-        let adapter = session.database().engine().restore_adapter(name, &source)?;
-        adapter_rows::row(&adapter)
-    }
-}

@@ -1,38 +1,16 @@
-//! `CALL thaw_adapter(…)`: takes the compression of a version back.
+//! `CALL thaw_adapter(…)`: stores what a version alone holds without compression, as before it was frozen.
 
-use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
-use hyprstream_udfs::{Function, Kind};
+use futures::FutureExt;
+use hyprstream_engine::RecodedAdapter;
+use hyprstream_udfs::{Function, Kind, parameter};
 
-use super::{Arguments, Procedure, parameter, recoded_rows};
-use crate::error::Result;
-use crate::session::Session;
+use crate::procedures::adapters::columns::recoded;
+use crate::procedures::procedure::{Procedure, one};
 
-const FUNCTION: Function = Function {
-    name: "thaw_adapter",
-    parameters: &[parameter("name", Kind::Text)],
-    required: 1,
-    reserved: &[],
-    description: "Stores what a version alone holds without compression again.",
+pub(crate) static THAW_ADAPTER: Procedure<RecodedAdapter> = Procedure {
+    function: Function { name: "thaw_adapter", parameters: &[parameter("name", Kind::Text)], required: 1 },
+    columns: recoded,
+    run: |session, arguments| {
+        async move { one(session.engine().thaw_adapter(arguments.required_name("name")?).await?) }.boxed()
+    },
 };
-
-/// The procedure.
-pub(super) struct ThawAdapter;
-
-#[async_trait]
-impl Procedure for ThawAdapter {
-    fn function(&self) -> &'static Function {
-        &FUNCTION
-    }
-
-    fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&recoded_rows::SCHEMA)
-    }
-
-    async fn call(&self, session: &Session, arguments: &Arguments) -> Result<SendableRecordBatchStream> {
-        let name = arguments.required_text("name")?;
-        let recoded = session.database().engine().thaw_adapter(name).await?;
-        recoded_rows::row(&recoded)
-    }
-}
