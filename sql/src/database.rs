@@ -18,7 +18,7 @@ use hyprstream_udfs::{
 
 use crate::catalog::{self, DATABASE, USER_SCHEMA};
 use crate::classify::KnownNames;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::functions;
 use crate::planner::bytea::ByteaFromText;
 use crate::planner::hoist::HoistInference;
@@ -57,7 +57,8 @@ impl Database {
         let tables = Arc::new(UserTables::open(Arc::clone(&engine))?);
         let system = Arc::new(SystemTables::new(&engine));
         let planner = Arc::new(OnceLock::new());
-        let state = state(&engine, &tables, &system, &planner, &files).map_err(|e| internal(&e))?;
+        let state = state(&engine, &tables, &system, &planner, &files)
+            .map_err(|e| Error::internal(e.strip_backtrace()))?;
         let _ = planner.set(state.clone());
         Ok(Arc::new(Self {
             engine,
@@ -87,8 +88,8 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// The Postgres catalog holds the list of catalogs that it stands in; without this neither would ever go, and
-    /// the engine would keep its directory.
+    /// The Postgres catalog holds the list of catalogs, which holds the Postgres catalog. Without this neither would
+    /// ever be dropped, and the engine would keep its directory.
     fn drop(&mut self) {
         if let Some(catalog) = self.state.catalog_list().catalog(DATABASE) {
             for schema in catalog.schema_names() {
@@ -159,8 +160,4 @@ fn config() -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.extensions.insert(Settings::default());
     config
-}
-
-fn internal(error: &datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Internal, error.strip_backtrace())
 }

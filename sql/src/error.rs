@@ -139,6 +139,12 @@ impl Error {
         Self::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported in this version"))
     }
 
+    /// The error for a fault of ours.
+    #[expect(clippy::needless_pass_by_value, reason = "so that it can be handed to map_err by name")]
+    pub(crate) fn internal(what: impl ToString) -> Self {
+        Self::new(ErrorKind::Internal, what.to_string())
+    }
+
     /// The error of doing `action` with a file.
     pub(crate) fn io(action: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))

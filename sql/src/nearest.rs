@@ -16,7 +16,11 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// `; did you mean "…"?`, or nothing.
 pub(crate) fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, candidates).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default()
+    nearest(name, candidates).map(did_you_mean).unwrap_or_default()
+}
+
+pub(crate) fn did_you_mean(name: &str) -> String {
+    format!("; did you mean \"{name}\"?")
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::statement::Statement;
 /// How deep expressions may nest.
 const RECURSION_LIMIT: usize = 64;
 
-/// How many operators may stand in a row, between two commas or parentheses.
+/// How many operators one expression may chain between two commas or parentheses.
 const OPERATOR_LIMIT: usize = 1000;
 
 /// Names that only questions to the Postgres catalog use.
@@ -39,7 +39,7 @@ const CATALOG_NAMES: &[&str] = &[
     "regtype",
 ];
 
-/// The longest text that is parsed.
+/// The longest text that is parsed, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024 * 1024;
 
 static CATALOG_QUERIES: LazyLock<PostgresCompatibilityParser> =

@@ -61,7 +61,7 @@ pub enum Outcome {
     Rows {
         /// The first word of the command tag: `SELECT`, `SHOW`, `EXPLAIN`, `CALL`, `FETCH`.
         tag: String,
-        /// The columns.
+        /// The columns, as the stream has them.
         schema: SchemaRef,
         /// A batch for each group of rows that was ready together.
         stream: SendableRecordBatchStream,
@@ -147,7 +147,7 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Where a session stands with its transaction block.
+/// Whether a session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransactionStatus {
     /// In no block.

@@ -1,7 +1,7 @@
 //! `generate`, `embed`, `tokenize` and the other SQL functions, one a file; a file has its function's SQL name.
 //!
-//! [`scalar_functions`] stand in expressions, [`table_functions`] in FROM, [`signature`] is how both declare and read
-//! their arguments, and [`engine_table`] is a table whose rows are read from the engine. The crate owns the one mapping
+//! [`scalar_functions`] are called in expressions, [`table_functions`] in FROM. [`signature`] is how both declare and
+//! read their arguments, and [`engine_table`] is a table whose rows are read from the engine. The crate owns the one mapping
 //! of the engine's errors to `DataFusion`'s. It knows nothing of sessions, statements or plans: where a call runs is
 //! decided in the planner above it.
 

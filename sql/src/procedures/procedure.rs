@@ -27,13 +27,12 @@ pub(crate) struct Procedure<R: 'static> {
 }
 
 /// Rows that are known as a whole.
-#[expect(clippy::unnecessary_wraps, reason = "it stands at the end of a procedure's work, which may fail")]
-pub(super) fn listed<R: Send + 'static>(rows: Vec<R>) -> Result<Rows<R>> {
-    Ok(futures::stream::iter([Ok(rows)]).boxed())
+pub(super) fn listed<R: Send + 'static>(rows: Vec<R>) -> Rows<R> {
+    futures::stream::iter([Ok(rows)]).boxed()
 }
 
 /// The only row.
-pub(super) fn one<R: Send + 'static>(row: R) -> Result<Rows<R>> {
+pub(super) fn one<R: Send + 'static>(row: R) -> Rows<R> {
     listed(vec![row])
 }
 

@@ -36,7 +36,7 @@ fn natural_name(expr: &Expr) -> Option<String> {
             // These expand to several columns, or are named by what the planner makes of them.
             (!name.eq_ignore_ascii_case("unnest")).then(|| name.to_lowercase())
         }
-        Expr::Case { .. } => Some("case".into()),
+        Expr::Case { .. } => Some("case".to_owned()),
         Expr::CompoundFieldAccess { .. } => field_access::field_name(expr),
         Expr::Cast { expr, .. } | Expr::Nested(expr) => natural_name(expr),
         _ => None,

@@ -60,7 +60,7 @@ fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
     Ok(())
 }
 
-/// The function that a name stands for, if it is one of these.
+/// The function with this name, if it is one of these.
 pub(super) fn find<'a>(name: &ObjectName, functions: &'a [Function]) -> Option<&'a Function> {
     let name = name.0.last()?.as_ident()?;
     functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name.value))
@@ -113,7 +113,7 @@ fn position(function: &Function, name: &str) -> Result<usize> {
     Err(Error::new(ErrorKind::UndefinedObject, message).with_hint(format!("It takes {}.", names.join(", "))))
 }
 
-/// A parameter of the statement has the type of the argument that it stands for.
+/// An argument as it is planned: a parameter of the statement is cast to the argument's type.
 fn typed(value: Expr, kind: Kind) -> Expr {
     if parameter_number(&value).is_none() {
         return value;

@@ -111,7 +111,7 @@ impl Session {
         self.variables().set(name, value)
     }
 
-    /// Where the session stands with its transaction block.
+    /// Whether the session is in a transaction block.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.transaction().status()
     }
@@ -149,7 +149,7 @@ impl Session {
         if !self.variables().sends(severity) {
             return;
         }
-        // Nobody may be listening any more; then there is nobody to tell.
+        // Without a receiver there is no client to tell.
         let _ = self.inner.notices.send(Notice { severity, message: message.into() });
     }
 

@@ -18,7 +18,7 @@ use crate::session::parameters::{cast_parameters, with_text};
 use crate::user_tables::part::Pins;
 
 impl Session {
-    /// Plans a statement; parameters whose type nothing says are text.
+    /// Plans a statement. A parameter whose type is not clear from the statement is text.
     pub(crate) async fn plan(&self, state: &SessionState, ast: Ast) -> Result<LogicalPlan> {
         match state.statement_to_plan(ast.clone()).await {
             Ok(plan) => Ok(plan),
@@ -48,6 +48,7 @@ impl Session {
         let rows = RecordBatchStreamAdapter::new(
             rows.schema(),
             rows.inspect_ok(move |_| {
+                // The stream owns the pins, so that the parts that it reads stay until it ends.
                 let _ = &pins;
             }),
         );
@@ -76,7 +77,7 @@ impl Session {
         Ok(types.collect())
     }
 
-    /// The plan with the parameters' values in their places.
+    /// The plan with values for its parameters.
     pub(crate) fn bind(&self, plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
         let types = self.parameter_types(&plan, &[])?;
         if types.len() > values.len() {

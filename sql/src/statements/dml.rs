@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::{filter_record_batch, not};
-use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Ast;
@@ -103,7 +102,7 @@ fn target(session: &Session, table: &TableWithJoins, what: &str) -> Result<Targe
     }
 }
 
-/// Runs the query, and puts its rows in the place of the table's. Gives how many rows changed or went.
+/// Runs the query and replaces the table's rows by its own. Gives how many rows were changed or deleted.
 async fn rewrite_table(
     session: &Session,
     table: &Arc<StoredTable>,
@@ -114,7 +113,7 @@ async fn rewrite_table(
     let mut state = session.state()?;
     let parsed = parse(query)?.into_iter().find_map(|statement| statement.ast);
     let Some(ast) = parsed else {
-        return Err(Error::new(ErrorKind::Internal, "an empty rewrite"));
+        return Err(Error::internal("an empty rewrite"));
     };
     let plan = session.plan(&state, ast).await?;
     let plan = session.bind(plan, values)?;
@@ -126,7 +125,7 @@ async fn rewrite_table(
         let (rows, hits) = split(&batch.map_err(|e| session.error(&e))?)?;
         changed += hits.true_count() as u64;
         let rows = if drop_changed {
-            filter_record_batch(&rows, &not(&hits).map_err(|e| arrow(&e))?).map_err(|e| arrow(&e))?
+            filter_record_batch(&rows, &not(&hits).map_err(Error::internal)?).map_err(Error::internal)?
         } else {
             rows
         };
@@ -184,14 +183,10 @@ fn assignments(assignments: &[Assignment], table: &StoredTable) -> Result<Vec<(S
 fn split(batch: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
     let last = batch.num_columns() - 1;
     let columns: Vec<usize> = (0..last).collect();
-    let rows = batch.project(&columns).map_err(|e| arrow(&e))?;
+    let rows = batch.project(&columns).map_err(Error::internal)?;
     let hits = batch.column(last).as_boolean();
     let hits = hits.iter().map(|hit| Some(hit == Some(true))).collect();
     Ok((rows, hits))
-}
-
-fn arrow(error: &ArrowError) -> Error {
-    Error::new(ErrorKind::Internal, error.to_string())
 }
 
 fn quoted(name: &str) -> String {

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::sql::sqlparser::ast::Ident;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::session::core::Session;
 use crate::settings::SettingRow;
 use crate::statement::{Outcome, Prepared};
@@ -37,8 +37,7 @@ fn show_rows(session: &Session, variable: &[Ident]) -> Result<RecordBatch> {
 }
 
 fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(Error::internal)
 }
 
 fn texts(names: &[&str]) -> SchemaRef {

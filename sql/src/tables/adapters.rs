@@ -29,5 +29,5 @@ pub(super) static ADAPTERS: Table<AdapterRow> = Table {
             .real("train_loss", |r| r.train_loss)
             .real("val_loss", |r| r.val_loss)
     },
-    rows: |read| listed(read.engine.adapters()?),
+    rows: |read| Ok(listed(read.engine.adapters()?)),
 };

@@ -18,5 +18,5 @@ pub(super) static CHECKPOINTS: Table<CheckpointRow> = Table {
             .boolean("has_optimizer", |r| Some(r.has_optimizer))
             .time("created_at", |r| Some(r.created_at))
     },
-    rows: |read| listed(read.engine.checkpoints()?),
+    rows: |read| Ok(listed(read.engine.checkpoints()?)),
 };

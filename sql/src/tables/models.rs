@@ -24,5 +24,5 @@ pub(super) static MODELS: Table<ModelRow> = Table {
             .boolean("is_default", |r| Some(r.is_default))
             .text("error", |r| r.error.as_deref())
     },
-    rows: |read| listed(read.engine.models()?),
+    rows: |read| Ok(listed(read.engine.models()?)),
 };

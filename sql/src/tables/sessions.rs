@@ -17,5 +17,5 @@ pub(super) static SESSIONS: Table<SessionRow> = Table {
             .bigint("prompt_tokens", |r| Some(r.prompt_tokens))
             .bigint("completion_tokens", |r| Some(r.completion_tokens))
     },
-    rows: |read| listed(read.engine.sessions()?),
+    rows: |read| Ok(listed(read.engine.sessions()?)),
 };

@@ -23,6 +23,6 @@ pub(super) static SETTINGS: Table<SettingRow> = Table {
             None => Variables::new(Arc::clone(read.engine)).rows(),
         };
         let rows = rows.map_err(|error| Error::Internal(error.to_string()))?;
-        listed(rows)
+        Ok(listed(rows))
     },
 };

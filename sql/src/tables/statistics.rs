@@ -8,5 +8,5 @@ pub(super) static STATISTICS: Table<StatisticRow> = Table {
     name: "statistics",
     key: None,
     columns: |columns| columns.text("name", |r| Some(&r.name)).double("value", |r| Some(r.value)),
-    rows: |read| listed(read.engine.statistics()),
+    rows: |read| Ok(listed(read.engine.statistics())),
 };

@@ -28,5 +28,5 @@ pub(super) static TRAINING_RUNS: Table<TrainingRunRow> = Table {
             .real("val_loss", |r| r.val_loss)
             .text("error", |r| r.error.as_deref())
     },
-    rows: |read| listed(read.engine.training_runs()?),
+    rows: |read| Ok(listed(read.engine.training_runs()?)),
 };

@@ -21,6 +21,6 @@ pub(super) static TRAINING_STEPS: Table<TrainingStepRow> = Table {
     },
     rows: |read| {
         let run = read.scan.bounds().number("run_id");
-        listed(read.engine.training_steps(run)?)
+        Ok(listed(read.engine.training_steps(run)?))
     },
 };

@@ -93,8 +93,8 @@ impl FilePaths {
     }
 }
 
-/// What reads the files of a `CREATE EXTERNAL TABLE` statement. Its paths are looked at again each time, because a
-/// link may lead elsewhere by now.
+/// The table that a `CREATE EXTERNAL TABLE` statement describes. Its paths are checked each time, because a link may
+/// lead elsewhere by now.
 pub(crate) async fn load_external(
     state: &SessionState,
     mut statement: CreateExternalTable,

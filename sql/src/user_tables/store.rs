@@ -166,7 +166,7 @@ impl UserTables {
         Ok(rows)
     }
 
-    /// Puts the rows of a part in the place of all rows of `before`, unless the table changed since.
+    /// Replaces all rows of `before` by those of a part, unless the table changed since.
     pub(crate) fn replace(&self, before: &Arc<StoredTable>, writer: Option<PartWriter>) -> Result<()> {
         let part = writer.map(PartWriter::finish).transpose()?.flatten();
         let changing = self.changing.lock();

@@ -46,7 +46,7 @@ impl PartWriter {
         let batch = fitted(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
         let Some(writer) = &mut self.writer else {
-            return Err(Error::new(ErrorKind::Internal, "a part was written after its end"));
+            return Err(Error::internal("a part was written after its end"));
         };
         writer
             .write(&batch)
@@ -119,7 +119,7 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         columns.push(column);
     }
     RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|e| Error::new(ErrorKind::Internal, format!("rows do not fit their table: {e}")))
+        .map_err(|e| Error::internal(format!("rows do not fit their table: {e}")))
 }
 
 /// A query's columns as a table can have them. A query's columns take NULL; a definition's say so themselves.

@@ -126,7 +126,7 @@ impl ExecutionPlan for EngineTableExec {
     }
 }
 
-/// Sends the rows that the query asks for, until `send` says that nobody takes them any more.
+/// Sends the rows that the query asks for, until `send` says that they are no longer taken.
 fn read(
     source: &dyn EngineSource,
     scan: &Scan,

@@ -5,11 +5,11 @@ use datafusion::arrow::datatypes::{DataType, Field};
 /// The type of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Text.
+    /// A text.
     Text,
     /// A whole number.
     Integer,
-    /// A number.
+    /// A number, whole or not.
     Float,
     /// True or false.
     Boolean,

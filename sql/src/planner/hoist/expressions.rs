@@ -13,9 +13,9 @@ use crate::planner::hoist::names::Names;
 use crate::planner::inference::node::{Call, InferenceNode};
 use crate::planner::nodes::{asks_model, into_plan};
 
-/// Collects the calls of an operator's expressions in layers: a call whose arguments or guard need another column
-/// stands above it. So do conditions that decide on calls and may be evaluated only once, and only where they are
-/// reached.
+/// Collects the calls of an operator's expressions in layers: a call is in a layer above the columns that its arguments
+/// and its guard read. The same holds for conditions that decide on calls and may be evaluated only once, and only for
+/// the rows that reach them.
 pub(super) struct Hoister<'a> {
     names: &'a mut Names,
     schema: DFSchemaRef,

@@ -25,7 +25,7 @@ pub(crate) struct Call {
 pub(crate) struct InferenceNode {
     pub(crate) input: LogicalPlan,
     pub(crate) calls: Vec<Call>,
-    /// How many rows the query will take at least before it can stop, when a LIMIT stands above.
+    /// How many rows a LIMIT above asks for; the query may need more of them to satisfy it.
     pub(crate) wanted_rows: Option<usize>,
     schema: DFSchemaRef,
 }
@@ -130,7 +130,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         Some(vec![needed.into_iter().collect()])
     }
 
-    /// One row in is one row out, so a LIMIT above may stand below too.
+    /// One row in is one row out, so a LIMIT above may also limit the input.
     fn supports_limit_pushdown(&self) -> bool {
         true
     }

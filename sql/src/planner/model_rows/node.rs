@@ -21,7 +21,7 @@ pub(crate) struct RowsNode {
     pub(crate) input: Option<LogicalPlan>,
     /// Whether a row of the input without rows of the function is kept, with NULLs.
     pub(crate) keeps_empty: bool,
-    /// How many rows the query will take at least before it can stop, when a LIMIT stands above.
+    /// How many rows a LIMIT above asks for; the query may need more of them to satisfy it.
     pub(crate) wanted_rows: Option<usize>,
     /// The function's own columns.
     pub(crate) columns: DFSchemaRef,

@@ -17,7 +17,7 @@ pub(crate) static BRANCH_ADAPTER: Procedure<AdapterRow> = Procedure {
     run: |session, arguments| {
         async move {
             let (source, name) = (arguments.required_name("source")?, arguments.required_name("name")?);
-            one(session.engine().branch_adapter(source, name)?)
+            Ok(one(session.engine().branch_adapter(source, name)?))
         }
         .boxed()
     },

@@ -13,7 +13,7 @@ pub(crate) static DROP_ADAPTER: Procedure<Dropped> = Procedure {
         async move {
             let name = arguments.required_name("name")?;
             let versions = session.engine().drop_adapter(name)?;
-            one(Dropped { name: name.to_owned(), versions })
+            Ok(one(Dropped { name: name.to_owned(), versions }))
         }
         .boxed()
     },

@@ -31,7 +31,7 @@ pub(crate) static EXPORT_ADAPTER: Procedure<Exported> = Procedure {
             let format = arguments.text("format")?.unwrap_or("nvdb").parse()?;
             let path = session.database().files.writable(location)?;
             let adapter = session.engine().export_adapter(name, &path, format).await?;
-            one(Exported { adapter, location: location.to_owned() })
+            Ok(one(Exported { adapter, location: location.to_owned() }))
         }
         .boxed()
     },

@@ -18,7 +18,7 @@ pub(crate) static FREEZE_ADAPTER: Procedure<RecodedAdapter> = Procedure {
         async move {
             let name = arguments.required_name("name")?;
             let format = arguments.text("compression")?.map(str::parse::<FrozenFormat>).transpose()?;
-            one(session.engine().freeze_adapter(name, format.unwrap_or_default()).await?)
+            Ok(one(session.engine().freeze_adapter(name, format.unwrap_or_default()).await?))
         }
         .boxed()
     },

@@ -24,7 +24,7 @@ pub(crate) static IMPORT_ADAPTER: Procedure<AdapterRow> = Procedure {
         async move {
             let files = &session.database().files;
             let path = files.readable(arguments.required_name("path")?)?;
-            // The record is read too, so a link in its place must not lead elsewhere.
+            // The record is read too, so it must not be a link that leads elsewhere.
             let record = record_path(&path);
             if record.exists() {
                 files.readable(&record.to_string_lossy())?;
@@ -35,7 +35,7 @@ pub(crate) static IMPORT_ADAPTER: Procedure<AdapterRow> = Procedure {
                 format: arguments.text("format")?.unwrap_or("nvdb").parse()?,
                 base_model: arguments.text("base_model")?.map(str::to_owned),
             };
-            one(session.engine().import_adapter(request).await?)
+            Ok(one(session.engine().import_adapter(request).await?))
         }
         .boxed()
     },

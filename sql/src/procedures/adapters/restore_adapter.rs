@@ -29,7 +29,7 @@ pub(crate) static RESTORE_ADAPTER: Procedure<AdapterRow> = Procedure {
                     return Err(invalid_argument("version", "and checkpoint", reason).into());
                 }
             };
-            one(session.engine().restore_adapter(name, &source)?)
+            Ok(one(session.engine().restore_adapter(name, &source)?))
         }
         .boxed()
     },

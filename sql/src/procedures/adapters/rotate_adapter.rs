@@ -24,7 +24,7 @@ pub(crate) static ROTATE_ADAPTER: Procedure<Dropped> = Procedure {
             let keep_last = arguments.required_integer("keep_last")?;
             let keep_tagged = arguments.boolean("keep_tagged")?.unwrap_or(true);
             let dropped = session.engine().rotate_adapter(name, keep_last, keep_tagged)?;
-            one(Dropped { name: name.to_owned(), versions: dropped.len() as u64 })
+            Ok(one(Dropped { name: name.to_owned(), versions: dropped.len() as u64 }))
         }
         .boxed()
     },

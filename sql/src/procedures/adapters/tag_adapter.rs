@@ -17,7 +17,7 @@ pub(crate) static TAG_ADAPTER: Procedure<AdapterRow> = Procedure {
     run: |session, arguments| {
         async move {
             let (name, tag) = (arguments.required_name("name")?, arguments.required_name("tag")?);
-            one(session.engine().tag_adapter(name, tag)?)
+            Ok(one(session.engine().tag_adapter(name, tag)?))
         }
         .boxed()
     },

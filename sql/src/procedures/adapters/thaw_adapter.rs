@@ -11,6 +11,6 @@ pub(crate) static THAW_ADAPTER: Procedure<RecodedAdapter> = Procedure {
     function: Function { name: "thaw_adapter", parameters: &[parameter("name", Kind::Text)], required: 1 },
     columns: recoded,
     run: |session, arguments| {
-        async move { one(session.engine().thaw_adapter(arguments.required_name("name")?).await?) }.boxed()
+        async move { Ok(one(session.engine().thaw_adapter(arguments.required_name("name")?).await?)) }.boxed()
     },
 };

@@ -13,5 +13,5 @@ pub(crate) static COMPACT: Procedure<CompactedStore> = Procedure {
             .bigint("bytes_before", |r| Some(r.bytes_before))
             .bigint("bytes_after", |r| Some(r.bytes_after))
     },
-    run: |session, _| async move { one(session.engine().compact().await?) }.boxed(),
+    run: |session, _| async move { Ok(one(session.engine().compact().await?)) }.boxed(),
 };

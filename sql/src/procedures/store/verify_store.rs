@@ -7,7 +7,7 @@ use futures::FutureExt;
 use hyprstream_engine::{DamageRow, VerifiedStore};
 use hyprstream_udfs::Function;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::procedures::procedure::{Procedure, listed};
 
 pub(crate) static VERIFY_STORE: Procedure<DamageRow> = Procedure {
@@ -30,10 +30,10 @@ pub(crate) static VERIFY_STORE: Procedure<DamageRow> = Procedure {
             let mut verified = session.engine().verify_store().await?;
             let database = Arc::clone(session.database());
             let tables = tokio::task::spawn_blocking(move || database.tables.damages()).await;
-            let tables = tables.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+            let tables = tables.map_err(Error::internal)?;
             verified.damages.extend(tables);
             notices(&verified).into_iter().for_each(session.progress());
-            listed(verified.damages)
+            Ok(listed(verified.damages))
         }
         .boxed()
     },

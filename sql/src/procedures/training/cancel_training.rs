@@ -16,7 +16,7 @@ pub(crate) static CANCEL_TRAINING: Procedure<u64> = Procedure {
         async move {
             let run = arguments.required_integer("run_id")?;
             session.engine().cancel_training(run)?;
-            one(run)
+            Ok(one(run))
         }
         .boxed()
     },

@@ -22,7 +22,7 @@ pub(crate) static CHECKPOINT_ADAPTER: Procedure<CheckpointRow> = Procedure {
             .real("loss", |r| r.loss)
     },
     run: |session, arguments| {
-        async move { one(session.engine().checkpoint_adapter(arguments.required_name("name")?).await?) }
+        async move { Ok(one(session.engine().checkpoint_adapter(arguments.required_name("name")?).await?)) }
             .boxed()
     },
 };

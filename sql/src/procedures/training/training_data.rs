@@ -26,9 +26,7 @@ pub(super) async fn read(session: &Session, argument: &str, query: &str) -> Resu
     let mut found = TrainingData { pairs: Vec::new(), skipped: 0 };
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|e| about(session.error(&e)))?;
-        let column = |i: usize| {
-            cast(batch.column(i), &DataType::Utf8).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
-        };
+        let column = |i: usize| cast(batch.column(i), &DataType::Utf8).map_err(Error::internal);
         let (prompts, completions) = (column(prompt)?, column(completion)?);
         for (prompt, completion) in prompts.as_string::<i32>().iter().zip(completions.as_string::<i32>()) {
             match (prompt, completion) {
