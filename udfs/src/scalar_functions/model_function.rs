@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::settings::Settings;
+use crate::signature::arguments::rows;
 use crate::signature::function::Function;
 
 /// A function that runs the model.
@@ -86,11 +87,4 @@ impl<F: ModelFunction> AsyncScalarUDFImpl for Asynchronous<F> {
         let values = self.function.call(rows, &settings, args.return_field.data_type()).await?;
         Ok(ColumnarValue::Array(values))
     }
-}
-
-/// The values of each row: `columns` are a call's arguments over `rows` rows.
-pub(super) fn rows(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<ScalarValue>>> {
-    (0..rows)
-        .map(|row| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect())
-        .collect()
 }

@@ -13,9 +13,8 @@ use hyprstream_engine::{Engine, Result as EngineResult};
 
 use crate::error::external;
 use crate::scalar_functions::engine_handle::EngineHandle;
-use crate::scalar_functions::model_function::rows;
 use crate::settings::Settings;
-use crate::signature::arguments::Arguments;
+use crate::signature::arguments::{Arguments, rows};
 use crate::signature::function::Function;
 
 /// A function that turns text into tokens, or tokens into text.

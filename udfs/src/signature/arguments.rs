@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::ScalarValue;
+use datafusion::common::{Result as PlanResult, ScalarValue};
 use hyprstream_engine::{Error, Result};
 
 use crate::signature::function::Function;
@@ -141,6 +141,13 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.value(name) else { return Ok(Vec::new()) };
         Ok(elements(name, value, &DataType::Int64)?.as_primitive::<Int64Type>().iter().collect())
     }
+}
+
+/// The values of each row of a call: `columns` are its arguments over `rows` rows.
+pub(crate) fn rows(columns: &[ArrayRef], rows: usize) -> PlanResult<Vec<Vec<ScalarValue>>> {
+    (0..rows)
+        .map(|row| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect())
+        .collect()
 }
 
 /// The error for an argument with a value that is not taken.
