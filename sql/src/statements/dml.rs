@@ -16,6 +16,7 @@ use futures::StreamExt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
 use crate::parse::parse;
+use crate::rewrite::syntax::folded;
 use crate::session::core::Session;
 use crate::statement::Outcome;
 use crate::statements::query;
@@ -164,8 +165,7 @@ fn assignments(assignments: &[Assignment], table: &StoredTable) -> Result<Vec<(S
         let Some(ident) = name.0.last().and_then(|part| part.as_ident()) else {
             return Err(Error::unsupported("this target of UPDATE … SET"));
         };
-        let column =
-            if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+        let column = folded(ident);
         if table.schema.field_with_name(&column).is_err() {
             let near = suggestion(&column, table.schema.fields().iter().map(|f| f.name().as_str()));
             let message = format!("column \"{column}\" of table \"{}\" does not exist{near}", table.name);
