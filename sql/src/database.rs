@@ -12,8 +12,7 @@ use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use hyprstream_engine::Engine;
 use hyprstream_udfs::{
-    ADAPTER_DIFF, ADAPTER_WEIGHTS, AdapterDiff, AdapterWeights, Settings, TABLE_FUNCTIONS, scalar_functions,
-    streaming_functions,
+    STREAMING_FUNCTIONS, Settings, scalar_functions, stored_functions, streaming_functions,
 };
 
 use crate::catalog::{self, DATABASE, USER_SCHEMA};
@@ -111,7 +110,7 @@ impl KnownNames for Database {
     }
 
     fn table_functions(&self) -> Vec<String> {
-        let ours = TABLE_FUNCTIONS.iter().map(|f| f.name.to_owned());
+        let ours = STREAMING_FUNCTIONS.iter().map(|f| f.name.to_owned());
         self.state.table_functions().keys().cloned().chain(ours).collect()
     }
 }
@@ -142,8 +141,9 @@ fn state(
     for function in functions::shared_functions() {
         context.register_udf(function);
     }
-    context.register_udtf(ADAPTER_WEIGHTS.name, Arc::new(AdapterWeights::new(Arc::clone(engine))));
-    context.register_udtf(ADAPTER_DIFF.name, Arc::new(AdapterDiff::new(Arc::clone(engine))));
+    for (name, function) in stored_functions(engine) {
+        context.register_udtf(name, function);
+    }
     Ok(context.state())
 }
 

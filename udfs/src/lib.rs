@@ -24,7 +24,5 @@ pub use settings::Settings;
 pub use signature::arguments::{Arguments, invalid_argument};
 pub use signature::function::{Function, Parameter, parameter};
 pub use signature::kind::{Kind, type_name};
-pub use table_functions::adapter_diff::{ADAPTER_DIFF, AdapterDiff};
-pub use table_functions::adapter_weights::{ADAPTER_WEIGHTS, AdapterWeights};
 pub use table_functions::streaming::{Rows, StreamingFunction};
-pub use table_functions::{TABLE_FUNCTIONS, streaming_functions};
+pub use table_functions::{STORED_FUNCTIONS, STREAMING_FUNCTIONS, stored_functions, streaming_functions};

@@ -20,7 +20,7 @@ use crate::signature::kind::Kind;
 use crate::table_functions::weights::{Matrix, described, named_version, weight_filter, weight_schema};
 
 /// `adapter_diff`, whose arguments are texts that are written out.
-pub const ADAPTER_DIFF: Function = Function {
+pub(super) const ADAPTER_DIFF: Function = Function {
     name: "adapter_diff",
     parameters: &[parameter("old", Kind::Text), parameter("new", Kind::Text)],
     required: 2,
@@ -30,13 +30,12 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| weight_schema(&["old_value
 
 /// Plans calls of `adapter_diff`.
 #[derive(Debug)]
-pub struct AdapterDiff {
+pub(super) struct AdapterDiff {
     engine: Arc<Engine>,
 }
 
 impl AdapterDiff {
-    /// The function over an engine.
-    pub fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
 }

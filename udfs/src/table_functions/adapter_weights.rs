@@ -20,20 +20,19 @@ use crate::signature::kind::Kind;
 use crate::table_functions::weights::{Matrix, described, named_version, weight_filter, weight_schema};
 
 /// `adapter_weights`, whose argument is a text that is written out.
-pub const ADAPTER_WEIGHTS: Function =
+pub(super) const ADAPTER_WEIGHTS: Function =
     Function { name: "adapter_weights", parameters: &[parameter("adapter", Kind::Text)], required: 1 };
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| weight_schema(&["value"]));
 
 /// Plans calls of `adapter_weights`.
 #[derive(Debug)]
-pub struct AdapterWeights {
+pub(super) struct AdapterWeights {
     engine: Arc<Engine>,
 }
 
 impl AdapterWeights {
-    /// The function over an engine.
-    pub fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
 }
