@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::statistics::{Counter, Statistics};
+use crate::statistics::Counter;
 
 /// Role of what the process asks by itself.
 const LOCAL_ROLE: &str = "hyprstream";
@@ -118,10 +118,19 @@ impl CallContext {
 
     /// What it and its operators have cost so far.
     pub fn usage(&self) -> Usage {
-        let Meter { requests, prompt_tokens, generated_tokens, answers, queue_us, first_token_us, decode_us } =
-            &self.meter;
+        let Meter {
+            calls,
+            deduplicated_calls,
+            prompt_tokens,
+            generated_tokens,
+            answers,
+            queue_us,
+            first_token_us,
+            decode_us,
+        } = &self.meter;
         Usage {
-            requests: requests.get(),
+            calls: calls.get(),
+            deduplicated_calls: deduplicated_calls.get(),
             prompt_tokens: prompt_tokens.get(),
             generated_tokens: generated_tokens.get(),
             answers: answers.get(),
@@ -131,10 +140,14 @@ impl CallContext {
         }
     }
 
-    /// A request for text begins.
-    pub(crate) fn count_request(&self, statistics: &Statistics) {
-        statistics.requests.add(1);
-        self.for_each_meter(|meter| meter.requests.add(1));
+    /// The model is called for so many rows.
+    pub fn count_calls(&self, rows: usize) {
+        self.for_each_meter(|meter| meter.calls.add(rows as u64));
+    }
+
+    /// A row has the answer of an equal call.
+    pub fn count_deduplicated_call(&self) {
+        self.for_each_meter(|meter| meter.deduplicated_calls.add(1));
     }
 
     /// A request waited for so long before a model took it.
@@ -169,8 +182,10 @@ impl CallContext {
 /// What a call has cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Requests for text.
-    pub requests: u64,
+    /// Rows that the model was called for.
+    pub calls: u64,
+    /// Rows that have the answer of an equal call.
+    pub deduplicated_calls: u64,
     /// Tokens that were read: of prompts, of completions to score, of texts to embed.
     pub prompt_tokens: u64,
     /// Tokens that were generated.
@@ -187,7 +202,8 @@ pub struct Usage {
 
 #[derive(Debug, Default)]
 struct Meter {
-    requests: Counter,
+    calls: Counter,
+    deduplicated_calls: Counter,
     prompt_tokens: Counter,
     generated_tokens: Counter,
     answers: Counter,
@@ -202,23 +218,23 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{CallContext, ClientId, Usage, WorkClass};
-    use crate::statistics::Statistics;
 
     #[test]
     fn an_operator_counts_its_own_share_and_the_statement_the_sum() {
         let statement = Arc::new(CallContext::new(ClientId(7), "ada"));
         let (one, two) = (statement.operator(), statement.operator());
-        let statistics = Statistics::default();
-        one.count_request(&statistics);
+        one.count_calls(1);
         one.count_prompt_tokens(10);
         one.count_answer(4, 1.5, 3.0);
-        two.count_request(&statistics);
+        two.count_calls(2);
+        two.count_deduplicated_call();
         two.count_queue_time(Duration::from_millis(2));
         two.count_answer(1, 0.5, 0.5);
         assert_eq!(
             one.usage(),
             Usage {
-                requests: 1,
+                calls: 1,
+                deduplicated_calls: 0,
                 prompt_tokens: 10,
                 generated_tokens: 4,
                 answers: 1,
@@ -230,7 +246,8 @@ mod tests {
         assert_eq!(
             statement.usage(),
             Usage {
-                requests: 2,
+                calls: 3,
+                deduplicated_calls: 1,
                 prompt_tokens: 10,
                 generated_tokens: 5,
                 answers: 2,
@@ -239,7 +256,6 @@ mod tests {
                 decode_time: Duration::from_micros(1500),
             }
         );
-        assert_eq!(statistics.requests.get(), 2);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 
 use crate::tables::SystemTables;
-use crate::user_tables::{FilePaths, StoredProvider, StoredTable, UserTable, UserTables};
+use crate::user_tables::external::FilePaths;
+use crate::user_tables::provider::StoredProvider;
+use crate::user_tables::store::{StoredTable, UserTable, UserTables};
 
 /// The name of the database, as Postgres clients know it.
 pub(crate) const DATABASE: &str = "hyprstream";

@@ -25,7 +25,7 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::Shared(inner) => classify(inner, names),
         DataFusionError::Collection(errors) => match errors.first() {
             Some(first) => classify(first, names),
-            None => Error::new(ErrorKind::Internal, "several errors without one"),
+            None => Error::internal("several errors without one"),
         },
         DataFusionError::External(inner) => external(inner.as_ref(), names),
         DataFusionError::ArrowError(inner, _) => arrow(inner, names),
@@ -40,9 +40,9 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::ParquetError(inner) => Error::new(ErrorKind::DataCorrupted, inner.to_string()),
         DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidParameter, message),
         DataFusionError::ExecutionJoin(inner) => {
-            Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}"))
+            Error::internal(format!("a task of the query failed: {inner}"))
         }
-        other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
+        other => Error::internal(other.strip_backtrace()),
     }
 }
 
@@ -59,7 +59,7 @@ fn not_implemented(message: &str) -> Error {
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn KnownNames) -> Error {
     if let Some(error) = error.downcast_ref::<EngineError>() {
-        return engine(error);
+        return error.into();
     }
     if let Some(error) = error.downcast_ref::<Error>() {
         return error.clone();
@@ -70,37 +70,7 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), names: &dyn
     if let Some(error) = error.downcast_ref::<ArrowError>() {
         return arrow(error, names);
     }
-    Error::new(ErrorKind::Internal, error.to_string())
-}
-
-/// An engine's error as a session's.
-pub(crate) fn engine(error: &EngineError) -> Error {
-    let kind = match error {
-        EngineError::UnknownModel { .. }
-        | EngineError::UnknownAdapter { .. }
-        | EngineError::UnknownObject { .. } => ErrorKind::UndefinedObject,
-        EngineError::AlreadyExists { .. } => ErrorKind::DuplicateObject,
-        EngineError::InUse { .. } | EngineError::Locked { .. } => ErrorKind::ObjectInUse,
-        EngineError::Argument { .. } | EngineError::PromptTooLong { .. } | EngineError::Refused(_) => {
-            ErrorKind::InvalidParameter
-        }
-        EngineError::BaseMismatch { .. } | EngineError::InvalidModel { .. } => {
-            ErrorKind::ObjectNotInPrerequisiteState
-        }
-        EngineError::Cancelled => ErrorKind::QueryCanceled,
-        EngineError::Resource(_) => ErrorKind::InsufficientResources,
-        EngineError::Unsupported(_) => ErrorKind::FeatureNotSupported,
-        EngineError::Corrupt(_) => ErrorKind::DataCorrupted,
-        EngineError::Io { .. } => ErrorKind::IoError,
-        _ => ErrorKind::Internal,
-    };
-    Error::new(kind, error.to_string())
-}
-
-impl From<EngineError> for Error {
-    fn from(error: EngineError) -> Self {
-        engine(&error)
-    }
+    Error::internal(error)
 }
 
 fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
@@ -245,21 +215,21 @@ mod tests {
 
     impl KnownNames for Names {
         fn tables(&self) -> Vec<String> {
-            vec!["adapters".into(), "questions".into()]
+            vec!["adapters".to_owned(), "questions".to_owned()]
         }
 
         fn functions(&self) -> Vec<String> {
-            vec!["generate".into()]
+            vec!["generate".to_owned()]
         }
 
         fn table_functions(&self) -> Vec<String> {
-            vec!["adapter_weights".into()]
+            vec!["adapter_weights".to_owned()]
         }
     }
 
     #[test]
     fn an_unknown_table_gets_the_nearest_name() {
-        let error = DataFusionError::Plan("table 'hyprstream.public.adaptrs' not found".into());
+        let error = DataFusionError::Plan("table 'hyprstream.public.adaptrs' not found".to_owned());
         let error = classify(&error, &Names);
         assert_eq!(error.kind(), ErrorKind::UndefinedTable);
         assert_eq!(error.message(), "table \"adaptrs\" does not exist; did you mean \"adapters\"?");
@@ -267,7 +237,8 @@ mod tests {
 
     #[test]
     fn an_engine_error_keeps_its_kind_through_every_wrapping() {
-        let inner = EngineError::UnknownAdapter { name: "suport".into(), nearest: Some("support".into()) };
+        let inner =
+            EngineError::UnknownAdapter { name: "suport".to_owned(), nearest: Some("support".to_owned()) };
         let error = DataFusionError::External(Box::new(inner));
         let error = DataFusionError::Shared(std::sync::Arc::new(error.context("while answering")));
         let error = ArrowError::ExternalError(Box::new(error));

@@ -11,18 +11,23 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use hyprstream_engine::Engine;
-use hyprstream_udfs::{Settings, scalar_functions, streaming_functions};
+use hyprstream_udfs::{
+    STREAMING_FUNCTIONS, Settings, scalar_functions, stored_functions, streaming_functions,
+};
 
 use crate::catalog::{self, DATABASE, USER_SCHEMA};
 use crate::classify::KnownNames;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::functions;
-use crate::planner::{
-    BytesFromText, DropUnreadCalls, HoistInference, LateralRule, QueryPlanning, RelationPlanning,
-};
-use crate::session::{Session, SessionOptions};
+use crate::planner::bytea::ByteaFromText;
+use crate::planner::hoist::HoistInference;
+use crate::planner::model_rows::lateral::LateralRule;
+use crate::planner::model_rows::relation::RelationPlanning;
+use crate::planner::query_planner::QueryPlanning;
+use crate::planner::unused_calls::DropUnusedCalls;
 use crate::tables::SystemTables;
-use crate::user_tables::{FilePaths, UserTables};
+use crate::user_tables::external::FilePaths;
+use crate::user_tables::store::UserTables;
 
 /// How a database is opened.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +56,8 @@ impl Database {
         let tables = Arc::new(UserTables::open(Arc::clone(&engine))?);
         let system = Arc::new(SystemTables::new(&engine));
         let planner = Arc::new(OnceLock::new());
-        let state = state(&engine, &tables, &system, &planner, &files).map_err(|e| internal(&e))?;
+        let state = state(&engine, &tables, &system, &planner, &files)
+            .map_err(|e| Error::internal(e.strip_backtrace()))?;
         let _ = planner.set(state.clone());
         Ok(Arc::new(Self {
             engine,
@@ -69,10 +75,9 @@ impl Database {
         &self.engine
     }
 
-    /// A new session, with settings of its own.
-    pub fn session(self: &Arc<Self>, options: SessionOptions) -> Result<Session> {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
-        Session::try_new(Arc::clone(self), options, number)
+    /// A number from 1 that no other session of this database has.
+    pub(crate) fn next_session_number(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// What a statement is planned with, before its session changes it.
@@ -82,8 +87,8 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// The Postgres catalog holds the list of catalogs that it stands in; without this neither would ever go, and
-    /// the engine would keep its directory.
+    /// The Postgres catalog holds the list of catalogs, which holds the Postgres catalog. Without this neither would
+    /// ever be dropped, and the engine would keep its directory.
     fn drop(&mut self) {
         if let Some(catalog) = self.state.catalog_list().catalog(DATABASE) {
             for schema in catalog.schema_names() {
@@ -105,7 +110,7 @@ impl KnownNames for Database {
     }
 
     fn table_functions(&self) -> Vec<String> {
-        let ours = hyprstream_udfs::TABLE_FUNCTIONS.iter().map(|f| f.name.to_owned());
+        let ours = STREAMING_FUNCTIONS.iter().map(|f| f.name.to_owned());
         self.state.table_functions().keys().cloned().chain(ours).collect()
     }
 }
@@ -121,10 +126,10 @@ fn state(
         .with_default_features()
         .with_config(config())
         .with_query_planner(Arc::new(QueryPlanning))
-        .with_analyzer_rule(Arc::new(BytesFromText))
+        .with_analyzer_rule(Arc::new(ByteaFromText))
         .with_analyzer_rule(Arc::new(LateralRule))
         .with_analyzer_rule(Arc::new(HoistInference))
-        .with_optimizer_rule(Arc::new(DropUnreadCalls))
+        .with_optimizer_rule(Arc::new(DropUnusedCalls))
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(DATABASE, catalog::catalog(tables, system, planner, files)?);
@@ -133,17 +138,12 @@ fn state(
     for function in scalar_functions(engine, &Settings::default()) {
         context.register_udf(function);
     }
-    for function in functions::shared() {
+    for function in functions::shared_functions() {
         context.register_udf(function);
     }
-    context.register_udtf(
-        hyprstream_udfs::ADAPTER_WEIGHTS.name,
-        Arc::new(hyprstream_udfs::AdapterWeights::new(Arc::clone(engine))),
-    );
-    context.register_udtf(
-        hyprstream_udfs::ADAPTER_DIFF.name,
-        Arc::new(hyprstream_udfs::AdapterDiff::new(Arc::clone(engine))),
-    );
+    for (name, function) in stored_functions(engine) {
+        context.register_udtf(name, function);
+    }
     Ok(context.state())
 }
 
@@ -160,8 +160,4 @@ fn config() -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.extensions.insert(Settings::default());
     config
-}
-
-fn internal(error: &datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Internal, error.strip_backtrace())
 }

@@ -1,6 +1,10 @@
 //! What went wrong with a statement, by kind, so that a server can map it to its own codes.
 
 use std::fmt;
+use std::path::Path;
+
+use datafusion::error::DataFusionError;
+use hyprstream_engine::Error as EngineError;
 
 /// The result of everything that a session does.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -130,6 +134,22 @@ impl Error {
         Self { kind, message: message.into(), hint: None, position: None }
     }
 
+    /// The error for something that Postgres has and this program does not.
+    pub(crate) fn unsupported(what: &str) -> Self {
+        Self::new(ErrorKind::FeatureNotSupported, format!("{what} is not supported in this version"))
+    }
+
+    /// The error for a fault of ours.
+    #[expect(clippy::needless_pass_by_value, reason = "so that it can be handed to map_err by name")]
+    pub(crate) fn internal(what: impl ToString) -> Self {
+        Self::new(ErrorKind::Internal, what.to_string())
+    }
+
+    /// The error of doing `action` with a file.
+    pub(crate) fn io(action: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))
+    }
+
     /// The same error with a line that says what to do.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -170,3 +190,41 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<&EngineError> for Error {
+    fn from(error: &EngineError) -> Self {
+        let kind = match error {
+            EngineError::UnknownModel { .. }
+            | EngineError::UnknownAdapter { .. }
+            | EngineError::UnknownObject { .. } => ErrorKind::UndefinedObject,
+            EngineError::AlreadyExists { .. } => ErrorKind::DuplicateObject,
+            EngineError::InUse { .. } | EngineError::Locked { .. } => ErrorKind::ObjectInUse,
+            EngineError::Argument { .. } | EngineError::PromptTooLong { .. } | EngineError::Refused(_) => {
+                ErrorKind::InvalidParameter
+            }
+            EngineError::BaseMismatch { .. } | EngineError::InvalidModel { .. } => {
+                ErrorKind::ObjectNotInPrerequisiteState
+            }
+            EngineError::Cancelled => ErrorKind::QueryCanceled,
+            EngineError::Resource(_) => ErrorKind::InsufficientResources,
+            EngineError::Unsupported(_) => ErrorKind::FeatureNotSupported,
+            EngineError::Corrupt(_) => ErrorKind::DataCorrupted,
+            EngineError::Io { .. } => ErrorKind::IoError,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// Carries an error through a plan, whole.
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}

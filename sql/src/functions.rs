@@ -5,7 +5,6 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
 use crate::settings::Variables;
@@ -14,7 +13,7 @@ use crate::settings::Variables;
 pub(crate) const VERSION: &str = concat!("PostgreSQL 15.0 (hyprstream ", env!("CARGO_PKG_VERSION"), ")");
 
 /// Functions that are the same for every session.
-pub(crate) fn shared() -> Vec<ScalarUDF> {
+pub(crate) fn shared_functions() -> Vec<ScalarUDF> {
     vec![
         constant("version", ScalarValue::from(VERSION)),
         constant("pg_is_in_recovery", ScalarValue::from(false)),
@@ -28,7 +27,7 @@ pub(crate) fn shared() -> Vec<ScalarUDF> {
 }
 
 /// Functions whose answers depend on the session.
-pub(crate) fn of_session(variables: &Variables, user: &str, number: u64) -> Vec<ScalarUDF> {
+pub(crate) fn session_functions(variables: &Variables, user: &str, number: u64) -> Vec<ScalarUDF> {
     let mut functions = vec![current_setting(variables.clone())];
     for name in ["session_user", "current_user", "user"] {
         functions.push(constant(name, ScalarValue::from(user)));
@@ -51,9 +50,7 @@ fn current_setting(variables: Variables) -> ScalarUDF {
     let answer = move |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
         let names = ColumnarValue::values_to_arrays(arguments)?;
         let value = |name: Option<&str>| -> Result<Option<String>> {
-            name.map(|name| variables.get(name))
-                .transpose()
-                .map_err(|e| DataFusionError::External(Box::new(e)))
+            Ok(name.map(|name| variables.get(name)).transpose()?)
         };
         let values: StringArray = names[0].as_string::<i32>().iter().map(value).collect::<Result<_>>()?;
         Ok(ColumnarValue::Array(Arc::new(values) as ArrayRef))

@@ -1,9 +1,12 @@
 //! One parsed statement, before it is planned.
 
 use std::fmt;
+use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Ast;
 
 /// One statement, parsed and not yet planned. A session plans it each time that it runs, so that it sees the
@@ -45,13 +48,20 @@ pub struct Prepared {
     pub is_query: bool,
 }
 
+impl Prepared {
+    /// A statement that returns no rows.
+    pub(crate) fn without_rows(parameter_types: Vec<DataType>) -> Self {
+        Self { schema: Arc::new(Schema::empty()), parameter_types, is_query: false }
+    }
+}
+
 /// What running a statement gives.
 pub enum Outcome {
     /// Rows as they come. Dropping the stream cancels the work.
     Rows {
         /// The first word of the command tag: `SELECT`, `SHOW`, `EXPLAIN`, `CALL`, `FETCH`.
         tag: String,
-        /// The columns.
+        /// The columns, as the stream has them.
         schema: SchemaRef,
         /// A batch for each group of rows that was ready together.
         stream: SendableRecordBatchStream,
@@ -66,6 +76,30 @@ pub enum Outcome {
     },
     /// The empty statement.
     Empty,
+}
+
+impl Outcome {
+    /// A statement that returns no rows and touched none that count.
+    pub(crate) fn command(tag: &str) -> Self {
+        Self::Command { tag: tag.to_owned(), rows: None }
+    }
+
+    /// A statement that returns no rows and touched so many.
+    pub(crate) fn counted(tag: &str, rows: u64) -> Self {
+        Self::Command { tag: tag.to_owned(), rows: Some(rows) }
+    }
+
+    /// Rows as they come.
+    pub(crate) fn rows(tag: &str, stream: SendableRecordBatchStream) -> Self {
+        Self::Rows { tag: tag.to_owned(), schema: stream.schema(), stream }
+    }
+
+    /// Rows that are there already.
+    pub(crate) fn batch(tag: &str, batch: RecordBatch) -> Self {
+        let schema = batch.schema();
+        let rows = futures::stream::iter([Ok(batch)]);
+        Self::rows(tag, Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
 }
 
 impl fmt::Debug for Outcome {
@@ -113,7 +147,7 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Where a session stands with its transaction block.
+/// Whether a session is in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransactionStatus {
     /// In no block.

@@ -17,9 +17,6 @@ extensions_options! {
 
         /// Whether generations are recorded in the trajectories table; without a value the engine's setting counts.
         pub record_trajectories: Option<bool>, default = None
-
-        /// Which connection asks: waiting requests of different connections take turns.
-        pub client: u64, default = 0
     }
 }
 
@@ -29,7 +26,7 @@ impl ConfigExtension for Settings {
 
 impl Settings {
     /// The settings of the session that these options belong to.
-    pub fn of(options: &ConfigOptions) -> Self {
+    pub fn from_options(options: &ConfigOptions) -> Self {
         options.extensions.get::<Self>().cloned().unwrap_or_default()
     }
 

@@ -51,7 +51,7 @@ impl Generator {
     async fn start(&self, request: GenerateRequest, stream: bool) -> Result<Generation> {
         let (began, created_at) = (Instant::now(), now_micros());
         check(&request)?;
-        request.call.count_request(&self.statistics);
+        self.statistics.requests.add(1);
         let runtime = self.registry.runtime(request.model.as_deref()).await?;
         let stack = runtime.stack(&self.adapter_store, request.adapter.as_deref()).await?;
         let turn = match &request.session {

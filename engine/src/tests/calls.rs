@@ -19,11 +19,11 @@ async fn a_statement_knows_what_each_of_its_operators_and_all_together_cost() {
     while stream.next().await.is_some() {}
     let streamed = stream.completion().unwrap().clone();
     let usage = generating.usage();
-    assert_eq!((usage.requests, usage.answers), (2, 2));
+    assert_eq!(usage.answers, 2);
     assert_eq!(usage.generated_tokens as usize, whole.completion_tokens + streamed.completion_tokens);
     assert_eq!(usage.prompt_tokens as usize, whole.prompt_tokens + streamed.prompt_tokens);
     assert_eq!(usage.generated_tokens as f64, statistic(&bench.engine, "generated_tokens"));
-    assert_eq!(usage.requests as f64, statistic(&bench.engine, "requests"));
+    assert_eq!(usage.answers as f64, statistic(&bench.engine, "completed_requests"));
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
     let total = whole.total_ms + streamed.total_ms;
     assert!((milliseconds(usage.time_to_first_token + usage.decode_time) - total).abs() < 0.1);
@@ -53,5 +53,22 @@ async fn a_call_whose_time_is_up_gets_no_answer() {
     let call = Arc::new(CallContext::new(ClientId(3), "ada").with_deadline(Instant::now()));
     let request = GenerateRequest { call: Arc::clone(&call), ..ask_random("too late", 6) };
     assert!(matches!(bench.engine.complete(request).await, Err(Error::Cancelled)));
-    assert_eq!((call.usage().requests, call.usage().generated_tokens), (1, 0));
+    assert_eq!(call.usage().generated_tokens, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_broken_off_when_the_time_of_its_call_is_up() {
+    let bench = Bench::random();
+    bench.engine.complete(ask_random("load the model", 1)).await.unwrap();
+    let soon = Instant::now() + Duration::from_millis(5);
+    let call = Arc::new(CallContext::new(ClientId(3), "ada").with_deadline(soon));
+    let request = GenerateRequest { call: Arc::clone(&call), ..ask_random("tell me all", 100_000) };
+    let mut stream = bench.engine.generate(request).await.unwrap();
+    let mut last = None;
+    while let Some(token) = stream.next().await {
+        last = Some(token);
+    }
+    assert!(matches!(last, Some(Err(Error::Cancelled))), "{last:?}");
+    assert!(Instant::now() >= soon);
+    assert_eq!(statistic(&bench.engine, "active_sequences"), 0.0);
 }

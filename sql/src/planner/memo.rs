@@ -1,14 +1,15 @@
-//! The answers of one statement: a call that always answers alike is made once.
+//! The answers of one statement: a deterministic call is made once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
-/// An answer under way or there: an array that several rows may take values from.
+/// An answer, under way or done: an array that several rows may take values from.
 pub(super) type Answer = Shared<BoxFuture<'static, Result<ArrayRef, Arc<DataFusionError>>>>;
 
 /// More answers than this are not kept.
@@ -24,17 +25,17 @@ pub(crate) struct Memo {
 }
 
 impl Memo {
-    /// The answer to a call that was made before, and the place of its value.
+    /// The answer to a call that was made before, and the index of its value.
     pub(super) fn get(&self, key: &Key) -> Option<(Answer, usize)> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.answers.lock().get(key).cloned()
     }
 
     /// Keeps an answer for the calls that follow.
-    pub(super) fn insert(&self, key: Key, answer: Answer, place: usize) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn insert(&self, key: Key, answer: Answer, index: usize) {
+        let mut answers = self.answers.lock();
         if answers.len() >= CAPACITY {
             answers.clear();
         }
-        answers.insert(key, (answer, place));
+        answers.insert(key, (answer, index));
     }
 }

@@ -15,10 +15,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use super::inference::{ConditionsExec, InferenceExec, InferenceNode};
-use super::is_call;
-use super::rows_exec::RowsExec;
-use super::rows_node::RowsNode;
+use crate::planner::inference::conditions::ConditionsExec;
+use crate::planner::inference::exec::InferenceExec;
+use crate::planner::inference::node::InferenceNode;
+use crate::planner::model_rows::exec::RowsExec;
+use crate::planner::model_rows::node::RowsNode;
+use crate::planner::nodes::{asks_model, extension, into_plan};
 
 /// Plans statements that may ask the model.
 #[derive(Debug)]
@@ -45,11 +47,9 @@ impl QueryPlanner for QueryPlanning {
 pub(crate) fn uses_model(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        if InferenceNode::from_plan(node).is_some() || RowsNode::from_plan(node).is_some() {
-            found = true;
-        }
+        found = found || extension::<InferenceNode>(node).is_some() || extension::<RowsNode>(node).is_some();
         node.apply_expressions(|expr| {
-            found = found || expr.exists(|e| Ok(is_call(e)))?;
+            found = found || asks_model(expr);
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
@@ -70,10 +70,17 @@ fn mark_wanted_rows(plan: LogicalPlan, wanted: Option<usize>) -> Result<LogicalP
         | LogicalPlan::Extension(_) => wanted,
         _ => None,
     };
-    let marked = match (InferenceNode::from_plan(&plan), RowsNode::from_plan(&plan), wanted) {
-        (Some(node), _, Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
-        (_, Some(node), Some(rows)) => node.clone().with_wanted_rows(rows).into_plan(),
-        _ => plan,
+    let fewer = |before: Option<usize>| before.into_iter().chain(wanted).min();
+    let marked = if let Some(node) = extension::<InferenceNode>(&plan) {
+        let mut node = node.clone();
+        node.wanted_rows = fewer(node.wanted_rows);
+        into_plan(node)
+    } else if let Some(node) = extension::<RowsNode>(&plan) {
+        let mut node = node.clone();
+        node.wanted_rows = fewer(node.wanted_rows);
+        into_plan(node)
+    } else {
+        plan
     };
     Ok(marked.map_children(|child| Ok(Transformed::yes(mark_wanted_rows(child, wanted)?)))?.data)
 }
@@ -84,7 +91,7 @@ fn hand_on_at_once(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
         let Some(filter) = plan.downcast_ref::<FilterExec>() else {
             return Ok(Transformed::no(plan));
         };
-        if !asks_model(filter.input())? {
+        if !runs_model(filter.input())? {
             return Ok(Transformed::no(plan));
         }
         let filter: Arc<dyn ExecutionPlan> = Arc::new(filter.with_batch_size(1)?);
@@ -93,7 +100,7 @@ fn hand_on_at_once(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
     Ok(rewritten.data)
 }
 
-fn asks_model(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+fn runs_model(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|p| Ok(p.is::<InferenceExec>() || p.is::<RowsExec>()))
 }
 

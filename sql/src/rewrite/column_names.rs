@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem};
 
-use super::field_access;
+use crate::rewrite::field_access;
 
 /// Names the columns of a SELECT that have none. `DataFusion` wants names to differ, so a second one is numbered.
 pub(super) fn name_columns(select: &mut Select) {
@@ -36,7 +36,7 @@ fn natural_name(expr: &Expr) -> Option<String> {
             // These expand to several columns, or are named by what the planner makes of them.
             (!name.eq_ignore_ascii_case("unnest")).then(|| name.to_lowercase())
         }
-        Expr::Case { .. } => Some("case".into()),
+        Expr::Case { .. } => Some("case".to_owned()),
         Expr::CompoundFieldAccess { .. } => field_access::field_name(expr),
         Expr::Cast { expr, .. } | Expr::Nested(expr) => natural_name(expr),
         _ => None,

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Value};
 
-use super::call::call;
+use crate::rewrite::syntax::{call, folded};
 
 /// Writes `(x).field` as the call that the planner knows.
 pub(super) fn rewrite(expr: &mut Expr) {
@@ -35,7 +35,6 @@ pub(super) fn field_name(expr: &Expr) -> Option<String> {
 }
 
 fn get_field(from: Expr, name: &Ident) -> Expr {
-    let field = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
-    let field = Expr::Value(Value::SingleQuotedString(field).into());
+    let field = Expr::Value(Value::SingleQuotedString(folded(name)).into());
     call("get_field", [from, field])
 }

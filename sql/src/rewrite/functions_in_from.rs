@@ -1,24 +1,24 @@
 //! `FROM t, generate(t.c)` means `FROM t, LATERAL generate(t.c)`, as in Postgres.
 
 use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
-use hyprstream_udfs::{ADAPTER_DIFF, ADAPTER_WEIGHTS, TABLE_FUNCTIONS};
+use hyprstream_udfs::{STORED_FUNCTIONS, STREAMING_FUNCTIONS};
 
-use super::named_arguments::{bind, find};
 use crate::error::Result;
+use crate::rewrite::named_arguments::{bind, find};
 
 /// Marks a call of one of our functions in FROM as lateral.
 pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else {
         return Ok(());
     };
-    let Some(function) = find(name, TABLE_FUNCTIONS) else {
-        return Ok(());
-    };
     // These take no columns, so they are tables like any other; their named arguments are put in order here.
-    if [ADAPTER_WEIGHTS.name, ADAPTER_DIFF.name].contains(&function.name) {
+    if let Some(function) = find(name, STORED_FUNCTIONS) {
         let bound = bind(function, std::mem::take(&mut args.args))?;
         args.args =
             bound.into_iter().flatten().map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v))).collect();
+        return Ok(());
+    }
+    if find(name, STREAMING_FUNCTIONS).is_none() {
         return Ok(());
     }
     *factor = TableFactor::Function {

@@ -1,11 +1,11 @@
 //! What is decided on the syntax tree, before planning: named arguments, functions in FROM, column names, operators.
 
-mod call;
 mod column_names;
 mod field_access;
 mod functions_in_from;
-mod named_arguments;
+pub(crate) mod named_arguments;
 mod operators;
+pub(crate) mod syntax;
 
 use std::ops::ControlFlow;
 
@@ -13,8 +13,6 @@ use datafusion::sql::parser::{CopyToSource, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
     Expr, Select, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
 };
-
-pub(crate) use named_arguments::bind;
 
 use crate::error::{Error, Result};
 
@@ -40,7 +38,7 @@ pub(crate) fn rewrite(ast: Ast) -> Result<Ast> {
 }
 
 fn rewrite_statement(statement: &mut SqlStatement) -> Result<()> {
-    // A procedure's arguments are bound by the procedure itself.
+    // A procedure's arguments are bound when it is called.
     if matches!(statement, SqlStatement::Call(_)) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use hyprstream_udfs::{Function, Kind, SCALAR_FUNCTIONS};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::suggestion;
-use crate::session::{cast, parameter_number};
+use crate::rewrite::syntax::{cast, parameter_number};
 
 /// One argument as it was written: with a name or without.
 struct NamedArgument {
@@ -60,7 +60,7 @@ fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
     Ok(())
 }
 
-/// The function that a name stands for, if it is one of these.
+/// The function with this name, if it is one of these.
 pub(super) fn find<'a>(name: &ObjectName, functions: &'a [Function]) -> Option<&'a Function> {
     let name = name.0.last()?.as_ident()?;
     functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name.value))
@@ -107,17 +107,13 @@ fn position(function: &Function, name: &str) -> Result<usize> {
     if let Some(position) = function.position(name) {
         return Ok(position);
     }
-    if function.reserved.contains(&name) {
-        let message = format!("argument \"{name}\" of {} is not supported in this version", function.name);
-        return Err(Error::new(ErrorKind::FeatureNotSupported, message));
-    }
     let near = suggestion(name, function.parameters.iter().map(|p| p.name));
     let message = format!("function {} has no argument \"{name}\"{near}", function.name);
     let names: Vec<&str> = function.parameters.iter().map(|p| p.name).collect();
     Err(Error::new(ErrorKind::UndefinedObject, message).with_hint(format!("It takes {}.", names.join(", "))))
 }
 
-/// A parameter of the statement has the type of the argument that it stands for.
+/// An argument as it is planned: a parameter of the statement is cast to the argument's type.
 fn typed(value: Expr, kind: Kind) -> Expr {
     if parameter_number(&value).is_none() {
         return value;
@@ -149,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn named_arguments_take_their_places_and_gaps_are_null() {
+    fn named_arguments_take_their_positions_and_gaps_are_null() {
         assert_eq!(
             rewritten("SELECT x FROM t WHERE generate('p', max_tokens => 8, model => 'm') = 'y'"),
             "SELECT x FROM t WHERE generate('p', 'm', NULL, 8) = 'y'"
@@ -171,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn reserved_arguments_are_refused_by_name() {
+    fn an_argument_that_there_is_not_is_refused_by_name() {
         let error = parse("SELECT generate('x', grammar => 'g')").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::FeatureNotSupported);
+        assert_eq!(error.kind(), ErrorKind::UndefinedObject);
         assert!(error.message().contains("\"grammar\""));
     }
 

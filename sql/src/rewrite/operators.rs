@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
-use super::call::call;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::rewrite::syntax::call;
 
 /// Writes `a <=> b`, the cosine distance of pgvector, by what the planner knows, and refuses SIMILAR TO, whose patterns
 /// would be read as regular expressions.
@@ -18,10 +18,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
             }));
             Ok(())
         }
-        Expr::SimilarTo { .. } => {
-            Err(Error::new(ErrorKind::FeatureNotSupported, "SIMILAR TO is not supported in this version")
-                .with_hint("LIKE takes patterns with % and _, the operator ~ takes regular expressions."))
-        }
+        Expr::SimilarTo { .. } => Err(Error::unsupported("SIMILAR TO")
+            .with_hint("LIKE takes patterns with % and _, the operator ~ takes regular expressions.")),
         _ => Ok(()),
     }
 }

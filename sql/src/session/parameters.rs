@@ -3,32 +3,31 @@
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr as PlannedExpr, LogicalPlan};
 use datafusion::sql::parser::{CopyToSource, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, TimezoneInfo, Value, VisitMut, VisitorMut,
+    DataType as SqlType, ExactNumberInfo, Expr, TimezoneInfo, VisitMut, VisitorMut,
 };
 
-use super::Session;
-use crate::error::{Error, ErrorKind, Result};
+use crate::rewrite::syntax::{cast, parameter_number};
 
 /// Writes `CAST($n AS type)` for each parameter whose type is known.
-pub(super) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
+pub(crate) fn with_types(mut ast: Ast, types: &[Option<DataType>]) -> Ast {
     let mut caster = Caster { types, untyped_are_text: false, in_cast: 0 };
     visit(&mut ast, &mut caster);
     ast
 }
 
 /// The types of these values, where they have one.
-pub(super) fn types_of(values: &[ScalarValue]) -> Vec<Option<DataType>> {
+pub(crate) fn value_types(values: &[ScalarValue]) -> Vec<Option<DataType>> {
     let types = values.iter().map(ScalarValue::data_type);
     types.map(|data_type| Some(data_type).filter(|t| !t.is_null())).collect()
 }
 
 /// Writes `CAST($n AS TEXT)` for each parameter whose type nothing else says.
-pub(super) fn with_text(mut ast: Ast) -> Ast {
+pub(crate) fn with_text(mut ast: Ast) -> Ast {
     let mut caster = Caster { types: &[], untyped_are_text: true, in_cast: 0 };
     visit(&mut ast, &mut caster);
     ast
@@ -85,20 +84,6 @@ impl VisitorMut for Caster<'_> {
     }
 }
 
-/// The number of a parameter `$1`, from 1.
-pub(crate) fn parameter_number(expr: &Expr) -> Option<usize> {
-    let Expr::Value(value) = expr else { return None };
-    let Value::Placeholder(name) = &value.value else {
-        return None;
-    };
-    name.strip_prefix('$')?.parse().ok().filter(|number| *number > 0)
-}
-
-/// `CAST(expr AS target)`.
-pub(crate) fn cast(expr: Expr, target: SqlType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type: target, array: false, format: None }
-}
-
 fn sql_type(data_type: &DataType) -> Option<SqlType> {
     Some(match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => SqlType::Text,
@@ -121,8 +106,8 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
     })
 }
 
-/// Parameters under a cast have the type that they are cast to.
-fn cast_parameters(plan: &LogicalPlan) -> datafusion::common::Result<Vec<(String, DataType)>> {
+/// Parameters under a cast, each with the type that it is cast to.
+pub(super) fn cast_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
     let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -137,50 +122,4 @@ fn cast_parameters(plan: &LogicalPlan) -> datafusion::common::Result<Vec<(String
         })
     })?;
     Ok(found)
-}
-
-impl Session {
-    /// The type of each parameter, `$1` first.
-    pub(super) fn parameter_types(
-        &self,
-        plan: &LogicalPlan,
-        declared: &[Option<DataType>],
-    ) -> Result<Vec<DataType>> {
-        let mut found = plan.get_parameter_types().map_err(|e| self.error(&e))?;
-        for (name, data_type) in cast_parameters(plan).map_err(|e| self.error(&e))? {
-            let known = found.entry(name).or_default();
-            if known.is_none() {
-                *known = Some(data_type);
-            }
-        }
-        let numbers = found.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok());
-        let count = numbers.max().unwrap_or(0).max(declared.len());
-        let types = (1..=count).map(|number| {
-            let declared = declared.get(number - 1).cloned().flatten();
-            declared.or_else(|| found.get(&format!("${number}")).cloned().flatten()).unwrap_or(DataType::Utf8)
-        });
-        Ok(types.collect())
-    }
-
-    /// The plan with the parameters' values in their places.
-    pub(super) fn bind(&self, plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
-        let types = self.parameter_types(&plan, &[])?;
-        if types.len() > values.len() {
-            let message =
-                format!("the statement has {} parameters, {} values were given", types.len(), values.len());
-            return Err(Error::new(ErrorKind::InvalidStatement, message));
-        }
-        if types.is_empty() {
-            return Ok(plan);
-        }
-        let mut bound = Vec::with_capacity(types.len());
-        for (number, (value, data_type)) in values.iter().zip(&types).enumerate() {
-            let value = value.cast_to(data_type).map_err(|_| {
-                let message = format!("parameter ${} is {value}, not {data_type}", number + 1);
-                Error::new(ErrorKind::InvalidText, message)
-            })?;
-            bound.push(value);
-        }
-        plan.with_param_values(bound).map_err(|e| self.error(&e))
-    }
 }

@@ -1,8 +1,14 @@
 //! The settings that a session may have: ours, and those of Postgres that clients send.
 
-use super::value::{self, Kind};
+use hyprstream_engine::limits::{MAX_TEMPERATURE, MAX_TOKENS};
 
-/// A setting.
+use crate::settings::value::{self, Kind};
+
+/// The engine's settings that a session may set for itself; the engine knows their defaults and descriptions.
+const FOR_ONE_SESSION: &[(&str, Kind)] =
+    &[("hyprstream.default_model", Kind::Text), ("hyprstream.record_trajectories", Kind::Boolean)];
+
+/// A setting that lives in sessions alone.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,
@@ -35,23 +41,16 @@ pub(super) const KNOWN: &[Known] = &[
     known("default_transaction_isolation", "read committed", Kind::Text, "Accepted for clients that set it."),
     known("default_transaction_read_only", "off", Kind::Boolean, "Accepted for clients that set it."),
     known("extra_float_digits", "1", Kind::Integer(-15, 3), "Floats are always written exactly."),
-    known("hyprstream.default_model", "", Kind::Text, "The model that answers when a call names none."),
     known(
         "hyprstream.max_tokens",
         "256",
-        Kind::Integer(1, 1_000_000),
+        Kind::Integer(1, MAX_TOKENS as i64),
         "The most tokens that a generation produces when the call does not say.",
-    ),
-    known(
-        "hyprstream.record_trajectories",
-        "on",
-        Kind::Boolean,
-        "Whether generations are recorded in the trajectories table.",
     ),
     known(
         "hyprstream.temperature",
         "0",
-        Kind::Float(0.0, 10.0),
+        Kind::Float(0.0, MAX_TEMPERATURE as f64),
         "The temperature of a generation when the call does not say.",
     ),
     known("idle_in_transaction_session_timeout", "0", Kind::Duration, "Accepted for clients that set it."),
@@ -77,3 +76,12 @@ pub(super) const KNOWN: &[Known] = &[
     known("transaction_read_only", "off", Kind::Boolean, "Accepted for clients that set it."),
     known("xmloption", "content", Kind::Text, "Accepted for clients that set it."),
 ];
+
+pub(super) fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+/// What values a session may give one of the engine's settings; `None` when it may give it none.
+pub(super) fn kind_for_one_session(name: &str) -> Option<&'static Kind> {
+    FOR_ONE_SESSION.iter().find(|(setting, _)| *setting == name).map(|(_, kind)| kind)
+}

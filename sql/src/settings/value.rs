@@ -32,10 +32,10 @@ impl Kind {
         };
         match self {
             Self::Text => Ok(value.to_owned()),
-            Self::Boolean => match value.to_ascii_lowercase().as_str() {
-                "on" | "true" | "yes" | "1" | "t" | "y" => Ok("on".to_owned()),
-                "off" | "false" | "no" | "0" | "f" | "n" => Ok("off".to_owned()),
-                _ => Err(wrong("it must be on or off".to_owned())),
+            Self::Boolean => match boolean(value) {
+                Some(true) => Ok("on".to_owned()),
+                Some(false) => Ok("off".to_owned()),
+                None => Err(wrong("it must be on or off".to_owned())),
             },
             Self::Integer(least, most) => match value.parse::<i64>() {
                 Ok(number) if (*least..=*most).contains(&number) => Ok(number.to_string()),
@@ -64,6 +64,19 @@ impl Kind {
                 None => Err(wrong(format!("it must be {}", values.join(" or ")))),
             },
         }
+    }
+}
+
+/// A boolean as Postgres reads it: 1, 0, or the beginning of a word in any case, as far as it is clear.
+fn boolean(value: &str) -> Option<bool> {
+    let value = value.trim().to_ascii_lowercase();
+    let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
+    match value.as_str() {
+        "1" | "on" => Some(true),
+        "0" | "of" | "off" => Some(false),
+        _ if begins("true") || begins("yes") => Some(true),
+        _ if begins("false") || begins("no") => Some(false),
+        _ => None,
     }
 }
 
@@ -122,7 +135,14 @@ mod tests {
 
     #[test]
     fn booleans_and_encodings_are_normalised() {
-        assert_eq!(Kind::Boolean.check("x", "FALSE").unwrap(), "off");
+        for (text, value) in
+            [("FALSE", "off"), ("of", "off"), ("n", "off"), ("tru", "on"), ("1", "on"), ("Y", "on")]
+        {
+            assert_eq!(Kind::Boolean.check("x", text).unwrap(), value, "{text}");
+        }
+        for text in ["", "o", "onn", "2", "truee"] {
+            assert!(Kind::Boolean.check("x", text).is_err(), "{text}");
+        }
         assert_eq!(Kind::Encoding.check("client_encoding", "utf-8").unwrap(), "UTF8");
         assert!(Kind::Encoding.check("client_encoding", "LATIN1").is_err());
         assert!(Kind::TimeZone.check("timezone", "Mars/Olympus").is_err());

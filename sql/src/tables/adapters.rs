@@ -1,46 +1,33 @@
 //! `adapters`: every version of every adapter.
 
-use hyprstream_engine::{AdapterRow, Result};
+use hyprstream_engine::AdapterRow;
 
-use super::columns::{Column, bigint, boolean, integer, real, text, texts, time};
-use super::source::{Context, Rows, Source};
+use crate::tables::table::{Table, listed};
 
-/// The table.
-#[derive(Debug)]
-pub(super) struct Adapters;
-
-impl Source for Adapters {
-    type Row = AdapterRow;
-
-    const NAME: &'static str = "adapters";
-
-    fn columns() -> Vec<Column<AdapterRow>> {
-        vec![
-            text("name", |r: &AdapterRow| Some(&r.name)),
-            bigint("version", |r: &AdapterRow| Some(r.version as i64)),
-            texts("tags", |r: &AdapterRow| &r.tags),
-            boolean("is_latest", |r: &AdapterRow| Some(r.is_latest)),
-            text("base_model", |r: &AdapterRow| Some(&r.base_model)),
-            text("base_hash", |r: &AdapterRow| Some(&r.base_hash)),
-            text("hash", |r: &AdapterRow| Some(&r.hash)),
-            integer("rank", |r: &AdapterRow| Some(r.rank as i32)),
-            real("alpha", |r: &AdapterRow| Some(r.alpha)),
-            texts("target_modules", |r: &AdapterRow| &r.target_modules),
-            bigint("parameters", |r: &AdapterRow| Some(r.parameters as i64)),
-            time("created_at", |r: &AdapterRow| Some(r.created_at)),
-            bigint("run_id", |r: &AdapterRow| r.run_id.map(|id| id as i64)),
-            text("parent", |r: &AdapterRow| r.parent.as_deref()),
-            text("data_query", |r: &AdapterRow| r.data_query.as_deref()),
-            text("dataset_hash", |r: &AdapterRow| r.dataset_hash.as_deref()),
-            text("hyperparameters", |r: &AdapterRow| r.hyperparameters.as_deref()),
-            real("train_loss", |r: &AdapterRow| r.train_loss),
-            real("val_loss", |r: &AdapterRow| r.val_loss),
-        ]
-    }
-
-    fn rows(context: &Context) -> Result<Rows<AdapterRow>> {
-        let name = context.narrow.text("name").map(str::to_owned);
-        let rows = context.engine.adapters()?.into_iter();
-        Ok(Box::new(rows.filter(move |row| name.as_ref().is_none_or(|name| row.name == *name)).map(Ok)))
-    }
-}
+pub(super) static ADAPTERS: Table<AdapterRow> = Table {
+    name: "adapters",
+    key: None,
+    columns: |columns| {
+        columns
+            .text("name", |r| Some(&r.name))
+            .bigint("version", |r| Some(r.version))
+            .texts("tags", |r| &r.tags)
+            .boolean("is_latest", |r| Some(r.is_latest))
+            .text("base_model", |r| Some(&r.base_model))
+            .text("base_hash", |r| Some(&r.base_hash))
+            .text("hash", |r| Some(&r.hash))
+            .integer("rank", |r| Some(r.rank))
+            .real("alpha", |r| Some(r.alpha))
+            .texts("target_modules", |r| &r.target_modules)
+            .bigint("parameters", |r| Some(r.parameters))
+            .time("created_at", |r| Some(r.created_at))
+            .bigint("run_id", |r| r.run_id)
+            .text("parent", |r| r.parent.as_deref())
+            .text("data_query", |r| r.data_query.as_deref())
+            .text("dataset_hash", |r| r.dataset_hash.as_deref())
+            .text("hyperparameters", |r| r.hyperparameters.as_deref())
+            .real("train_loss", |r| r.train_loss)
+            .real("val_loss", |r| r.val_loss)
+    },
+    rows: |read| Ok(listed(read.engine.adapters()?)),
+};

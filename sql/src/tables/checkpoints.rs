@@ -1,33 +1,22 @@
 //! `checkpoints`: the weights of training runs with their optimisers' states.
 
-use hyprstream_engine::{CheckpointRow, Result};
+use hyprstream_engine::CheckpointRow;
 
-use super::columns::{Column, bigint, boolean, real, text, time};
-use super::source::{Context, Rows, Source};
+use crate::tables::table::{Table, listed};
 
-/// The table.
-#[derive(Debug)]
-pub(super) struct Checkpoints;
-
-impl Source for Checkpoints {
-    type Row = CheckpointRow;
-
-    const NAME: &'static str = "checkpoints";
-
-    fn columns() -> Vec<Column<CheckpointRow>> {
-        vec![
-            bigint("id", |r: &CheckpointRow| Some(r.id as i64)),
-            bigint("run_id", |r: &CheckpointRow| r.run_id.map(|id| id as i64)),
-            text("adapter", |r: &CheckpointRow| Some(&r.adapter)),
-            bigint("step", |r: &CheckpointRow| Some(r.step as i64)),
-            real("loss", |r: &CheckpointRow| r.loss),
-            text("base_hash", |r: &CheckpointRow| Some(&r.base_hash)),
-            boolean("has_optimizer", |r: &CheckpointRow| Some(r.has_optimizer)),
-            time("created_at", |r: &CheckpointRow| Some(r.created_at)),
-        ]
-    }
-
-    fn rows(context: &Context) -> Result<Rows<CheckpointRow>> {
-        Ok(Box::new(context.engine.checkpoints()?.into_iter().map(Ok)))
-    }
-}
+pub(super) static CHECKPOINTS: Table<CheckpointRow> = Table {
+    name: "checkpoints",
+    key: None,
+    columns: |columns| {
+        columns
+            .bigint("id", |r| Some(r.id))
+            .bigint("run_id", |r| r.run_id)
+            .text("adapter", |r| Some(&r.adapter))
+            .bigint("step", |r| Some(r.step))
+            .real("loss", |r| r.loss)
+            .text("base_hash", |r| Some(&r.base_hash))
+            .boolean("has_optimizer", |r| Some(r.has_optimizer))
+            .time("created_at", |r| Some(r.created_at))
+    },
+    rows: |read| Ok(listed(read.engine.checkpoints()?)),
+};

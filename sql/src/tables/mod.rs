@@ -1,19 +1,17 @@
-//! The system tables: what the engine knows, as rows. One file a table.
+//! The system tables: what the engine knows, as rows. One file a table, named as the table is.
 //!
-//! A filter, a projection and a limit go down to the engine's call: what a filter on a key says narrows the call
-//! itself, the rest is applied before a row leaves the table.
+//! A system table is a file with a [`Table`](table::Table), which says its columns and how its rows are read, and a line
+//! in [`TABLES`]. What a filter says of a column is in the reading's scan, so that the engine's call can be as narrow;
+//! filters, projection and limit are applied to whatever rows it gives. `docs/sql.md` names every table and column.
 
 mod adapters;
 mod checkpoints;
-mod columns;
-mod exec;
 mod grid_statistics;
 mod models;
-mod narrow;
 mod sessions;
 mod settings;
-mod source;
 mod statistics;
+mod table;
 mod training_runs;
 mod training_steps;
 mod trajectories;
@@ -27,7 +25,21 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use hyprstream_engine::Engine;
 
-use source::SystemTable;
+use table::SystemTable;
+
+static TABLES: [&dyn SystemTable; 11] = [
+    &adapters::ADAPTERS,
+    &checkpoints::CHECKPOINTS,
+    &grid_statistics::GRID_STATISTICS,
+    &models::MODELS,
+    &sessions::SESSIONS,
+    &settings::SETTINGS,
+    &statistics::STATISTICS,
+    &training_runs::TRAINING_RUNS,
+    &training_steps::TRAINING_STEPS,
+    &trajectories::TRAJECTORIES,
+    &trajectory_tokens::TRAJECTORY_TOKENS,
+];
 
 /// The schema of the system tables.
 #[derive(Debug)]
@@ -37,20 +49,7 @@ pub(crate) struct SystemTables {
 
 impl SystemTables {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        let tables: Vec<(&'static str, Arc<dyn TableProvider>)> = vec![
-            SystemTable::<adapters::Adapters>::provider(engine),
-            SystemTable::<checkpoints::Checkpoints>::provider(engine),
-            SystemTable::<grid_statistics::GridStatistics>::provider(engine),
-            SystemTable::<models::Models>::provider(engine),
-            SystemTable::<sessions::Sessions>::provider(engine),
-            SystemTable::<settings::Settings>::provider(engine),
-            SystemTable::<statistics::Statistics>::provider(engine),
-            SystemTable::<training_runs::TrainingRuns>::provider(engine),
-            SystemTable::<training_steps::TrainingSteps>::provider(engine),
-            SystemTable::<trajectories::Trajectories>::provider(engine),
-            SystemTable::<trajectory_tokens::TrajectoryTokens>::provider(engine),
-        ];
-        Self { tables: tables.into_iter().collect() }
+        Self { tables: TABLES.iter().map(|table| (table.name(), table.provider(engine))).collect() }
     }
 
     /// The names, in order.

@@ -1,43 +1,32 @@
 //! `training_runs`: the training runs.
 
-use hyprstream_engine::{Result, TrainingRunRow};
+use hyprstream_engine::TrainingRunRow;
 
-use super::columns::{Column, bigint, real, text, time};
-use super::source::{Context, Rows, Source};
+use crate::tables::table::{Table, listed};
 
-/// The table.
-#[derive(Debug)]
-pub(super) struct TrainingRuns;
-
-impl Source for TrainingRuns {
-    type Row = TrainingRunRow;
-
-    const NAME: &'static str = "training_runs";
-
-    fn columns() -> Vec<Column<TrainingRunRow>> {
-        vec![
-            bigint("run_id", |r: &TrainingRunRow| Some(r.run_id as i64)),
-            text("adapter", |r: &TrainingRunRow| Some(&r.adapter)),
-            bigint("version", |r: &TrainingRunRow| r.version.map(|v| v as i64)),
-            text("base_model", |r: &TrainingRunRow| Some(&r.base_model)),
-            text("base_hash", |r: &TrainingRunRow| Some(&r.base_hash)),
-            text("status", |r: &TrainingRunRow| Some(r.status.as_str())),
-            time("started_at", |r: &TrainingRunRow| Some(r.started_at)),
-            time("finished_at", |r: &TrainingRunRow| r.finished_at),
-            text("data_query", |r: &TrainingRunRow| Some(&r.data_query)),
-            text("dataset_hash", |r: &TrainingRunRow| Some(&r.dataset_hash)),
-            text("hyperparameters", |r: &TrainingRunRow| Some(&r.hyperparameters)),
-            bigint("examples", |r: &TrainingRunRow| Some(r.examples as i64)),
-            bigint("skipped", |r: &TrainingRunRow| Some(r.skipped as i64)),
-            bigint("steps", |r: &TrainingRunRow| Some(r.steps as i64)),
-            bigint("total_steps", |r: &TrainingRunRow| Some(r.total_steps as i64)),
-            real("train_loss", |r: &TrainingRunRow| r.train_loss),
-            real("val_loss", |r: &TrainingRunRow| r.val_loss),
-            text("error", |r: &TrainingRunRow| r.error.as_deref()),
-        ]
-    }
-
-    fn rows(context: &Context) -> Result<Rows<TrainingRunRow>> {
-        Ok(Box::new(context.engine.training_runs()?.into_iter().map(Ok)))
-    }
-}
+pub(super) static TRAINING_RUNS: Table<TrainingRunRow> = Table {
+    name: "training_runs",
+    key: None,
+    columns: |columns| {
+        columns
+            .bigint("run_id", |r| Some(r.run_id))
+            .text("adapter", |r| Some(&r.adapter))
+            .bigint("version", |r| r.version)
+            .text("base_model", |r| Some(&r.base_model))
+            .text("base_hash", |r| Some(&r.base_hash))
+            .text("status", |r| Some(r.status.as_str()))
+            .time("started_at", |r| Some(r.started_at))
+            .time("finished_at", |r| r.finished_at)
+            .text("data_query", |r| Some(&r.data_query))
+            .text("dataset_hash", |r| Some(&r.dataset_hash))
+            .text("hyperparameters", |r| Some(&r.hyperparameters))
+            .bigint("examples", |r| Some(r.examples))
+            .bigint("skipped", |r| Some(r.skipped))
+            .bigint("steps", |r| Some(r.steps))
+            .bigint("total_steps", |r| Some(r.total_steps))
+            .real("train_loss", |r| r.train_loss)
+            .real("val_loss", |r| r.val_loss)
+            .text("error", |r| r.error.as_deref())
+    },
+    rows: |read| Ok(listed(read.engine.training_runs()?)),
+};

@@ -1,34 +1,25 @@
 //! `trajectory_tokens`: every token of the recorded answers.
 
-use hyprstream_engine::{Result, TrajectoryFilter, TrajectoryTokenRow};
+use hyprstream_engine::{TrajectoryFilter, TrajectoryTokenRow};
 
-use super::columns::{Column, bigint, integer, real, text};
-use super::source::{Context, Rows, Source};
+use crate::tables::table::Table;
 
-/// The table.
-#[derive(Debug)]
-pub(super) struct TrajectoryTokens;
-
-impl Source for TrajectoryTokens {
-    type Row = TrajectoryTokenRow;
-
-    const NAME: &'static str = "trajectory_tokens";
-
-    fn columns() -> Vec<Column<TrajectoryTokenRow>> {
-        vec![
-            bigint("trajectory_id", |r: &TrajectoryTokenRow| Some(r.trajectory_id as i64)),
-            integer("index", |r: &TrajectoryTokenRow| Some(r.index as i32)),
-            integer("token_id", |r: &TrajectoryTokenRow| Some(r.token_id as i32)),
-            text("token", |r: &TrajectoryTokenRow| r.token.as_deref()),
-            real("logprob", |r: &TrajectoryTokenRow| Some(r.logprob)),
-        ]
-    }
-
-    fn rows(context: &Context) -> Result<Rows<TrajectoryTokenRow>> {
-        context.engine.trajectory_tokens(&TrajectoryFilter {
-            ids: context.narrow.range("trajectory_id"),
-            limit: context.narrow.limit,
+pub(super) static TRAJECTORY_TOKENS: Table<TrajectoryTokenRow> = Table {
+    name: "trajectory_tokens",
+    key: None,
+    columns: |columns| {
+        columns
+            .bigint("trajectory_id", |r| Some(r.trajectory_id))
+            .integer("index", |r| Some(r.index))
+            .integer("token_id", |r| Some(r.token_id))
+            .text("token", |r| r.token.as_deref())
+            .real("logprob", |r| Some(r.logprob))
+    },
+    rows: |read| {
+        read.engine.trajectory_tokens(&TrajectoryFilter {
+            ids: read.scan.bounds().numbers("trajectory_id"),
+            limit: read.scan.rows_needed(),
             ..TrajectoryFilter::default()
         })
-    }
-}
+    },
+};

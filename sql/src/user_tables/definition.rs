@@ -40,7 +40,7 @@ impl StoredDefinition {
         Ok(Self { schema, parts: Vec::new(), defaults })
     }
 
-    /// The columns.
+    /// The columns, decoded.
     pub(crate) fn schema(&self) -> Result<SchemaRef> {
         let digits = |i: usize| self.schema.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let bytes: Option<Vec<u8>> = (0..self.schema.len()).step_by(2).map(digits).collect();
@@ -52,7 +52,7 @@ impl StoredDefinition {
 
 impl Definition {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+        serde_json::to_vec(self).map_err(Error::internal)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
@@ -79,8 +79,9 @@ mod tests {
             Field::new("id", DataType::Int32, false),
             Field::new("embedding", list, true),
         ]));
-        let mut stored = StoredDefinition::try_new(&schema, vec![("id".into(), "1 + 1".into())]).unwrap();
-        stored.parts.push("a.parquet".into());
+        let mut stored =
+            StoredDefinition::try_new(&schema, vec![("id".to_owned(), "1 + 1".to_owned())]).unwrap();
+        stored.parts.push("a.parquet".to_owned());
         let bytes = Definition::Stored(stored).to_bytes().unwrap();
         let Definition::Stored(back) = Definition::from_bytes(&bytes).unwrap() else { panic!("not stored") };
         assert_eq!(back.schema().unwrap(), schema);
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn damaged_bytes_are_an_error() {
         assert_eq!(Definition::from_bytes(b"{").unwrap_err().kind(), ErrorKind::DataCorrupted);
-        let stored = StoredDefinition { schema: "zz".into(), ..StoredDefinition::default() };
+        let stored = StoredDefinition { schema: "zz".to_owned(), ..StoredDefinition::default() };
         assert_eq!(stored.schema().unwrap_err().kind(), ErrorKind::DataCorrupted);
     }
 }

@@ -1,37 +1,38 @@
-//! A file that takes its place when it is whole.
+//! A file that is written beside the one that it replaces when it is whole.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::writer::io;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A file beside the one that it is to replace. Dropped before [`DraftFile::publish`], it goes, and what stood there
-/// stays.
+/// A file beside the one that it is to replace. Dropped before [`DraftFile::publish`], it is removed, and the other
+/// stays as it was.
 #[derive(Debug)]
 pub(crate) struct DraftFile {
     pub(crate) path: PathBuf,
 }
 
 impl DraftFile {
-    /// A draft of `path`, with the same ending, by which formats are told.
+    /// A draft of `path`, with the same file extension, which decides the format.
     pub(crate) fn beside(path: &Path) -> Self {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self { path: path.with_file_name(format!(".draft-{}-{number}-{name}", std::process::id())) }
     }
 
-    /// Puts it in the place of `path`, on disk before it is seen.
+    /// Renames it to `path`, once it is on disk.
     pub(crate) fn publish(self, path: &Path) -> Result<()> {
         if !self.path.exists() {
-            // Of no rows some formats make no file.
-            File::create(&self.path).map_err(|e| io("create", &self.path, &e))?;
+            // Some formats write no file when there are no rows.
+            File::create(&self.path).map_err(|e| Error::io("create", &self.path, &e))?;
         }
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(|e| io("sync", &self.path, &e))?;
-        std::fs::rename(&self.path, path).map_err(|e| io("write", path, &e))
+        File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .map_err(|e| Error::io("sync", &self.path, &e))?;
+        std::fs::rename(&self.path, path).map_err(|e| Error::io("write", path, &e))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tables over files, and which files SQL may read and write.
+//! Tables over files elsewhere, and which files SQL may read and write.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use datafusion::catalog::{TableProvider, TableProviderFactory};
 use datafusion::common::plan_err;
 use datafusion::datasource::listing_table_factory::ListingTableFactory;
-use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, DFParserBuilder, Statement};
@@ -25,10 +24,10 @@ pub(crate) struct FilePaths {
 impl FilePaths {
     /// `files` is where relative paths begin; `others` are allowed beside it.
     pub(crate) fn try_new(files: &Path, others: &[PathBuf]) -> Result<Self> {
-        std::fs::create_dir_all(files).map_err(|e| super::writer::io("create", files, &e))?;
+        std::fs::create_dir_all(files).map_err(|e| Error::io("create", files, &e))?;
         let mut allowed = Vec::with_capacity(others.len() + 1);
         for directory in std::iter::once(files).chain(others.iter().map(PathBuf::as_path)) {
-            allowed.push(directory.canonicalize().map_err(|e| super::writer::io("open", directory, &e))?);
+            allowed.push(directory.canonicalize().map_err(|e| Error::io("open", directory, &e))?);
         }
         Ok(Self { files: allowed[0].clone(), allowed })
     }
@@ -49,7 +48,7 @@ impl FilePaths {
         let directory = directory.canonicalize().map_err(|e| self.unresolved(location, directory, &e))?;
         let resolved = directory.join(name);
         let resolved = if resolved.is_symlink() {
-            resolved.canonicalize().map_err(|e| super::writer::io("open", &resolved, &e))?
+            resolved.canonicalize().map_err(|e| Error::io("open", &resolved, &e))?
         } else {
             resolved
         };
@@ -78,7 +77,7 @@ impl FilePaths {
             }
         }
         match self.expect_allowed(location, plain) {
-            Ok(_) => super::writer::io("open", path, error),
+            Ok(_) => Error::io("open", path, error),
             Err(outside) => outside,
         }
     }
@@ -94,8 +93,8 @@ impl FilePaths {
     }
 }
 
-/// What reads the files of a `CREATE EXTERNAL TABLE` statement. Its paths are looked at again each time, because a
-/// link may lead elsewhere by now.
+/// The table that a `CREATE EXTERNAL TABLE` statement describes. Its paths are checked each time, because a link may
+/// lead elsewhere by now.
 pub(crate) async fn load_external(
     state: &SessionState,
     mut statement: CreateExternalTable,
@@ -104,7 +103,7 @@ pub(crate) async fn load_external(
     // Planning looks the name up, and the name that is being loaded must not ask for itself.
     statement.name = ObjectName::from(vec![Ident::new("__external_table")]);
     for location in &mut statement.locations {
-        let path = files.readable(location).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let path = files.readable(location)?;
         let slash = if path.is_dir() { "/" } else { "" };
         *location = format!("{}{slash}", path.display());
     }

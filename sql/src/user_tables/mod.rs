@@ -4,29 +4,10 @@
 //! definition into the engine's catalog: that is the moment it happened, for readers and after a crash alike. What a
 //! reader has begun to read stays until it is done. Parts that no definition names are removed when the database opens.
 
-mod definition;
-mod draft_file;
-mod external;
-mod part;
-mod provider;
-mod store;
-mod writer;
-
-use std::sync::Arc;
-
-use hyprstream_engine::{DamageRow, Engine};
-
-use crate::error::Result;
-
-pub(crate) use definition::StoredDefinition;
-pub(crate) use draft_file::DraftFile;
-pub(crate) use external::{FilePaths, load_external};
-pub(crate) use part::Pins;
-pub(crate) use provider::StoredProvider;
-pub(crate) use store::{ExternalTable, StoredTable, UserTable, UserTables, already_exists};
-pub(crate) use writer::{PartWriter, storable_schema};
-
-/// Reads every row of the tables in a data directory, and says which of their files cannot be read.
-pub fn damaged_tables(engine: &Arc<Engine>) -> Result<Vec<DamageRow>> {
-    Ok(UserTables::open(Arc::clone(engine))?.damages())
-}
+pub(crate) mod definition;
+pub(crate) mod draft_file;
+pub(crate) mod external;
+pub(crate) mod part;
+pub(crate) mod provider;
+pub(crate) mod store;
+pub(crate) mod writer;

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parking_lot::Mutex;
 
 /// One file of a table. When the table no longer has it, it goes with its last reader.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Drop for Part {
     }
 }
 
-/// What one statement reads: held until its rows are done.
+/// The parts that one statement reads, held until its rows are done.
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     parts: Mutex<Vec<Arc<Part>>>,
@@ -72,6 +73,6 @@ pub(crate) struct Pins {
 
 impl Pins {
     pub(super) fn hold(&self, parts: &[Arc<Part>]) {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(parts.iter().cloned());
+        self.parts.lock().extend(parts.iter().cloned());
     }
 }

@@ -19,9 +19,9 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
-use super::part::{Part, Pins};
-use super::store::{StoredTable, UserTables};
-use super::writer::PartWriter;
+use crate::user_tables::part::{Part, Pins};
+use crate::user_tables::store::{StoredTable, UserTables};
+use crate::user_tables::writer::PartWriter;
 
 /// A stored table at the moment that a statement was planned.
 #[derive(Debug)]
@@ -86,16 +86,15 @@ impl TableProvider for StoredProvider {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let external = |error| DataFusionError::External(Box::new(error));
         let is_there = |part: &Arc<Part>| part.path().is_file();
         if !self.table.parts.iter().all(is_there)
             && let Some(error) = self.table.broken_part()
         {
-            return Err(external(error));
+            return Err(error.into());
         }
         let scan = self.reader(session)?;
         let scan = scan.scan(session, projection, filters, limit).await;
-        scan.map_err(|error| self.table.broken_part().map_or(error, external))
+        scan.map_err(|error| self.table.broken_part().map_or(error, DataFusionError::from))
     }
 
     async fn insert_into(
@@ -132,12 +131,10 @@ impl DataSink for Append {
     }
 
     async fn write_all(&self, mut data: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
-        let external = |error| DataFusionError::External(Box::new(error));
-        let mut writer =
-            PartWriter::try_new(self.tables.directory(), &self.table.schema).map_err(external)?;
+        let mut writer = PartWriter::try_new(self.tables.directory(), &self.table.schema)?;
         while let Some(batch) = data.next().await {
-            writer.write(&batch?).map_err(external)?;
+            writer.write(&batch?)?;
         }
-        self.tables.append(&self.table.name, &self.table.schema, writer).map_err(external)
+        Ok(self.tables.append(&self.table.name, &self.table.schema, writer)?)
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::CreateExternalTable;
 use hyprstream_engine::{DamageRow, Engine};
+use parking_lot::{Mutex, RwLock};
 
-use super::definition::{Definition, StoredDefinition};
-use super::external::{self, FilePaths};
-use super::part::Part;
-use super::writer::{PartWriter, io};
 use crate::error::{Error, ErrorKind, Result};
+use crate::user_tables::definition::{Definition, StoredDefinition};
+use crate::user_tables::external::{self, FilePaths};
+use crate::user_tables::part::Part;
+use crate::user_tables::writer::PartWriter;
 
 const PREFIX: &str = "table/";
 
@@ -73,7 +74,7 @@ impl UserTables {
     /// Reads the definitions, and removes parts that none of them has.
     pub(crate) fn open(engine: Arc<Engine>) -> Result<Self> {
         let directory = engine.tables_dir();
-        std::fs::create_dir_all(&directory).map_err(|e| io("create", &directory, &e))?;
+        std::fs::create_dir_all(&directory).map_err(|e| Error::io("create", &directory, &e))?;
         let mut tables = BTreeMap::new();
         for (key, bytes) in engine.definitions().scan(PREFIX)? {
             let Some(name) = key.strip_prefix(PREFIX) else {
@@ -100,12 +101,12 @@ impl UserTables {
 
     /// The names, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.tables.read().keys().cloned().collect()
     }
 
     /// The table of a name.
     pub(crate) fn get(&self, name: &str) -> Option<UserTable> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.tables.read().get(name).cloned()
     }
 
     /// Adds a stored table with the rows of a part.
@@ -121,7 +122,7 @@ impl UserTables {
         definition.parts = parts.iter().map(|part| part.name()).collect();
         let schema = definition.schema()?;
         let table = StoredTable { name: name.to_owned(), schema, definition, parts };
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock();
         self.expect_absent(name, replace)?;
         self.put(name, &UserTable::Stored(Arc::new(table)))?;
         drop(changing);
@@ -130,7 +131,7 @@ impl UserTables {
 
     /// Adds a table over files elsewhere.
     pub(crate) fn create_external(&self, name: &str, table: ExternalTable, replace: bool) -> Result<()> {
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock();
         self.expect_absent(name, replace)?;
         self.put(name, &UserTable::External(table))?;
         drop(changing);
@@ -139,7 +140,7 @@ impl UserTables {
 
     /// Keeps what an external table reads through, once it was planned.
     pub(crate) fn loaded(&self, name: &str, statement: &str, provider: &Arc<dyn TableProvider>) {
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables.write();
         if let Some(UserTable::External(table)) = tables.get_mut(name)
             && table.statement == statement
         {
@@ -153,7 +154,7 @@ impl UserTables {
         let Some(part) = writer.finish()? else {
             return Ok(0);
         };
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock();
         let now = self.stored(name)?;
         if now.schema != *schema {
             return Err(changed_meanwhile(name));
@@ -165,10 +166,10 @@ impl UserTables {
         Ok(rows)
     }
 
-    /// Puts the rows of a part in the place of all rows of `before`, unless the table changed since.
+    /// Replaces all rows of `before` by those of a part, unless the table changed since.
     pub(crate) fn replace(&self, before: &Arc<StoredTable>, writer: Option<PartWriter>) -> Result<()> {
         let part = writer.map(PartWriter::finish).transpose()?.flatten();
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock();
         let now = self.stored(&before.name)?;
         if !Arc::ptr_eq(&now, before) {
             return Err(changed_meanwhile(&before.name));
@@ -181,12 +182,12 @@ impl UserTables {
 
     /// Drops a table; says whether it was there.
     pub(crate) fn remove(&self, name: &str) -> Result<bool> {
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock();
         let Some(table) = self.get(name) else {
             return Ok(false);
         };
         self.engine.definitions().remove(&format!("{PREFIX}{name}"))?;
-        self.tables.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.tables.write().remove(name);
         if let UserTable::Stored(table) = table {
             table.parts.iter().for_each(|part| part.retire());
         }
@@ -241,11 +242,7 @@ impl UserTables {
                 part.keep();
             }
         }
-        let before = self
-            .tables
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), table.clone());
+        let before = self.tables.write().insert(name.to_owned(), table.clone());
         if let Some(UserTable::Stored(before)) = before {
             retire_missing(&before, table);
         }
@@ -305,15 +302,20 @@ fn remove_orphans(directory: &Path, tables: &BTreeMap<String, UserTable>) -> Res
         })
         .flatten()
         .collect();
-    for entry in std::fs::read_dir(directory).map_err(|e| io("read", directory, &e))? {
-        let path = entry.map_err(|e| io("read", directory, &e))?.path();
+    for entry in std::fs::read_dir(directory).map_err(|e| Error::io("read", directory, &e))? {
+        let path = entry.map_err(|e| Error::io("read", directory, &e))?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if name.ends_with(".parquet") && !known.contains(name.as_str()) {
             tracing::info!(part = name, "removing what an interrupted statement left behind");
-            std::fs::remove_file(&path).map_err(|e| io("remove", &path, &e))?;
+            std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, &e))?;
         }
     }
     Ok(())
+}
+
+/// Reads every row of the tables in a data directory, and says which of their files cannot be read.
+pub fn damaged_tables(engine: &Arc<Engine>) -> Result<Vec<DamageRow>> {
+    Ok(UserTables::open(Arc::clone(engine))?.damages())
 }
 
 pub(crate) fn already_exists(name: &str) -> Error {

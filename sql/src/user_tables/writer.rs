@@ -15,8 +15,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
-use super::part::Part;
 use crate::error::{Error, ErrorKind, Result};
+use crate::user_tables::part::Part;
 
 static NEXT_PART: AtomicU64 = AtomicU64::new(0);
 
@@ -32,7 +32,7 @@ impl PartWriter {
     /// Begins a part in `directory`.
     pub(crate) fn try_new(directory: &Path, schema: &SchemaRef) -> Result<Self> {
         let path = directory.join(part_name());
-        let file = File::create_new(&path).map_err(|e| io("create", &path, &e))?;
+        let file = File::create_new(&path).map_err(|e| Error::io("create", &path, &e))?;
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).map_err(|e| {
@@ -46,7 +46,7 @@ impl PartWriter {
         let batch = fitted(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
         let Some(writer) = &mut self.writer else {
-            return Err(Error::new(ErrorKind::Internal, "a part was written after its end"));
+            return Err(Error::internal("a part was written after its end"));
         };
         writer
             .write(&batch)
@@ -73,9 +73,9 @@ impl PartWriter {
         let file = writer
             .into_inner()
             .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write {}: {e}", path.display())))?;
-        file.sync_all().map_err(|e| io("sync", &path, &e))?;
+        file.sync_all().map_err(|e| Error::io("sync", &path, &e))?;
         if let Some(directory) = path.parent() {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(|e| io("sync", directory, &e))?;
+            File::open(directory).and_then(|d| d.sync_all()).map_err(|e| Error::io("sync", directory, &e))?;
         }
         Ok(Some(part))
     }
@@ -119,7 +119,7 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         columns.push(column);
     }
     RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|e| Error::new(ErrorKind::Internal, format!("rows do not fit their table: {e}")))
+        .map_err(|e| Error::internal(format!("rows do not fit their table: {e}")))
 }
 
 /// A query's columns as a table can have them. A query's columns take NULL; a definition's say so themselves.
@@ -161,8 +161,4 @@ fn storable_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, value) => storable_type(value),
         other => other.clone(),
     }
-}
-
-pub(super) fn io(action: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))
 }

@@ -82,7 +82,7 @@ async fn bad_training_data_is_refused_before_a_run_begins() {
         ("CALL train_adapter(name => 'a', epochs => 'many')", "invalid epochs many"),
         (
             "CALL train_adapter(name => 'a', ewc_lambda => 0.5)",
-            "\"ewc_lambda\" of train_adapter is not supported in this version",
+            "function train_adapter has no argument \"ewc_lambda\"",
         ),
         ("CALL restore_adapter('nothing', version => '1')", "adapter \"nothing@1\" does not exist"),
     ] {

@@ -1,4 +1,4 @@
-//! LIMIT, and ORDER BY on what the model did not answer, run below the model: it sees only the rows that are kept.
+//! LIMIT, and ORDER BY columns that are no answers, run below the model, so that it sees only the rows that are kept.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::Sort as SortKey;
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Projection, Sort};
 
-use super::super::inference::InferenceNode;
+use crate::planner::inference::node::InferenceNode;
+use crate::planner::nodes::extension;
 
 /// Moves a LIMIT or a sort below the operators that ask the model, where the result stays the same.
 pub(super) fn sink(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -31,14 +32,14 @@ pub(super) fn sink(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 fn asks_row_by_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => asks_row_by_row(&projection.input),
-        other => InferenceNode::from_plan(other).is_some(),
+        other => extension::<InferenceNode>(other).is_some(),
     }
 }
 
 fn sink_limit(limit: &Limit, plan: LogicalPlan) -> Result<LogicalPlan> {
     match &plan {
         LogicalPlan::Projection(_) => over_input(plan, |input| sink_limit(limit, input)),
-        other if InferenceNode::from_plan(other).is_some() => {
+        other if extension::<InferenceNode>(other).is_some() => {
             over_input(plan, |input| sink_limit(limit, input))
         }
         _ => Ok(LogicalPlan::Limit(Limit { input: Arc::new(plan), ..limit.clone() })),
@@ -58,7 +59,7 @@ fn sink_sort(keys: Vec<SortKey>, fetch: Option<usize>, plan: LogicalPlan) -> Res
             None => Ok(None),
         };
     }
-    if let Some(node) = InferenceNode::from_plan(&plan) {
+    if let Some(node) = extension::<InferenceNode>(&plan) {
         let reads_answer = |key: &SortKey| {
             let columns = key.expr.column_refs();
             node.calls.iter().any(|call| columns.iter().any(|c| c.name == call.column))
@@ -81,10 +82,10 @@ fn before_projection(key: Expr, projection: &Projection) -> Result<Expr> {
         let Expr::Column(column) = &expr else {
             return Ok(Transformed::no(expr));
         };
-        let Some(place) = projection.schema.maybe_index_of_column(column) else {
+        let Some(index) = projection.schema.maybe_index_of_column(column) else {
             return Ok(Transformed::no(expr));
         };
-        let below = projection.expr[place].clone().unalias_nested().data;
+        let below = projection.expr[index].clone().unalias_nested().data;
         Ok(Transformed::yes(below))
     })?;
     Ok(key.data)

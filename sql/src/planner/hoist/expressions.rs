@@ -8,14 +8,14 @@ use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::utils::split_binary;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 
-use super::super::inference::{Call, InferenceNode};
-use super::super::is_call;
-use super::Names;
-use super::guard::{Guard, is_bound_to_its_place, is_harmless};
+use crate::planner::hoist::guard::{Guard, is_bound_to_its_operator, is_harmless};
+use crate::planner::hoist::names::Names;
+use crate::planner::inference::node::{Call, InferenceNode};
+use crate::planner::nodes::{asks_model, into_plan};
 
-/// Collects the calls of an operator's expressions in layers: a call whose arguments or guard need another column
-/// stands above it. So do conditions that decide on calls and may be evaluated only once, and only where they are
-/// reached.
+/// Collects the calls of an operator's expressions in layers: a call is in a layer above the columns that its arguments
+/// and its guard read. The same holds for conditions that decide on calls and may be evaluated only once, and only for
+/// the rows that reach them.
 pub(super) struct Hoister<'a> {
     names: &'a mut Names,
     schema: DFSchemaRef,
@@ -30,11 +30,6 @@ struct Layer {
     /// Subqueries in arguments, computed by a projection below.
     computed: Vec<Expr>,
     calls: Vec<Call>,
-}
-
-/// True when a call of the model is in the expression.
-pub(super) fn asks_model(expr: &Expr) -> bool {
-    expr.exists(|e| Ok(is_call(e))).unwrap_or(false)
 }
 
 impl<'a> Hoister<'a> {
@@ -86,7 +81,7 @@ impl<'a> Hoister<'a> {
     }
 
     fn compute_subquery(&mut self, argument: &mut Expr, layer: usize) {
-        if is_bound_to_its_place(argument) {
+        if is_bound_to_its_operator(argument) {
             let name = self.names.next("argument");
             let column = Expr::Column(Column::new_unqualified(name.clone()));
             let computed = std::mem::replace(argument, column).alias(name);
@@ -129,7 +124,7 @@ impl<'a> Hoister<'a> {
             | Expr::IsNotUnknown(_) => {
                 Ok(expr.map_children(|child| Ok(Transformed::yes(self.decide(child, guard)?)))?.data)
             }
-            other if is_bound_to_its_place(&other) || !guard.is_whole() => Ok(other),
+            other if is_bound_to_its_operator(&other) || !guard.is_whole() => Ok(other),
             other => Ok(self.evaluate_once(other, guard)),
         }
     }
@@ -152,7 +147,7 @@ impl<'a> Hoister<'a> {
             }
             None => None,
         };
-        // A CASE with an operand becomes one with conditions, so that each of them is evaluated in one place.
+        // A CASE with an operand becomes one with conditions, so that each of them is evaluated once.
         let (operand, compared) = match operand {
             Some(operand) if is_harmless(&operand, &self.schema) => (None, Some(operand)),
             operand => (operand, None),
@@ -235,7 +230,7 @@ impl<'a> Hoister<'a> {
             let plan = if layer.conditions.is_empty() {
                 plan
             } else {
-                InferenceNode::try_new(plan, layer.conditions)?.into_plan()
+                into_plan(InferenceNode::try_new(plan, layer.conditions)?)
             };
             let plan = if layer.computed.is_empty() {
                 plan
@@ -246,7 +241,7 @@ impl<'a> Hoister<'a> {
             if layer.calls.is_empty() {
                 return Ok(plan);
             }
-            Ok(InferenceNode::try_new(plan, layer.calls)?.into_plan())
+            Ok(into_plan(InferenceNode::try_new(plan, layer.calls)?))
         })
     }
 }

@@ -44,8 +44,8 @@ impl Guard {
     }
 }
 
-/// Whether an expression gives the same value each time and cannot fail, so that it may stand in two places and be
-/// evaluated for rows that do not need it. What is not known to be so is not.
+/// Whether an expression gives the same value each time and cannot fail, so that two operators may evaluate it,
+/// also for rows that do not need it. An unknown kind of expression does not count as harmless.
 pub(super) fn is_harmless(expr: &Expr, schema: &DFSchema) -> bool {
     let mut is_harmless = true;
     let walked = expr.apply(|e| {
@@ -59,8 +59,8 @@ pub(super) fn is_harmless(expr: &Expr, schema: &DFSchema) -> bool {
     walked.is_ok() && is_harmless
 }
 
-/// True for what only the operator in which it stands can evaluate.
-pub(super) fn is_bound_to_its_place(expr: &Expr) -> bool {
+/// True for an expression that no other operator than its own can evaluate.
+pub(super) fn is_bound_to_its_operator(expr: &Expr) -> bool {
     let is_bound = |e: &Expr| {
         matches!(
             e,
@@ -78,7 +78,7 @@ pub(super) fn is_bound_to_its_place(expr: &Expr) -> bool {
 }
 
 fn is_constant(expr: &Expr) -> bool {
-    expr.column_refs().is_empty() && !expr.is_volatile() && !is_bound_to_its_place(expr)
+    expr.column_refs().is_empty() && !expr.is_volatile() && !is_bound_to_its_operator(expr)
 }
 
 fn is_harmless_node(expr: &Expr, schema: &DFSchema) -> bool {

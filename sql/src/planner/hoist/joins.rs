@@ -7,10 +7,11 @@ use datafusion::common::{JoinType, Result, not_impl_err};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 
-use super::super::is_call;
-use super::expressions::{Hoister, asks_model};
-use super::guard::Guard;
-use super::{Names, filter_by_call, restore_columns};
+use crate::planner::hoist::expressions::Hoister;
+use crate::planner::hoist::guard::Guard;
+use crate::planner::hoist::names::Names;
+use crate::planner::hoist::operators::{filter_by_call, restore_columns};
+use crate::planner::nodes::{asks_model, is_call};
 
 /// Moves the calls of a join's condition below it, and those that read both sides above it.
 pub(super) fn hoist(join: Join, names: &mut Names) -> Result<LogicalPlan> {

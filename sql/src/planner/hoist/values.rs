@@ -7,8 +7,9 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Values, lit};
 
-use super::expressions::asks_model;
-use super::{Names, hoist_plain};
+use crate::planner::hoist::names::Names;
+use crate::planner::hoist::operators::hoist_plain;
+use crate::planner::nodes::asks_model;
 
 const ROW: &str = "__row";
 

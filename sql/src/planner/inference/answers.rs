@@ -118,7 +118,7 @@ where
                     return Poll::Ready(Some(answer));
                 }
                 Poll::Ready(None) if this.exhausted => return Poll::Ready(None),
-                // Polling may have found answers behind the first, whose places are free now.
+                // Polling may have found answers after the first, which make room for more questions.
                 _ if this.fill(cx) => {}
                 _ => return Poll::Pending,
             }

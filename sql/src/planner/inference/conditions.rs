@@ -15,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
 
-use super::exec::properties;
+use crate::planner::inference::exec::properties;
 
 /// A condition, and the rows that reach it; all do without a guard.
 type Condition = (Arc<dyn PhysicalExpr>, Option<Arc<dyn PhysicalExpr>>);

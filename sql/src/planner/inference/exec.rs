@@ -11,20 +11,20 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNodeIterator, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
-};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{FutureExt, Stream, StreamExt};
-use hyprstream_udfs::Settings;
+use hyprstream_udfs::{Settings, StatementCall};
 
-use super::super::memo::Memo;
-use super::answers::Answers;
-use super::slice::{PlannedCall, Shared, Slice};
+use crate::planner::inference::answers::Answers;
+use crate::planner::inference::slice::{PlannedCall, Shared, Slice};
+use crate::planner::memo::Memo;
+use crate::planner::operator_call::OperatorCalls;
 
 /// The most rows that are handed on together.
 const ROWS_TOGETHER: usize = 1024;
@@ -40,6 +40,7 @@ pub(crate) struct InferenceExec {
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    operator_calls: OperatorCalls,
 }
 
 impl InferenceExec {
@@ -67,7 +68,18 @@ impl InferenceExec {
         let properties = properties(&input, &schema)?;
         let metrics = ExecutionPlanMetricsSet::new();
         let calls = Arc::new(calls);
-        Ok(Self { input, expressions, guards, calls, wanted_rows, schema, properties, metrics })
+        let operator_calls = OperatorCalls::default();
+        Ok(Self {
+            input,
+            expressions,
+            guards,
+            calls,
+            wanted_rows,
+            schema,
+            properties,
+            metrics,
+            operator_calls,
+        })
     }
 
     fn slices(&self, input: SendableRecordBatchStream) -> Slices {
@@ -76,12 +88,12 @@ impl InferenceExec {
     }
 }
 
-/// The input's order and partitions, with the columns of answers behind.
+/// The input's order and partitions, with the columns of answers after its own.
 pub(super) fn properties(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Result<Arc<PlanProperties>> {
     let mut equivalences = EquivalenceProperties::new(Arc::clone(schema));
-    let of_input = input.properties().equivalence_properties();
-    equivalences.add_equivalence_group(of_input.eq_group().clone())?;
-    equivalences.add_orderings(of_input.oeq_class().iter().cloned());
+    let before = input.properties().equivalence_properties();
+    equivalences.add_equivalence_group(before.eq_group().clone())?;
+    equivalences.add_orderings(before.oeq_class().iter().cloned());
     Ok(Arc::new(PlanProperties::new(
         equivalences,
         input.properties().output_partitioning().clone(),
@@ -163,12 +175,14 @@ impl ExecutionPlan for InferenceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let config = context.session_config();
+        let call = self.operator_calls.begin(partition, config.options());
+        let mut options = ConfigOptions::clone(config.options());
+        options.extensions.insert(StatementCall::new(Arc::clone(&call)));
         let shared = Arc::new(Shared {
-            config: Arc::clone(config.options()),
-            settings: Settings::of(config.options()),
+            settings: Settings::from_options(&options),
+            config: Arc::new(options),
             memo: config.get_extension::<Memo>().unwrap_or_default(),
-            calls: MetricBuilder::new(&self.metrics).counter("calls", partition),
-            deduplicated: MetricBuilder::new(&self.metrics).counter("deduplicated_calls", partition),
+            call,
         });
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let (calls, schema) = (Arc::clone(&self.calls), Arc::clone(&self.schema));
@@ -192,7 +206,7 @@ impl ExecutionPlan for InferenceExec {
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        Some(self.operator_calls.add_to(self.metrics.clone_inner()))
     }
 }
 

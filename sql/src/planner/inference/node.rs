@@ -6,13 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, FieldRef};
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, TableReference, internal_err};
-use datafusion::logical_expr::{
-    Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
-};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNodeCore};
 
-use super::super::is_call;
+use crate::planner::nodes::asks_model;
 
 /// One call of the model, or a condition that decides on calls: the expression, the condition under which a row needs
 /// its value, and the column that this goes to.
@@ -28,7 +25,7 @@ pub(crate) struct Call {
 pub(crate) struct InferenceNode {
     pub(crate) input: LogicalPlan,
     pub(crate) calls: Vec<Call>,
-    /// How many rows the query will take at least before it can stop, when a LIMIT stands above.
+    /// How many rows a LIMIT above asks for; the query may need more of them to satisfy it.
     pub(crate) wanted_rows: Option<usize>,
     schema: DFSchemaRef,
 }
@@ -55,27 +52,7 @@ impl InferenceNode {
     /// Whether any column is the model's. The columns of other nodes are conditions that decide on calls above.
     pub(crate) fn asks_model(&self) -> bool {
         // The optimizer puts an alias around a call whose arguments it has simplified.
-        self.calls.iter().any(|call| call.expr.exists(|expr| Ok(is_call(expr))).unwrap_or(true))
-    }
-
-    pub(crate) fn with_wanted_rows(mut self, rows: usize) -> Self {
-        self.wanted_rows = Some(self.wanted_rows.map_or(rows, |wanted| wanted.min(rows)));
-        self
-    }
-
-    pub(crate) fn into_plan(self) -> LogicalPlan {
-        LogicalPlan::Extension(Extension { node: Arc::new(self) })
-    }
-
-    /// The node inside a plan, if it is one.
-    pub(crate) fn from_plan(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(extension) => {
-                let node: &dyn UserDefinedLogicalNode = extension.node.as_ref();
-                node.as_any().downcast_ref()
-            }
-            _ => None,
-        }
+        self.calls.iter().any(|call| asks_model(&call.expr))
     }
 }
 
@@ -153,7 +130,7 @@ impl UserDefinedLogicalNodeCore for InferenceNode {
         Some(vec![needed.into_iter().collect()])
     }
 
-    /// One row in is one row out, so a LIMIT above may stand below too.
+    /// One row in is one row out, so a LIMIT above may also limit the input.
     fn supports_limit_pushdown(&self) -> bool {
         true
     }

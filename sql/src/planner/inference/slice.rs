@@ -11,14 +11,15 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue, internal_datafusion_err, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::async_udf::AsyncScalarUDF;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::metrics::Count;
 use futures::FutureExt;
 use futures::future::try_join_all;
+use hyprstream_engine::CallContext;
 use hyprstream_udfs::{Settings, is_deterministic};
 
-use super::super::memo::{Answer, Memo};
+use crate::planner::memo::{Answer, Key, Memo};
 
 /// One call as the operator runs it.
 #[derive(Debug, Clone)]
@@ -36,16 +37,15 @@ pub(super) struct Shared {
     pub(super) config: Arc<ConfigOptions>,
     pub(super) settings: Settings,
     pub(super) memo: Arc<Memo>,
-    pub(super) calls: Count,
-    pub(super) deduplicated: Count,
+    pub(super) call: Arc<CallContext>,
 }
 
 /// A call's arguments over the rows of a batch that need it.
 #[derive(Debug)]
 pub(super) struct Input {
     arguments: Vec<ArrayRef>,
-    /// For each row of the batch its place in the arguments; `None` when the row needs no answer.
-    places: Vec<Option<u32>>,
+    /// For each row of the batch its index in the arguments; `None` when the row needs no answer.
+    indices: Vec<Option<u32>>,
 }
 
 impl PlannedCall {
@@ -69,32 +69,28 @@ impl PlannedCall {
 
     /// How many rows one call takes.
     pub(super) fn rows_per_call(&self) -> usize {
-        self.function
-            .as_async()
-            .and_then(datafusion::logical_expr::async_udf::AsyncScalarUDF::ideal_batch_size)
-            .unwrap_or(1)
-            .max(1)
+        self.function.as_async().and_then(AsyncScalarUDF::ideal_batch_size).unwrap_or(1).max(1)
     }
 
     /// Evaluates the arguments, for those rows only that the guard lets through.
     pub(super) fn input(&self, batch: &RecordBatch) -> Result<Input> {
         let rows = batch.num_rows();
         let Some(guard) = &self.guard else {
-            let places = (0..rows as u32).map(Some).collect();
-            return Ok(Input { arguments: self.evaluate(batch)?, places });
+            let indices = (0..rows as u32).map(Some).collect();
+            return Ok(Input { arguments: self.evaluate(batch)?, indices });
         };
         let mask = guard.evaluate(batch)?.into_array(rows)?;
         let mask: BooleanArray = mask.as_boolean().iter().map(|m| Some(m == Some(true))).collect();
         let mut next = 0;
-        let places = mask.values().iter().map(|needed| {
+        let indices = mask.values().iter().map(|needed| {
             needed.then(|| {
                 next += 1;
                 next - 1
             })
         });
-        let places = places.collect();
+        let indices = indices.collect();
         let arguments = self.evaluate(&filter_record_batch(batch, &mask)?)?;
-        Ok(Input { arguments, places })
+        Ok(Input { arguments, indices })
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
@@ -104,15 +100,15 @@ impl PlannedCall {
 
     /// The answers for a range of the batch's rows.
     async fn answer(&self, input: &Input, rows: Range<usize>, shared: &Shared) -> Result<ArrayRef> {
-        let (sources, places) = self.ask(input, rows, shared)?;
+        let (sources, values) = self.ask(input, rows, shared)?;
         let answers = try_join_all(sources).await.map_err(DataFusionError::Shared)?;
         let empty = new_null_array(self.return_field.data_type(), 1);
         let arrays: Vec<&dyn Array> = std::iter::once(&empty).chain(&answers).map(AsRef::as_ref).collect();
-        Ok(interleave(&arrays, &places)?)
+        Ok(interleave(&arrays, &values)?)
     }
 
-    /// Starts what was not asked before. Gives all answers that the rows take values from, and for each row which
-    /// answer (0 is NULL) and which value of it.
+    /// Starts the calls that were not made before. Gives all answers that the rows take values from, and for each row
+    /// which answer (0 is NULL) and which value of it.
     fn ask(
         &self,
         input: &Input,
@@ -123,47 +119,47 @@ impl PlannedCall {
         let mut fresh = Fresh::default();
         let mut wanted = Vec::with_capacity(rows.len());
         for row in rows {
-            let Some(place) = input.places[row] else {
+            let Some(index) = input.indices[row] else {
                 wanted.push(Wanted::Nothing);
                 continue;
             };
-            let values = input.row(place)?;
+            let values = input.row(index)?;
             if !is_deterministic(self.function.name(), &values, &shared.settings) {
-                wanted.push(Wanted::Fresh(fresh.add(place, None)));
+                wanted.push(Wanted::Fresh(fresh.add(index, None)));
                 continue;
             }
             let key = (self.function.name().to_owned(), values);
             if let Some(known) = fresh.known.get(&key) {
-                shared.deduplicated.add(1);
+                shared.call.count_deduplicated_call();
                 wanted.push(Wanted::Fresh(*known));
-            } else if let Some((answer, place)) = shared.memo.get(&key) {
-                shared.deduplicated.add(1);
+            } else if let Some((answer, value)) = shared.memo.get(&key) {
+                shared.call.count_deduplicated_call();
                 sources.push(answer);
-                wanted.push(Wanted::Known(sources.len(), place));
+                wanted.push(Wanted::Known(sources.len(), value));
             } else {
-                wanted.push(Wanted::Fresh(fresh.add(place, Some(key))));
+                wanted.push(Wanted::Fresh(fresh.add(index, Some(key))));
             }
         }
-        if !fresh.places.is_empty() {
-            shared.calls.add(fresh.places.len());
-            let answer = self.call(input, &fresh.places, shared)?;
-            for (key, place) in fresh.known {
-                shared.memo.insert(key, answer.clone(), place);
+        if !fresh.indices.is_empty() {
+            shared.call.count_calls(fresh.indices.len());
+            let answer = self.call(input, &fresh.indices, shared)?;
+            for (key, value) in fresh.known {
+                shared.memo.insert(key, answer.clone(), value);
             }
             sources.push(answer);
         }
         let last = sources.len();
-        let places = wanted.into_iter().map(|wanted| match wanted {
+        let values = wanted.into_iter().map(|wanted| match wanted {
             Wanted::Nothing => (0, 0),
-            Wanted::Known(source, place) => (source, place),
-            Wanted::Fresh(place) => (last, place),
+            Wanted::Known(source, value) => (source, value),
+            Wanted::Fresh(value) => (last, value),
         });
-        Ok((sources, places.collect()))
+        Ok((sources, values.collect()))
     }
 
-    fn call(&self, input: &Input, places: &[u32], shared: &Shared) -> Result<Answer> {
-        let rows = places.len();
-        let arguments = take_arrays(&input.arguments, &UInt32Array::from(places.to_vec()), None)?;
+    fn call(&self, input: &Input, indices: &[u32], shared: &Shared) -> Result<Answer> {
+        let rows = indices.len();
+        let arguments = take_arrays(&input.arguments, &UInt32Array::from(indices.to_vec()), None)?;
         let arguments = ScalarFunctionArgs {
             args: arguments.into_iter().map(ColumnarValue::Array).collect(),
             arg_fields: self.argument_fields.clone(),
@@ -188,22 +184,22 @@ impl PlannedCall {
 }
 
 impl Input {
-    fn row(&self, place: u32) -> Result<Vec<ScalarValue>> {
-        self.arguments.iter().map(|a| ScalarValue::try_from_array(a, place as usize)).collect()
+    fn row(&self, index: u32) -> Result<Vec<ScalarValue>> {
+        self.arguments.iter().map(|a| ScalarValue::try_from_array(a, index as usize)).collect()
     }
 }
 
 /// The rows that a new call is made for.
 #[derive(Default)]
 struct Fresh {
-    places: Vec<u32>,
-    known: HashMap<(String, Vec<ScalarValue>), usize>,
+    indices: Vec<u32>,
+    known: HashMap<Key, usize>,
 }
 
 impl Fresh {
-    fn add(&mut self, place: u32, key: Option<(String, Vec<ScalarValue>)>) -> usize {
-        let position = self.places.len();
-        self.places.push(place);
+    fn add(&mut self, index: u32, key: Option<Key>) -> usize {
+        let position = self.indices.len();
+        self.indices.push(index);
         if let Some(key) = key {
             self.known.insert(key, position);
         }
@@ -211,9 +207,12 @@ impl Fresh {
     }
 }
 
+/// Where a row's value comes from.
 enum Wanted {
     Nothing,
+    /// An answer that was asked for before, and which value of it.
     Known(usize, usize),
+    /// A value of the new call's answer.
     Fresh(usize),
 }
 

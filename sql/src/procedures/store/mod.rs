@@ -1,0 +1,4 @@
+//! Procedures over the data directory as a whole.
+
+pub(super) mod compact;
+pub(super) mod verify_store;
