@@ -2,6 +2,8 @@
 
 use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 
+use crate::integer::low_u32;
+
 /// The checksum of some bytes.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
@@ -13,18 +15,13 @@ pub(crate) fn crc32c_of_parts(parts: &[&[u8]]) -> u32 {
     for part in parts {
         digest.update(part);
     }
-    low_half(digest.finalize())
+    low_u32(digest.finalize())
 }
 
 /// The checksum of bytes whose own is `first`, followed by others.
 pub(crate) fn crc32c_append(first: u32, then: &[u8]) -> u32 {
     let then_crc = u64::from(crc32c(then));
-    low_half(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))
-}
-
-fn low_half(crc: u64) -> u32 {
-    let [b0, b1, b2, b3, ..] = crc.to_le_bytes();
-    u32::from_le_bytes([b0, b1, b2, b3])
+    low_u32(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))
 }
 
 #[cfg(test)]

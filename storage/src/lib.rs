@@ -16,6 +16,7 @@ mod catalog;
 mod checksum;
 mod error;
 mod grid;
+mod integer;
 mod lock;
 mod nvdb;
 mod trajectory;

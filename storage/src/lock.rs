@@ -60,7 +60,7 @@ impl DirectoryLock {
         let write = |mut file: &File| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(text.as_bytes())?;
-            file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+            file.set_len(text.len() as u64)
         };
         write(&self.file).map_err(|e| Error::io("write the lock file", &self.path, e))
     }

@@ -1,23 +1,10 @@
-//! The seam to the outside world: a file that can be written, synced and viewed, and a directory of such files.
-//!
-//! [`FileBackend`] is a file on disk read through a memory map, [`FileDirectory`] a directory of them. [`MemoryBackend`]
-//! is the file's twin for tests. The crash simulator of the tests is a third implementation of both, which loses,
-//! reorders and tears what was not synced.
-
-mod directory;
-mod file;
-mod map;
-mod memory;
+//! What the store asks of a file.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-
-pub use directory::{FileDirectory, StorageDirectory};
-pub use file::FileBackend;
-pub use memory::MemoryBackend;
 
 /// A file of bytes. All methods take `&self` and may be called from any thread.
 pub trait StorageBackend: Send + Sync + Debug {
@@ -52,6 +39,7 @@ pub trait View: Send + Sync + Debug {
     fn bytes(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>>;
 }
 
-fn past_the_end() -> io::Error {
+/// The error of a read past the end.
+pub(super) fn past_the_end() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "past the end of the file")
 }

@@ -1,24 +1,10 @@
-//! `NanoVDB` files: a version of an adapter as one float grid, and back.
-//!
-//! The elements of all matrices are laid out one after the other, row by row, each matrix beginning at a multiple of
-//! 512; element `e` is voxel `e % 512` of leaf `e / 512`, leaves fill a lower node of 16³ and lower nodes stand
-//! beside each other along x. Active elements are active voxels. A blind-data channel named `hyprstream.matrices`
-//! lists the matrices, so that an import restores them; readers that do not know it skip it.
-//!
-//! What is written is version 32.4.2 with magic `NanoVDB0`, codec NONE and the Half checksum, which old and new
-//! releases of the library read and validate. Grids of other writers are read as coordinates and values.
+//! A float grid, and its matrices.
 
-mod layout;
-mod manifest;
-mod reader;
-mod replace;
-mod scaled;
-mod writer;
-
-use std::path::Path;
-
+use super::scaled;
 use crate::error::{Error, Result};
-use crate::grid::{DataType, MatrixPath, Shape, Snapshot, UpdateBatch, WriteTransaction};
+use crate::grid::path::{DataType, MatrixPath, Shape};
+use crate::grid::transaction::WriteTransaction;
+use crate::grid::write::update::UpdateBatch;
 
 /// A float grid.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,50 +47,6 @@ pub struct NvdbSummary {
     pub bytes: u64,
 }
 
-/// Writes a version as a `NanoVDB` file, replacing a file of that name once the new one is whole and on disk.
-pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Path) -> Result<NvdbSummary> {
-    let mut matrices = Vec::new();
-    for info in snapshot.matrices(adapter, version)? {
-        let Some(matrix) = snapshot.matrix(&info.path)? else {
-            continue;
-        };
-        let mut elements = Vec::new();
-        matrix.for_each_active(0..info.shape.rows, 0..info.shape.cols, &mut |row, col, value| {
-            elements.push((narrow(row), narrow(col), value));
-            Ok(())
-        })?;
-        elements.sort_unstable_by_key(|(row, col, _)| (*row, *col));
-        matrices.push(NvdbMatrix {
-            layer: info.path.layer,
-            module: info.path.module,
-            matrix: info.path.matrix,
-            shape: info.shape,
-            dtype: info.dtype,
-            scale: (info.dtype == DataType::Int8).then_some(info.scale),
-            elements,
-        });
-    }
-    if matrices.is_empty() {
-        return Err(Error::NotFound { kind: "version with matrices", name: format!("{adapter}@{version}") });
-    }
-    let bytes = writer::encode(&format!("{adapter}@{version}"), &matrices)?;
-    replace::replace_file(path, &bytes)?;
-    let active = matrices.iter().map(|matrix| matrix.elements.len() as u64).sum();
-    Ok(NvdbSummary { matrices: matrices.len(), active, bytes: bytes.len() as u64 })
-}
-
-/// Reads the first grid of a `NanoVDB` file, which must be a float grid without compression.
-pub fn import_nvdb(path: &Path) -> Result<NvdbGrid> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    parse_nvdb(path, &bytes)
-}
-
-/// Reads a `NanoVDB` file that is in memory; `path` names it in errors.
-pub fn parse_nvdb(path: &Path, bytes: &[u8]) -> Result<NvdbGrid> {
-    reader::decode(bytes)
-        .map_err(|problem| Error::corrupt(path, problem.offset as u64, "a NanoVDB grid", problem.reason))
-}
-
 impl NvdbGrid {
     /// Puts the matrices into a draft, which is made when it is missing. A grid without a list of matrices is an
     /// argument error, because nothing says what its voxels mean.
@@ -139,8 +81,4 @@ impl NvdbGrid {
         }
         Ok(())
     }
-}
-
-fn narrow(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

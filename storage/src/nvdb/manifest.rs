@@ -1,9 +1,9 @@
 //! The list of matrices in the blind-data channel: a line each, fields between tabs. Readers leave out fields that they
 //! do not know at the end of a line; the scale of int8 is one that older lists lack.
 
-use super::NvdbMatrix;
+use super::grid::NvdbMatrix;
 use crate::checksum::crc32c_append;
-use crate::grid::{DataType, Shape};
+use crate::grid::path::{DataType, Shape};
 
 const FIRST_LINE: &str = "hyprstream matrices 1";
 

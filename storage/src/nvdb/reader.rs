@@ -1,12 +1,14 @@
 //! Bytes to voxels. Every offset and every count of the file is checked before it is followed.
 
+use super::grid::{NvdbGrid, NvdbMatrix};
 use super::layout::{
     BLIND, FILE_HEADER, FILE_METADATA, FLOAT, GRID_DATA, LEAF, LEAF_MASK, LEAF_VALUES, LOWER,
     LOWER_CHILD_MASK, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT, TILE, TREE_DATA, UPPER,
     UPPER_CHILD_MASK, UPPER_TABLE, VALUE_MASK, crc32, element,
 };
-use super::{NvdbGrid, NvdbMatrix, manifest};
+use super::manifest;
 use crate::checksum::crc32c;
+use crate::integer::{low_u32, to_usize};
 
 /// What is wrong with a file, and where.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     }
     let name_len = file.u32(metadata + 136)? as usize;
     let name = file.slice(metadata + FILE_METADATA, name_len)?;
-    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
     let Ok(name) = String::from_utf8(name.to_vec()) else {
         return file.problem(metadata + FILE_METADATA, "the grid's name is not UTF-8");
     };
@@ -207,12 +209,12 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// A child's place, given relative to its parent.
+    /// The offset of a child, given relative to its parent.
     fn child(&self, parent: usize, relative: u64, len: usize) -> Checked<usize> {
-        let place = usize::try_from(relative).ok().and_then(|relative| parent.checked_add(relative));
-        match place {
-            Some(place) if place.checked_add(len).is_some_and(|end| end <= self.grid.bytes.len()) => {
-                Ok(place)
+        let child = parent.checked_add(to_usize(relative));
+        match child {
+            Some(child) if child.checked_add(len).is_some_and(|end| end <= self.grid.bytes.len()) => {
+                Ok(child)
             }
             _ => self.grid.problem(parent, "a node's child lies outside the grid"),
         }
@@ -227,7 +229,7 @@ impl Walk<'_, '_> {
 }
 
 fn high_bits(part: u64) -> u32 {
-    u32::try_from(part & 0xf_ffff).unwrap_or(0) << 12
+    low_u32(part & 0xf_ffff) << 12
 }
 
 fn offset(origin: [i32; 3], steps: [u32; 3], bits: u32) -> [i32; 3] {

@@ -1,7 +1,9 @@
 //! Int8 matrices with the scale that they had.
 
 use crate::error::Result;
-use crate::grid::{DataType, MatrixPath, Shape, UpdateBatch, WriteTransaction};
+use crate::grid::path::{DataType, MatrixPath, Shape};
+use crate::grid::transaction::WriteTransaction;
+use crate::grid::write::update::UpdateBatch;
 
 /// Stores an int8 matrix with this scale, so that every value comes back as it was; without a scale that suits the
 /// values the store chooses one.

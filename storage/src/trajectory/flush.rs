@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use super::{Segments, TrajectoryLog};
+use super::log::{Segments, TrajectoryLog};
 use crate::error::Result;
 
 impl TrajectoryLog {
     /// Returns once everything appended before the call is on disk. After an error it may be called again.
     pub fn flush(&self) -> Result<()> {
-        // The kernel tells of a failure once, so that of two syncs at a time one would not hear of it.
+        // The kernel reports a failure once, so that the second of two syncs at a time would report success.
         let _one_at_a_time = self.flushing.lock();
         let (newest, unsynced, directory_changed) = {
             let mut segments = self.segments.lock();
@@ -59,10 +59,12 @@ mod tests {
     use std::os::unix::fs::{FileExt, MetadataExt};
     use std::path::{Path, PathBuf};
 
-    use super::super::files::segment_path;
-    use super::super::segment::Segment;
-    use super::super::{Order, TrajectoryLogOptions, TrajectoryRecord};
     use super::*;
+    use crate::trajectory::files::segment_path;
+    use crate::trajectory::log::TrajectoryLogOptions;
+    use crate::trajectory::records::TrajectoryRecord;
+    use crate::trajectory::scan::Order;
+    use crate::trajectory::segment::Segment;
 
     fn record(id: u64) -> TrajectoryRecord {
         TrajectoryRecord { id, time_ms: id, payload: vec![7; 100] }

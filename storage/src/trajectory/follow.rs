@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::files::segment_path;
-use super::records::{Behind, RecordReader};
-use super::{TrajectoryLog, TrajectoryRecord};
+use super::log::TrajectoryLog;
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 
 /// What one call reads stays below this, but for a single record that is longer.

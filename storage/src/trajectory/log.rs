@@ -1,20 +1,4 @@
-//! Trajectories in append-only segments.
-//!
-//! A segment is a file `NNNNNNNNNNNNNNNNNNNN.log`, the number rising: a header, then records, each with its own
-//! checksum. Only the newest is written. A record counts from the moment it is whole. On opening, a record of the
-//! newest segment that does not check is a torn tail, which is cut off, if no record that checks begins behind it.
-//! Otherwise it is damage: nothing is cut off, and what is appended goes into a new segment. Damage is an error of
-//! every scan, because a damaged record may have had any id; the error names the file and the byte, and the records
-//! before it and behind it stay readable. A newest segment whose header is damaged is set aside under another name.
-
-mod files;
-mod flush;
-mod follow;
-mod records;
-mod scan;
-mod segment;
-mod summary;
-mod verify;
+//! The log: opening, appending, looking up and retention.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,18 +8,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use files::{Listing, segment_path};
-use segment::Segment;
-use summary::SegmentSummary;
-
-pub use follow::{LogPosition, LogStretch};
-pub use scan::TrajectoryScan;
-pub use verify::{LogDamage, LogReport, salvage_trajectories};
-
+use super::files::{self, Listing, segment_path};
+use super::records::{TrajectoryRecord, encode_records};
+use super::scan::{Order, TrajectoryScan};
+use super::segment::Segment;
+use super::summary::SegmentSummary;
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
-const LOCK_FILE: &str = "trajectories.lock";
+pub(super) const LOCK_FILE: &str = "trajectories.lock";
 
 /// How to open a log.
 #[derive(Clone, Debug)]
@@ -48,27 +29,6 @@ impl Default for TrajectoryLogOptions {
     fn default() -> Self {
         Self { segment_bytes: 16 << 20 }
     }
-}
-
-/// One record. Its id is the caller's; ids need not come in order, and of two with the same id the later counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrajectoryRecord {
-    /// What it is found by.
-    pub id: u64,
-    /// When it happened, in milliseconds since 1970; retention goes by it.
-    pub time_ms: u64,
-    /// What was recorded.
-    pub payload: Vec<u8>,
-}
-
-/// In which order a scan yields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// By rising id.
-    #[default]
-    Ascending,
-    /// By falling id.
-    NewestFirst,
 }
 
 /// What to keep; whole segments are removed, oldest first, and never the newest.
@@ -105,24 +65,24 @@ pub struct TrajectoryStatistics {
 /// An append-only log of trajectories, readable while it is written. Share it by `Arc`.
 #[derive(Debug)]
 pub struct TrajectoryLog {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     segment_bytes: u64,
-    segments: Mutex<Segments>,
+    pub(super) segments: Mutex<Segments>,
     /// Held while a flush goes on.
-    flushing: Mutex<()>,
+    pub(super) flushing: Mutex<()>,
     set_aside: Vec<PathBuf>,
     _lock: DirectoryLock,
 }
 
 #[derive(Debug)]
-struct Segments {
+pub(super) struct Segments {
     /// All segments by number; the last is the one that is written.
-    all: BTreeMap<u64, SegmentSummary>,
-    newest: Arc<Segment>,
+    pub(super) all: BTreeMap<u64, SegmentSummary>,
+    pub(super) newest: Arc<Segment>,
     /// Segments that were closed and are not synced yet, by number.
-    unsynced: BTreeMap<u64, Arc<Segment>>,
+    pub(super) unsynced: BTreeMap<u64, Arc<Segment>>,
     /// Whether files were made or removed since the directory was synced.
-    directory_changed: bool,
+    pub(super) directory_changed: bool,
 }
 
 impl TrajectoryLog {
@@ -178,7 +138,7 @@ impl TrajectoryLog {
         if records.is_empty() {
             return Ok(());
         }
-        let bytes = records::encode_records(records)?;
+        let bytes = encode_records(records)?;
         let mut segments = self.segments.lock();
         let last = segments.all.last_key_value().map(|(number, summary)| (*number, *summary));
         if let Some((last, summary)) = last
@@ -271,7 +231,7 @@ impl TrajectoryLog {
         })
     }
 
-    fn sync_directory(&self) -> Result<()> {
+    pub(super) fn sync_directory(&self) -> Result<()> {
         let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
         synced.map_err(|e| Error::io("sync the directory", &self.directory, e))
     }

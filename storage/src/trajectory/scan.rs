@@ -7,10 +7,19 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::vec::IntoIter;
 
-use super::records::{Behind, RecordReader};
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use super::summary::SegmentSummary;
-use super::{Order, TrajectoryRecord};
 use crate::error::{Error, Result};
+
+/// In which order a scan yields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By rising id.
+    #[default]
+    Ascending,
+    /// By falling id.
+    NewestFirst,
+}
 
 /// The records of a scan, read a segment at a time; it owns what it needs and may outlive the log.
 ///

@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::TrajectoryRecord;
-use super::records::{Behind, RecordReader};
-use super::segment::HEADER_BYTES;
+use super::header::HEADER_BYTES;
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 
 /// What a segment holds, as of the last look at it.

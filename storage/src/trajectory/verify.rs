@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::files::{Listing, segment_path};
-use super::records::{Behind, RecordReader};
-use super::segment::HEADER_BYTES;
-use super::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord};
+use super::header::HEADER_BYTES;
+use super::log::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions};
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
@@ -22,12 +22,12 @@ pub struct LogReport {
     pub damages: Vec<LogDamage>,
 }
 
-/// A damaged stretch of a segment.
+/// A damaged range of bytes of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDamage {
     /// The segment's file.
     pub file: PathBuf,
-    /// Where the stretch begins in it.
+    /// Where it begins in the file.
     pub offset: u64,
     /// Its length, up to the next record that checks or the end.
     pub bytes: u64,

@@ -48,7 +48,8 @@ fn a_hundred_checkpoints_of_scattered_changes_cost_less_than_three() {
     let dropped = write.rotate_versions("support", 3, true).unwrap();
     assert_eq!(dropped.len(), 96);
     assert_eq!(write.next_version_number("support").unwrap(), 101);
-    assert_eq!(write.restore_version("support", "40").unwrap(), 101);
+    write.branch_version(("support", "40"), ("support", "101")).unwrap();
+    write.publish_version("support", "101").unwrap();
     write.commit(Durability::Immediate).unwrap();
     let path = MatrixPath::new("support", "101", 0, "q_proj", "A");
     store.snapshot().read_matrix(&path, &mut found).unwrap();

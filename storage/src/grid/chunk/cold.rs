@@ -3,16 +3,28 @@
 //! Positions become gaps, values become byte planes (all lowest bytes, then all next ones), because the exponents of
 //! neighbouring weights are alike and their mantissas are not. Each part is a stream of its own, so that planes of
 //! noise neither spoil the code of the exponents nor cost more than they hold. Where the leaves begin in the raw
-//! chunk follows from what they are, and is not kept.
+//! chunk follows from their lengths, and is not stored.
+//!
+//! ```text
+//!   0 | header as of a raw chunk, codec 1 zstd or 2 LZ4, length of the raw chunk  | 8
+//!   8 | of each leaf: form: bits 14-15, active elements: bits 0-12                 | 2 each
+//!     | streams: masks and runs; gaps; the values' byte planes, lowest first       |
+//!
+//! stream
+//!   0 | how it is packed: bits 24-31, length: bits 0-23 | 4
+//!   4 | bytes                                           | n
+//! ```
 
 use std::borrow::Cow;
 
-use super::Layout;
 use super::encode::{ChunkBuilder, Form, HEADER_BYTES, MASK_BYTES};
 use super::gaps::{push_gaps, push_positions};
+use super::layout::Layout;
 use super::streams::{Packer, Unpacker};
 use super::view::ChunkView;
-use crate::grid::format::{Cursor, Decoded, Encoder, MAX_OBJECT_BYTES, dtype_from_code};
+use crate::grid::format::cursor::{Cursor, Encoder};
+use crate::grid::format::object::{Decoded, MAX_OBJECT_BYTES};
+use crate::grid::format::value::dtype_from_code;
 
 /// Compressed with zstd.
 pub(crate) const CODEC_ZSTD: u8 = 1;
@@ -29,7 +41,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// How a chunk that was compressed so says it.
+    /// The codec in the header of a chunk that was compressed so.
     pub(crate) fn codec(self) -> u8 {
         match self {
             Self::Zstd(_) => CODEC_ZSTD,
@@ -55,7 +67,7 @@ pub(crate) fn compress(
     cold.raw(raw.get(..HEADER_BYTES).ok_or("a chunk is too short")?);
     for (form, active) in &parts.leaves {
         let active = u16::try_from(*active).map_err(|_| "a leaf has more active elements than it covers")?;
-        cold.u16(u16::try_from(form.code()).unwrap_or(0) << FORM_SHIFT | active);
+        cold.u16(u16::from(form.code()) << FORM_SHIFT | active);
     }
     packer.put(&mut cold, &parts.shapes)?;
     packer.put_gaps(&mut cold, &parts.gaps)?;
@@ -228,7 +240,9 @@ impl Parts {
 #[expect(clippy::unwrap_used, reason = "a test stops where something is not there")]
 mod tests {
     use super::*;
-    use crate::grid::chunk::{CODEC_RAW, Geometry, Numbers, Scratch, encode_chunk};
+    use crate::grid::chunk::encode::{CODEC_RAW, Scratch, encode_chunk};
+    use crate::grid::chunk::numbers::Numbers;
+    use crate::grid::format::geometry::Geometry;
     use crate::grid::path::DataType;
 
     #[test]

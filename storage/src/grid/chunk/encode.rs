@@ -1,11 +1,32 @@
 //! Chunks to bytes.
+//!
+//! ```text
+//! raw chunk
+//!   0 | kind 4                                             | 1
+//!   1 | codec 0                                            | 1
+//!   2 | type of the numbers                                | 1
+//!   3 | number of leaves                                   | 1
+//!   4 | length of this object                              | 4
+//!   8 | directory, of each leaf:                           | 4 each
+//!     |   form: bits 30-31, active elements: bits 17-29    |
+//!     |   begin of its body in 4 bytes: bits 0-16          |
+//!     | bodies, each padded to 4 bytes                     |
+//!
+//! body by form
+//!   0 offsets | positions 2 each, rising, padded to 4 | values             |
+//!   1 mask    | 8 counts 2 each | bits 512            | values of set bits |
+//!   2 runs    | number 4 | first 2 and last 2 of each | values             |
+//!   3 dense   |                                         all values, by row |
+//! ```
 
-use super::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
 use super::numbers::Numbers;
-use crate::grid::format::Kind;
+use crate::grid::format::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
+use crate::grid::format::object::{Kind, MAX_OBJECT_BYTES};
+use crate::grid::format::value::dtype_code;
 use crate::grid::path::DataType;
+use crate::integer::{low_u8, low_u16, low_u32};
 
-/// The body is as [`super::ChunkView`] reads it.
+/// The body is as [`ChunkView`](super::view::ChunkView) reads it.
 pub(crate) const CODEC_RAW: u8 = 0;
 /// Before the directory of leaves: kind, codec, type of numbers, number of leaves, length when raw.
 pub(crate) const HEADER_BYTES: usize = 8;
@@ -26,7 +47,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    pub(crate) fn code(self) -> u32 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Offsets => 0,
             Self::Mask => 1,
@@ -78,13 +99,9 @@ pub(crate) struct ChunkBuilder {
 impl ChunkBuilder {
     pub(crate) fn new(numbers: Numbers, leaves: usize, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
-        let count = u8::try_from(leaves).unwrap_or(u8::MAX);
-        bytes.extend_from_slice(&[
-            Kind::Chunk.code(),
-            CODEC_RAW,
-            crate::grid::format::dtype_code(numbers.dtype),
-            count,
-        ]);
+        // A chunk has at most 16 leaves.
+        let count = low_u8(leaves as u64);
+        bytes.extend_from_slice(&[Kind::Chunk.code(), CODEC_RAW, dtype_code(numbers.dtype), count]);
         bytes.resize(HEADER_BYTES + 4 * leaves, 0);
         Self { bytes, numbers, leaf: 0, active: 0 }
     }
@@ -99,7 +116,7 @@ impl ChunkBuilder {
             Form::Offsets => {
                 let start = self.bytes.len();
                 self.bytes.resize((start + 2 * elements.len()).next_multiple_of(4), 0);
-                let slots = self.bytes.get_mut(start..).unwrap_or_default().as_chunks_mut().0;
+                let slots = self.bytes.split_at_mut(start).1.as_chunks_mut().0;
                 for (slot, (position, _)) in slots.iter_mut().zip(elements) {
                     *slot = position.to_le_bytes();
                 }
@@ -141,7 +158,7 @@ impl ChunkBuilder {
     }
 
     pub(crate) fn finish(mut self) -> Built {
-        let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let len = length_field(self.bytes.len());
         if let Some(field) = self.bytes.get_mut(4..8) {
             field.copy_from_slice(&len.to_le_bytes());
         }
@@ -149,9 +166,9 @@ impl ChunkBuilder {
     }
 
     fn begin(&mut self, form: Form, active: usize) {
-        let body = u32::try_from(self.bytes.len() / 4).unwrap_or(u32::MAX);
-        let count = u32::try_from(active).unwrap_or(u32::MAX);
-        let entry = form.code() << 30 | count << 17 | body;
+        let body = length_field(self.bytes.len() / 4);
+        let count = length_field(active);
+        let entry = u32::from(form.code()) << 30 | count << 17 | body;
         let at = HEADER_BYTES + 4 * self.leaf;
         if let Some(slot) = self.bytes.get_mut(at..at + 4) {
             slot.copy_from_slice(&entry.to_le_bytes());
@@ -171,10 +188,11 @@ impl ChunkBuilder {
                 *word |= 1 << (position & 63);
             }
         }
-        let mut before = 0u32;
+        let mut before = 0u16;
         for eighth in words.chunks(8) {
-            self.bytes.extend_from_slice(&u16::try_from(before).unwrap_or(u16::MAX).to_le_bytes());
-            before += eighth.iter().map(|word| word.count_ones()).sum::<u32>();
+            self.bytes.extend_from_slice(&before.to_le_bytes());
+            // At most the 4096 bits of a leaf.
+            before += low_u16(eighth.iter().map(|word| u64::from(word.count_ones())).sum());
         }
         for word in words {
             self.bytes.extend_from_slice(&word.to_le_bytes());
@@ -182,7 +200,7 @@ impl ChunkBuilder {
     }
 
     fn push_runs(&mut self, elements: &[(u16, u32)], runs: usize) {
-        self.bytes.extend_from_slice(&u32::try_from(runs).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&length_field(runs).to_le_bytes());
         for run in elements.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
             if let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) {
                 self.bytes.extend_from_slice(&first.to_le_bytes());
@@ -190,6 +208,12 @@ impl ChunkBuilder {
             }
         }
     }
+}
+
+/// A length or a count within a chunk, which has at most 16 leaves of less than 2^16 bytes.
+fn length_field(n: usize) -> u32 {
+    debug_assert!(n <= MAX_OBJECT_BYTES, "{n} is too long for a chunk");
+    low_u32(n as u64)
 }
 
 fn count_runs(elements: &[(u16, u32)]) -> usize {

@@ -4,7 +4,8 @@
 //! a Rice code comes within two hundredths of a byte of their entropy and needs no table in front of it. Distances of
 //! positions that follow a pattern repeat, so they go through the compressor as bytes.
 
-use crate::grid::format::{Cursor, Decoded};
+use crate::grid::format::cursor::Cursor;
+use crate::grid::format::object::Decoded;
 
 /// The largest parameter that is worth trying: positions are below 2^12.
 const MAX_PARAMETER: u8 = 11;

@@ -1,10 +1,10 @@
 //! Sparse changes of a chunk.
 
 use super::encode::{Built, ChunkBuilder};
-use super::geometry::{Geometry, Place};
 use super::numbers::Numbers;
 use super::view::ChunkView;
-use crate::grid::format::Decoded;
+use crate::grid::format::geometry::{Geometry, Location};
+use crate::grid::format::object::Decoded;
 
 /// What happens to an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,12 +22,12 @@ pub(crate) enum Edit {
 /// A change of one element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Change {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) edit: Edit,
 }
 
-/// The chunk after `changes`, which are of this chunk and sorted by place, those of one place in the order in which
-/// they apply.
+/// The chunk after `changes`, which are of this chunk and sorted by location, those of one location in the order in
+/// which they apply.
 pub(crate) fn merge_chunk(
     old: Option<&ChunkView<'_>>,
     geometry: &Geometry,
@@ -45,8 +45,8 @@ pub(crate) fn merge_chunk(
     let mut after: Vec<(u16, u32)> = Vec::new();
     let mut rest = changes;
     for (index, number) in (0..leaves).zip(0u16..) {
-        let split = rest.partition_point(|change| change.place.leaf <= number);
-        let (mine, others) = rest.split_at_checked(split).unwrap_or((rest, &[]));
+        let split = rest.partition_point(|change| change.location.leaf <= number);
+        let (mine, others) = rest.split_at(split);
         rest = others;
         let leaf = geometry.leaf(chunk, index);
         let view = old.map(|old| old.leaf(index, &leaf, numbers)).transpose()?;
@@ -67,29 +67,29 @@ pub(crate) fn merge_chunk(
     Ok(builder.finish())
 }
 
-/// Which of the two comes next is anybody's guess, so the loop asks without a branch.
 fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
     after.clear();
     after.resize(before.len() + changes.len(), (0, 0));
     let (mut old, mut new, mut len) = (before, changes, 0);
+    // Whether an old element or a change comes next cannot be predicted, so the loop decides it without a branch.
     while let (Some(&(at, bits)), Some(change)) = (old.first(), new.first()) {
-        let position = change.place.position;
-        let same = count_same(new, position);
+        let position = change.location.position;
+        let (same, later) = new.split_at(count_same(new, position));
         let stored = if at == position { bits } else { 0 };
-        let edited = after_edits(stored, new.get(..same).unwrap_or_default(), numbers);
+        let edited = after_edits(stored, same, numbers);
         let bits = if position <= at { edited } else { bits };
         if let Some(slot) = after.get_mut(len) {
             *slot = (at.min(position), bits);
         }
         len += usize::from(bits != 0);
-        old = old.get(usize::from(at <= position)..).unwrap_or_default();
-        new = new.get(if position <= at { same } else { 0 }..).unwrap_or_default();
+        old = old.split_at(usize::from(at <= position)).1;
+        new = if position <= at { later } else { new };
     }
     after.truncate(len);
     after.extend_from_slice(old);
     while let Some(change) = new.first() {
-        let position = change.place.position;
-        let (mine, others) = new.split_at_checked(count_same(new, position)).unwrap_or((new, &[]));
+        let position = change.location.position;
+        let (mine, others) = new.split_at(count_same(new, position));
         let bits = after_edits(0, mine, numbers);
         if bits != 0 {
             after.push((position, bits));
@@ -100,7 +100,7 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
 
 /// How many of the first changes, which are of one leaf, are of this position.
 fn count_same(changes: &[Change], position: u16) -> usize {
-    changes.iter().take_while(|change| change.place.position == position).count()
+    changes.iter().take_while(|change| change.location.position == position).count()
 }
 
 /// The bits of an element after its changes, in their order.

@@ -54,7 +54,7 @@ impl Numbers {
     pub(crate) fn write(self, out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u32>) {
         let start = out.len();
         out.resize(start + self.dtype.bytes() * values.len(), 0);
-        let slots = out.get_mut(start..).unwrap_or_default();
+        let slots = out.split_at_mut(start).1;
         match self.dtype {
             DataType::F32 => {
                 for (slot, bits) in slots.as_chunks_mut::<4>().0.iter_mut().zip(values) {

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::encode::{Form, HEADER_BYTES, MASK_BYTES};
-use super::geometry::Leaf;
+use super::encode::{CODEC_RAW, Form, HEADER_BYTES, MASK_BYTES};
 use super::numbers::Numbers;
-use crate::grid::format::{Cursor, Decoded, Kind, dtype_from_code};
+use crate::grid::format::cursor::Cursor;
+use crate::grid::format::geometry::Leaf;
+use crate::grid::format::object::{Decoded, Kind};
+use crate::grid::format::value::dtype_from_code;
 use crate::grid::path::DataType;
+use crate::integer::low_u16;
 
 /// A raw chunk. Its checksum was right; every length in it is checked all the same.
 #[derive(Clone, Debug)]
@@ -35,14 +38,14 @@ impl<'a> ChunkView<'a> {
         if input.u8()? != Kind::Chunk.code() {
             return Err("it is not a chunk");
         }
-        if input.u8()? != super::CODEC_RAW {
+        if input.u8()? != CODEC_RAW {
             return Err("it is not a raw chunk");
         }
         if dtype_from_code(input.u8()?)? != dtype {
             return Err("a chunk's numbers are not of its matrix's type");
         }
         let leaves = usize::from(input.u8()?);
-        if usize::try_from(input.u32()?) != Ok(bytes.len()) {
+        if input.u32()? as usize != bytes.len() {
             return Err("a chunk's length is not what its header says");
         }
         Ok(Self { bytes, leaves })
@@ -179,7 +182,7 @@ impl<'a> LeafView<'a> {
                 for (word, first) in words.iter().zip((0u16..).step_by(64)) {
                     let mut left = u64::from_le_bytes(*word);
                     while left != 0 {
-                        let bit = u16::try_from(left.trailing_zeros()).unwrap_or(0);
+                        let bit = low_u16(u64::from(left.trailing_zeros()));
                         visit(first + bit, value(rank));
                         rank += 1;
                         left &= left - 1;

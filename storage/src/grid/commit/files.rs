@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::recovery;
-use crate::backend::{StorageBackend, StorageDirectory};
+use crate::backend::directory::StorageDirectory;
+use crate::backend::traits::StorageBackend;
 use crate::error::{Error, Result};
+use crate::grid::commit::recovery;
 
 pub(crate) const DATA_FILE: &str = "grid.data";
 pub(crate) const NEW_DATA_FILE: &str = "grid.data.new";
 pub(crate) const WAL_FILE: &str = "grid.wal";
 pub(crate) const LOCK_FILE: &str = "grid.lock";
 
-/// Creates the data file under another name first, so that a file of the right name is always a whole one.
+/// Creates an empty data file.
 pub(crate) fn create_file(directory: &dyn StorageDirectory) -> Result<()> {
+    // Under another name first, so that a file of the right name is always a whole one.
     recovery::create(new_file(directory)?.as_ref())?;
     take_new_file(directory)
 }
@@ -27,7 +29,7 @@ pub(crate) fn new_file(directory: &dyn StorageDirectory) -> Result<Arc<dyn Stora
     open_file(directory, NEW_DATA_FILE, NEW_DATA_FILE)
 }
 
-/// Opens a file, which messages are to call by a name that it may have yet to get.
+/// Opens a file. Messages call it `called`, the name that it will have once it is renamed.
 pub(crate) fn open_file(
     directory: &dyn StorageDirectory,
     name: &str,
@@ -48,7 +50,7 @@ pub(crate) fn sync_directory(directory: &dyn StorageDirectory) -> Result<()> {
     synced.map_err(|e| Error::io("sync the directory", directory.path(), e))
 }
 
-/// Whether there is a file of this name. Not knowing is an error: what is there must not be replaced.
+/// Whether there is a file of this name. Where that cannot be found out it is an error, so that nothing is replaced.
 pub(crate) fn is_there(directory: &dyn StorageDirectory, name: &str) -> Result<bool> {
     let found = directory.contains(name);
     found.map_err(|e| Error::io("look for", &directory.path().join(name), e))

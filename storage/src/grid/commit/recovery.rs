@@ -4,19 +4,24 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use super::chunk_source::base_of;
-use super::core::Core;
-use super::format::{Kind, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock, SuperblockError, Value};
-use super::settle::Unsettled;
-use super::source::Source;
-use super::space::Space;
-use super::space_table::SpaceTable;
-use super::state::{Current, Published, State};
-use super::tree::{Node, ROOT, read_node};
+use super::head::{Head, PendingRollback};
 use super::wal::Wal;
-use super::writer::{Objects, Writer, read_table_node};
-use crate::backend::StorageBackend;
+use crate::backend::traits::StorageBackend;
 use crate::error::{DisplayPath, Error, Result};
+use crate::grid::format::object::FORMAT_VERSION;
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::superblock::{
+    RESERVED_BYTES, SUPERBLOCK_BYTES, Superblock, SuperblockError, SuperblockSlot,
+};
+use crate::grid::format::value::Value;
+use crate::grid::objects::chunk_source::base_of;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::space_table::{SpaceTable, read_space};
+use crate::grid::objects::table_reader::read_table_node;
+use crate::grid::objects::writer::{Objects, Writer};
+use crate::grid::read::state::{Current, Published, State};
+use crate::grid::tree::node::{Node, ROOT, read_node};
 use crate::lock::DirectoryLock;
 
 /// Writes an empty store into an empty file and syncs it.
@@ -25,34 +30,35 @@ pub(crate) fn create(data: &dyn StorageBackend) -> Result<()> {
     let first =
         Superblock { store_id, commit: 1, durable_commit: 1, next_sequence: 1, ..Superblock::default() };
     let write = || {
-        data.set_len(SUPERBLOCK_SLOTS.last().copied().unwrap_or_default() + 4096)?;
-        for slot in SUPERBLOCK_SLOTS {
-            data.write(slot, &first.encode())?;
+        data.set_len(RESERVED_BYTES)?;
+        for slot in SuperblockSlot::ALL {
+            data.write(slot.offset(), &first.encode())?;
         }
         data.sync()
     };
     write().map_err(|e| Error::io("create", data.path(), e))
 }
 
-/// Opens what is in these files: the writer's half, and the newest state for the readers.
+/// Opens what is in these files: the head for the writer, and the newest state for the readers.
 pub(crate) fn open(
     data: Arc<dyn StorageBackend>,
     wal: Arc<dyn StorageBackend>,
     lock: Option<Arc<DirectoryLock>>,
-) -> Result<(Core, Current)> {
+) -> Result<(Head, Current)> {
     let objects = Objects::new(data, lock)?;
     let found = read_superblocks(&objects)?;
     let (slot, superblock) = choose(&objects, &found)?;
-    // It may be of a process that was killed before it synced, even where it says that all of it is durable. The other
-    // superblock, which is, will be written over, so this one must be durable first.
+    // A process may have been killed before it synced this superblock, even one that says that everything is durable.
+    // The next commit writes over the other one, which is durable, so this one must become durable first.
     objects.backend.sync().map_err(|e| Error::io("sync", objects.path(), e))?;
     let (table, space) = read_space(&objects, &superblock)?;
-    let newest_seen = found.iter().map(|(_, superblock)| superblock.commit).max().unwrap_or_default();
+    let seen = found.iter().map(|(_, found)| found.commit);
+    let newest_seen = seen.fold(superblock.commit, u64::max);
     let clean = superblock.durable_commit == superblock.commit && newest_seen == superblock.commit;
     let state =
         Arc::new(State { commit: superblock.commit, root: superblock.root, source: objects.committed() });
     let current = Current::new(Arc::clone(&state));
-    let mut core = Core {
+    let mut head = Head {
         writer: Writer { objects, space, commit: newest_seen },
         table,
         published: Published::new(state),
@@ -62,41 +68,42 @@ pub(crate) fn open(
         next_sequence: superblock.next_sequence,
         store_id: superblock.store_id,
         durable: superblock,
-        standing: superblock,
+        accepted: superblock,
         copy: superblock.copy,
         durable_slot: slot,
         log_continues: true,
-        unsettled: Unsettled::default(),
+        pending: PendingRollback::default(),
         broken: None,
         last_attempt: newest_seen,
     };
-    replay(&mut core, &current, clean)?;
-    Ok((core, current))
+    replay(&mut head, &current, clean)?;
+    Ok((head, current))
 }
 
-fn replay(core: &mut Core, current: &Current, clean: bool) -> Result<()> {
-    let payloads = core.wal.recover(core.durable.commit, u64::MAX)?;
+fn replay(head: &mut Head, current: &Current, clean: bool) -> Result<()> {
+    let payloads = head.wal.recover(head.durable.commit, u64::MAX)?;
     if clean && payloads.is_empty() {
         return Ok(());
     }
     for payload in payloads {
-        core.redo(&payload, current)?;
+        head.redo(&payload, current)?;
     }
     // Whatever the last process had only handed to the operating system is made durable before it is built on.
-    core.checkpoint(current)
+    head.checkpoint(current)
 }
 
-pub(crate) type Found = Vec<(usize, Superblock)>;
+/// Valid superblocks and where they stand.
+type Found = Vec<(SuperblockSlot, Superblock)>;
 
 /// The valid superblocks, newest first; an error when there is none.
-pub(crate) fn read_superblocks(objects: &Objects) -> Result<Found> {
+pub(crate) fn read_superblocks(objects: &Objects) -> Result<Vec<(SuperblockSlot, Superblock)>> {
     let path = objects.path();
     let len = objects.backend.len().map_err(|e| Error::io("measure", path, e))?;
     let view = objects.backend.view(len).map_err(|e| Error::io("map", path, e))?;
     let mut found = Found::new();
     let mut refused = None;
-    for (slot, offset) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
-        let decoded = match view.bytes(offset, SUPERBLOCK_BYTES) {
+    for slot in SuperblockSlot::ALL {
+        let decoded = match view.bytes(slot.offset(), SUPERBLOCK_BYTES) {
             Ok(bytes) => Superblock::decode(&bytes),
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(SuperblockError::Invalid("the file ends before it"))
@@ -105,7 +112,7 @@ pub(crate) fn read_superblocks(objects: &Objects) -> Result<Found> {
         };
         match decoded {
             Ok(superblock) => found.push((slot, superblock)),
-            Err(error) => refused = refused.or(Some((offset, error))),
+            Err(error) => refused = refused.or(Some((slot, error))),
         }
     }
     found.sort_by_key(|(_, superblock)| std::cmp::Reverse((superblock.commit, superblock.durable_commit)));
@@ -114,18 +121,18 @@ pub(crate) fn read_superblocks(objects: &Objects) -> Result<Found> {
         Some((_, SuperblockError::Version(found))) => Err(Error::UnsupportedVersion {
             path: DisplayPath(path.to_owned()),
             found,
-            supported: super::format::FORMAT_VERSION,
+            supported: FORMAT_VERSION,
         }),
-        Some((offset, SuperblockError::Invalid(reason))) => {
+        Some((slot, SuperblockError::Invalid(reason))) => {
             let reason = format!("{reason}; salvage looks for copies of them among the objects");
-            Err(Error::corrupt(path, offset, "both superblocks", reason))
+            Err(Error::corrupt(path, slot.offset(), "both superblocks", reason))
         }
         None => Err(Error::internal("there are no superblocks")),
     }
 }
 
 /// The newest superblock all of whose unsynced objects are there.
-fn choose(objects: &Objects, found: &Found) -> Result<(usize, Superblock)> {
+fn choose(objects: &Objects, found: &Found) -> Result<(SuperblockSlot, Superblock)> {
     let mut first_error = None;
     for (slot, superblock) in found {
         match check_new_objects(objects, superblock) {
@@ -135,16 +142,6 @@ fn choose(objects: &Objects, found: &Found) -> Result<(usize, Superblock)> {
         }
     }
     Err(first_error.unwrap_or_else(|| Error::internal("there are no superblocks")))
-}
-
-/// The allocator of a superblock.
-pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(SpaceTable, Space)> {
-    if superblock.space.is_null() {
-        return Ok((SpaceTable::default(), Space::new()));
-    }
-    let (table, maps) =
-        SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
-    Ok((table, Space::from_regions(&maps)))
 }
 
 /// Refuses a superblock of which something did not reach the disk.

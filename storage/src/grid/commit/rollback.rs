@@ -4,97 +4,97 @@
 //! Before its error is returned, either of them is made void, durably. Where that fails too, nothing else is written
 //! until it succeeds, and the error says that the outcome is unknown.
 
-use super::core::Core;
-use super::format::{SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Superblock};
-use super::source::Source;
-use super::state::Current;
+use super::durability::Durability;
+use super::head::Head;
 use crate::error::{Error, Result};
+use crate::grid::format::superblock::{SUPERBLOCK_BYTES, Superblock, SuperblockSlot};
+use crate::grid::objects::source::Source;
+use crate::grid::objects::space_table::read_space;
+use crate::grid::read::state::Current;
+use crate::grid::write::apply::apply_record;
 
-/// What is still to be done after a failure.
-#[derive(Debug, Default)]
-pub(crate) struct Unsettled {
-    /// A sync failed: the newest state must become the durable one with so many records of the log.
-    go_back_to: Option<u64>,
-    /// The slot that a commit writes to may hold a superblock that was refused, or a torn one.
-    superblock: bool,
-    /// Records that were not durable are gone, and whoever waits for them does not know.
-    records_lost: bool,
-}
-
-impl Core {
-    /// Does what is still to be done after a failure. Until this succeeds, nothing else may be written. `durable` tells
-    /// how many records of the log are known durable at the time that it is asked.
-    pub(crate) fn settle(&mut self, current: &Current, durable: &dyn Fn() -> u64) -> Result<()> {
-        if let Some(records) = self.unsettled.go_back_to {
-            self.go_back(current, records, durable)?;
-            self.unsettled.go_back_to = None;
+impl Head {
+    /// Does what is still to be done after a failure. Until this succeeds, nothing else may be written.
+    ///
+    /// `durable_records` says how many records of the log are known durable when it is called.
+    pub(crate) fn finish_rollback(
+        &mut self,
+        current: &Current,
+        durable_records: &dyn Fn() -> u64,
+    ) -> Result<()> {
+        if let Some(records) = self.pending.restore_with_records {
+            self.restore_durable(current, records, durable_records)?;
+            self.pending.restore_with_records = None;
         }
-        if self.unsettled.superblock {
-            let standing = self.standing;
-            self.write_superblock(1 - self.durable_slot, &standing)?;
+        if self.pending.void_superblock {
+            let accepted = self.accepted;
+            self.write_superblock(self.durable_slot.other(), &accepted)?;
             self.sync_data()?;
-            self.unsettled.superblock = false;
+            self.pending.void_superblock = false;
         }
-        if self.wal.is_suspect() {
-            // Records count only for the superblock that they follow.
+        if self.wal.may_hold_refused_record() {
+            // Records count only for the superblock that they follow, so a new one makes them void.
             self.checkpoint(current)?;
         }
         Ok(())
     }
 
-    /// Whether [`Self::settle`] will take the newest state back to the durable one.
-    pub(crate) fn will_go_back(&self) -> bool {
-        self.unsettled.go_back_to.is_some()
+    /// Whether [`Self::finish_rollback`] will take the newest state back to the durable one.
+    pub(crate) fn will_restore(&self) -> bool {
+        self.pending.restore_with_records.is_some()
     }
 
-    /// Whether records that somebody may wait for are gone; says so once.
-    pub(crate) fn lost_records(&mut self) -> bool {
-        std::mem::take(&mut self.unsettled.records_lost)
+    /// Whether records that somebody may wait for are gone; answers `true` once.
+    pub(crate) fn take_records_lost(&mut self) -> bool {
+        std::mem::take(&mut self.pending.records_lost)
     }
 
     /// After a failed sync nobody knows what of the unsynced bytes is on disk, and the kernel will not say again.
     /// So the newest state becomes the durable one, with the records of the log.
-    pub(crate) fn distrust_data(&mut self) {
-        self.unsettled.superblock = true;
-        self.must_go_back(self.wal.last());
+    pub(super) fn data_sync_failed(&mut self) {
+        self.pending.void_superblock = true;
+        self.restore_with(self.wal.last());
     }
 
     /// The same after a failed sync of the log, of which only so many records are durable.
-    pub(crate) fn distrust_log(&mut self, records: u64) {
-        self.wal.suspect();
-        self.must_go_back(records);
+    pub(crate) fn log_sync_failed(&mut self, durable_records: u64) {
+        self.wal.expect_refused_record();
+        self.restore_with(durable_records);
     }
 
-    fn must_go_back(&mut self, records: u64) {
-        let already = self.unsettled.go_back_to.unwrap_or(u64::MAX);
-        self.unsettled.go_back_to = Some(records.min(already));
+    fn restore_with(&mut self, records: u64) {
+        let already = self.pending.restore_with_records.unwrap_or(u64::MAX);
+        self.pending.restore_with_records = Some(records.min(already));
     }
 
     /// After a superblock could not be written: whether it, or only a part of it, may be in its slot.
-    pub(crate) fn suspect_superblock(&mut self, refused: &Superblock) {
-        let slot = 1 - self.durable_slot;
-        let must_be_there = (self.standing != self.durable).then_some(self.standing);
-        self.unsettled.superblock |= match self.read_slot(slot) {
+    pub(super) fn superblock_write_failed(&mut self, refused: &Superblock) {
+        let must_be_there = (self.accepted != self.durable).then_some(self.accepted);
+        self.pending.void_superblock |= match self.read_slot(self.durable_slot.other()) {
             Ok(found) => found == Some(*refused) || (must_be_there.is_some() && found != must_be_there),
             Err(_) => true,
         };
     }
 
     /// The superblock in a slot, if it holds a valid one.
-    fn read_slot(&self, slot: usize) -> Result<Option<Superblock>> {
+    fn read_slot(&self, slot: SuperblockSlot) -> Result<Option<Superblock>> {
         let objects = &self.writer.objects;
         let path = objects.path();
-        let offset = SUPERBLOCK_SLOTS.get(slot).copied().unwrap_or_default();
         let len = objects.backend.len().map_err(|e| Error::io("measure", path, e))?;
         let view = objects.backend.view(len).map_err(|e| Error::io("map", path, e))?;
-        let bytes = view.bytes(offset, SUPERBLOCK_BYTES).map_err(|e| Error::io("read", path, e))?;
+        let bytes = view.bytes(slot.offset(), SUPERBLOCK_BYTES).map_err(|e| Error::io("read", path, e))?;
         Ok(Superblock::decode(&bytes).ok())
     }
 
-    fn go_back(&mut self, current: &Current, records: u64, durable_records: &dyn Fn() -> u64) -> Result<()> {
+    fn restore_durable(
+        &mut self,
+        current: &Current,
+        records: u64,
+        durable_records: &dyn Fn() -> u64,
+    ) -> Result<()> {
         let durable = self.durable;
         let objects = &self.writer.objects;
-        let (table, mut space) = super::recovery::read_space(objects, &durable)?;
+        let (table, mut space) = read_space(objects, &durable)?;
         space.block_like(&self.writer.space, objects)?;
         let payloads = self.recover_log(durable.commit, records, durable_records)?;
         self.writer.space = space;
@@ -102,9 +102,9 @@ impl Core {
         self.copy = durable.copy;
         self.writer.objects.discard();
         self.log_continues = false;
-        // What stood in the other slot is no more either.
-        self.unsettled.superblock |= self.standing != durable;
-        self.standing = durable;
+        // The superblock in the other slot is of a state that is no more.
+        self.pending.void_superblock |= self.accepted != durable;
+        self.accepted = durable;
         self.begin()?;
         self.adopt(durable.root, durable.next_sequence, current);
         for payload in payloads {
@@ -113,8 +113,7 @@ impl Core {
         Ok(())
     }
 
-    /// The first `records` of the log. Where some are gone, a sync of the log failed whose caller has not come here yet:
-    /// then only those that are durable, because of the others nobody knows which are on the disk.
+    /// The first `records` of the log.
     fn recover_log(
         &mut self,
         base: u64,
@@ -125,8 +124,10 @@ impl Core {
         if payloads.len() as u64 == records {
             return Ok(payloads);
         }
-        self.wal.suspect();
-        self.unsettled.records_lost = true;
+        // A sync of the log failed whose caller has not come here yet. Of the records that were not durable nobody
+        // knows which are on the disk, so none of them counts.
+        self.wal.expect_refused_record();
+        self.pending.records_lost = true;
         let records = durable_records().min(records);
         let payloads = self.wal.recover(base, records)?;
         if payloads.len() as u64 == records {
@@ -139,8 +140,7 @@ impl Core {
     /// Commits what a record of the log says once more.
     pub(crate) fn redo(&mut self, payload: &[u8], current: &Current) -> Result<()> {
         self.begin()?;
-        let root =
-            super::apply::apply_record(&mut self.writer, self.root, payload).inspect_err(|_| self.abort())?;
-        self.finish(root, self.next_sequence, super::Durability::None, current)
+        let root = apply_record(&mut self.writer, self.root, payload).inspect_err(|_| self.abort())?;
+        self.commit_root(root, self.next_sequence, Durability::None, current)
     }
 }

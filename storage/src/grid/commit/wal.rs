@@ -1,17 +1,31 @@
 //! The write-ahead log of sparse updates.
 //!
-//! A record is 32 bytes of header and a payload. Records of one base (the number of the durable superblock that
-//! they follow) begin at the start of the file and are numbered from 1; the first that is torn, of another base
-//! or out of order ends them.
+//! ```text
+//! record
+//!   0 | magic "1LAW"                      | 4
+//!   4 | length of the payload             | 4
+//!   8 | base: the superblock's commit     | 8
+//!  16 | number, from 1                    | 8
+//!  24 | CRC-32C                           | 4
+//!  28 | 0                                 | 4
+//!  32 | payload                           | n
+//! ```
+//!
+//! Records of one base (the number of the durable superblock that they follow) begin at the start of the file and are
+//! numbered from 1; the first that is torn, of another base or out of order ends them. The checksum covers the store's
+//! id, base, number and payload.
+//!
+//! Only [`GridStore::update`](crate::GridStore::update) writes to it, which the product does not call yet: its commits
+//! go by the tree, because they change metadata together with weights. Streamed updates of weights will use it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{Cursor, Encoder};
-use crate::backend::StorageBackend;
+use crate::backend::traits::StorageBackend;
 use crate::checksum::crc32c_of_parts;
 use crate::error::{Error, Result};
+use crate::grid::format::cursor::{Cursor, Encoder};
 
 const HEADER_BYTES: usize = 32;
 const MAGIC: u32 = 0x5741_4c31;
@@ -21,38 +35,39 @@ pub(crate) const MAX_PAYLOAD: usize = 256 << 20;
 /// The log's file and where its next record goes.
 #[derive(Debug)]
 pub(crate) struct Wal {
-    pub(crate) backend: Arc<dyn StorageBackend>,
+    backend: Arc<dyn StorageBackend>,
     path: PathBuf,
     store_id: u64,
     base: u64,
     end: u64,
     last: u64,
-    suspect: bool,
+    /// Whether a record that was refused may stand behind the last one.
+    refused_record: bool,
 }
 
 impl Wal {
     pub(crate) fn new(backend: Arc<dyn StorageBackend>, store_id: u64) -> Self {
         let path = backend.path().to_owned();
-        Self { backend, path, store_id, base: 0, end: 0, last: 0, suspect: false }
+        Self { backend, path, store_id, base: 0, end: 0, last: 0, refused_record: false }
     }
 
-    /// Begins anew after a durable superblock: earlier records are no more.
-    pub(crate) fn reset(&mut self, base: u64) {
+    /// Begins again from the first record, after a durable superblock that makes the earlier ones void.
+    pub(crate) fn restart(&mut self, base: u64) {
         self.base = base;
         self.end = 0;
         self.last = 0;
-        self.suspect = false;
+        self.refused_record = false;
     }
 
-    /// Whether a recovery might find a record behind the last one, which was refused. Only a new base voids it:
-    /// bytes that overwrite it may reach the disk later than it did.
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.suspect
+    /// Whether a recovery might find a record behind the last one, which was refused.
+    pub(crate) fn may_hold_refused_record(&self) -> bool {
+        // Only a new base voids such a record: bytes that overwrite it may reach the disk later than it did.
+        self.refused_record
     }
 
-    /// Says so.
-    pub(crate) fn suspect(&mut self) {
-        self.suspect = true;
+    /// Notes that a recovery might find a record behind the last one.
+    pub(crate) fn expect_refused_record(&mut self) {
+        self.refused_record = true;
     }
 
     /// The number of the last record.
@@ -68,12 +83,12 @@ impl Wal {
         self.end
     }
 
-    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before, unless the
-    /// whole record may be there nevertheless, which makes the log suspect.
+    /// Appends a record, visible to a recovery once the file is synced. On an error the log is as before, but for
+    /// [`Self::may_hold_refused_record`] where the whole record may be there nevertheless.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<()> {
         let record = self.encode(self.last + 1, payload)?;
         if let Err(error) = self.backend.write(self.end, &record) {
-            self.suspect |= self.may_hold(&record);
+            self.refused_record |= self.may_hold(&record);
             return Err(Error::io("write", &self.path, error));
         }
         self.end += record.len() as u64;
@@ -81,8 +96,9 @@ impl Wal {
         Ok(())
     }
 
-    /// Whether the record lies at the end. What the operating system does not show it did not write to the disk.
+    /// Whether the record lies at the end.
     fn may_hold(&self, record: &[u8]) -> bool {
+        // What the operating system does not show it did not write to the disk.
         let end = self.end + record.len() as u64;
         let found = self.backend.len().and_then(|len| {
             if len < end {
@@ -94,8 +110,7 @@ impl Wal {
         found.unwrap_or(true)
     }
 
-    /// The payloads of the first records of `base`, at most so many, in order; afterwards the log continues behind
-    /// them.
+    /// The payloads of the first records of `base`, at most so many, in order. The next record is appended behind them.
     pub(crate) fn recover(&mut self, base: u64, at_most: u64) -> Result<Vec<Vec<u8>>> {
         (self.base, self.end, self.last) = (base, 0, 0);
         let len = self.backend.len().map_err(|e| Error::io("measure", &self.path, e))?;
@@ -131,8 +146,8 @@ impl Wal {
         Ok(out.bytes)
     }
 
-    /// Covers the store, the base and the number too, so that nobody else's record passes.
     fn crc(&self, number: u64, payload: &[u8]) -> u32 {
+        // With the store, the base and the number in it, no other store's record and no older one passes.
         let mut seed = Encoder::with_capacity(24);
         seed.u64(self.store_id).u64(self.base).u64(number);
         crc32c_of_parts(&[&seed.bytes, payload])

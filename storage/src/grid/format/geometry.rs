@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use crate::error::Result;
 use crate::grid::path::Shape;
+use crate::integer::{field_u32, low_u16, low_u32, to_usize};
 
 /// Elements of a leaf.
 pub(crate) const LEAF_ELEMENTS: u32 = 4096;
@@ -25,9 +27,9 @@ pub(crate) struct Geometry {
     leaves: u64,
 }
 
-/// Where an element is.
+/// Where an element lies in its matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) chunk: u64,
     /// Leaf of the chunk, 0..16.
     pub(crate) leaf: u16,
@@ -35,22 +37,23 @@ pub(crate) struct Place {
     pub(crate) position: u16,
 }
 
-impl Place {
+impl Location {
     /// One more than the largest order that a sort key holds.
     pub(crate) const ORDERS: usize = 1 << 24;
 
-    /// A number that orders by place, then by `order`. The largest matrix has fewer than 2^24 chunks.
+    /// A number that sorts by location, then by `order`.
     pub(crate) fn sort_key(self, order: u32) -> u64 {
+        // The largest matrix has fewer than 2^24 chunks.
         let in_chunk = u64::from(self.leaf) << 12 | u64::from(self.position);
         self.chunk << 40 | in_chunk << 24 | u64::from(order)
     }
 
-    /// What [`Self::sort_key`] was made of.
-    pub(crate) fn of_sort_key(key: u64) -> (Self, u32) {
+    /// The location and the order that a [`Self::sort_key`] was made of.
+    pub(crate) fn from_sort_key(key: u64) -> (Self, u32) {
         let [o0, o1, o2, p0, p1, ..] = key.to_le_bytes();
         let in_chunk = u16::from_le_bytes([p0, p1]);
-        let place = Self { chunk: key >> 40, leaf: in_chunk >> 12, position: in_chunk & 0xfff };
-        (place, u32::from_le_bytes([o0, o1, o2, 0]))
+        let location = Self { chunk: key >> 40, leaf: in_chunk >> 12, position: in_chunk & 0xfff };
+        (location, u32::from_le_bytes([o0, o1, o2, 0]))
     }
 }
 
@@ -84,9 +87,11 @@ impl Geometry {
         Self { rows, cols, row_bits, col_bits, across, leaves }
     }
 
-    pub(crate) fn of(shape: Shape) -> Self {
-        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self::new(clamp(shape.rows), clamp(shape.cols))
+    /// The cut of a matrix of this shape, which is refused when it is empty or too large.
+    pub(crate) fn of(shape: Shape) -> Result<Self> {
+        shape.elements()?;
+        let rows = field_u32(shape.rows, "the number of rows")?;
+        Ok(Self::new(rows, field_u32(shape.cols, "the number of columns")?))
     }
 
     pub(crate) fn chunks(&self) -> u64 {
@@ -96,18 +101,19 @@ impl Geometry {
     /// Leaves of a chunk: 16, fewer in the last.
     pub(crate) fn leaves_of(&self, chunk: u64) -> usize {
         let left = self.leaves.saturating_sub(chunk.saturating_mul(LEAVES as u64));
-        usize::try_from(left).map_or(LEAVES, |left| left.min(LEAVES))
+        to_usize(left).min(LEAVES)
     }
 
     #[inline]
-    pub(crate) fn place(&self, row: u32, col: u32) -> Place {
+    pub(crate) fn locate(&self, row: u32, col: u32) -> Location {
         let leaf = u64::from(row >> self.row_bits) * u64::from(self.across) + u64::from(col >> self.col_bits);
         let row_in = row & ((1 << self.row_bits) - 1);
         let col_in = col & ((1 << self.col_bits) - 1);
-        Place {
+        Location {
             chunk: leaf / LEAVES as u64,
-            leaf: u16::try_from(leaf % LEAVES as u64).unwrap_or(0),
-            position: u16::try_from(row_in << self.col_bits | col_in).unwrap_or(0),
+            leaf: low_u16(leaf % LEAVES as u64),
+            // Below 2^12: the bits of a row and of a column in their leaf are 12 together.
+            position: low_u16(u64::from(row_in << self.col_bits | col_in)),
         }
     }
 
@@ -120,10 +126,9 @@ impl Geometry {
             1 => (index, 0),
             across => (index / across, index % across),
         };
-        let down = u32::try_from(down).unwrap_or(u32::MAX);
-        let right = u32::try_from(right).unwrap_or(u32::MAX);
-        let row = down.checked_mul(1 << self.row_bits).unwrap_or(self.rows).min(self.rows);
-        let col = right.checked_mul(1 << self.col_bits).unwrap_or(self.cols).min(self.cols);
+        // A leaf that there is not begins at the edge.
+        let row = low_u32(down.saturating_mul(1 << self.row_bits).min(u64::from(self.rows)));
+        let col = low_u32(right.saturating_mul(1 << self.col_bits).min(u64::from(self.cols)));
         Leaf {
             row,
             col,
@@ -182,10 +187,10 @@ impl Leaf {
         (row < self.height && col < self.width).then_some(row as usize * self.width as usize + col as usize)
     }
 
-    /// The position of the element at this index; the inverse of [`Self::index_of`].
+    /// The position of the element at this index, which is below [`Self::area`]; the inverse of [`Self::index_of`].
     pub(crate) fn position_of(&self, index: usize) -> u16 {
         let width = self.width.max(1) as usize;
-        u16::try_from((index / width) << self.pitch_bits | (index % width)).unwrap_or(0)
+        low_u16(((index / width) << self.pitch_bits | (index % width)) as u64)
     }
 }
 
@@ -195,14 +200,14 @@ mod tests {
     use crate::grid::path::MAX_ELEMENTS;
 
     #[test]
-    fn the_sort_key_of_the_last_place_of_the_largest_matrices_comes_back() {
+    fn the_sort_key_of_the_last_location_of_the_largest_matrices_comes_back() {
         for rows in [1u32, 33, 64, 65, 1 << 18, u32::MAX] {
-            let cols = u32::try_from(MAX_ELEMENTS / u64::from(rows)).unwrap_or(u32::MAX);
+            let cols = low_u32((MAX_ELEMENTS / u64::from(rows)).min(u64::from(u32::MAX)));
             for (rows, cols) in [(rows, cols), (cols, rows)] {
-                let place = Geometry::new(rows, cols).place(rows - 1, cols - 1);
-                let order = u32::try_from(Place::ORDERS - 1).unwrap_or(0);
-                assert_eq!(Place::of_sort_key(place.sort_key(order)), (place, order));
-                assert!(place.sort_key(order) < Geometry::new(rows, cols).chunks() << 40);
+                let location = Geometry::new(rows, cols).locate(rows - 1, cols - 1);
+                let order = low_u32(Location::ORDERS as u64 - 1);
+                assert_eq!(Location::from_sort_key(location.sort_key(order)), (location, order));
+                assert!(location.sort_key(order) < Geometry::new(rows, cols).chunks() << 40);
             }
         }
     }

@@ -1,12 +1,35 @@
 //! What the leaves of the trees hold.
+//!
+//! ```text
+//! metadata    | 1 | bytes, at most 512                                             |
+//! metadata    | 2 | length 8 | table of blobs of 256 KiB                           |
+//! adapter     | 3 | highest version number 8                                       |
+//! tag         | 4 | name of a version                                              |
+//! version     | 5 | flags 1 | sequence 8 | reference to the root of its tree 24    |
+//! matrix      | 6 | type 1 | rows 4 | columns 4 | scale 4 | active 8 | table of chunks |
+//!
+//! blob, an object: a piece of a metadata value
+//!   0 | kind 5       | 1
+//!   1 | zeros        | 7
+//!   8 | the piece    | at most 256 KiB
+//! ```
+//!
+//! The first byte says which it is; bit 0 of a version's flags says that it is published. A table is the references of
+//! its root, whose number follows from the record.
 
-use super::{Cursor, Decoded, Encoder, Ref, Table};
+use super::cursor::{Cursor, Encoder};
+use super::geometry::Geometry;
+use super::object::Decoded;
+use super::reference::Ref;
+use super::table::Table;
 use crate::grid::path::{DataType, MAX_ELEMENTS};
 
 /// Longest metadata value that stands in the leaf itself.
 pub(crate) const INLINE_BYTES: usize = 512;
+/// Bytes of a blob before its piece of a value.
+pub(crate) const BLOB_HEADER_BYTES: usize = 8;
 /// Bytes of one piece of a longer value.
-pub(crate) const BLOB_PIECE_BYTES: u64 = 256 << 10;
+pub(crate) const BLOB_PIECE_BYTES: usize = 256 << 10;
 
 const INLINE: u8 = 1;
 const BLOB: u8 = 2;
@@ -115,7 +138,7 @@ impl Value {
             INLINE => return Ok(Self::Inline(input.rest().to_vec())),
             BLOB => {
                 let len = input.u64()?;
-                let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES))?;
+                let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES as u64))?;
                 Self::Blob { len, pieces }
             }
             ADAPTER => Self::Adapter(AdapterRecord { highest: input.u64()? }),
@@ -150,6 +173,6 @@ fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
     if active > elements {
         return Err("a matrix has more active elements than elements");
     }
-    let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
+    let chunks = Geometry::new(rows, cols).chunks();
     Ok(MatrixRecord { dtype, rows, cols, scale, active, chunks: Table::decode(input, chunks)? })
 }

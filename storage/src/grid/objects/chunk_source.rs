@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{
-    CODEC_LZ4, CODEC_PATCH, CODEC_RAW, CODEC_ZSTD, Change, ChunkView, Layout, MAX_CHAIN, Patch, amended,
-    changes_of, decompress, differences, merge_chunk, most_patched, patch_base,
-};
-use super::format::{Kind, Malformed, Ref};
 use super::source::Source;
-use super::writer::Writer;
 use crate::error::Result;
+use crate::grid::chunk::cold::{CODEC_LZ4, CODEC_ZSTD, decompress};
+use crate::grid::chunk::encode::CODEC_RAW;
+use crate::grid::chunk::layout::Layout;
+use crate::grid::chunk::merge::{Change, merge_chunk};
+use crate::grid::chunk::patch::{
+    CODEC_PATCH, MAX_CHAIN, Patch, amended, changes_of, most_patched, patch_base,
+};
+use crate::grid::chunk::view::ChunkView;
+use crate::grid::format::object::{Kind, Malformed};
+use crate::grid::format::reference::Ref;
 
-const WHAT: &str = "a chunk of a matrix";
 const TOO_LONG: Malformed = "its chain of patches is too long";
 /// Patches that a change looks through; under more of them it is worth writing the chunk anew.
 const MOST_LOOKED_THROUGH: usize = 4;
@@ -27,7 +30,7 @@ pub(crate) fn chunk_view<'a>(
     let mut reference = *chunk;
     loop {
         let bytes = source.object(&reference, Kind::Chunk)?;
-        let refuse = |reason| source.malformed(&reference, WHAT, reason);
+        let refuse = |reason| source.malformed(&reference, Kind::Chunk.name(), reason);
         let raw = match bytes.get(1) {
             Some(&CODEC_PATCH) => {
                 let patch = Patch::decode(&bytes, layout.numbers).map_err(refuse)?;
@@ -70,7 +73,7 @@ pub(crate) fn amend(
         }
         let bytes = source.object(&reference, Kind::Chunk)?;
         let patch = Patch::decode(&bytes, layout.numbers)
-            .map_err(|reason| source.malformed(&reference, WHAT, reason))?;
+            .map_err(|reason| source.malformed(&reference, Kind::Chunk.name(), reason))?;
         reference = patch.base;
         patches.push(patch);
     }
@@ -82,7 +85,7 @@ pub(crate) fn amend(
     if bytes.get(1) != Some(&CODEC_RAW) {
         return Ok(None);
     }
-    let refuse = |reason| source.malformed(&reference, WHAT, reason);
+    let refuse = |reason| source.malformed(&reference, Kind::Chunk.name(), reason);
     let base = ChunkView::new(bytes, layout.numbers.dtype).map_err(refuse)?;
     let (elements, gained) = amended(&base, &patches, layout, index, changes).map_err(refuse)?;
     let patch = match patches.first() {
@@ -99,49 +102,8 @@ pub(crate) fn base_of(source: &dyn Source, chunk: &Ref, above: u32) -> Result<Op
         return Ok(None);
     }
     if above > MAX_CHAIN {
-        return Err(source.malformed(chunk, WHAT, TOO_LONG));
+        return Err(source.malformed(chunk, Kind::Chunk.name(), TOO_LONG));
     }
     let bytes = source.object(chunk, Kind::Chunk)?;
-    patch_base(&bytes).map(Some).map_err(|reason| source.malformed(chunk, WHAT, reason))
-}
-
-impl Writer {
-    /// Places a raw chunk that replaces `old`, as a patch of it when that is much smaller. The new chunk is the
-    /// caller's; the old one stays whose it was.
-    pub(crate) fn put_successor(
-        &mut self,
-        old: Option<(&Ref, &ChunkView<'_>)>,
-        raw: &[u8],
-        active: u32,
-        layout: &Layout,
-        index: u64,
-    ) -> Result<Ref> {
-        let Some((old, view)) = old else {
-            return self.put(raw, active);
-        };
-        let refuse = |writer: &Self, reason| writer.objects.malformed(old, WHAT, reason);
-        let new = ChunkView::new(Cow::Borrowed(raw), layout.numbers.dtype).map_err(|r| refuse(self, r))?;
-        let limit = most_patched(raw.len(), layout.numbers);
-        let found = differences(view, &new, &layout.geometry, index, layout.numbers, limit);
-        let Some(elements) = found.map_err(|reason| refuse(self, reason))? else {
-            return self.put(raw, active);
-        };
-        let (depth, chain_bytes) = if old.is_patch() {
-            let bytes = self.objects.object(old, Kind::Chunk)?;
-            let patch = Patch::decode(&bytes, layout.numbers).map_err(|reason| refuse(self, reason))?;
-            (patch.depth + 1, patch.chain_bytes.saturating_add(old.len))
-        } else {
-            (0, 0)
-        };
-        let patch = Patch { base: *old, depth, chain_bytes, elements };
-        let bytes = patch.encode(layout.numbers);
-        if depth >= MAX_CHAIN
-            || chain_bytes as usize + bytes.len() > 2 * raw.len()
-            || bytes.len() * 2 > raw.len()
-        {
-            return self.put(raw, active);
-        }
-        self.share(old)?;
-        self.put(&bytes, active | Ref::PATCH)
-    }
+    patch_base(&bytes).map(Some).map_err(|reason| source.malformed(chunk, Kind::Chunk.name(), reason))
 }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{Kind, Malformed, Ref};
-use crate::backend::View;
+use crate::backend::traits::View;
 use crate::checksum::crc32c;
 use crate::error::{Error, Result};
+use crate::grid::format::object::{Kind, Malformed};
+use crate::grid::format::reference::Ref;
 use crate::lock::DirectoryLock;
 
 /// Reads objects.
@@ -20,11 +21,11 @@ pub(crate) trait Source {
 
     /// The bytes of an object, whose checksum and kind are right.
     fn object(&self, reference: &Ref, kind: Kind) -> Result<Cow<'_, [u8]>> {
-        let bytes = self.bytes(reference, describe(kind))?;
+        let bytes = self.bytes(reference, kind.name())?;
         if bytes.first() == Some(&kind.code()) {
             return Ok(bytes);
         }
-        Err(self.malformed(reference, describe(kind), "it is an object of another kind"))
+        Err(self.malformed(reference, kind.name(), "it is an object of another kind"))
     }
 
     /// An error about an object that its checksum passed and its decoding refused.
@@ -38,7 +39,7 @@ pub(crate) trait Source {
 pub(crate) struct CommittedSource {
     pub(crate) path: Arc<PathBuf>,
     pub(crate) view: Arc<dyn View>,
-    /// Held by every reader too: as long as a snapshot lives, nobody else may open the file and write where it reads.
+    /// Kept locked while a snapshot lives, so that nobody else opens the file and writes where the snapshot reads.
     #[expect(dead_code, reason = "holding it is its use")]
     pub(crate) lock: Option<Arc<DirectoryLock>>,
 }
@@ -77,16 +78,4 @@ pub(crate) fn check_object(path: &Path, reference: &Ref, what: &'static str, byt
         return Ok(());
     }
     Err(Error::corrupt(path, reference.offset(), what, "its checksum does not match"))
-}
-
-fn describe(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Leaf => "a leaf of the tree",
-        Kind::Branch => "a branch of the tree",
-        Kind::Table => "a table of chunks",
-        Kind::Chunk => "a chunk of a matrix",
-        Kind::Blob => "a piece of a metadata value",
-        Kind::Region => "the map of a region",
-        Kind::Superblock => "the copy of the superblock",
-    }
 }

@@ -10,30 +10,38 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::format::{
-    Kind, REGION_UNITS, REGION_WORDS, Ref, RegionImage, bits_are, clear_bits, next_bit, set_bits,
-};
 use super::source::Source;
 use crate::error::{Error, Result};
+use crate::grid::format::object::{Kind, UNIT_BYTES};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::region::{
+    REGION_UNITS, REGION_WORDS, RegionImage, bits_are, clear_bits, next_bit, set_bits,
+};
+use crate::grid::format::superblock::RESERVED_BYTES;
+use crate::integer::{low_u16, low_u32, to_usize};
 
 /// Units before the first object: the two superblocks.
-pub(crate) const RESERVED_UNITS: usize = 128;
+pub(crate) const RESERVED_UNITS: usize = to_usize(RESERVED_BYTES / UNIT_BYTES);
+/// Units of a region.
+const ALL_UNITS: u32 = low_u32(REGION_UNITS as u64);
 
 /// The allocator.
 #[derive(Debug, Default)]
 pub(crate) struct Space {
-    pub(crate) regions: Vec<Slot>,
+    pub(crate) regions: Vec<Region>,
+    /// The region that is searched first.
     cursor: usize,
+    /// What this write did, to be undone or kept.
     log: Vec<Step>,
-    /// Freed units that only snapshots can still want.
-    held_by_readers: VecDeque<Held>,
-    /// Freed units that a recovery could want too.
-    held_by_recovery: VecDeque<Held>,
+    /// Freed units that only snapshots can still read.
+    awaiting_readers: VecDeque<FreedUnits>,
+    /// Freed units that a recovery could read too, until a later superblock is durable.
+    awaiting_superblock: VecDeque<FreedUnits>,
 }
 
 /// A region of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
+pub(crate) struct Region {
     /// Where its map is stored; null when all of it was free.
     pub(crate) stored: Ref,
     /// Units not allocated.
@@ -62,16 +70,25 @@ enum Step {
     Unshared { unit: u64 },
 }
 
+/// Units that a commit freed and that must not be handed out yet.
 #[derive(Debug)]
-struct Held {
+struct FreedUnits {
     commit: u64,
+    /// First unit and number of units.
     extents: Vec<(u64, u64)>,
 }
 
-impl Slot {
+/// What a step changed: the map of its region, and where in it.
+struct Changed<'a> {
+    map: &'a mut RegionMap,
+    free: &'a mut u32,
+    longest: &'a mut usize,
+    start: usize,
+}
+
+impl Region {
     pub(crate) fn new(stored: Ref) -> Self {
-        let free =
-            if stored.is_null() { u32::try_from(REGION_UNITS).unwrap_or(u32::MAX) } else { stored.aux };
+        let free = if stored.is_null() { ALL_UNITS } else { stored.aux };
         Self { stored, free, dirty: false, longest: REGION_UNITS, map: None }
     }
 
@@ -82,11 +99,11 @@ impl Slot {
             } else {
                 let bytes = source.object(&self.stored, Kind::Region)?;
                 RegionImage::decode(&bytes)
-                    .map_err(|reason| source.malformed(&self.stored, "the map of a region", reason))?
+                    .map_err(|reason| source.malformed(&self.stored, Kind::Region.name(), reason))?
             };
             // What stands beside the reference was a hint until now, and is counted with from here on.
             let used: u32 = image.allocated.iter().map(|word| word.count_ones()).sum();
-            self.free = u32::try_from(REGION_UNITS).unwrap_or(u32::MAX).saturating_sub(used);
+            self.free = ALL_UNITS - used;
             self.map = Some(Box::new(RegionMap {
                 blocked: image.allocated.clone(),
                 fresh: vec![0; REGION_WORDS],
@@ -110,7 +127,7 @@ impl Slot {
 impl Space {
     /// The space of a new store.
     pub(crate) fn new() -> Self {
-        let mut first = Slot::new(Ref::default());
+        let mut first = Region::new(Ref::NULL);
         let mut map = RegionMap {
             allocated: vec![0; REGION_WORDS],
             blocked: vec![0; REGION_WORDS],
@@ -120,7 +137,7 @@ impl Space {
         };
         set_bits(&mut map.allocated, 0, RESERVED_UNITS);
         set_bits(&mut map.blocked, 0, RESERVED_UNITS);
-        first.free -= u32::try_from(RESERVED_UNITS).unwrap_or(0);
+        first.free -= low_u32(RESERVED_UNITS as u64);
         first.map = Some(Box::new(map));
         first.dirty = true;
         Self { regions: vec![first], ..Self::default() }
@@ -128,89 +145,88 @@ impl Space {
 
     /// The space of a stored state.
     pub(crate) fn from_regions(stored: &[Ref]) -> Self {
-        Self { regions: stored.iter().copied().map(Slot::new).collect(), ..Self::default() }
+        Self { regions: stored.iter().copied().map(Region::new).collect(), ..Self::default() }
     }
 
     /// Hands out `units` adjacent units.
     pub(crate) fn allocate(&mut self, source: &dyn Source, units: u64) -> Result<u64> {
-        let wanted = usize::try_from(units).unwrap_or(usize::MAX);
-        if wanted == 0 || wanted > REGION_UNITS {
+        if units == 0 || units > REGION_UNITS as u64 {
             return Err(Error::internal(format!("{units} units were asked for at once")));
         }
         let count = self.regions.len();
         for step in 0..count {
             let index = (self.cursor + step) % count;
-            if let Some(unit) = self.allocate_in(source, index, wanted)? {
+            if let Some(unit) = self.allocate_in(source, index, units)? {
                 self.cursor = index;
                 return Ok(unit);
             }
         }
-        self.regions.push(Slot::new(Ref::default()));
+        self.regions.push(Region::new(Ref::NULL));
         self.cursor = count;
-        self.allocate_in(source, count, wanted)?
-            .ok_or_else(|| Error::internal("an empty region has no space"))
+        self.allocate_in(source, count, units)?.ok_or_else(|| Error::internal("an empty region has no space"))
     }
 
-    fn allocate_in(&mut self, source: &dyn Source, index: usize, wanted: usize) -> Result<Option<u64>> {
-        let Some(slot) = self.regions.get_mut(index) else {
+    fn allocate_in(&mut self, source: &dyn Source, index: usize, units: u64) -> Result<Option<u64>> {
+        let wanted = to_usize(units);
+        let Some(region) = self.regions.get_mut(index) else {
             return Ok(None);
         };
-        if slot.longest < wanted || (slot.free as usize) < wanted {
+        if region.longest < wanted || (region.free as usize) < wanted {
             return Ok(None);
         }
-        let map = slot.load(source)?;
+        let map = region.load(source)?;
         let from = map.scan_from;
         let found = find_run(&map.blocked, from, wanted)
             .or_else(|| if from == 0 { None } else { find_run(&map.blocked, 0, wanted) });
         let Some(start) = found else {
-            slot.longest = wanted - 1;
+            region.longest = wanted - 1;
             return Ok(None);
         };
         set_bits(&mut map.allocated, start, wanted);
         set_bits(&mut map.blocked, start, wanted);
         set_bits(&mut map.fresh, start, wanted);
         map.scan_from = start + wanted;
-        slot.free = slot.free.saturating_sub(u32::try_from(wanted).unwrap_or(u32::MAX));
-        slot.dirty = true;
+        region.free = region.free.saturating_sub(low_u32(units));
+        region.dirty = true;
         let unit = (index * REGION_UNITS + start) as u64;
-        self.log.push(Step::Allocated { unit, units: wanted as u64 });
+        self.log.push(Step::Allocated { unit, units });
         Ok(Some(unit))
     }
 
     /// Gives units back; they are handed out again once nobody can want what is there.
     pub(crate) fn free(&mut self, source: &dyn Source, unit: u64, units: u64) -> Result<()> {
-        let (slot, start) = self.slot(unit)?;
-        let count = usize::try_from(units).unwrap_or(usize::MAX);
-        let map = slot.load(source)?;
+        let (region, start) = self.region_of(unit)?;
+        let count = to_usize(units);
+        let map = region.load(source)?;
         if count > REGION_UNITS || !bits_are(&map.allocated, start, count, true) {
             return Err(Error::internal(format!("{units} units at {unit} were freed and not in use")));
         }
         clear_bits(&mut map.allocated, start, count);
-        slot.free += u32::try_from(count).unwrap_or(0);
-        slot.dirty = true;
+        region.free += low_u32(units);
+        region.dirty = true;
         self.log.push(Step::Freed { unit, units });
         Ok(())
     }
 
-    /// Notes one more owner of the object at `unit`.
+    /// Adds one owner of the object at `unit`.
     pub(crate) fn share(&mut self, source: &dyn Source, unit: u64) -> Result<()> {
-        let (slot, start) = self.slot(unit)?;
-        let stored = slot.stored;
-        let map = slot.load(source)?;
-        let extra = map.shared.entry(u16::try_from(start).unwrap_or(u16::MAX)).or_default();
-        *extra = extra.checked_add(1).ok_or_else(|| {
-            source.malformed(&stored, "the map of a region", "an object has too many owners")
-        })?;
-        slot.dirty = true;
+        let (region, _) = self.region_of(unit)?;
+        let stored = region.stored;
+        let map = region.load(source)?;
+        let extra = map.shared.entry(unit_in_region(unit)).or_default();
+        *extra = extra
+            .checked_add(1)
+            .ok_or_else(|| source.malformed(&stored, Kind::Region.name(), "an object has too many owners"))?;
+        region.dirty = true;
         self.log.push(Step::Shared { unit });
         Ok(())
     }
 
-    /// Notes one owner less and says so, or says `false` when there is but one.
+    /// Removes one owner beyond the first; `false` when there is none to remove.
     pub(crate) fn unshare(&mut self, source: &dyn Source, unit: u64) -> Result<bool> {
-        let (slot, start) = self.slot(unit)?;
-        let map = slot.load(source)?;
-        let key = u16::try_from(start).unwrap_or(u16::MAX);
+        let (region, _) = self.region_of(unit)?;
+        let map = region.load(source)?;
+        let key = unit_in_region(unit);
         let Some(extra) = map.shared.get_mut(&key) else {
             return Ok(false);
         };
@@ -218,53 +234,56 @@ impl Space {
         if *extra == 0 {
             map.shared.remove(&key);
         }
-        slot.dirty = true;
+        region.dirty = true;
         self.log.push(Step::Unshared { unit });
         Ok(true)
     }
 
     /// Whether a unit of a region that was looked at before is in use.
     pub(crate) fn is_allocated(&self, unit: u64) -> bool {
-        let position = usize::try_from(unit).unwrap_or(usize::MAX);
-        let map = self.regions.get(position / REGION_UNITS).and_then(|slot| slot.map.as_deref());
+        let position = to_usize(unit);
+        let map = self.regions.get(position / REGION_UNITS).and_then(|region| region.map.as_deref());
         map.is_some_and(|map| bits_are(&map.allocated, position % REGION_UNITS, 1, true))
     }
 
     /// How many owners beyond the first the object at `unit` has.
     pub(crate) fn extra_owners(&mut self, source: &dyn Source, unit: u64) -> Result<u32> {
-        let (slot, start) = self.slot(unit)?;
-        let map = slot.load(source)?;
-        Ok(map.shared.get(&u16::try_from(start).unwrap_or(u16::MAX)).copied().unwrap_or(0))
+        let (region, _) = self.region_of(unit)?;
+        let map = region.load(source)?;
+        Ok(map.shared.get(&unit_in_region(unit)).copied().unwrap_or(0))
     }
 
     /// The map of a region as it is now.
     pub(crate) fn load_image(&mut self, source: &dyn Source, index: usize) -> Result<RegionImage> {
         let missing = || Error::internal("there is no such region");
-        let slot = self.regions.get_mut(index).ok_or_else(missing)?;
-        slot.load(source)?;
-        slot.image().ok_or_else(missing)
+        let region = self.regions.get_mut(index).ok_or_else(missing)?;
+        region.load(source)?;
+        region.image().ok_or_else(missing)
     }
 
-    fn slot(&mut self, unit: u64) -> Result<(&mut Slot, usize)> {
-        let position = usize::try_from(unit).unwrap_or(usize::MAX);
-        let slot = self.regions.get_mut(position / REGION_UNITS);
-        slot.map(|slot| (slot, position % REGION_UNITS))
+    fn region_of(&mut self, unit: u64) -> Result<(&mut Region, usize)> {
+        let position = to_usize(unit);
+        let region = self.regions.get_mut(position / REGION_UNITS);
+        region
+            .map(|region| (region, position % REGION_UNITS))
             .ok_or_else(|| Error::internal(format!("unit {unit} lies in no region")))
     }
 
-    fn map(&mut self, unit: u64) -> Option<(&mut RegionMap, &mut u32, &mut usize, usize)> {
-        let position = usize::try_from(unit).ok()?;
-        let slot = self.regions.get_mut(position / REGION_UNITS)?;
-        let map = slot.map.as_deref_mut()?;
-        Some((map, &mut slot.free, &mut slot.longest, position % REGION_UNITS))
+    /// The part of a region's state that a step changes, of a region that was looked at.
+    fn changed(&mut self, unit: u64) -> Option<Changed<'_>> {
+        let position = to_usize(unit);
+        let region = self.regions.get_mut(position / REGION_UNITS)?;
+        let map = region.map.as_deref_mut()?;
+        let start = position % REGION_UNITS;
+        Some(Changed { map, free: &mut region.free, longest: &mut region.longest, start })
     }
 
     /// Begins a write at the lowest free space.
     pub(crate) fn begin(&mut self) {
         self.cursor = 0;
         self.log.clear();
-        for slot in &mut self.regions {
-            if let Some(map) = slot.map.as_deref_mut() {
+        for region in &mut self.regions {
+            if let Some(map) = region.map.as_deref_mut() {
                 map.scan_from = 0;
             }
         }
@@ -277,23 +296,23 @@ impl Space {
             | Step::Freed { unit, .. }
             | Step::Shared { unit }
             | Step::Unshared { unit }) = step;
-            let Some((map, free, longest, start)) = self.map(unit) else {
+            let Some(Changed { map, free, longest, start }) = self.changed(unit) else {
                 continue;
             };
-            let key = u16::try_from(start).unwrap_or(u16::MAX);
+            let key = unit_in_region(unit);
             match step {
                 Step::Allocated { units, .. } => {
-                    let count = usize::try_from(units).unwrap_or(0);
+                    let count = to_usize(units);
                     clear_bits(&mut map.allocated, start, count);
                     clear_bits(&mut map.blocked, start, count);
                     clear_bits(&mut map.fresh, start, count);
-                    *free += u32::try_from(count).unwrap_or(0);
+                    *free += low_u32(units);
                     *longest = REGION_UNITS;
                 }
                 Step::Freed { units, .. } => {
-                    let count = usize::try_from(units).unwrap_or(0);
+                    let count = to_usize(units);
                     set_bits(&mut map.allocated, start, count);
-                    *free = free.saturating_sub(u32::try_from(count).unwrap_or(0));
+                    *free = free.saturating_sub(low_u32(units));
                 }
                 Step::Shared { .. } => {
                     if let Some(extra) = map.shared.get_mut(&key) {
@@ -308,13 +327,13 @@ impl Space {
         }
     }
 
-    /// Keeps everything since [`Self::begin`]: what was freed is held for those who can still read it.
+    /// Keeps everything since [`Self::begin`]: what was freed waits for those who can still read it.
     pub(crate) fn commit(&mut self, commit: u64) {
         let (mut readers, mut recovery) = (Vec::new(), Vec::new());
         for step in std::mem::take(&mut self.log) {
             if let Step::Freed { unit, units } = step {
-                let fresh =
-                    self.map(unit).is_some_and(|(map, _, _, start)| bits_are(&map.fresh, start, 1, true));
+                let changed = self.changed(unit);
+                let fresh = changed.is_some_and(|at| bits_are(&at.map.fresh, at.start, 1, true));
                 if fresh {
                     readers.push((unit, units));
                 } else {
@@ -323,61 +342,61 @@ impl Space {
             }
         }
         if !readers.is_empty() {
-            self.held_by_readers.push_back(Held { commit, extents: readers });
+            self.awaiting_readers.push_back(FreedUnits { commit, extents: readers });
         }
         if !recovery.is_empty() {
-            self.held_by_recovery.push_back(Held { commit, extents: recovery });
+            self.awaiting_superblock.push_back(FreedUnits { commit, extents: recovery });
         }
     }
 
     /// A superblock was written: from now on a recovery can want everything allocated so far.
     pub(crate) fn superblock_written(&mut self) {
-        for slot in &mut self.regions {
-            slot.dirty = false;
-            if let Some(map) = slot.map.as_deref_mut() {
+        for region in &mut self.regions {
+            region.dirty = false;
+            if let Some(map) = region.map.as_deref_mut() {
                 map.fresh.fill(0);
             }
         }
     }
 
-    /// Lets go of what was freed in commits up to `oldest_read` (the oldest state with a reader), as far as
-    /// recoveries want only `durable` and later.
+    /// Makes available what was freed in commits up to `oldest_read`, the oldest state with a reader, and, where a
+    /// recovery could read it too, up to `durable`, the newest durable commit.
     pub(crate) fn reclaim(&mut self, oldest_read: u64, durable: u64) {
-        while self.held_by_readers.front().is_some_and(|held| held.commit <= oldest_read) {
-            let held = self.held_by_readers.pop_front();
-            self.unblock(held);
+        while self.awaiting_readers.front().is_some_and(|freed| freed.commit <= oldest_read) {
+            let freed = self.awaiting_readers.pop_front();
+            self.unblock(freed);
         }
-        while self.held_by_recovery.front().is_some_and(|held| held.commit <= oldest_read.min(durable)) {
-            let held = self.held_by_recovery.pop_front();
-            self.unblock(held);
+        while self.awaiting_superblock.front().is_some_and(|freed| freed.commit <= oldest_read.min(durable)) {
+            let freed = self.awaiting_superblock.pop_front();
+            self.unblock(freed);
         }
     }
 
-    fn unblock(&mut self, held: Option<Held>) {
-        for (unit, units) in held.into_iter().flat_map(|held| held.extents) {
-            if let Some((map, _, longest, start)) = self.map(unit) {
-                clear_bits(&mut map.blocked, start, usize::try_from(units).unwrap_or(0));
+    fn unblock(&mut self, freed: Option<FreedUnits>) {
+        for (unit, units) in freed.into_iter().flat_map(|freed| freed.extents) {
+            if let Some(Changed { map, longest, start, .. }) = self.changed(unit) {
+                clear_bits(&mut map.blocked, start, to_usize(units));
                 *longest = REGION_UNITS;
             }
         }
     }
 
-    /// Bytes that only a recovery holds: a sync would free them.
-    pub(crate) fn bytes_held_by_recovery(&self) -> u64 {
-        let extents = self.held_by_recovery.iter().flat_map(|held| &held.extents);
-        extents.map(|(_, units)| units * super::format::UNIT_BYTES).sum()
+    /// Freed bytes that wait for a durable superblock: a sync would make them available.
+    pub(crate) fn bytes_awaiting_superblock(&self) -> u64 {
+        let extents = self.awaiting_superblock.iter().flat_map(|freed| &freed.extents);
+        extents.map(|(_, units)| units * UNIT_BYTES).sum()
     }
 
-    /// Blocks whatever `other` blocks: after a failed sync, readers of states that are no more keep their pages.
+    /// Blocks whatever `other` blocks, so that after a failed sync readers of the states before it keep their pages.
     pub(crate) fn block_like(&mut self, other: &Space, source: &dyn Source) -> Result<()> {
         for (index, theirs) in other.regions.iter().enumerate() {
             if index >= self.regions.len() {
-                self.regions.push(Slot::new(Ref::default()));
+                self.regions.push(Region::new(Ref::NULL));
             }
-            let (Some(slot), Some(their_map)) = (self.regions.get_mut(index), theirs.map.as_deref()) else {
+            let (Some(region), Some(their_map)) = (self.regions.get_mut(index), theirs.map.as_deref()) else {
                 continue;
             };
-            let map = slot.load(source)?;
+            let map = region.load(source)?;
             for (mine, their) in map.blocked.iter_mut().zip(&their_map.blocked) {
                 *mine |= their;
             }
@@ -387,8 +406,8 @@ impl Space {
 
     /// One past the last unit in use.
     pub(crate) fn end_unit(&mut self, source: &dyn Source) -> Result<u64> {
-        for (index, slot) in self.regions.iter_mut().enumerate().rev() {
-            let map = slot.load(source)?;
+        for (index, region) in self.regions.iter_mut().enumerate().rev() {
+            let map = region.load(source)?;
             let words = map.blocked.iter().enumerate().rev();
             if let Some((word_index, word)) = words.into_iter().find(|(_, word)| **word != 0) {
                 let last = index * REGION_UNITS + word_index * 64 + 63 - word.leading_zeros() as usize;
@@ -397,6 +416,11 @@ impl Space {
         }
         Ok(RESERVED_UNITS as u64)
     }
+}
+
+/// The number of a unit in its region, which has 2^16 units.
+fn unit_in_region(unit: u64) -> u16 {
+    low_u16(unit % REGION_UNITS as u64)
 }
 
 /// The first run of `wanted` clear bits at or after `from`.

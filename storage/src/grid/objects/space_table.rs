@@ -5,16 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::format::{FANOUT, Kind, Ref, RegionImage, UNIT_BYTES, decode_table_node, encode_table_node};
 use super::source::Source;
 use super::space::Space;
-use super::writer::{Reserved, Writer};
+use super::writer::{Objects, Reserved, Writer};
 use crate::error::{Error, Result};
+use crate::grid::format::object::{Kind, UNIT_BYTES};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::region::RegionImage;
+use crate::grid::format::superblock::Superblock;
+use crate::grid::format::table::{FANOUT, FULL_TABLE_NODE_BYTES, decode_table_node, encode_table_node};
+use crate::integer::{low_u8, to_usize};
 
 /// Runs by which a map may grow between its reservation and its encoding before it is reserved anew.
 const SLACK_BYTES: usize = 256;
-/// Bytes of a full table node.
-const NODE_BYTES: usize = 36 + Ref::BYTES * FANOUT;
 
 /// The nodes above the regions, lowest level first; the last level is the root alone.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +46,7 @@ impl SpaceTable {
             let mut below = Vec::new();
             for node in nodes.iter().filter(|node| !node.is_null()) {
                 if !seen.insert(node.unit) {
-                    return Err(refuse(node, "a node of it has two places"));
+                    return Err(refuse(node, "a node of it has two parents"));
                 }
                 let bytes = source.object(node, Kind::Table)?;
                 below.extend(decode_table_node(&bytes, level).map_err(|reason| refuse(node, reason))?);
@@ -53,7 +56,7 @@ impl SpaceTable {
             }
             levels.push(below);
         }
-        let maps = levels.pop().unwrap_or_default();
+        let maps = levels.pop().ok_or_else(|| refuse(root, "it has no entries"))?;
         levels.reverse();
         if maps.len() as u64 != regions {
             return Err(refuse(root, "it has another length than it should"));
@@ -61,10 +64,10 @@ impl SpaceTable {
         Ok((Self { levels }, maps))
     }
 
-    /// The root and the number of levels.
+    /// The root, null in a new store, and the number of levels: 256 regions a node need at most 8 for 2^64 bytes.
     pub(crate) fn root(&self) -> (Ref, u8) {
-        let root = self.levels.last().and_then(|level| level.first()).copied().unwrap_or_default();
-        (root, u8::try_from(self.levels.len()).unwrap_or(u8::MAX))
+        let root = self.levels.last().and_then(|level| level.first()).copied().unwrap_or(Ref::NULL);
+        (root, low_u8(self.levels.len() as u64))
     }
 
     /// All nodes.
@@ -81,7 +84,7 @@ impl SpaceTable {
                 self.levels.push(Vec::new());
             }
             if let Some(nodes) = self.levels.get_mut(level) {
-                nodes.resize(count.max(nodes.len()), Ref::default());
+                nodes.resize(count.max(nodes.len()), Ref::NULL);
             }
             if count == 1 {
                 return;
@@ -100,12 +103,22 @@ impl StoredSpace {
     /// The superblock is written: this is the stored allocator now.
     pub(crate) fn adopt(self, space: &mut Space, table: &mut SpaceTable) {
         for (index, stored) in self.maps {
-            if let Some(slot) = space.regions.get_mut(index) {
-                slot.stored = stored;
+            if let Some(region) = space.regions.get_mut(index) {
+                region.stored = stored;
             }
         }
         *table = self.table;
     }
+}
+
+/// The allocator of a superblock.
+pub(crate) fn read_space(objects: &Objects, superblock: &Superblock) -> Result<(SpaceTable, Space)> {
+    if superblock.space.is_null() {
+        return Ok((SpaceTable::default(), Space::new()));
+    }
+    let (table, maps) =
+        SpaceTable::read(objects, &superblock.space, superblock.space_depth, superblock.regions)?;
+    Ok((table, Space::from_regions(&maps)))
 }
 
 #[derive(Default)]
@@ -123,7 +136,7 @@ impl Writer {
             || self.reserve_nodes(&mut plan, &mut table)?
             || self.refit(&mut plan)?
         {}
-        let mut stored: Vec<Ref> = self.space.regions.iter().map(|slot| slot.stored).collect();
+        let mut stored: Vec<Ref> = self.space.regions.iter().map(|region| region.stored).collect();
         let mut maps = Vec::with_capacity(plan.maps.len());
         for (index, reserved) in plan.maps {
             let (bytes, free) = self.encode_map(index, reserved)?;
@@ -138,28 +151,28 @@ impl Writer {
             let number = u8::try_from(level + 1).map_err(|_| Error::internal("too many regions"))?;
             for ((_, node), reserved) in plan.nodes.range((level, 0)..(level + 1, 0)) {
                 let entries = below.iter().skip(node * FANOUT).take(FANOUT).copied().collect::<Vec<_>>();
-                let mut bytes = encode_table_node(number, &entries);
+                let mut bytes = encode_table_node(number, &entries)?;
                 pad(&mut bytes, *reserved)?;
                 let stored_node = self.fill(*reserved, &bytes, 0)?;
                 if let Some(slot) = table.levels.get_mut(level).and_then(|nodes| nodes.get_mut(*node)) {
                     *slot = stored_node;
                 }
             }
-            below = table.levels.get(level).cloned().unwrap_or_default();
+            below.clone_from(table.levels.get(level).ok_or_else(missing_level)?);
         }
         Ok(StoredSpace { maps, table, regions: self.space.regions.len() as u64 })
     }
 
     fn reserve_maps(&mut self, plan: &mut Plan) -> Result<bool> {
-        let dirty = self.space.regions.iter().enumerate().filter(|(_, slot)| slot.dirty);
+        let dirty = self.space.regions.iter().enumerate().filter(|(_, region)| region.dirty);
         let missing: Vec<usize> =
             dirty.map(|(index, _)| index).filter(|index| !plan.maps.contains_key(index)).collect();
         for index in &missing {
-            let Some(slot) = self.space.regions.get(*index) else {
+            let Some(region) = self.space.regions.get(*index) else {
                 continue;
             };
-            let old = slot.stored;
-            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let old = region.stored;
+            let image = region.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
             if !old.is_null() {
                 self.free(&old)?;
             }
@@ -180,12 +193,12 @@ impl Writer {
                 if plan.nodes.contains_key(&(level, *node)) {
                     continue;
                 }
-                let old =
-                    table.levels.get(level).and_then(|nodes| nodes.get(*node)).copied().unwrap_or_default();
+                let nodes = table.levels.get(level).ok_or_else(missing_level)?;
+                let old = nodes.get(*node).copied().unwrap_or(Ref::NULL);
                 if !old.is_null() {
                     self.free(&old)?;
                 }
-                let reserved = self.reserve(NODE_BYTES)?;
+                let reserved = self.reserve(FULL_TABLE_NODE_BYTES)?;
                 plan.nodes.insert((level, *node), reserved);
                 progress = true;
             }
@@ -198,10 +211,11 @@ impl Writer {
         let mut progress = false;
         let indices: Vec<usize> = plan.maps.keys().copied().collect();
         for index in indices {
-            let (Some(slot), Some(reserved)) = (self.space.regions.get(index), plan.maps.get(&index)) else {
+            let (Some(region), Some(reserved)) = (self.space.regions.get(index), plan.maps.get(&index))
+            else {
                 continue;
             };
-            let image = slot.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
+            let image = region.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
             if image.encoded_bytes() as u64 <= reserved.units * UNIT_BYTES {
                 continue;
             }
@@ -216,16 +230,19 @@ impl Writer {
 
     fn encode_map(&self, index: usize, reserved: Reserved) -> Result<(Vec<u8>, u32)> {
         let missing = || Error::internal("a changed region has no map");
-        let slot = self.space.regions.get(index).ok_or_else(missing)?;
-        let mut bytes = slot.image().ok_or_else(missing)?.encode();
+        let region = self.space.regions.get(index).ok_or_else(missing)?;
+        let mut bytes = region.image().ok_or_else(missing)?.encode()?;
         pad(&mut bytes, reserved)?;
-        Ok((bytes, slot.free))
+        Ok((bytes, region.free))
     }
 }
 
+fn missing_level() -> Error {
+    Error::internal("the table of regions lacks a level")
+}
+
 fn pad(bytes: &mut Vec<u8>, reserved: Reserved) -> Result<()> {
-    let len =
-        usize::try_from(reserved.units * UNIT_BYTES).map_err(|_| Error::internal("a map is too long"))?;
+    let len = to_usize(reserved.units * UNIT_BYTES);
     if bytes.len() > len {
         return Err(Error::internal("a map outgrew its reservation"));
     }

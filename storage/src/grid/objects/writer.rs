@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chunk_source::base_of;
-use super::format::{FANOUT, Kind, MAX_OBJECT_BYTES, Ref, Table, UNIT_BYTES, decode_table_node};
 use super::source::{CommittedSource, Source, check_object, read_object};
 use super::space::Space;
-use crate::backend::{StorageBackend, View};
+use super::table_reader::read_table_node;
+use crate::backend::traits::{StorageBackend, View};
 use crate::checksum::crc32c;
 use crate::error::{Error, Result};
+use crate::grid::format::object::{Kind, MAX_OBJECT_BYTES, UNIT_BYTES};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::table::{FANOUT, Table, encode_table_node};
+use crate::integer::{field_u32, to_usize};
 use crate::lock::DirectoryLock;
 
 /// A run is written out when it is this long.
@@ -57,7 +61,7 @@ impl Objects {
 
     fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = self.run_offset + self.run.len() as u64;
-        let padded = bytes.len().next_multiple_of(usize::try_from(UNIT_BYTES).unwrap_or(64));
+        let padded = bytes.len().next_multiple_of(to_usize(UNIT_BYTES));
         if !self.run.is_empty() && (end != offset || self.run.len() + padded > RUN_BYTES) {
             self.write_out()?;
         }
@@ -104,7 +108,7 @@ impl Source for Objects {
 
     fn bytes(&self, reference: &Ref, what: &'static str) -> Result<Cow<'_, [u8]>> {
         let in_run = reference.offset().checked_sub(self.run_offset).and_then(|start| {
-            let start = usize::try_from(start).ok()?;
+            let start = to_usize(start);
             self.run.get(start..start.checked_add(reference.len_bytes())?)
         });
         match in_run {
@@ -117,7 +121,7 @@ impl Source for Objects {
     }
 }
 
-/// Everything that a write needs: objects, space and the number of the commit it will be.
+/// What a write needs: objects, space and the number of the commit it will be.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) objects: Objects,
@@ -126,17 +130,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Places an object.
+    /// Stores an object.
     pub(crate) fn put(&mut self, bytes: &[u8], aux: u32) -> Result<Ref> {
         self.put_checked(bytes, crc32c(bytes), aux)
     }
 
-    /// Places an object whose checksum is known.
+    /// Stores an object whose checksum is known.
     pub(crate) fn put_checked(&mut self, bytes: &[u8], crc: u32, aux: u32) -> Result<Ref> {
         if bytes.is_empty() || bytes.len() > MAX_OBJECT_BYTES {
             return Err(Error::internal(format!("an object of {} bytes cannot be stored", bytes.len())));
         }
-        let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
+        let len = field_u32(bytes.len(), "the length of an object")?;
         let mut reference = Ref { unit: 0, len, crc, birth: self.commit, aux };
         reference.unit = self.space.allocate(&self.objects, reference.units())?;
         self.objects.append(reference.offset(), bytes)?;
@@ -149,10 +153,10 @@ impl Writer {
         Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
     }
 
-    /// Places an object in reserved space. It must take all of the reserved units, because what is freed later are
+    /// Stores an object in reserved space. It must take all of the reserved units, because what is freed later are
     /// the units of its own length.
     pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
-        let len = u32::try_from(bytes.len()).map_err(|_| Error::internal("an object is too long"))?;
+        let len = field_u32(bytes.len(), "the length of an object")?;
         let reference = Ref { unit: reserved.unit, len, crc: crc32c(bytes), birth: self.commit, aux };
         if reference.units() != reserved.units {
             return Err(Error::internal("an object does not have the length that was reserved for it"));
@@ -161,12 +165,12 @@ impl Writer {
         Ok(reference)
     }
 
-    /// One more owner of an object.
+    /// Adds an owner of an object.
     pub(crate) fn share(&mut self, reference: &Ref) -> Result<()> {
         if reference.is_null() { Ok(()) } else { self.space.share(&self.objects, reference.unit) }
     }
 
-    /// One owner less; `true` when others remain, `false` when the caller was the last and must free it.
+    /// Removes an owner; `true` when others remain, `false` when the caller was the last and must free the object.
     pub(crate) fn unshare(&mut self, reference: &Ref) -> Result<bool> {
         self.space.unshare(&self.objects, reference.unit)
     }
@@ -176,7 +180,7 @@ impl Writer {
         self.space.free(&self.objects, reference.unit, reference.units())
     }
 
-    /// One owner less of a table's children and what is under them.
+    /// Removes an owner of a table's children, and of what is under those that have no other.
     pub(crate) fn release_table(&mut self, children: &[Ref], depth: u8, kind: Kind) -> Result<()> {
         for child in children.iter().filter(|child| !child.is_null()) {
             if depth == 0 && kind == Kind::Chunk {
@@ -195,7 +199,7 @@ impl Writer {
         Ok(())
     }
 
-    /// One owner less of a chunk, which lies under `above` patches, and of what it patches.
+    /// Removes an owner of a chunk, which lies under `above` patches, and of its base when it has no other.
     fn release_chunk(&mut self, chunk: &Ref, above: u32) -> Result<()> {
         if self.unshare(chunk)? {
             return Ok(());
@@ -206,7 +210,7 @@ impl Writer {
         self.free(chunk)
     }
 
-    /// Places a table of these entries, which the caller owns.
+    /// Stores a table of these entries, which the caller owns.
     pub(crate) fn put_table(&mut self, entries: &[Ref]) -> Result<Table> {
         let len = entries.len() as u64;
         let depth = Table::depth_of(len).ok_or_else(|| Error::internal("a table is too long"))?;
@@ -216,10 +220,10 @@ impl Writer {
                 .chunks(FANOUT)
                 .map(|group| {
                     if group.iter().all(Ref::is_null) {
-                        return Ok(Ref::default());
+                        return Ok(Ref::NULL);
                     }
                     let active = group.iter().fold(0u32, |sum, child| sum.saturating_add(child.active()));
-                    self.put(&super::format::encode_table_node(level, group), active)
+                    self.put(&encode_table_node(level, group)?, active)
                 })
                 .collect::<Result<_>>()?;
         }
@@ -247,8 +251,7 @@ impl Writer {
                 continue;
             };
             let slot = (change.index - first) / span;
-            let child = usize::try_from(slot).ok().and_then(|slot| children.get_mut(slot));
-            let Some(child) = child else {
+            let Some(child) = children.get_mut(to_usize(slot)) else {
                 return Err(Error::internal("an entry lies past the end of its table"));
             };
             if depth == 0 {
@@ -257,15 +260,12 @@ impl Writer {
                 continue;
             }
             let start = first + slot * span;
-            let mut entries = if child.is_null() {
-                vec![Ref::default(); FANOUT]
-            } else {
-                self.own_table_node(child, depth)?
-            };
-            entries.resize(FANOUT, Ref::default());
+            let mut entries =
+                if child.is_null() { vec![Ref::NULL; FANOUT] } else { self.own_table_node(child, depth)? };
+            entries.resize(FANOUT, Ref::NULL);
             self.replace_in(&mut entries, depth - 1, start, group)?;
             let active = entries.iter().fold(0u32, |sum, entry| sum.saturating_add(entry.active()));
-            *child = self.put(&super::format::encode_table_node(depth, &entries), active)?;
+            *child = self.put(&encode_table_node(depth, &entries)?, active)?;
         }
         Ok(())
     }
@@ -310,54 +310,17 @@ pub(crate) struct Replacement {
 /// What becomes of a chunk that another one replaces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Predecessor {
-    /// It has one owner less.
+    /// It loses an owner.
     Released,
     /// The new one is a patch of it, and owns it instead of the table.
     Patched,
-    /// It is a patch of this, as the new one is, which takes it over where the old one had no other owner.
+    /// Both are patches of this base. If the old one had no other owner, the new one takes over its share of the base.
     Inherited(Ref),
 }
 
-/// Space that waits for its object.
+/// Space for an object that is stored later.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reserved {
     pub(crate) unit: u64,
     pub(crate) units: u64,
-}
-
-pub(crate) fn read_table_node(source: &dyn Source, node: &Ref, depth: u8) -> Result<Vec<Ref>> {
-    let bytes = source.object(node, Kind::Table)?;
-    decode_table_node(&bytes, depth).map_err(|reason| source.malformed(node, "a table of chunks", reason))
-}
-
-/// One entry of a table, null past its end; of the nodes only those above it are read.
-pub(crate) fn read_entry(source: &dyn Source, table: &Table, index: u64) -> Result<Ref> {
-    let slot = |level: u8| usize::try_from(index >> (8 * u32::from(level))).unwrap_or(usize::MAX);
-    let mut entry = table.children.get(slot(table.depth)).copied().unwrap_or_default();
-    for level in (1..=table.depth).rev() {
-        if entry.is_null() {
-            break;
-        }
-        let entries = read_table_node(source, &entry, level)?;
-        entry = entries.get(slot(level - 1) % FANOUT).copied().unwrap_or_default();
-    }
-    Ok(entry)
-}
-
-/// All entries of a table, in order.
-pub(crate) fn read_table(source: &dyn Source, table: &Table) -> Result<Vec<Ref>> {
-    let mut entries = table.children.clone();
-    for level in (1..=table.depth).rev() {
-        let mut below = Vec::with_capacity(entries.len() * FANOUT);
-        for node in &entries {
-            let start = below.len();
-            if !node.is_null() {
-                below.extend(read_table_node(source, node, level)?);
-            }
-            below.resize(start + FANOUT, Ref::default());
-        }
-        entries = below;
-    }
-    entries.resize(usize::try_from(table.len).unwrap_or(usize::MAX).min(entries.len()), Ref::default());
-    Ok(entries)
 }

@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::chunk::{Geometry, Layout, difference_of};
-use super::chunk_source::chunk_view;
-use super::format::{MatrixRecord, Ref, Value};
-use super::path::MatrixPath;
 use super::selection::Selection;
 use super::snapshot::Snapshot;
-use super::source::Source;
-use super::tree::{Node, Subtree, read_node, split_matrix_key};
-use super::writer::{read_entry, read_table_node};
 use crate::error::{Error, Result};
+use crate::grid::chunk::layout::Layout;
+use crate::grid::chunk::patch::difference_of;
+use crate::grid::format::geometry::Geometry;
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::chunk_source::chunk_view;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::{read_entry, read_table_node};
+use crate::grid::path::MatrixPath;
+use crate::grid::tree::keys::split_matrix_key;
+use crate::grid::tree::node::{Node, Subtree, read_node};
 
 /// How a matrix differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +116,7 @@ impl Snapshot {
             }
             let (old, new) =
                 (read_entry(source, &old.chunks, chunk)?, read_entry(source, &new.chunks, chunk)?);
-            compare_chunk(source, (&old, &new), &layout, chunk, selection, visit)?;
+            compare_chunk(source, Sides { old: &old, new: &new }, &layout, chunk, selection, visit)?;
         }
         Ok(())
     }
@@ -197,7 +202,7 @@ impl Differing<'_> {
         let span = 1u64 << (8 * u32::from(depth));
         let wanted = self.geometry.chunks_of_rows(&self.selection.rows);
         for (slot, index) in (0..old.len().max(new.len())).zip(0u64..) {
-            let get = |table: &[Ref]| table.get(slot).copied().unwrap_or_default();
+            let get = |table: &[Ref]| table.get(slot).copied().unwrap_or(Ref::NULL);
             let (a, b) = (get(old), get(new));
             let start = first + index * span;
             if a == b || start >= wanted.end || start + span <= wanted.start {
@@ -219,9 +224,15 @@ impl Differing<'_> {
     }
 }
 
+/// A chunk as each of two versions has it; null where one has none.
+struct Sides<'a> {
+    old: &'a Ref,
+    new: &'a Ref,
+}
+
 fn compare_chunk(
     source: &dyn Source,
-    (old, new): (&Ref, &Ref),
+    sides: Sides<'_>,
     layout: &Layout,
     chunk: u64,
     selection: &Selection,
@@ -230,6 +241,7 @@ fn compare_chunk(
     let view = |reference: &Ref| {
         (!reference.is_null()).then(|| chunk_view(source, reference, layout, chunk)).transpose()
     };
+    let Sides { old, new } = sides;
     let (old_view, new_view) = (view(old)?, view(new)?);
     let numbers = layout.numbers;
     for index in 0..layout.geometry.leaves_of(chunk) {
@@ -237,16 +249,16 @@ fn compare_chunk(
         if !leaf.overlaps(&selection.rows, &selection.cols) {
             continue;
         }
-        let mut sides: [Vec<(u16, u32)>; 2] = [Vec::new(), Vec::new()];
-        for (side, (view, reference)) in sides.iter_mut().zip([(&old_view, old), (&new_view, new)]) {
+        let mut elements: [Vec<(u16, u32)>; 2] = [Vec::new(), Vec::new()];
+        for (side, (view, reference)) in elements.iter_mut().zip([(&old_view, old), (&new_view, new)]) {
             if let Some(view) = view {
                 let leaf_view = view
                     .leaf(index, &leaf, numbers)
-                    .map_err(|reason| source.malformed(reference, "a chunk of a matrix", reason))?;
+                    .map_err(|reason| source.malformed(reference, Kind::Chunk.name(), reason))?;
                 leaf_view.for_each(&leaf, numbers, |position, bits| side.push((position, bits)));
             }
         }
-        let [before, after] = sides;
+        let [before, after] = elements;
         let mut outcome = Ok(());
         difference_of(&before, &after, |position, bits| {
             let was =

@@ -3,14 +3,20 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::chunk::{ChunkView, Geometry, Layout, Leaf, LeafView, Numbers};
-use super::chunk_source::chunk_view;
-use super::format::{Malformed, MatrixRecord, Ref};
-use super::path::{DataType, MatrixPath, Shape};
-use super::source::Source;
 use super::state::State;
-use super::writer::read_table;
 use crate::error::{Error, Result};
+use crate::grid::chunk::layout::Layout;
+use crate::grid::chunk::numbers::Numbers;
+use crate::grid::chunk::view::{ChunkView, LeafView};
+use crate::grid::format::geometry::{Geometry, Leaf};
+use crate::grid::format::object::Malformed;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::MatrixRecord;
+use crate::grid::objects::chunk_source::chunk_view;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::read_table;
+use crate::grid::path::{DataType, MatrixPath, Shape};
+use crate::integer::to_usize;
 
 /// A matrix, as listed.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,14 +84,14 @@ impl<'snapshot> Matrix<'snapshot> {
         if row32 >= self.record.rows || col32 >= self.record.cols {
             return Err(self.outside(row, col));
         }
-        let place = self.geometry.place(row32, col32);
-        let Some(view) = self.chunk(place.chunk)? else {
+        let location = self.geometry.locate(row32, col32);
+        let Some(view) = self.chunk(location.chunk)? else {
             return Ok(0.0);
         };
-        let index = usize::from(place.leaf);
-        let leaf = self.geometry.leaf(place.chunk, index);
-        let leaf_view = self.leaf(view, place.chunk, index, &leaf)?;
-        Ok(self.numbers.value(leaf_view.bits(&leaf, place.position, self.numbers)))
+        let index = usize::from(location.leaf);
+        let leaf = self.geometry.leaf(location.chunk, index);
+        let leaf_view = self.leaf(view, location.chunk, index, &leaf)?;
+        Ok(self.numbers.value(leaf_view.bits(&leaf, location.position, self.numbers)))
     }
 
     /// Decodes all of it into `values`, row-major; the length must be its number of elements.
@@ -157,15 +163,17 @@ impl<'snapshot> Matrix<'snapshot> {
         Ok(())
     }
 
-    /// Decodes a leaf from one end to the other, although what is written then lies far apart: to read in one stretch
-    /// matters more, as the bench's row of 4096 × 4096 shows.
+    /// Decodes a leaf that stores all its values.
     fn decode_dense(&self, leaf: &Leaf, packed: &[u8], values: &mut [f32], cols: usize) {
         if leaf.width as usize == cols {
             let start = leaf.row as usize * cols;
-            let part = values.get_mut(start..start + leaf.area()).unwrap_or_default();
-            self.numbers.decode(packed, part);
+            if let Some(part) = values.get_mut(start..start + leaf.area()) {
+                self.numbers.decode(packed, part);
+            }
             return;
         }
+        // The leaf is read from one end to the other, although its rows lie far apart in `values`: sequential reads
+        // matter more, as the bench's row of 4096 × 4096 shows.
         let width = (leaf.width as usize).max(1);
         if let Some(floats) = self.numbers.as_floats(packed) {
             let mut lines = floats.chunks_exact(width);
@@ -196,7 +204,7 @@ impl<'snapshot> Matrix<'snapshot> {
 
     #[inline]
     fn chunk(&self, chunk: u64) -> Result<Option<&ChunkView<'snapshot>>> {
-        let index = usize::try_from(chunk).unwrap_or(usize::MAX);
+        let index = to_usize(chunk);
         let (Some(reference), Some(seen)) = (self.chunks.get(index), self.seen.get(index)) else {
             return Ok(None);
         };
@@ -221,7 +229,7 @@ impl<'snapshot> Matrix<'snapshot> {
         Ok(seen.get_or_init(|| view))
     }
 
-    // What a leaf is must not go through memory: a look at one element takes little longer than that would.
+    // Inlined, so that the leaf stays in registers: storing it would take as long as reading one element.
     #[inline]
     fn leaf<'v>(
         &self,
@@ -235,10 +243,10 @@ impl<'snapshot> Matrix<'snapshot> {
 
     #[cold]
     fn malformed_leaf(&self, chunk: u64, index: usize, reason: Malformed) -> Error {
-        let at = usize::try_from(chunk).ok().and_then(|chunk| self.chunks.get(chunk)).copied();
+        let at = self.chunks.get(to_usize(chunk)).copied();
         self.state
             .source
-            .malformed(&at.unwrap_or_default(), "a leaf", reason)
+            .malformed(&at.unwrap_or(Ref::NULL), "a leaf", reason)
             .about(|| format!("leaf {index} of chunk {chunk} of {}", self.path))
     }
 

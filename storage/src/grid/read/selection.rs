@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
-use super::chunk::Geometry;
-use super::tree::split_matrix_key;
+use crate::grid::format::geometry::Geometry;
+use crate::grid::tree::keys::split_matrix_key;
 
 /// Some matrices of a version, and a rectangle of each. By default everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Whether the matrix of this key of a version's tree is in it. A malformed key is, so that its reader tells.
+    /// Whether it takes the matrix of this key of a version's tree. It takes a malformed key, whose reader reports it.
     pub(crate) fn takes(&self, key: &[u8]) -> bool {
         let Ok((layer, module, matrix)) = split_matrix_key(key) else {
             return true;
@@ -60,7 +60,7 @@ impl Selection {
         let mut layer = [0; 4];
         layer.iter_mut().zip(from).for_each(|(to, byte)| *to = *byte);
         let layer = u32::from_be_bytes(layer);
-        let names = from.get(4..).unwrap_or_default();
+        let names = from.get(4..).unwrap_or(&[]);
         let key = |layer: u32, names: Vec<u8>| [layer.to_be_bytes().as_slice(), &names].concat();
         if self.layers.contains(&layer)
             && let Some(names) = self.names_from(names)
@@ -93,7 +93,7 @@ impl Selection {
 #[expect(clippy::unwrap_used, reason = "a test stops where something is not there")]
 mod tests {
     use super::*;
-    use crate::grid::tree::matrix_key;
+    use crate::grid::tree::keys::matrix_key;
 
     /// All keys of four layers of three modules, in order.
     fn keys() -> Vec<Vec<u8>> {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_of_keys_that_holds_a_selected_one_is_never_left_out() {
+    fn a_range_of_keys_that_holds_a_selected_one_is_never_left_out() {
         let keys = keys();
         for layers in [0..=u32::MAX, 1..=1, 2..=6, 7..=u32::MAX, RangeInclusive::new(1, 0)] {
             for names in [None, Some(&["k_proj"][..]), Some(&["k", "q"]), Some(&[])] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_of_other_layers_or_modules_is_left_out() {
+    fn a_range_of_other_layers_or_modules_is_left_out() {
         let mut selection = Selection { layers: 7..=7, ..Selection::default() };
         let key = |layer, module| matrix_key(layer, module, "A").unwrap();
         assert!(!selection.may_be_between(&[], Some(&key(6, "q"))));

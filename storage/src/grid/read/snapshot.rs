@@ -3,18 +3,19 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::format::{MatrixRecord, Value, VersionRecord};
 use super::matrix::{Matrix, MatrixInfo};
 use super::metadata::read_value;
-use super::path::MatrixPath;
 use super::selection::Selection;
-use super::source::Source;
 use super::state::State;
-use super::tree::{
-    adapter_prefix, for_each_leaf, get, matrix_key, metadata_key, scan, split_matrix_key, split_pair_key,
-    tag_key, tag_prefix, version_key, version_prefix,
-};
 use crate::error::{Error, Result};
+use crate::grid::format::value::{MatrixRecord, Value, VersionRecord};
+use crate::grid::objects::source::Source;
+use crate::grid::path::MatrixPath;
+use crate::grid::tree::keys::{
+    adapter_prefix, matrix_key, metadata_key, split_matrix_key, split_name_key, split_pair_key, tag_key,
+    tag_prefix, version_key, version_prefix,
+};
+use crate::grid::tree::node::{for_each_leaf, get, scan};
 
 /// A version of an adapter, as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +57,9 @@ impl Snapshot {
     pub fn adapters(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.scan_keys(&adapter_prefix(), &mut |key, _| {
-            let name = key.get(1..).unwrap_or_default().to_vec();
-            names.push(
-                String::from_utf8(name).map_err(|_| self.malformed_key("an adapter's name is not UTF-8"))?,
-            );
+            let name = split_name_key(&key).map_err(|reason| self.malformed_key(reason))?;
+            let name = String::from_utf8(name.to_vec());
+            names.push(name.map_err(|_| self.malformed_key("an adapter's name is not UTF-8"))?);
             Ok(())
         })?;
         Ok(names)
@@ -111,7 +111,7 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// The same of some matrices; what holds only others is not read.
+    /// The matrices of a version that a selection takes, in that order; tree nodes that hold only others are not read.
     pub fn selected_matrices(
         &self,
         adapter: &str,
@@ -192,18 +192,8 @@ impl Snapshot {
     pub fn scan_metadata(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut found = Vec::new();
         self.scan_keys(&metadata_key(prefix), &mut |key, value| {
-            let key = key.get(1..).unwrap_or_default().to_vec();
+            let key = split_name_key(&key).map_err(|reason| self.malformed_key(reason))?.to_vec();
             found.push((key, read_value(&self.state.source, value)?));
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
-    /// All metadata keys that begin with `prefix`, in order.
-    pub fn metadata_keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let mut found = Vec::new();
-        self.scan_keys(&metadata_key(prefix), &mut |key, _| {
-            found.push(key.get(1..).unwrap_or_default().to_vec());
             Ok(())
         })?;
         Ok(found)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::format::Ref;
-use super::source::CommittedSource;
+use crate::grid::format::reference::Ref;
+use crate::grid::objects::source::CommittedSource;
 
 /// A committed state: everything that a reader needs.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
-//! Reading trees.
+//! Nodes as they are stored: reading them, looking keys up and visiting leaves.
 
 use std::ops::ControlFlow;
 
 use crate::error::Result;
-use crate::grid::format::{
-    Branch, Kind, Leaf, MAX_HEIGHT, Ref, Value, decode_branch, decode_leaf, find_in_leaf,
-};
-use crate::grid::source::Source;
+use crate::grid::format::node::{Branch, Leaf, MAX_HEIGHT, decode_branch, decode_leaf, find_in_leaf};
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::Value;
+use crate::grid::objects::source::Source;
 
 /// A node, decoded.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(crate) fn get(source: &dyn Source, root: &Ref, key: &[u8]) -> Result<Option<
         if below == 1 {
             let bytes = source.object(&node, Kind::Leaf)?;
             return find_in_leaf(&bytes, key)
-                .map_err(|reason| source.malformed(&node, "a leaf of the tree", reason));
+                .map_err(|reason| source.malformed(&node, Kind::Leaf.name(), reason));
         }
         match read_node(source, &node, below)? {
             Node::Leaf(entries) => {

@@ -3,13 +3,27 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::chunk_source::base_of;
 use super::damage::{Damage, Held};
-use super::format::{Encoder, Kind, Ref, Table, Value, encode_branch, encode_leaf};
-use super::source::Source;
-use super::tree::{Node, ROOT, read_node};
-use super::writer::{Writer, read_table};
 use crate::error::{Error, Result};
+use crate::grid::chunk::patch::rebase_patch;
+use crate::grid::format::node::{encode_branch, encode_leaf};
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::table::Table;
+use crate::grid::format::value::Value;
+use crate::grid::objects::chunk_source::base_of;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::read_table;
+use crate::grid::objects::writer::Writer;
+use crate::grid::tree::keys::display_metadata_key;
+use crate::grid::tree::node::{Node, ROOT, read_node};
+
+/// What a copy does about damaged objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDamage {
+    Fail,
+    LeaveOut,
+}
 
 /// Copies objects of one file into another.
 pub(crate) struct Copier<'a> {
@@ -17,8 +31,9 @@ pub(crate) struct Copier<'a> {
     pub(crate) writer: &'a mut Writer,
     /// Where the copy of an object is, by the object's unit.
     copies: HashMap<u64, Ref>,
-    /// What was left out, when damage is to be left out rather than reported.
-    pub(crate) left_out: Option<Vec<Damage>>,
+    on_damage: OnDamage,
+    /// What was left out.
+    pub(crate) left_out: Vec<Damage>,
     /// Versions of which something was left out, a matrix that they share with others too.
     pub(crate) incomplete: Vec<Held>,
     /// Nodes under which something was left out, by unit.
@@ -28,12 +43,13 @@ pub(crate) struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    pub(crate) fn new(source: &'a dyn Source, writer: &'a mut Writer, lenient: bool) -> Self {
+    pub(crate) fn new(source: &'a dyn Source, writer: &'a mut Writer, on_damage: OnDamage) -> Self {
         Self {
             source,
             writer,
             copies: HashMap::new(),
-            left_out: lenient.then(Vec::new),
+            on_damage,
+            left_out: Vec::new(),
             incomplete: Vec::new(),
             holes: HashSet::new(),
             holes_met: 0,
@@ -43,9 +59,9 @@ impl<'a> Copier<'a> {
     /// Copies the main tree; null when nothing of it was left.
     pub(crate) fn main_tree(&mut self, root: &Ref) -> Result<Ref> {
         if root.is_null() {
-            return Ok(Ref::default());
+            return Ok(Ref::NULL);
         }
-        Ok(self.tree(root, ROOT, &Held::default())?.unwrap_or_default())
+        Ok(self.tree(root, ROOT, &Held::default())?.unwrap_or(Ref::NULL))
     }
 
     /// Copies once and shares from then on. `None` when it was damaged and left out.
@@ -66,25 +82,16 @@ impl<'a> Copier<'a> {
                 Ok(Some(done))
             }
             Ok(None) => Ok(None),
-            Err(error) => {
-                let place = (object.offset(), object.len);
-                self.leave_out(error, place, held, what()).map(|()| None)
-            }
+            Err(error) => self.leave_out(error, object.offset(), object.len, held, what()).map(|()| None),
         }
     }
 
     /// Notes damage that is left out, and gives other errors back.
-    fn leave_out(
-        &mut self,
-        error: Error,
-        (offset, bytes): (u64, u32),
-        held: &Held,
-        what: String,
-    ) -> Result<()> {
-        match (error, &mut self.left_out) {
-            (Error::Corrupt { reason, .. }, Some(left_out)) => {
+    fn leave_out(&mut self, error: Error, offset: u64, bytes: u32, held: &Held, what: String) -> Result<()> {
+        match (error, self.on_damage) {
+            (Error::Corrupt { reason, .. }, OnDamage::LeaveOut) => {
                 self.holes_met += 1;
-                left_out.push(Damage { offset, bytes, what, held: held.clone(), reason });
+                self.left_out.push(Damage { offset, bytes, what, held: held.clone(), reason });
                 Ok(())
             }
             (error, _) => Err(error),
@@ -106,7 +113,7 @@ impl<'a> Copier<'a> {
                     if copies.is_empty() {
                         return Ok(None);
                     }
-                    copier.writer.put(&encode_branch(height, &copies), 0).map(Some)
+                    copier.writer.put(&encode_branch(height, &copies)?, 0).map(Some)
                 }
                 Node::Leaf(entries) => {
                     let mut copies = Vec::with_capacity(entries.len());
@@ -115,7 +122,7 @@ impl<'a> Copier<'a> {
                             copies.push((key, copy));
                         }
                     }
-                    copier.writer.put(&encode_leaf(&copies), 0).map(Some)
+                    copier.writer.put(&encode_leaf(&copies)?, 0).map(Some)
                 }
             }
         })?;
@@ -131,7 +138,7 @@ impl<'a> Copier<'a> {
             Value::Version(mut record) => {
                 let (version, before) = (Held::version(key), self.holes_met);
                 if !record.root.is_null() {
-                    record.root = self.tree(&record.root, ROOT, &version)?.unwrap_or_default();
+                    record.root = self.tree(&record.root, ROOT, &version)?.unwrap_or(Ref::NULL);
                 }
                 if self.holes_met > before {
                     self.incomplete.push(version);
@@ -146,7 +153,7 @@ impl<'a> Copier<'a> {
                 Some(Value::Matrix(record))
             }
             Value::Blob { len, pieces } => {
-                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                let name = display_metadata_key(key);
                 let pieces = self.entries(&pieces, Kind::Blob, held, &format!("the metadata {name:?}"))?;
                 let Some(pieces) = pieces else { return Ok(None) };
                 Some(Value::Blob { len, pieces: self.writer.put_table(&pieces)? })
@@ -154,8 +161,7 @@ impl<'a> Copier<'a> {
         })
     }
 
-    /// Copies of the entries of a table; `None` when one of them was left out, because a matrix with a hole would
-    /// be a wrong answer. The copies made before that are given up.
+    /// Copies of the entries of a table; `None` when one of them was left out.
     fn entries(
         &mut self,
         table: &Table,
@@ -166,25 +172,24 @@ impl<'a> Copier<'a> {
         let entries = match read_table(self.source, table) {
             Ok(entries) => entries,
             Err(error) => {
-                let offset = corrupt_offset(&error);
-                return self
-                    .leave_out(error, (offset, 0), held, format!("the table of {what}"))
-                    .map(|()| None);
+                let offset = if let Error::Corrupt { offset, .. } = &error { *offset } else { 0 };
+                return self.leave_out(error, offset, 0, held, format!("the table of {what}")).map(|()| None);
             }
         };
         let mut copies = Vec::with_capacity(entries.len());
         for (entry, index) in entries.iter().zip(0u64..) {
             if entry.is_null() {
-                copies.push(Ref::default());
+                copies.push(Ref::NULL);
                 continue;
             }
             let name = || match kind {
                 Kind::Blob => format!("piece {index} of {what}"),
                 _ => format!("chunk {index} of {what}"),
             };
-            if let Some(copy) = self.object(entry, kind, 0, (held, &name))? {
+            if let Some(copy) = self.object(entry, kind, 0, held, &name)? {
                 copies.push(copy);
             } else {
+                // A matrix with a hole would be a wrong answer.
                 self.give_up(&copies, kind)?;
                 return Ok(None);
             }
@@ -194,19 +199,20 @@ impl<'a> Copier<'a> {
 
     fn give_up(&mut self, copies: &[Ref], kind: Kind) -> Result<()> {
         self.writer.release_table(copies, 0, kind)?;
-        // What had no other owner is gone, and so must be the memory of it.
+        // What had no other owner is freed, so it must not be shared later.
         let space = &self.writer.space;
         self.copies.retain(|_, done| space.is_allocated(done.unit));
         Ok(())
     }
 
-    /// Copies an entry of a table; a chunk may lie under `above` patches, and takes what it patches along.
+    /// Copies an entry of a table, which lies under `above` patches, and what it is a patch of.
     fn object(
         &mut self,
         object: &Ref,
         kind: Kind,
         above: u32,
-        (held, what): (&Held, &dyn Fn() -> String),
+        held: &Held,
+        what: &dyn Fn() -> String,
     ) -> Result<Option<Ref>> {
         self.once(object, held, what, |copier| {
             let bytes = copier.source.object(object, kind)?.into_owned();
@@ -216,21 +222,12 @@ impl<'a> Copier<'a> {
             let Some(base) = base_of(copier.source, object, above)? else {
                 return copier.writer.put(&bytes, object.aux).map(Some);
             };
-            let Some(base) = copier.object(&base, kind, above + 1, (held, what))? else {
+            let Some(base) = copier.object(&base, kind, above + 1, held, what)? else {
                 return Ok(None);
             };
-            let mut patched = Encoder::with_capacity(bytes.len());
-            patched.raw(bytes.get(..8).unwrap_or_default());
-            base.encode(&mut patched);
-            patched.raw(bytes.get(8 + Ref::BYTES..).unwrap_or_default());
-            copier.writer.put(&patched.bytes, object.aux).map(Some)
+            let patched = rebase_patch(&bytes, &base)
+                .map_err(|reason| copier.source.malformed(object, Kind::Chunk.name(), reason))?;
+            copier.writer.put(&patched, object.aux).map(Some)
         })
-    }
-}
-
-fn corrupt_offset(error: &Error) -> u64 {
-    match error {
-        Error::Corrupt { offset, .. } => *offset,
-        _ => 0,
     }
 }

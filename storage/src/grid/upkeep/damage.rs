@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::tree::{split_matrix_key, split_pair_key};
+use crate::grid::tree::keys::{split_matrix_key, split_pair_key};
 
 /// A damaged object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,17 @@
 //! How much there is, how dense it is and how much of it is shared.
 
-use super::format::{Kind, MatrixRecord, Ref, UNIT_BYTES, Value};
-use super::source::Source;
-use super::store::GridStore;
-use super::tree::{Node, ROOT, read_node};
-use super::writer::{Writer, read_table_node};
 use crate::error::{Error, Result};
+use crate::grid::commit::head::Head;
+use crate::grid::format::object::{Kind, UNIT_BYTES};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::region::REGION_UNITS;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::chunk_source::base_of;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::read_table_node;
+use crate::grid::objects::writer::Writer;
+use crate::grid::read::snapshot::Snapshot;
+use crate::grid::tree::node::{Node, ROOT, read_node};
 
 /// The store as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,39 +55,32 @@ impl VersionStatistics {
     }
 }
 
-impl GridStore {
-    /// How large the store is.
-    pub fn statistics(&self) -> Result<GridStatistics> {
-        self.with_core(|core| {
-            let objects = &core.writer.objects;
-            let file_bytes = objects.backend.len().map_err(|e| Error::io("measure", &objects.path, e))?;
-            let regions = &core.writer.space.regions;
-            let free: u64 = regions.iter().map(|slot| u64::from(slot.free)).sum();
-            let all = (regions.len() * super::format::REGION_UNITS) as u64;
-            Ok(GridStatistics {
-                file_bytes,
-                used_bytes: all.saturating_sub(free) * UNIT_BYTES,
-                wal_bytes: core.wal.len(),
-                commit_number: core.commit,
-                durable_commit_number: core.durable.commit,
-            })
-        })
-    }
+/// How large the store is.
+pub(crate) fn store_statistics(head: &Head) -> Result<GridStatistics> {
+    let objects = &head.writer.objects;
+    let file_bytes = objects.backend.len().map_err(|e| Error::io("measure", &objects.path, e))?;
+    let regions = &head.writer.space.regions;
+    let free: u64 = regions.iter().map(|region| u64::from(region.free)).sum();
+    let all = (regions.len() * REGION_UNITS) as u64;
+    Ok(GridStatistics {
+        file_bytes,
+        used_bytes: all.saturating_sub(free) * UNIT_BYTES,
+        wal_bytes: head.wal.len(),
+        commit_number: head.commit,
+        durable_commit_number: head.durable.commit,
+    })
+}
 
-    /// What a version holds and shares. Walks its tree, without reading its chunks; writers wait meanwhile.
-    pub fn version_statistics(&self, adapter: &str, version: &str) -> Result<VersionStatistics> {
-        self.with_core(|core| {
-            // Taken under the lock: what it refers to is read through the writer's file, which a compaction replaces.
-            let record = self.snapshot().version_record(adapter, version)?;
-            let record = record
-                .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })?;
-            let mut sum = Sum { writer: &mut core.writer, found: VersionStatistics::default() };
-            if !record.root.is_null() {
-                sum.tree(&record.root, ROOT, false)?;
-            }
-            Ok(sum.found)
-        })
+/// What a version of the newest state holds and shares, found without reading its chunks.
+pub(crate) fn version_statistics(head: &mut Head, adapter: &str, version: &str) -> Result<VersionStatistics> {
+    let record = Snapshot::new(head.state()).version_record(adapter, version)?;
+    let record =
+        record.ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })?;
+    let mut sum = Sum { writer: &mut head.writer, found: VersionStatistics::default() };
+    if !record.root.is_null() {
+        sum.tree(&record.root, ROOT, false)?;
     }
+    Ok(sum.found)
 }
 
 struct Sum<'a> {
@@ -139,7 +138,7 @@ impl Sum<'_> {
         let mut shared = shared;
         self.found.patches += u64::from(chunk.is_patch());
         for above in 0.. {
-            let Some(base) = super::chunk_source::base_of(&self.writer.objects, &chunk, above)? else {
+            let Some(base) = base_of(&self.writer.objects, &chunk, above)? else {
                 break;
             };
             shared = self.add(&base, shared)?;

@@ -3,23 +3,26 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::chunk::Layout;
-use super::chunk_source::{base_of, chunk_view};
-use super::core::Core;
 use super::damage::{Damage, Held};
-use super::format::{
-    Kind, MatrixRecord, REGION_UNITS, Ref, SUPERBLOCK_BYTES, SUPERBLOCK_SLOTS, Table, UNIT_BYTES, Value,
-    set_bits,
-};
-use super::recovery::read_superblocks;
-use super::source::Source;
-use super::space::RESERVED_UNITS;
-use super::store::GridStore;
-use super::tree::{Node, ROOT, read_node};
-use super::writer::read_table_node;
 use crate::error::{Error, Result};
+use crate::grid::chunk::layout::Layout;
+use crate::grid::commit::head::Head;
+use crate::grid::commit::recovery::read_superblocks;
+use crate::grid::format::object::{Kind, UNIT_BYTES};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::region::{REGION_UNITS, set_bits};
+use crate::grid::format::superblock::SUPERBLOCK_BYTES;
+use crate::grid::format::table::Table;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::chunk_source::{base_of, chunk_view};
+use crate::grid::objects::source::Source;
+use crate::grid::objects::space::RESERVED_UNITS;
+use crate::grid::objects::table_reader::read_table_node;
+use crate::grid::tree::keys::display_metadata_key;
+use crate::grid::tree::node::{Node, ROOT, read_node};
+use crate::integer::{low_u32, to_usize};
 
-/// What [`GridStore::verify`] found.
+/// What [`GridStore::verify`](crate::GridStore::verify) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Objects looked at.
@@ -32,25 +35,20 @@ pub struct VerifyReport {
     pub leaked_bytes: u64,
 }
 
-impl GridStore {
-    /// Reads everything that the newest state refers to, checks every checksum and every encoding, and compares the
-    /// allocator with what is in use. Damage is reported, not returned as an error. Writers wait meanwhile.
-    pub fn verify(&self) -> Result<VerifyReport> {
-        self.with_core(|core| {
-            let mut walk = Walk { core, report: VerifyReport::default(), owners: HashMap::new() };
-            walk.main_tree()?;
-            walk.superblock()?;
-            walk.space()?;
-            Ok(walk.report)
-        })
-    }
+/// Reads everything that the newest state refers to and compares the allocator with it.
+pub(crate) fn verify(head: &mut Head) -> Result<VerifyReport> {
+    let mut walk = Walk { head, report: VerifyReport::default(), owners: HashMap::new() };
+    walk.main_tree()?;
+    walk.superblock()?;
+    walk.space()?;
+    Ok(walk.report)
 }
 
 /// Called with each key and value of a tree.
 type VisitEntry<'v, W> = &'v mut dyn FnMut(&mut W, &[u8], &Value) -> Result<()>;
 
 struct Walk<'a> {
-    core: &'a mut Core,
+    head: &'a mut Head,
     report: VerifyReport,
     /// Units and number of owners by first unit.
     owners: HashMap<u64, (u64, u64)>,
@@ -58,7 +56,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn main_tree(&mut self) -> Result<()> {
-        let root = self.core.root;
+        let root = self.head.root;
         self.tree(&root, ROOT, &Held::default(), &mut |walk, key, value| match value {
             Value::Version(record) => {
                 let (root, version) = (record.root, Held::version(key));
@@ -68,11 +66,11 @@ impl Walk<'_> {
                 })
             }
             Value::Blob { pieces, .. } => {
-                let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+                let name = display_metadata_key(key);
                 let held = Held::default();
                 let what = format!("the metadata {name:?}");
-                walk.table(pieces, (&held, &what), &mut |walk, index, piece| {
-                    let read = walk.core.writer.objects.object(piece, Kind::Blob).map(drop);
+                walk.table(pieces, &held, &what, &mut |walk, index, piece| {
+                    let read = walk.head.writer.objects.object(piece, Kind::Blob).map(drop);
                     walk.note(piece, read, &held, || format!("piece {index} of {what}")).map(drop)
                 })
             }
@@ -123,7 +121,7 @@ impl Walk<'_> {
         if node.is_null() || !self.own(node) {
             return Ok(());
         }
-        let read = read_node(&self.core.writer.objects, node, below);
+        let read = read_node(&self.head.writer.objects, node, below);
         match self.note(node, read, held, || format!("a node of {held}"))? {
             Some(Node::Leaf(entries)) => entries.iter().try_for_each(|(key, value)| visit(self, key, value)),
             Some(Node::Branch(height, children)) => {
@@ -136,10 +134,11 @@ impl Walk<'_> {
     fn table(
         &mut self,
         table: &Table,
-        of: (&Held, &dyn fmt::Display),
+        held: &Held,
+        name: &dyn fmt::Display,
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
-        self.entries(&table.children, table.depth, 0, of, visit)
+        self.entries(&table.children, table.depth, 0, held, name, visit)
     }
 
     fn entries(
@@ -147,11 +146,12 @@ impl Walk<'_> {
         children: &[Ref],
         depth: u8,
         first: u64,
-        (held, name): (&Held, &dyn fmt::Display),
+        held: &Held,
+        name: &dyn fmt::Display,
         visit: &mut dyn FnMut(&mut Self, u64, &Ref) -> Result<()>,
     ) -> Result<()> {
-        let span = 1u64 << (8 * u32::from(depth));
-        for (child, index) in children.iter().zip((first..).step_by(usize::try_from(span).unwrap_or(1))) {
+        let span = 1usize << (8 * u32::from(depth));
+        for (child, index) in children.iter().zip((first..).step_by(span)) {
             if child.is_null() || !self.own(child) {
                 continue;
             }
@@ -159,10 +159,10 @@ impl Walk<'_> {
                 visit(self, index, child)?;
                 continue;
             }
-            let read = read_table_node(&self.core.writer.objects, child, depth);
+            let read = read_table_node(&self.head.writer.objects, child, depth);
             let what = || format!("the table of {name} from {index} on");
             if let Some(entries) = self.note(child, read, held, what)? {
-                self.entries(&entries, depth - 1, index, (held, name), visit)?;
+                self.entries(&entries, depth - 1, index, held, name, visit)?;
             }
         }
         Ok(())
@@ -170,12 +170,12 @@ impl Walk<'_> {
 
     fn matrix(&mut self, record: &MatrixRecord, held: &Held) -> Result<()> {
         let layout = Layout::of(record);
-        self.table(&record.chunks, (held, held), &mut |walk, index, chunk| {
+        self.table(&record.chunks, held, held, &mut |walk, index, chunk| {
             let checked = walk.chunk(chunk, &layout, index);
             walk.note(chunk, checked, held, || format!("chunk {index} of {held}"))?;
             let mut patch = *chunk;
             for above in 0.. {
-                let base = base_of(&walk.core.writer.objects, &patch, above);
+                let base = base_of(&walk.head.writer.objects, &patch, above);
                 let Some(Some(base)) =
                     walk.note(&patch, base, held, || format!("a patch of chunk {index} of {held}"))?
                 else {
@@ -191,7 +191,7 @@ impl Walk<'_> {
     }
 
     fn chunk(&mut self, chunk: &Ref, layout: &Layout, index: u64) -> Result<()> {
-        let objects = &self.core.writer.objects;
+        let objects = &self.head.writer.objects;
         let view = chunk_view(objects, chunk, layout, index)?;
         let (geometry, numbers) = (&layout.geometry, layout.numbers);
         let check = || {
@@ -211,7 +211,7 @@ impl Walk<'_> {
                 Err("its count of active elements is wrong")
             }
         };
-        check().map_err(|reason| objects.malformed(chunk, "a chunk of a matrix", reason))
+        check().map_err(|reason| objects.malformed(chunk, Kind::Chunk.name(), reason))
     }
 
     /// Reads an object again that is kept in memory, and says whether it is whole.
@@ -219,15 +219,15 @@ impl Walk<'_> {
         if object.is_null() || !self.own(object) {
             return Ok(true);
         }
-        let read = self.core.writer.objects.object(object, kind).map(drop);
+        let read = self.head.writer.objects.object(object, kind).map(drop);
         self.note(object, read, &Held::default(), what).map(|found| found.is_some())
     }
 
     /// Reads the superblock that the next opening needs, and its copy. In the other slot a torn one may be left.
     fn superblock(&mut self) -> Result<()> {
-        let durable = (self.core.durable_slot, self.core.durable);
-        let objects = &self.core.writer.objects;
-        let offset = SUPERBLOCK_SLOTS.get(durable.0).copied().unwrap_or_default();
+        let durable = (self.head.durable_slot, self.head.durable);
+        let objects = &self.head.writer.objects;
+        let offset = durable.0.offset();
         let read = read_superblocks(objects).and_then(|found| {
             let refuse =
                 || Error::corrupt(objects.path(), offset, "a superblock", "it is not what was written");
@@ -236,7 +236,7 @@ impl Walk<'_> {
         if let Err(Error::Corrupt { reason, .. }) = read {
             self.report.damages.push(Damage {
                 offset,
-                bytes: u32::try_from(SUPERBLOCK_BYTES).unwrap_or(0),
+                bytes: low_u32(SUPERBLOCK_BYTES as u64),
                 what: "the superblock".to_owned(),
                 held: Held::default(),
                 reason,
@@ -244,18 +244,18 @@ impl Walk<'_> {
         } else {
             read?;
         }
-        let copy = self.core.copy;
+        let copy = self.head.copy;
         self.stored(&copy, Kind::Superblock, || "the copy of the superblock".to_owned()).map(drop)
     }
 
     /// Compares the allocator with the owners that were counted.
     fn space(&mut self) -> Result<()> {
-        let nodes: Vec<Ref> = self.core.table.nodes().copied().collect();
+        let nodes: Vec<Ref> = self.head.table.nodes().copied().collect();
         for node in &nodes {
             self.stored(node, Kind::Table, || "the table of regions".to_owned())?;
         }
-        let slots = &self.core.writer.space.regions;
-        let maps: Vec<Ref> = slots.iter().map(|slot| slot.stored).collect();
+        let regions = &self.head.writer.space.regions;
+        let maps: Vec<Ref> = regions.iter().map(|region| region.stored).collect();
         let mut whole = Vec::with_capacity(maps.len());
         for (index, map) in maps.iter().enumerate() {
             whole.push(self.stored(map, Kind::Region, || format!("the map of region {index}"))?);
@@ -265,14 +265,12 @@ impl Walk<'_> {
         set_bits(&mut expected, 0, RESERVED_UNITS);
         let owners = std::mem::take(&mut self.owners);
         for (unit, (units, count)) in owners {
-            let (Ok(start), Ok(length)) = (usize::try_from(unit), usize::try_from(units)) else {
-                continue;
-            };
-            set_bits(&mut expected, start, length);
+            let start = to_usize(unit);
+            set_bits(&mut expected, start, to_usize(units));
             if whole.get(start / REGION_UNITS) == Some(&false) {
                 continue;
             }
-            let writer = &mut self.core.writer;
+            let writer = &mut self.head.writer;
             let extra = match writer.space.extra_owners(&writer.objects, unit) {
                 Ok(extra) => extra,
                 Err(error @ Error::Internal(_)) => {
@@ -280,8 +278,8 @@ impl Walk<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.note(&Ref::default(), Err::<(), _>(error), &Held::default(), || {
-                        "the map of a region".to_owned()
+                    self.note(&Ref::NULL, Err::<(), _>(error), &Held::default(), || {
+                        Kind::Region.name().to_owned()
                     })?;
                     continue;
                 }
@@ -299,9 +297,9 @@ impl Walk<'_> {
 
     fn compare_region(&mut self, index: usize, expected: &[u64]) -> Result<()> {
         let words = REGION_UNITS / 64;
-        let writer = &mut self.core.writer;
+        let writer = &mut self.head.writer;
         let read = writer.space.load_image(&writer.objects, index);
-        let stored = writer.space.regions.get(index).map(|slot| slot.stored).unwrap_or_default();
+        let stored = writer.space.regions.get(index).map_or(Ref::NULL, |region| region.stored);
         let Some(image) =
             self.note(&stored, read, &Held::default(), || format!("the map of region {index}"))?
         else {

@@ -1,26 +1,33 @@
 //! Applying sparse updates to the trees.
 //!
-//! Chunks are built side by side, from the old ones and the changes, and then placed one after the other: building is
-//! most of the work and depends on nothing but what is read, placing decides where objects lie. A few changes of a
-//! chunk become a patch of it, more of them a new chunk.
+//! Chunks are built in parallel, from the old ones and the changes, and then stored one after the other: building is
+//! most of the work and only reads, storing decides where objects lie. A few changes of a chunk become a patch of it,
+//! more of them a new chunk.
 
 use rayon::prelude::*;
 
-use super::chunk::{Change, Edit, Geometry, Layout, Place, merge_chunk};
-use super::chunk_source::{amend, chunk_view};
 use super::editor::Editor;
-use super::format::{MatrixRecord, Ref, Value};
-use super::path::MatrixPath;
-use super::source::Source;
-use super::tree::{Tree, matrix_key};
 use super::update::{Edits, UpdateBatch};
-use super::writer::{Objects, Predecessor, Replacement, Writer, read_table};
 use crate::checksum::crc32c;
 use crate::error::{Error, Result};
+use crate::grid::chunk::layout::Layout;
+use crate::grid::chunk::merge::{Change, Edit, merge_chunk};
+use crate::grid::format::geometry::{Geometry, Location};
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::chunk_source::{amend, chunk_view};
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::read_table;
+use crate::grid::objects::writer::{Objects, Predecessor, Replacement, Writer};
+use crate::grid::path::MatrixPath;
+use crate::grid::tree::edit::Tree;
+use crate::grid::tree::keys::matrix_key;
+use crate::integer::to_usize;
 
-/// Matrices whose chunks are built before the first of them is placed.
+/// Matrices whose chunks are built before the first of them is stored.
 const WINDOW: usize = 256;
-/// Fewer edits than this are applied sooner than other threads wake up.
+/// Fewer edits than this are applied before other threads would have woken up.
 const PARALLEL_EDITS: usize = 8192;
 
 /// Applies a record of the write-ahead log to the tree under `root` and returns the new root.
@@ -41,17 +48,17 @@ impl Editor {
         let groups: Vec<_> = batch.groups.iter().collect();
         let same_version =
             |(a, _): &Group<'_>, (b, _): &Group<'_>| a.adapter == b.adapter && a.version == b.version;
-        for of_version in groups.chunk_by(same_version) {
-            let Some((first, _)) = of_version.first() else {
+        for version_groups in groups.chunk_by(same_version) {
+            let Some((first, _)) = version_groups.first() else {
                 continue;
             };
             let tree = &mut self.draft(writer, &first.adapter, &first.version, false)?.tree;
-            let edits: usize = of_version.iter().map(|(_, edits)| edits.len()).sum();
+            let edits: usize = version_groups.iter().map(|(_, edits)| edits.len()).sum();
             if edits < PARALLEL_EDITS {
-                apply_in_turn(writer, tree, of_version)?;
+                apply_in_turn(writer, tree, version_groups)?;
             } else {
-                for window in of_version.chunks(WINDOW) {
-                    apply_side_by_side(writer, tree, window)?;
+                for window in version_groups.chunks(WINDOW) {
+                    apply_in_parallel(writer, tree, window)?;
                 }
             }
         }
@@ -66,18 +73,18 @@ fn apply_in_turn(writer: &mut Writer, tree: &mut Tree, groups: &[Group<'_>]) -> 
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         let record = matrix_record(writer, tree, path, &key)?;
         let chunks = build(&writer.objects, path, record, edits, &mut buffers)?;
-        place(writer, record, &chunks)?;
+        store_chunks(writer, record, &chunks)?;
     }
     Ok(())
 }
 
 /// Applies the edits of some matrices, of each at most as many at a time as sort keys can tell apart.
-fn apply_side_by_side(writer: &mut Writer, tree: &mut Tree, window: &[Group<'_>]) -> Result<()> {
+fn apply_in_parallel(writer: &mut Writer, tree: &mut Tree, window: &[Group<'_>]) -> Result<()> {
     let longest = window.iter().map(|(_, edits)| edits.len()).max().unwrap_or(0);
-    for round in 0..longest.div_ceil(Place::ORDERS) {
+    for round in 0..longest.div_ceil(Location::ORDERS) {
         let mut works = Vec::with_capacity(window.len());
         for (path, edits) in window {
-            let Some(edits) = edits.chunks(Place::ORDERS).nth(round) else {
+            let Some(edits) = edits.chunks(Location::ORDERS).nth(round) else {
                 continue;
             };
             let key = matrix_key(path.layer, &path.module, &path.matrix)?;
@@ -93,7 +100,7 @@ fn apply_side_by_side(writer: &mut Writer, tree: &mut Tree, window: &[Group<'_>]
             .collect::<Result<_>>()?;
         for ((path, _, key, _), chunks) in works.iter().zip(built) {
             let record = matrix_record(writer, tree, path, key)?;
-            place(writer, record, &chunks)?;
+            store_chunks(writer, record, &chunks)?;
         }
     }
     Ok(())
@@ -111,7 +118,7 @@ fn matrix_record<'a>(
     }
 }
 
-/// A chunk that waits for its place.
+/// A new chunk that is not stored yet.
 struct Successor {
     chunk: u64,
     old: Ref,
@@ -135,12 +142,11 @@ fn build(
     buffers.sort(path, record, edits)?;
     let layout = Layout::of(record);
     let entries = read_table(objects, &record.chunks)?;
-    let of_chunk = buffers.changes.chunk_by(|a, b| a.place.chunk == b.place.chunk);
-    of_chunk
+    let by_chunk = buffers.changes.chunk_by(|a, b| a.location.chunk == b.location.chunk);
+    by_chunk
         .map(|changes| {
-            let chunk = changes.first().map_or(0, |change| change.place.chunk);
-            let index = usize::try_from(chunk).unwrap_or(usize::MAX);
-            let old = entries.get(index).copied().unwrap_or_default();
+            let chunk = changes.first().map_or(0, |change| change.location.chunk);
+            let old = entries.get(to_usize(chunk)).copied().unwrap_or(Ref::NULL);
             successor(objects, &layout, chunk, old, changes)
         })
         .collect()
@@ -156,7 +162,7 @@ fn successor(
     let mut view = None;
     if !old.is_null() {
         if let Some((patch, active)) = amend(objects, &old, layout, chunk, changes)? {
-            let bytes = patch.encode(layout.numbers);
+            let bytes = patch.encode(layout.numbers)?;
             return Ok(Successor {
                 chunk,
                 old,
@@ -173,7 +179,7 @@ fn successor(
         view = Some(chunk_view(objects, &old, layout, chunk)?);
     }
     let built = merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.numbers, changes)
-        .map_err(|reason| objects.malformed(&old, "a chunk of a matrix", reason))?;
+        .map_err(|reason| objects.malformed(&old, Kind::Chunk.name(), reason))?;
     Ok(Successor {
         chunk,
         old,
@@ -184,8 +190,8 @@ fn successor(
     })
 }
 
-/// Places the new chunks of a matrix.
-fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -> Result<()> {
+/// Stores the new chunks of a matrix and puts them into its table.
+fn store_chunks(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -> Result<()> {
     let mut replaced = Vec::with_capacity(chunks.len());
     for new in chunks {
         let kind = match new.predecessor {
@@ -193,7 +199,7 @@ fn place(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Successor]) -
             Predecessor::Patched | Predecessor::Inherited(_) => Ref::PATCH,
         };
         let (reference, old) = if new.active == 0 {
-            (Ref::default(), Predecessor::Released)
+            (Ref::NULL, Predecessor::Released)
         } else {
             (writer.put_checked(&new.bytes, new.crc, new.active | kind)?, new.predecessor)
         };
@@ -213,7 +219,7 @@ fn outside(path: &MatrixPath, record: &MatrixRecord, row: u32, col: u32) -> Erro
     Error::argument("element", format!("({row}, {col}) is outside {path}, which is {shape}"))
 }
 
-/// Vectors that one matrix after the other fills.
+/// Vectors that are reused for one matrix after the other.
 #[derive(Default)]
 struct Buffers {
     keys: Vec<u64>,
@@ -221,7 +227,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    /// Sorts edits by place, those of one place in the order in which they were given.
+    /// Sorts edits by location, those of one location in the order in which they were given.
     fn sort(&mut self, path: &MatrixPath, record: &MatrixRecord, edits: &[(u32, u32, Edit)]) -> Result<()> {
         let geometry = Geometry::new(record.rows, record.cols);
         self.keys.clear();
@@ -229,13 +235,13 @@ impl Buffers {
             if row >= record.rows || col >= record.cols {
                 return Err(outside(path, record, row, col));
             }
-            self.keys.push(geometry.place(row, col).sort_key(order));
+            self.keys.push(geometry.locate(row, col).sort_key(order));
         }
         self.keys.sort_unstable();
         let in_order = self.keys.iter().filter_map(|key| {
-            let (place, order) = Place::of_sort_key(*key);
+            let (location, order) = Location::from_sort_key(*key);
             let (_, _, edit) = *edits.get(order as usize)?;
-            Some(Change { place, edit })
+            Some(Change { location, edit })
         });
         self.changes.clear();
         self.changes.extend(in_order);

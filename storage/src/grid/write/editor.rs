@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{AdapterRecord, Ref, Value, VersionRecord};
-use super::path::check_name;
-use super::tree::{
-    Tree, adapter_key, release_tree, release_value, split_pair_key, tag_key, tag_prefix, version_key,
-    version_prefix,
-};
-use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::{AdapterRecord, Value, VersionRecord};
+use crate::grid::objects::writer::Writer;
+use crate::grid::path::check_name;
+use crate::grid::tree::edit::{Tree, release_tree, release_value};
+use crate::grid::tree::keys::{
+    adapter_key, split_pair_key, tag_key, tag_prefix, version_key, version_prefix,
+};
 
 /// Changes on their way to a commit.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Editor {
                 return Err(Error::Sealed { adapter: adapter.to_owned(), version: version.to_owned() });
             }
             Some(record) => record,
-            None if create => self.add_version(writer, adapter, version, Ref::default())?,
+            None if create => self.add_version(writer, adapter, version, Ref::NULL)?,
             None => self.existing(writer, adapter, version)?,
         };
         let open = self.open.entry((adapter.to_owned(), version.to_owned()));
@@ -101,7 +102,9 @@ impl Editor {
             Some(Value::Adapter(before)) => Some(before),
             _ => None,
         };
-        let highest = before.unwrap_or_default().highest.max(version.parse().unwrap_or_default());
+        // A version whose name is no number has none that counts.
+        let number = version.parse().unwrap_or(0);
+        let highest = before.map_or(0, |before| before.highest).max(number);
         if before.is_none_or(|before| before.highest != highest) {
             self.main.insert(writer, &key, Value::Adapter(AdapterRecord { highest }))?;
         }

@@ -1,15 +1,19 @@
-//! Metadata values: short ones in the leaf, longer ones in pieces.
+//! Writing metadata values: short ones into the leaf, longer ones in pieces.
 
 use super::editor::Editor;
-use super::format::{BLOB_PIECE_BYTES, Encoder, INLINE_BYTES, Kind, Ref, Table, Value};
-use super::source::Source;
-use super::tree::{MAX_METADATA_KEY, metadata_key, release_value};
-use super::writer::{Writer, read_table};
 use crate::error::{Error, Result};
+use crate::grid::format::cursor::Encoder;
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::table::Table;
+use crate::grid::format::value::{BLOB_HEADER_BYTES, BLOB_PIECE_BYTES, INLINE_BYTES, Value};
+use crate::grid::objects::writer::Writer;
+use crate::grid::read::metadata::read_value;
+use crate::grid::tree::edit::release_value;
+use crate::grid::tree::keys::{MAX_METADATA_KEY, metadata_key};
 
 /// Longest value of one key.
 const MAX_VALUE_BYTES: usize = 16 << 30;
-const PIECE_HEADER: usize = 8;
 
 impl Editor {
     pub(crate) fn put_metadata(&mut self, writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<()> {
@@ -45,33 +49,10 @@ impl Editor {
 
 fn put_pieces(writer: &mut Writer, value: &[u8]) -> Result<Table> {
     let mut pieces: Vec<Ref> = Vec::new();
-    for piece in value.chunks(usize::try_from(BLOB_PIECE_BYTES).unwrap_or(usize::MAX)) {
-        let mut object = Encoder::with_capacity(PIECE_HEADER + piece.len());
+    for piece in value.chunks(BLOB_PIECE_BYTES) {
+        let mut object = Encoder::with_capacity(BLOB_HEADER_BYTES + piece.len());
         object.u8(Kind::Blob.code()).u8(0).u16(0).u32(0).raw(piece);
         pieces.push(writer.put(&object.bytes, 0)?);
     }
     writer.put_table(&pieces)
-}
-
-/// The bytes of a metadata value.
-pub(crate) fn read_value(source: &dyn Source, value: Value) -> Result<Vec<u8>> {
-    let (len, pieces) = match value {
-        Value::Inline(bytes) => return Ok(bytes),
-        Value::Blob { len, pieces } => (len, pieces),
-        _ => return Err(Error::internal("a metadata key holds something else")),
-    };
-    let mut bytes = Vec::new();
-    for piece in read_table(source, &pieces)? {
-        let object = source.object(&piece, Kind::Blob)?;
-        let content = object.get(PIECE_HEADER..);
-        bytes.extend_from_slice(
-            content
-                .ok_or_else(|| source.malformed(&piece, "a piece of a metadata value", "it is too short"))?,
-        );
-    }
-    if bytes.len() as u64 == len {
-        return Ok(bytes);
-    }
-    let first = pieces.children.first().copied().unwrap_or_default();
-    Err(source.malformed(&first, "a metadata value", "its pieces do not add up to its length"))
 }

@@ -1,12 +1,18 @@
 //! Moving chunks between hot (raw) and cold (compressed).
 
-use super::chunk::{CODEC_RAW, Compression, Layout, compress};
-use super::chunk_source::chunk_view;
 use super::editor::Editor;
-use super::format::{Kind, MatrixRecord, Ref, Table, Value};
-use super::source::Source;
-use super::writer::{Predecessor, Replacement, Writer, read_table_node};
 use crate::error::Result;
+use crate::grid::chunk::cold::{Compression, compress};
+use crate::grid::chunk::encode::CODEC_RAW;
+use crate::grid::chunk::layout::Layout;
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::table::Table;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::chunk_source::chunk_view;
+use crate::grid::objects::source::Source;
+use crate::grid::objects::table_reader::read_table_node;
+use crate::grid::objects::writer::{Predecessor, Replacement, Writer};
 
 /// What a step between hot and cold did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +129,7 @@ fn recode_chunk(
         return Ok(None);
     }
     let cold = compress(raw.bytes(), layout, index, compression)
-        .map_err(|reason| writer.objects.malformed(chunk, "a chunk of a matrix", reason))?;
+        .map_err(|reason| writer.objects.malformed(chunk, Kind::Chunk.name(), reason))?;
     // From one codec to another a chunk may grow: who asks for LZ4 wants it fast.
     Ok(cold.filter(|cold| !is_raw || cold.len() < stored.len()))
 }

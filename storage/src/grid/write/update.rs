@@ -1,10 +1,24 @@
 //! Batches of sparse updates, as callers build them and as the write-ahead log holds them.
+//!
+//! ```text
+//! payload of a record
+//!   | number of matrices                               | 4
+//!   | of each: adapter, version, module, matrix:       |
+//!   |   length of the name, name                       | 2 + n each
+//!   |   layer                                          | 4
+//!   |   number of edits                                | 4
+//!   |   edits: row 4, column 4, kind 1, value 4        | 13 each
+//! ```
 
 use std::collections::BTreeMap;
 
-use super::chunk::Edit;
-use super::format::{Cursor, Decoded, Encoder};
-use super::path::MatrixPath;
+use crate::grid::chunk::merge::Edit;
+use crate::grid::format::cursor::{Cursor, Encoder};
+use crate::grid::format::object::Decoded;
+use crate::grid::path::MatrixPath;
+
+use crate::error::Result;
+use crate::integer::{field_u16, field_u32};
 
 const SET: u8 = 1;
 const ADD: u8 = 2;
@@ -55,15 +69,15 @@ impl UpdateBatch {
         self.groups.entry(path.clone()).or_default()
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let elements: usize = self.groups.values().map(Vec::len).sum();
         let mut out = Encoder::with_capacity(64 * self.groups.len() + 13 * elements);
-        out.u32(count(self.groups.len()));
+        out.u32(field_u32(self.groups.len(), "the number of matrices of a batch")?);
         for (path, edits) in &self.groups {
             for name in [&path.adapter, &path.version, &path.module, &path.matrix] {
-                out.u16(u16::try_from(name.len()).unwrap_or(u16::MAX)).raw(name.as_bytes());
+                out.u16(field_u16(name.len(), "the length of a name")?).raw(name.as_bytes());
             }
-            out.u32(path.layer).u32(count(edits.len()));
+            out.u32(path.layer).u32(field_u32(edits.len(), "the number of edits of a matrix")?);
             for (row, col, edit) in edits {
                 out.u32(*row).u32(*col);
                 match edit {
@@ -74,7 +88,7 @@ impl UpdateBatch {
                 };
             }
         }
-        out.bytes
+        Ok(out.bytes)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Decoded<Self> {
@@ -107,8 +121,4 @@ impl UpdateBatch {
         }
         if input.is_empty() { Ok(batch) } else { Err("a batch is longer than its groups") }
     }
-}
-
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

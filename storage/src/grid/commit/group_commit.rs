@@ -1,8 +1,8 @@
 //! Group commit: callers that wait for the write-ahead log share its syncs.
 //!
-//! A caller gets a ticket with its record, and one of those that wait syncs for all. What became of a ticket is
+//! A caller gets a ticket with its record, and one of those that wait syncs for all. The outcome of a ticket is
 //! written beside it the moment it is known, so that nothing that happens before its caller wakes up changes it.
-//! One sync at a time: the kernel tells of a failure once, so that of two syncs one would not hear of it.
+//! One sync at a time: the kernel reports a failure once, so that the second of two syncs would report success.
 
 use std::collections::BTreeMap;
 
@@ -12,55 +12,55 @@ use crate::error::Result;
 
 /// Who waits for which record, and who syncs for all.
 #[derive(Debug, Default)]
-pub(crate) struct GroupSync<M = Bell> {
+pub(crate) struct GroupCommit<M = LockMonitor> {
     progress: M,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Rises whenever the log begins anew.
+    /// Rises whenever the log begins again.
     log: u64,
     /// How many records the log has, and how many of them are known durable.
     appended: u64,
     durable: u64,
     newest_ticket: u64,
-    /// The tickets that somebody waits for; `None` while nobody knows.
-    waiting: BTreeMap<u64, Option<Fate>>,
+    /// The tickets that somebody waits for, and their outcomes once known.
+    waiting: BTreeMap<u64, Option<Outcome>>,
     syncing: bool,
 }
 
-/// What became of a ticket.
+/// The outcome of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Its record is durable, or what it says is by way of a superblock.
+pub(crate) enum Outcome {
+    /// Its record is durable, or a superblock with the same change is.
     Durable,
-    /// The sync failed, and the record will not come back.
-    TakenBack,
-    /// The sync failed, and so did making sure that the record does not come back.
+    /// The sync failed, and no opening will find the record.
+    RolledBack,
+    /// The sync failed, and so did voiding the record: the next opening may find it.
     Unknown,
 }
 
-/// The progress behind a lock, and a bell for those that wait for a change of it.
+/// A monitor: the progress behind a lock, and a signal for those that wait for a change of it.
 pub(crate) trait Monitor {
     fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R;
-    fn ring(&self);
-    /// Calls `ready` at once and whenever the bell rings, until it has an answer.
+    fn notify_all(&self);
+    /// Calls `ready` at once and after every signal, until it has an answer.
     fn wait_until<R>(&self, ready: impl FnMut(&mut Progress) -> Option<R>) -> R;
 }
 
 /// The monitor of a store.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
+pub(crate) struct LockMonitor {
     progress: Mutex<Progress>,
     changed: Condvar,
 }
 
-impl Monitor for Bell {
+impl Monitor for LockMonitor {
     fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R {
         work(&mut self.progress.lock())
     }
 
-    fn ring(&self) {
+    fn notify_all(&self) {
         self.changed.notify_all();
     }
 
@@ -76,20 +76,20 @@ impl Monitor for Bell {
 }
 
 impl Progress {
-    fn decide(&mut self, upto: u64, fate: Fate) {
-        for (_, undecided) in self.waiting.range_mut(..=upto).filter(|(_, fate)| fate.is_none()) {
-            *undecided = Some(fate);
+    fn set_outcome(&mut self, upto: u64, outcome: Outcome) {
+        for (_, undecided) in self.waiting.range_mut(..=upto).filter(|(_, outcome)| outcome.is_none()) {
+            *undecided = Some(outcome);
         }
     }
 
-    fn restart(&mut self, records: u64, fate: Fate) {
+    fn restart(&mut self, records: u64, outcome: Outcome) {
         self.log += 1;
         (self.appended, self.durable) = (records, records);
-        self.decide(u64::MAX, fate);
+        self.set_outcome(u64::MAX, outcome);
     }
 }
 
-impl<M: Monitor> GroupSync<M> {
+impl<M: Monitor> GroupCommit<M> {
     /// The log has so many records now. To be called while no other record can be appended.
     pub(crate) fn appended(&self, records: u64) {
         self.progress.with(|progress| progress.appended = records);
@@ -105,10 +105,10 @@ impl<M: Monitor> GroupSync<M> {
         })
     }
 
-    /// Everything in the log is durable by way of a superblock, and the log begins anew.
-    pub(crate) fn begins_anew(&self) {
-        self.progress.with(|progress| progress.restart(0, Fate::Durable));
-        self.progress.ring();
+    /// A superblock made everything in the log durable, and the log begins again.
+    pub(crate) fn log_restarted(&self) {
+        self.progress.with(|progress| progress.restart(0, Outcome::Durable));
+        self.progress.notify_all();
     }
 
     /// Records of the log that are known durable.
@@ -116,21 +116,21 @@ impl<M: Monitor> GroupSync<M> {
         self.progress.with(|progress| progress.durable)
     }
 
-    /// A failed sync was dealt with: the log is left with so many records, all of them durable.
-    pub(crate) fn dealt_with(&self, records: u64, fate: Fate) {
-        self.progress.with(|progress| progress.restart(records, fate));
-        self.progress.ring();
+    /// A failed sync was rolled back: the log is left with so many records, all of them durable.
+    pub(crate) fn rolled_back(&self, records: u64, outcome: Outcome) {
+        self.progress.with(|progress| progress.restart(records, outcome));
+        self.progress.notify_all();
     }
 
-    /// Waits until it is known what became of a ticket. One of those that wait calls `sync` for all and, when that
-    /// fails, `take_back`, which must leave no record that is not durable and end with [`Self::dealt_with`]. The
+    /// Waits for the outcome of a ticket. One of those that wait calls `sync` for all and, when that
+    /// fails, `roll_back`, which must leave no record that is not durable and end with [`Self::rolled_back`]. The
     /// second of what is returned is the failure of that one's own sync.
     pub(crate) fn wait(
         &self,
         ticket: u64,
         sync: impl FnOnce() -> Result<()>,
-        take_back: impl FnOnce(),
-    ) -> (Fate, Result<()>) {
+        roll_back: impl FnOnce(),
+    ) -> (Outcome, Result<()>) {
         let leads = self.progress.wait_until(|progress| {
             if progress.waiting.get(&ticket) != Some(&None) {
                 return Some(false);
@@ -144,13 +144,13 @@ impl<M: Monitor> GroupSync<M> {
         if leads {
             synced = self.lead(sync);
             if synced.is_err() {
-                take_back();
+                roll_back();
             }
             self.progress.with(|progress| progress.syncing = false);
-            self.progress.ring();
+            self.progress.notify_all();
         }
-        let fate = self.progress.with(|progress| progress.waiting.remove(&ticket));
-        (fate.flatten().unwrap_or(Fate::Unknown), synced)
+        let outcome = self.progress.with(|progress| progress.waiting.remove(&ticket));
+        (outcome.flatten().unwrap_or(Outcome::Unknown), synced)
     }
 
     /// Syncs everything appended so far.
@@ -162,7 +162,7 @@ impl<M: Monitor> GroupSync<M> {
             if progress.log == log {
                 progress.durable = progress.durable.max(appended);
             }
-            progress.decide(newest, Fate::Durable);
+            progress.set_outcome(newest, Outcome::Durable);
         });
         Ok(())
     }
@@ -184,17 +184,17 @@ mod tests {
 
     /// The monitor of the model, in which a thread may be held back at every step.
     #[derive(Default)]
-    struct ModelBell {
+    struct ModelMonitor {
         progress: Mutex<Progress>,
         changed: Condvar,
     }
 
-    impl Monitor for ModelBell {
+    impl Monitor for ModelMonitor {
         fn with<R>(&self, work: impl FnOnce(&mut Progress) -> R) -> R {
             work(&mut self.progress.lock().unwrap())
         }
 
-        fn ring(&self) {
+        fn notify_all(&self) {
             self.changed.notify_all();
         }
 
@@ -235,7 +235,7 @@ mod tests {
     #[derive(Default)]
     struct Store {
         files: Mutex<Files>,
-        sync: GroupSync<ModelBell>,
+        sync: GroupCommit<ModelMonitor>,
     }
 
     impl Store {
@@ -256,7 +256,7 @@ mod tests {
             Ok(())
         }
 
-        fn take_back(&self) {
+        fn roll_back(&self) {
             let mut files = self.files.lock().unwrap();
             let durable = usize::try_from(self.sync.durable()).unwrap();
             if files.log.len() > durable {
@@ -264,7 +264,7 @@ mod tests {
                 files.begin_log();
             }
             let left = files.log.len() as u64;
-            self.sync.dealt_with(left, Fate::TakenBack);
+            self.sync.rolled_back(left, Outcome::RolledBack);
         }
 
         fn commit(&self, commit: usize) {
@@ -273,20 +273,22 @@ mod tests {
                 files.log.push(commit);
                 self.sync.ticket(files.log.len() as u64)
             };
-            let (fate, _) = self.sync.wait(ticket, || self.sync_log(), || self.take_back());
+            let (outcome, _) = self.sync.wait(ticket, || self.sync_log(), || self.roll_back());
             let files = self.files.lock().unwrap();
             let kept = files.superblock.contains(&commit) || files.log.contains(&commit);
-            match fate {
-                Fate::Durable => assert!(files.is_durable(commit), "{commit} was acknowledged too early"),
-                Fate::TakenBack => assert!(!kept, "{commit} was refused and is there"),
-                Fate::Unknown => assert_eq!(fate, Fate::TakenBack, "everything can be taken back here"),
+            match outcome {
+                Outcome::Durable => assert!(files.is_durable(commit), "{commit} was acknowledged too early"),
+                Outcome::RolledBack => assert!(!kept, "{commit} was refused and is there"),
+                Outcome::Unknown => {
+                    assert_eq!(outcome, Outcome::RolledBack, "everything can be taken back here")
+                }
             }
         }
 
         fn checkpoint(&self) {
             let mut files = self.files.lock().unwrap();
             files.begin_log();
-            self.sync.begins_anew();
+            self.sync.log_restarted();
         }
     }
 
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_acknowledged_when_its_record_is_durable_and_refused_when_it_is_gone() {
+    fn a_ticket_is_acknowledged_once_durable_and_refused_once_gone() {
         shuttle::check_random(writers_share_syncs_that_may_fail, 3000);
         shuttle::check_pct(writers_share_syncs_that_may_fail, 3000, 3);
     }

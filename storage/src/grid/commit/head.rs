@@ -1,4 +1,4 @@
-//! The writer's half of a store: what the one writer knows, and how a commit becomes visible and durable.
+//! The head of the history of commits: what the one writer knows, and how a commit becomes visible and durable.
 //!
 //! A superblock is written to the slot that does not hold the newest durable one, so that one survives whatever
 //! happens. One sync makes a commit durable: if the superblock reaches the disk and an object does not, recovery
@@ -6,21 +6,22 @@
 
 use std::sync::Arc;
 
-use super::Durability;
-use super::format::{COPY_BYTES, Ref, SUPERBLOCK_SLOTS, Superblock};
-use super::settle::Unsettled;
-use super::space_table::{SpaceTable, StoredSpace};
-use super::state::{Current, Published, State};
+use super::durability::Durability;
 use super::wal::Wal;
-use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::grid::format::object::UNIT_BYTES;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::superblock::{COPY_BYTES, Superblock, SuperblockSlot};
+use crate::grid::objects::space_table::{SpaceTable, StoredSpace};
+use crate::grid::objects::writer::Writer;
+use crate::grid::read::state::{Current, Published, State};
 
-/// Past this many bytes that only an `Eventual` history holds, the next such commit syncs.
-const MAX_HELD_BYTES: u64 = 256 << 20;
+/// An `Eventual` commit syncs when more bytes than this were freed and are kept only until a superblock is durable.
+const MAX_UNRECLAIMED_BYTES: u64 = 256 << 20;
 
-/// What the writer knows. Guarded by the store's writer lock.
+/// The newest state and everything needed to commit the next one. Guarded by the store's writer lock.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Head {
     pub(crate) writer: Writer,
     pub(crate) table: SpaceTable,
     pub(crate) published: Published,
@@ -34,22 +35,33 @@ pub(crate) struct Core {
     pub(crate) store_id: u64,
     /// The newest superblock known durable, and its slot.
     pub(crate) durable: Superblock,
-    pub(crate) durable_slot: usize,
+    pub(crate) durable_slot: SuperblockSlot,
     /// The newest superblock of a commit that was not refused: the durable one, or one in the other slot.
-    pub(crate) standing: Superblock,
+    pub(crate) accepted: Superblock,
     /// The copy of the newest superblock written.
     pub(crate) copy: Ref,
     /// Whether the newest state is the durable superblock plus the log, so that the log alone can take it further.
     pub(crate) log_continues: bool,
     /// What is still to be done after a failure.
-    pub(crate) unsettled: Unsettled,
+    pub(super) pending: PendingRollback,
     /// Why no write is possible any more.
     pub(crate) broken: Option<String>,
     /// The highest number that any attempt at a commit had.
     pub(crate) last_attempt: u64,
 }
 
-impl Core {
+/// What is still to be done after a failure.
+#[derive(Debug, Default)]
+pub(super) struct PendingRollback {
+    /// A sync failed: the newest state must become the durable one with so many records of the log.
+    pub(super) restore_with_records: Option<u64>,
+    /// The slot that a commit writes to may hold a superblock that was refused, or a torn one.
+    pub(super) void_superblock: bool,
+    /// Records that were not durable are gone, and whoever waits for them does not know.
+    pub(super) records_lost: bool,
+}
+
+impl Head {
     /// Begins an attempt at a commit.
     pub(crate) fn begin(&mut self) -> Result<()> {
         if let Some(reason) = &self.broken {
@@ -74,15 +86,15 @@ impl Core {
         Ok(())
     }
 
-    /// Takes an attempt back.
+    /// Forgets an attempt, of which nothing was committed.
     pub(crate) fn abort(&mut self) {
         self.writer.objects.discard();
         self.writer.space.roll_back();
     }
 
-    /// Commits the attempt with this root. On an error nothing of it is visible, and [`Self::settle`] must make sure that
-    /// it stays so before anything else is written.
-    pub(crate) fn finish(
+    /// Commits the attempt with this root. On an error nothing of it is visible, and [`Self::finish_rollback`] must
+    /// make sure that it stays so before anything else is written.
+    pub(crate) fn commit_root(
         &mut self,
         root: Ref,
         next_sequence: u64,
@@ -95,29 +107,24 @@ impl Core {
             self.adopt(root, next_sequence, current);
             return Ok(());
         }
-        let (stored, superblock) = match self.store_everything(root, next_sequence) {
-            Ok(stored) => stored,
-            Err(error) => {
-                self.abort();
-                return Err(error);
-            }
-        };
-        let slot = 1 - self.durable_slot;
+        let (stored, superblock) =
+            self.store_everything(root, next_sequence).inspect_err(|_| self.abort())?;
+        let slot = self.durable_slot.other();
         self.log_continues = false;
         if let Err(error) = self.write_superblock(slot, &superblock) {
             self.abort();
-            self.suspect_superblock(&superblock);
+            self.superblock_write_failed(&superblock);
             return Err(error);
         }
         let sync = durability == Durability::Immediate
-            || self.writer.space.bytes_held_by_recovery() > MAX_HELD_BYTES;
+            || self.writer.space.bytes_awaiting_superblock() > MAX_UNRECLAIMED_BYTES;
         if sync {
             self.sync_data().inspect_err(|_| self.abort())?;
         }
         stored.adopt(&mut self.writer.space, &mut self.table);
         self.writer.space.superblock_written();
         self.copy = superblock.copy;
-        self.standing = superblock;
+        self.accepted = superblock;
         if sync {
             self.became_durable(superblock, slot);
         }
@@ -142,34 +149,33 @@ impl Core {
             space_depth,
             space,
             next_sequence,
-            copy: Ref::default(),
+            copy: Ref::NULL,
         };
         superblock.copy = self.writer.fill(reserved, &superblock.encode_copy(), 0)?;
         self.writer.objects.write_out()?;
         Ok((stored, superblock))
     }
 
-    pub(crate) fn write_superblock(&self, slot: usize, superblock: &Superblock) -> Result<()> {
+    pub(super) fn write_superblock(&self, slot: SuperblockSlot, superblock: &Superblock) -> Result<()> {
         let objects = &self.writer.objects;
-        let offset = SUPERBLOCK_SLOTS.get(slot).copied().unwrap_or_default();
         objects
             .backend
-            .write(offset, &superblock.encode())
+            .write(slot.offset(), &superblock.encode())
             .map_err(|e| Error::io("write the superblock of", &objects.path, e))
     }
 
     /// Makes everything in the file durable. When that fails, the newest state must go back to what is.
-    pub(crate) fn sync_data(&mut self) -> Result<()> {
+    pub(super) fn sync_data(&mut self) -> Result<()> {
         let objects = &self.writer.objects;
         let synced = objects.backend.sync();
         let synced = synced.map_err(|e| Error::io("sync", &objects.path, e));
-        synced.inspect_err(|_| self.distrust_data())
+        synced.inspect_err(|_| self.data_sync_failed())
     }
 
-    fn became_durable(&mut self, superblock: Superblock, slot: usize) {
+    fn became_durable(&mut self, superblock: Superblock, slot: SuperblockSlot) {
         self.durable = superblock;
         self.durable_slot = slot;
-        self.wal.reset(superblock.commit);
+        self.wal.restart(superblock.commit);
         self.log_continues = true;
     }
 
@@ -190,7 +196,7 @@ impl Core {
     /// Cuts off what lies behind the last object and returns the length. Only for a file without snapshots.
     pub(crate) fn trim(&mut self) -> Result<u64> {
         let objects = &self.writer.objects;
-        let end = self.writer.space.end_unit(objects)? * super::format::UNIT_BYTES;
+        let end = self.writer.space.end_unit(objects)? * UNIT_BYTES;
         objects.backend.set_len(end).map_err(|e| Error::io("shorten", &objects.path, e))?;
         Ok(end)
     }
@@ -198,7 +204,7 @@ impl Core {
     /// Commits the newest state once more, durably, whatever it was before.
     pub(crate) fn checkpoint(&mut self, current: &Current) -> Result<()> {
         self.begin()?;
-        self.finish(self.root, self.next_sequence, Durability::Immediate, current)
+        self.commit_root(self.root, self.next_sequence, Durability::Immediate, current)
     }
 
     /// Whether everything committed is durable and in the superblock.
@@ -206,22 +212,22 @@ impl Core {
         self.log_continues && self.wal.last() == 0 && self.durable.commit == self.commit
     }
 
-    /// Makes everything durable and says so in the file, so that the next opening need not look. `durable` is as
-    /// [`Self::settle`] has it.
-    pub(crate) fn seal(&mut self, current: &Current, durable: &dyn Fn() -> u64) -> Result<()> {
+    /// Makes everything durable and writes so into the superblock, so that the next opening checks nothing.
+    /// `durable_records` is as [`Self::finish_rollback`] has it.
+    pub(crate) fn seal(&mut self, current: &Current, durable_records: &dyn Fn() -> u64) -> Result<()> {
         if self.broken.is_some() || (self.is_checkpointed() && self.durable.durable_commit == self.commit) {
             return Ok(());
         }
-        self.settle(current, durable)?;
+        self.finish_rollback(current, durable_records)?;
         if !self.is_checkpointed() {
             self.checkpoint(current)?;
         }
-        let slot = 1 - self.durable_slot;
+        let slot = self.durable_slot.other();
         let sealed = Superblock { durable_commit: self.durable.commit, ..self.durable };
         self.write_superblock(slot, &sealed)?;
         self.sync_data()?;
         self.durable = sealed;
-        self.standing = sealed;
+        self.accepted = sealed;
         self.durable_slot = slot;
         Ok(())
     }

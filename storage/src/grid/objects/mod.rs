@@ -1,0 +1,12 @@
+//! Objects in the file: which space is free, how an object is written, and the check that each one passes before anybody
+//! looks into it.
+//!
+//! This room knows owners and checksums. It never decides what is committed: nothing that it writes can be reached
+//! before a superblock or a published state refers to it.
+
+pub(crate) mod chunk_source;
+pub(crate) mod source;
+pub(crate) mod space;
+pub(crate) mod space_table;
+pub(crate) mod table_reader;
+pub(crate) mod writer;
