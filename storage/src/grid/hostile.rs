@@ -70,7 +70,7 @@ fn matrix_under(head: &mut Head, patches: u32) -> Result<MatrixRecord> {
 
 /// Commits a version with such a matrix.
 fn commit_chain(store: &GridStore, patches: u32, durability: Durability) {
-    let committed = store.with_core(|head| {
+    let committed = store.committer.with_head(|head| {
         head.begin()?;
         let record = matrix_under(head, patches)?;
         let path = path();
@@ -93,8 +93,8 @@ fn drop_the_version(store: &GridStore) -> Result<()> {
 /// Copies everything into a new store and says what was left out.
 fn salvaged(store: &GridStore) -> (GridStore, usize) {
     let (_, into) = new_store();
-    let left_out = store.with_core(|from| {
-        into.with_core(|head| {
+    let left_out = store.committer.with_head(|from| {
+        into.committer.with_head(|head| {
             head.begin()?;
             let mut copier = Copier::new(&from.writer.objects, &mut head.writer, OnDamage::LeaveOut);
             let root = copier.main_tree(&from.root)?;
@@ -148,7 +148,7 @@ fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
 fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
     let (_, store) = new_store();
     store
-        .with_core(|head| {
+        .with_head(|head| {
             head.begin()?;
             let mut node = head.writer.put(&[6], 0)?;
             for depth in 1..=12 {
@@ -168,7 +168,7 @@ fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
 fn owners_that_cannot_be_counted_are_damage() {
     let (_, store) = new_store();
     store
-        .with_core(|head| {
+        .with_head(|head| {
             head.begin()?;
             let mut space_of = |extra| {
                 let mut image = RegionImage { allocated: vec![0; REGION_WORDS], shared: vec![(200, extra)] };

@@ -19,7 +19,7 @@ mod tree;
 mod upkeep;
 pub(crate) mod write;
 
-pub use chunk::cold::Compression;
+pub use chunk::codec::Compression;
 pub use commit::durability::Durability;
 pub use format::object::FORMAT_VERSION;
 pub use path::{DataType, MatrixPath, Shape};

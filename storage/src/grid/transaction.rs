@@ -3,7 +3,7 @@
 use parking_lot::MutexGuard;
 
 use crate::error::{Error, Result};
-use crate::grid::chunk::cold::Compression;
+use crate::grid::chunk::codec::Compression;
 use crate::grid::chunk::layout::Layout;
 use crate::grid::chunk::numbers::Numbers;
 use crate::grid::commit::committer::Committer;

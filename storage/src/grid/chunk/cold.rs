@@ -17,6 +17,7 @@
 
 use std::borrow::Cow;
 
+use super::codec::Compression;
 use super::encode::{ChunkBuilder, Form, HEADER_BYTES, MASK_BYTES};
 use super::gaps::{push_gaps, push_positions};
 use super::layout::Layout;
@@ -25,30 +26,6 @@ use super::view::ChunkView;
 use crate::grid::format::cursor::{Cursor, Encoder};
 use crate::grid::format::object::{Decoded, MAX_OBJECT_BYTES};
 use crate::grid::format::value::dtype_from_code;
-
-/// Compressed with zstd.
-pub(crate) const CODEC_ZSTD: u8 = 1;
-/// Compressed with LZ4 (block format).
-pub(crate) const CODEC_LZ4: u8 = 2;
-
-/// How cold chunks are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// zstd at this level, 1 to 19: small.
-    Zstd(i32),
-    /// LZ4: fast.
-    Lz4,
-}
-
-impl Compression {
-    /// The codec in the header of a chunk that was compressed so.
-    pub(crate) fn codec(self) -> u8 {
-        match self {
-            Self::Zstd(_) => CODEC_ZSTD,
-            Self::Lz4 => CODEC_LZ4,
-        }
-    }
-}
 
 /// A leaf's entry: its form above, its active elements below.
 const FORM_SHIFT: u32 = 14;
@@ -240,7 +217,8 @@ impl Parts {
 #[expect(clippy::unwrap_used, reason = "a test stops where something is not there")]
 mod tests {
     use super::*;
-    use crate::grid::chunk::encode::{CODEC_RAW, Scratch, encode_chunk};
+    use crate::grid::chunk::codec::CODEC_RAW;
+    use crate::grid::chunk::encode::{Scratch, encode_chunk};
     use crate::grid::chunk::numbers::Numbers;
     use crate::grid::format::geometry::Geometry;
     use crate::grid::path::DataType;

@@ -19,6 +19,7 @@
 //!   3 dense   |                                         all values, by row |
 //! ```
 
+use super::codec::CODEC_RAW;
 use super::numbers::Numbers;
 use crate::grid::format::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
 use crate::grid::format::object::{Kind, MAX_OBJECT_BYTES};
@@ -26,8 +27,6 @@ use crate::grid::format::value::dtype_code;
 use crate::grid::path::DataType;
 use crate::integer::{low_u8, low_u16, low_u32};
 
-/// The body is as [`ChunkView`](super::view::ChunkView) reads it.
-pub(crate) const CODEC_RAW: u8 = 0;
 /// Before the directory of leaves: kind, codec, type of numbers, number of leaves, length when raw.
 pub(crate) const HEADER_BYTES: usize = 8;
 /// Counts of the bits before each eighth of a mask, then the mask.

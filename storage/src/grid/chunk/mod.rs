@@ -3,6 +3,7 @@
 //! This room turns the numbers of a chunk into bytes and back, whole, compressed or as a patch of another chunk. It is
 //! given bytes and gives bytes; where they are stored it does not know.
 
+pub(crate) mod codec;
 pub(crate) mod cold;
 pub(crate) mod encode;
 mod gaps;

@@ -15,6 +15,7 @@
 //! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold
 //! chunk at its end, and a new raw chunk is written before a chain gets longer than what it patches.
 
+use super::codec::CODEC_PATCH;
 use super::encode::HEADER_BYTES;
 use super::layout::Layout;
 use super::merge::{Change, Edit, after_edits};
@@ -28,8 +29,6 @@ use crate::grid::format::reference::Ref;
 use crate::grid::format::value::{dtype_code, dtype_from_code};
 use crate::integer::field_u32;
 
-/// The body is a base and what differs from it.
-pub(crate) const CODEC_PATCH: u8 = 3;
 /// Most patches under a patch.
 pub(crate) const MAX_CHAIN: u32 = 128;
 const LEAF_BITS: u32 = 12;

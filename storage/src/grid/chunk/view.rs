@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::encode::{CODEC_RAW, Form, HEADER_BYTES, MASK_BYTES};
+use super::codec::CODEC_RAW;
+use super::encode::{Form, HEADER_BYTES, MASK_BYTES};
 use super::numbers::Numbers;
 use crate::grid::format::cursor::Cursor;
 use crate::grid::format::geometry::Leaf;

@@ -4,13 +4,11 @@ use std::borrow::Cow;
 
 use super::source::Source;
 use crate::error::Result;
-use crate::grid::chunk::cold::{CODEC_LZ4, CODEC_ZSTD, decompress};
-use crate::grid::chunk::encode::CODEC_RAW;
+use crate::grid::chunk::codec::{CODEC_LZ4, CODEC_PATCH, CODEC_RAW, CODEC_ZSTD};
+use crate::grid::chunk::cold::decompress;
 use crate::grid::chunk::layout::Layout;
 use crate::grid::chunk::merge::{Change, merge_chunk};
-use crate::grid::chunk::patch::{
-    CODEC_PATCH, MAX_CHAIN, Patch, amended, changes_of, most_patched, patch_base,
-};
+use crate::grid::chunk::patch::{MAX_CHAIN, Patch, amended, changes_of, most_patched, patch_base};
 use crate::grid::chunk::view::ChunkView;
 use crate::grid::format::object::{Kind, Malformed};
 use crate::grid::format::reference::Ref;

@@ -2,8 +2,8 @@
 
 use super::editor::Editor;
 use crate::error::Result;
-use crate::grid::chunk::cold::{Compression, compress};
-use crate::grid::chunk::encode::CODEC_RAW;
+use crate::grid::chunk::codec::{CODEC_RAW, Compression};
+use crate::grid::chunk::cold::compress;
 use crate::grid::chunk::layout::Layout;
 use crate::grid::format::object::Kind;
 use crate::grid::format::reference::Ref;
