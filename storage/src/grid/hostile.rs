@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::backend::memory::MemoryBackend;
 use crate::error::{Error, Result};
 use crate::grid::chunk::encode::{Scratch, encode_chunk};
-use crate::grid::chunk::numbers::Numbers;
 use crate::grid::chunk::patch::{MAX_CHAIN, Patch};
 use crate::grid::commit::durability::Durability;
 use crate::grid::commit::head::Head;
@@ -44,10 +43,9 @@ fn path() -> MatrixPath {
 /// A matrix of one chunk under this many patches.
 fn matrix_under(head: &mut Head, patches: u32) -> Result<MatrixRecord> {
     let dtype = DataType::F32;
-    let numbers = Numbers { dtype, scale: 1.0 };
     let values = vec![1.0; (SIDE * SIDE) as usize];
     let geometry = Geometry::new(SIDE, SIDE);
-    let built = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default());
+    let built = encode_chunk(&geometry, 0, dtype, &values, &mut Scratch::default());
     let mut chunk = head.writer.put(&built.bytes, built.active)?;
     for depth in 0..patches {
         let patch = Patch {
@@ -56,13 +54,12 @@ fn matrix_under(head: &mut Head, patches: u32) -> Result<MatrixRecord> {
             chain_bytes: 0,
             elements: vec![(0, depth + 1)],
         };
-        chunk = head.writer.put(&patch.encode(numbers)?, built.active | Ref::PATCH)?;
+        chunk = head.writer.put(&patch.encode(dtype)?, built.active | Ref::PATCH)?;
     }
     Ok(MatrixRecord {
         dtype,
         rows: SIDE,
         cols: SIDE,
-        scale: 1.0,
         active: u64::from(built.active),
         chunks: Table { len: 1, depth: 0, children: vec![chunk] },
     })
@@ -148,6 +145,7 @@ fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
 fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
     let (_, store) = new_store();
     store
+        .committer
         .with_head(|head| {
             head.begin()?;
             let mut node = head.writer.put(&[6], 0)?;
@@ -168,6 +166,7 @@ fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
 fn owners_that_cannot_be_counted_are_damage() {
     let (_, store) = new_store();
     store
+        .committer
         .with_head(|head| {
             head.begin()?;
             let mut space_of = |extra| {

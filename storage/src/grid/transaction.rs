@@ -5,7 +5,6 @@ use parking_lot::MutexGuard;
 use crate::error::{Error, Result};
 use crate::grid::chunk::codec::Compression;
 use crate::grid::chunk::layout::Layout;
-use crate::grid::chunk::numbers::Numbers;
 use crate::grid::commit::committer::Committer;
 use crate::grid::commit::durability::Durability;
 use crate::grid::commit::head::Head;
@@ -74,7 +73,6 @@ impl<'store> WriteTransaction<'store> {
                 ),
             ));
         }
-        let numbers = Numbers { dtype, scale: scale_of(dtype, values)? };
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         check_name("adapter", &path.adapter)?;
         check_name("version", &path.version)?;
@@ -85,7 +83,7 @@ impl<'store> WriteTransaction<'store> {
                 Some(Value::Matrix(old)) => Some(old),
                 _ => None,
             };
-            let layout = Layout { geometry, numbers };
+            let layout = Layout { geometry, dtype };
             let record = encode_matrix(writer, &layout, values, old.as_ref())?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -95,7 +93,6 @@ impl<'store> WriteTransaction<'store> {
     }
 
     /// Stores a matrix without active elements, to be filled by sparse updates: nothing of its size is allocated.
-    /// An int8 matrix gets the scale 1.
     pub fn put_empty_matrix(&mut self, path: &MatrixPath, shape: Shape, dtype: DataType) -> Result<()> {
         let geometry = Geometry::of(shape)?;
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
@@ -105,7 +102,7 @@ impl<'store> WriteTransaction<'store> {
             let len = geometry.chunks();
             let chunks = Table::empty(len).ok_or_else(|| Error::internal("a table is too long"))?;
             let (rows, cols) = (geometry.rows, geometry.cols);
-            let record = MatrixRecord { dtype, rows, cols, scale: 1.0, active: 0, chunks };
+            let record = MatrixRecord { dtype, rows, cols, active: 0, chunks };
             let draft = editor.draft(writer, &path.adapter, &path.version, true)?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -236,24 +233,4 @@ impl Drop for WriteTransaction<'_> {
             self.head.abort();
         }
     }
-}
-
-fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
-    if dtype != DataType::Int8 {
-        return Ok(1.0);
-    }
-    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-        return Err(Error::argument("values", format!("{value} cannot be stored as a scaled byte")));
-    }
-    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    Ok(scale_for(largest))
-}
-
-/// The scale by which 127 steps are this magnitude, and never infinite or nothing.
-fn scale_for(largest: f32) -> f32 {
-    if largest == 0.0 {
-        return 1.0;
-    }
-    let scale = largest / 127.0;
-    if (scale * 127.0).is_finite() { scale.max(f32::from_bits(1)) } else { scale.next_down() }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::grid::{NvdbGrid, NvdbMatrix, NvdbSummary};
+use super::reader::Problem;
 use super::{reader, replace, writer};
-use crate::error::{Error, Result};
-use crate::grid::path::DataType;
+use crate::error::{DisplayPath, Error, Result};
 use crate::grid::read::snapshot::Snapshot;
 use crate::integer::field_u32;
 
@@ -28,7 +28,6 @@ pub fn export_nvdb(snapshot: &Snapshot, adapter: &str, version: &str, path: &Pat
             matrix: info.path.matrix,
             shape: info.shape,
             dtype: info.dtype,
-            scale: (info.dtype == DataType::Int8).then_some(info.scale),
             elements,
         });
     }
@@ -49,6 +48,10 @@ pub fn import_nvdb(path: &Path) -> Result<NvdbGrid> {
 
 /// Reads a `NanoVDB` file that is in memory; `path` names it in errors.
 pub fn parse_nvdb(path: &Path, bytes: &[u8]) -> Result<NvdbGrid> {
-    reader::decode(bytes)
-        .map_err(|problem| Error::corrupt(path, problem.offset as u64, "a NanoVDB grid", problem.reason))
+    reader::decode(bytes).map_err(|problem| match problem {
+        Problem::Damaged { offset, reason } => Error::corrupt(path, offset as u64, "a NanoVDB grid", reason),
+        Problem::UnsupportedType(found) => {
+            Error::UnsupportedType { path: DisplayPath(path.to_owned()), found }
+        }
+    })
 }

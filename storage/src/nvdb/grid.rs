@@ -1,6 +1,5 @@
 //! A float grid, and its matrices.
 
-use super::scaled;
 use crate::error::{Error, Result};
 use crate::grid::path::{DataType, MatrixPath, Shape};
 use crate::grid::transaction::WriteTransaction;
@@ -30,8 +29,6 @@ pub struct NvdbMatrix {
     pub shape: Shape,
     /// How its numbers were stored.
     pub dtype: DataType,
-    /// What int8 values are multiplied by; `None` for the other types, and where the file does not say.
-    pub scale: Option<f32>,
     /// Active elements: row, column, value.
     pub elements: Vec<(u32, u32, f32)>,
 }
@@ -60,18 +57,14 @@ impl NvdbGrid {
         for matrix in matrices {
             let path = MatrixPath::new(adapter, version, matrix.layer, &*matrix.module, &*matrix.matrix);
             let elements = matrix.shape.elements()?;
-            if matrix.dtype == DataType::Int8 || matrix.elements.len() > elements / 16 {
+            if matrix.elements.len() > elements / 16 {
                 let mut values = vec![0.0; elements];
                 for (row, col, value) in &matrix.elements {
                     if let Some(slot) = values.get_mut(*row as usize * matrix.shape.cols + *col as usize) {
                         *slot = *value;
                     }
                 }
-                if matrix.dtype == DataType::Int8 {
-                    scaled::put_int8(write, &path, matrix.shape, &mut values, matrix.scale)?;
-                } else {
-                    write.put_matrix(&path, matrix.shape, matrix.dtype, &values)?;
-                }
+                write.put_matrix(&path, matrix.shape, matrix.dtype, &values)?;
                 continue;
             }
             write.put_empty_matrix(&path, matrix.shape, matrix.dtype)?;

@@ -14,7 +14,6 @@ mod layout;
 mod manifest;
 mod reader;
 mod replace;
-mod scaled;
 mod writer;
 
 pub use files::{export_nvdb, import_nvdb, parse_nvdb};

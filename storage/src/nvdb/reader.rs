@@ -6,15 +6,17 @@ use super::layout::{
     LOWER_CHILD_MASK, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT, TILE, TREE_DATA, UPPER,
     UPPER_CHILD_MASK, UPPER_TABLE, VALUE_MASK, crc32, element,
 };
-use super::manifest;
+use super::manifest::{self, ListError};
 use crate::checksum::crc32c;
 use crate::integer::{low_u32, to_usize};
 
-/// What is wrong with a file, and where.
+/// Why a file is not read.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) offset: usize,
-    pub(super) reason: &'static str,
+pub(super) enum Problem {
+    /// What is wrong with it, and where.
+    Damaged { offset: usize, reason: &'static str },
+    /// Its list names a matrix of this type of numbers, which this build does not store.
+    UnsupportedType(&'static str),
 }
 
 type Checked<T> = Result<T, Problem>;
@@ -28,7 +30,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn problem<T>(&self, offset: usize, reason: &'static str) -> Checked<T> {
-        Err(Problem { offset: self.start.saturating_add(offset), reason })
+        Err(Problem::Damaged { offset: self.start.saturating_add(offset), reason })
     }
 
     fn slice(&self, offset: usize, len: usize) -> Checked<&'a [u8]> {
@@ -252,11 +254,14 @@ fn decode_manifest(grid: &Part<'_>, nodes_start: usize) -> Checked<Option<Vec<Nv
         let (relative, len) = (grid.size(at)?, grid.size(at + 8)?);
         let text = grid.slice(at.saturating_add(relative), len)?;
         let nodes = grid.slice(nodes_start, channels.saturating_sub(nodes_start))?;
-        let read = std::str::from_utf8(text).ok();
-        let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c(nodes))) else {
-            return grid.problem(at, "the checksum of its nodes or of its list of matrices does not match");
+        let read = std::str::from_utf8(text).map_err(|_| ListError::Malformed);
+        return match read.and_then(|text| manifest::read(text, crc32c(nodes))) {
+            Ok(matrices) => Ok(Some(matrices)),
+            Err(ListError::UnsupportedType(found)) => Err(Problem::UnsupportedType(found)),
+            Err(ListError::Malformed) => {
+                grid.problem(at, "the checksum of its nodes or of its list of matrices does not match")
+            }
         };
-        return Ok(Some(matrices));
     }
     Ok(None)
 }

@@ -20,7 +20,6 @@
 //! ```
 
 use super::codec::CODEC_RAW;
-use super::numbers::Numbers;
 use crate::grid::format::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
 use crate::grid::format::object::{Kind, MAX_OBJECT_BYTES};
 use crate::grid::format::value::dtype_code;
@@ -90,25 +89,25 @@ pub(crate) struct Built {
 #[derive(Debug)]
 pub(crate) struct ChunkBuilder {
     bytes: Vec<u8>,
-    numbers: Numbers,
+    dtype: DataType,
     leaf: usize,
     active: u32,
 }
 
 impl ChunkBuilder {
-    pub(crate) fn new(numbers: Numbers, leaves: usize, capacity: usize) -> Self {
+    pub(crate) fn new(dtype: DataType, leaves: usize, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         // A chunk has at most 16 leaves.
         let count = low_u8(leaves as u64);
-        bytes.extend_from_slice(&[Kind::Chunk.code(), CODEC_RAW, dtype_code(numbers.dtype), count]);
+        bytes.extend_from_slice(&[Kind::Chunk.code(), CODEC_RAW, dtype_code(dtype), count]);
         bytes.resize(HEADER_BYTES + 4 * leaves, 0);
-        Self { bytes, numbers, leaf: 0, active: 0 }
+        Self { bytes, dtype, leaf: 0, active: 0 }
     }
 
     /// The next leaf, from its active elements in order of positions.
     pub(crate) fn push(&mut self, leaf: &Leaf, elements: &[(u16, u32)]) {
         let runs = count_runs(elements);
-        let form = Form::smallest(elements.len(), runs, leaf.area(), self.numbers.dtype.bytes());
+        let form = Form::smallest(elements.len(), runs, leaf.area(), self.dtype.bytes());
         self.begin(form, elements.len());
         let values = elements.iter().map(|(_, bits)| *bits);
         match form {
@@ -119,15 +118,15 @@ impl ChunkBuilder {
                 for (slot, (position, _)) in slots.iter_mut().zip(elements) {
                     *slot = position.to_le_bytes();
                 }
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Mask => {
                 self.push_mask(elements);
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Runs => {
                 self.push_runs(elements, runs);
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Dense => {
                 let mut all = vec![0u32; leaf.area()];
@@ -136,7 +135,7 @@ impl ChunkBuilder {
                         *slot = *bits;
                     }
                 }
-                self.numbers.write(&mut self.bytes, all.into_iter());
+                self.dtype.write(&mut self.bytes, all.into_iter());
             }
         }
         self.align();
@@ -145,7 +144,7 @@ impl ChunkBuilder {
     /// The next leaf, dense, from all its elements.
     pub(crate) fn push_dense(&mut self, all: &[u32], active: usize) {
         self.begin(Form::Dense, active);
-        self.numbers.write(&mut self.bytes, all.iter().copied());
+        self.dtype.write(&mut self.bytes, all.iter().copied());
         self.align();
     }
 
@@ -224,15 +223,15 @@ fn count_runs(elements: &[(u16, u32)]) -> usize {
 pub(crate) fn encode_chunk(
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     values: &[f32],
     scratch: &mut Scratch,
 ) -> Built {
     let leaves = geometry.leaves_of(chunk);
-    let mut builder = ChunkBuilder::new(numbers, leaves, scratch.capacity);
+    let mut builder = ChunkBuilder::new(dtype, leaves, scratch.capacity);
     for index in 0..leaves {
         let leaf = geometry.leaf(chunk, index);
-        gather(&leaf, geometry.cols as usize, numbers, values, &mut scratch.all);
+        gather(&leaf, geometry.cols as usize, dtype, values, &mut scratch.all);
         let active = scratch.all.iter().filter(|bits| **bits != 0).count();
         // A full leaf is never smaller than dense in another form.
         if active == leaf.area() {
@@ -257,14 +256,14 @@ pub(crate) struct Scratch {
     capacity: usize,
 }
 
-fn gather(leaf: &Leaf, cols: usize, numbers: Numbers, values: &[f32], all: &mut Vec<u32>) {
+fn gather(leaf: &Leaf, cols: usize, dtype: DataType, values: &[f32], all: &mut Vec<u32>) {
     all.clear();
     for row in 0..leaf.height as usize {
         let start = (leaf.row as usize + row) * cols + leaf.col as usize;
         let line = values.get(start..start + leaf.width as usize).unwrap_or(&[]);
-        match numbers.dtype {
+        match dtype {
             DataType::F32 => all.extend(line.iter().map(|value| value.to_bits())),
-            _ => all.extend(line.iter().map(|value| numbers.bits(*value))),
+            _ => all.extend(line.iter().map(|value| dtype.bits(*value))),
         }
     }
 }

@@ -1,21 +1,18 @@
 //! What must be known of a matrix before its chunks can be read.
 
-use super::numbers::Numbers;
 use crate::grid::format::geometry::Geometry;
 use crate::grid::format::value::MatrixRecord;
+use crate::grid::path::DataType;
 
 /// What must be known of a matrix to read its chunks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
-    pub(crate) numbers: Numbers,
+    pub(crate) dtype: DataType,
 }
 
 impl Layout {
     pub(crate) fn of(record: &MatrixRecord) -> Self {
-        Self {
-            geometry: Geometry::new(record.rows, record.cols),
-            numbers: Numbers { dtype: record.dtype, scale: record.scale },
-        }
+        Self { geometry: Geometry::new(record.rows, record.cols), dtype: record.dtype }
     }
 }

@@ -1,10 +1,10 @@
 //! Sparse changes of a chunk.
 
 use super::encode::{Built, ChunkBuilder};
-use super::numbers::Numbers;
 use super::view::ChunkView;
 use crate::grid::format::geometry::{Geometry, Location};
 use crate::grid::format::object::Decoded;
+use crate::grid::path::DataType;
 
 /// What happens to an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(crate) fn merge_chunk(
     old: Option<&ChunkView<'_>>,
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     changes: &[Change],
 ) -> Decoded<Built> {
     let leaves = geometry.leaves_of(chunk);
@@ -40,7 +40,7 @@ pub(crate) fn merge_chunk(
         return Err("a chunk has not as many leaves as its matrix");
     }
     let room = old.map_or(0, |old| old.bytes().len()) + 8 * changes.len();
-    let mut builder = ChunkBuilder::new(numbers, leaves, room.max(256));
+    let mut builder = ChunkBuilder::new(dtype, leaves, room.max(256));
     let mut before: Vec<(u16, u32)> = Vec::new();
     let mut after: Vec<(u16, u32)> = Vec::new();
     let mut rest = changes;
@@ -49,7 +49,7 @@ pub(crate) fn merge_chunk(
         let (mine, others) = rest.split_at(split);
         rest = others;
         let leaf = geometry.leaf(chunk, index);
-        let view = old.map(|old| old.leaf(index, &leaf, numbers)).transpose()?;
+        let view = old.map(|old| old.leaf(index, &leaf, dtype)).transpose()?;
         if mine.is_empty() {
             match view {
                 Some(view) => builder.push_encoded(view.form, view.active, view.body),
@@ -59,15 +59,15 @@ pub(crate) fn merge_chunk(
         }
         before.clear();
         if let Some(view) = view {
-            view.collect_into(&leaf, numbers, &mut before);
+            view.collect_into(&leaf, dtype, &mut before);
         }
-        merge(&before, mine, numbers, &mut after);
+        merge(&before, mine, dtype, &mut after);
         builder.push(&leaf, &after);
     }
     Ok(builder.finish())
 }
 
-fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
+fn merge(before: &[(u16, u32)], changes: &[Change], dtype: DataType, after: &mut Vec<(u16, u32)>) {
     after.clear();
     after.resize(before.len() + changes.len(), (0, 0));
     let (mut old, mut new, mut len) = (before, changes, 0);
@@ -76,7 +76,7 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
         let position = change.location.position;
         let (same, later) = new.split_at(count_same(new, position));
         let stored = if at == position { bits } else { 0 };
-        let edited = after_edits(stored, same, numbers);
+        let edited = after_edits(stored, same, dtype);
         let bits = if position <= at { edited } else { bits };
         if let Some(slot) = after.get_mut(len) {
             *slot = (at.min(position), bits);
@@ -90,7 +90,7 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
     while let Some(change) = new.first() {
         let position = change.location.position;
         let (mine, others) = new.split_at(count_same(new, position));
-        let bits = after_edits(0, mine, numbers);
+        let bits = after_edits(0, mine, dtype);
         if bits != 0 {
             after.push((position, bits));
         }
@@ -104,10 +104,10 @@ fn count_same(changes: &[Change], position: u16) -> usize {
 }
 
 /// The bits of an element after its changes, in their order.
-pub(crate) fn after_edits(stored: u32, changes: &[Change], numbers: Numbers) -> u32 {
+pub(crate) fn after_edits(stored: u32, changes: &[Change], dtype: DataType) -> u32 {
     changes.iter().fold(stored, |bits, change| match change.edit {
-        Edit::Set(value) => numbers.bits(value),
-        Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
+        Edit::Set(value) => dtype.bits(value),
+        Edit::Add(value) => dtype.bits(dtype.value(bits) + value),
         Edit::Clear => 0,
         Edit::Bits(bits) => bits,
     })

@@ -9,7 +9,7 @@ pub(crate) mod encode;
 mod gaps;
 pub(crate) mod layout;
 pub(crate) mod merge;
-pub(crate) mod numbers;
+mod numbers;
 pub(crate) mod patch;
 mod streams;
 pub(crate) mod view;

@@ -19,14 +19,14 @@ use super::codec::CODEC_PATCH;
 use super::encode::HEADER_BYTES;
 use super::layout::Layout;
 use super::merge::{Change, Edit, after_edits};
-use super::numbers::Numbers;
 use super::view::ChunkView;
 use crate::error::Result;
 use crate::grid::format::cursor::{Cursor, Encoder};
 use crate::grid::format::geometry::{Geometry, Location};
 use crate::grid::format::object::{Decoded, Kind};
 use crate::grid::format::reference::Ref;
-use crate::grid::format::value::{dtype_code, dtype_from_code};
+use crate::grid::format::value::dtype_code;
+use crate::grid::path::DataType;
 use crate::integer::field_u32;
 
 /// Most patches under a patch.
@@ -47,22 +47,22 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
-    pub(crate) fn encode(&self, numbers: Numbers) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self, dtype: DataType) -> Result<Vec<u8>> {
         let count = field_u32(self.elements.len(), "the number of elements of a patch")?;
         let mut out = Encoder::with_capacity(HEADER_BYTES + Ref::BYTES + 12 + 6 * self.elements.len());
-        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(numbers.dtype)).u8(0).u32(0);
+        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(dtype)).u8(0).u32(0);
         self.base.encode(&mut out);
         out.u32(self.depth).u32(self.chain_bytes).u32(count);
         for (number, _) in &self.elements {
             out.u16(*number);
         }
-        numbers.write(&mut out.bytes, self.elements.iter().map(|(_, bits)| *bits));
+        dtype.write(&mut out.bytes, self.elements.iter().map(|(_, bits)| *bits));
         Ok(out.bytes)
     }
 
-    pub(crate) fn decode(bytes: &[u8], numbers: Numbers) -> Decoded<Self> {
+    pub(crate) fn decode(bytes: &[u8], dtype: DataType) -> Decoded<Self> {
         let (base, mut input) = decode_base(bytes)?;
-        if dtype_from_code(*bytes.get(2).unwrap_or(&0))? != numbers.dtype {
+        if bytes.get(2) != Some(&dtype_code(dtype)) {
             return Err("a patch's numbers are not of its matrix's type");
         }
         let (depth, chain_bytes, count) = (input.u32()?, input.u32()?, input.u32()? as usize);
@@ -70,10 +70,10 @@ impl Patch {
             return Err("a patch is too long");
         }
         let element_numbers = input.take(2 * count)?;
-        let values = input.take(count * numbers.dtype.bytes())?;
+        let values = input.take(count * dtype.bytes())?;
         let mut elements = Vec::with_capacity(count);
         for (at, number) in element_numbers.as_chunks::<2>().0.iter().enumerate() {
-            let bits = numbers.read(values, at).ok_or("a patch has fewer values than elements")?;
+            let bits = dtype.read(values, at).ok_or("a patch has fewer values than elements")?;
             elements.push((u16::from_le_bytes(*number), bits));
         }
         if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
@@ -129,9 +129,9 @@ pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
 }
 
 /// Most elements of a patch of a chunk of so many bytes.
-pub(crate) fn most_patched(chunk_bytes: usize, numbers: Numbers) -> usize {
+pub(crate) fn most_patched(chunk_bytes: usize, dtype: DataType) -> usize {
     // Beyond a quarter of the chunk a patch is not worth its indirection.
-    chunk_bytes / 4 / (2 + numbers.dtype.bytes())
+    chunk_bytes / 4 / (2 + dtype.bytes())
 }
 
 /// The elements of the newest of `patches` over `base`, newest first, after `changes`; and by how much the number of
@@ -153,8 +153,8 @@ pub(crate) fn amended(
         }
         let index = usize::from(location.leaf);
         let leaf = layout.geometry.leaf(chunk, index);
-        let view = base.leaf(index, &leaf, layout.numbers)?;
-        Ok(view.bits(&leaf, location.position, layout.numbers))
+        let view = base.leaf(index, &leaf, layout.dtype)?;
+        Ok(view.bits(&leaf, location.position, layout.dtype))
     };
     let newest = patches.first().map_or(&[][..], |patch| &patch.elements);
     let mut elements = Vec::with_capacity(newest.len() + changes.len());
@@ -165,7 +165,7 @@ pub(crate) fn amended(
         };
         let number = number_of(*location);
         let before = stored(*location)?;
-        let after = after_edits(before, same, layout.numbers);
+        let after = after_edits(before, same, layout.dtype);
         gained += i32::from(after != 0) - i32::from(before != 0);
         let (earlier, others) = rest.split_at(rest.partition_point(|(at, _)| *at < number));
         elements.extend_from_slice(earlier);
@@ -185,7 +185,7 @@ pub(crate) fn differences(
     new: &ChunkView<'_>,
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     limit: usize,
 ) -> Decoded<Option<Vec<(u16, u32)>>> {
     let mut found = Vec::new();
@@ -195,13 +195,13 @@ pub(crate) fn differences(
         let leaf = geometry.leaf(chunk, index);
         before.clear();
         after.clear();
-        let old_leaf = old.leaf(index, &leaf, numbers)?;
-        let new_leaf = new.leaf(index, &leaf, numbers)?;
+        let old_leaf = old.leaf(index, &leaf, dtype)?;
+        let new_leaf = new.leaf(index, &leaf, dtype)?;
         if old_leaf.form == new_leaf.form && old_leaf.body == new_leaf.body {
             continue;
         }
-        old_leaf.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
-        new_leaf.for_each(&leaf, numbers, |position, bits| after.push((position, bits)));
+        old_leaf.for_each(&leaf, dtype, |position, bits| before.push((position, bits)));
+        new_leaf.for_each(&leaf, dtype, |position, bits| after.push((position, bits)));
         difference_of(&before, &after, |position, bits| {
             found.push((number << LEAF_BITS | position, bits));
         });

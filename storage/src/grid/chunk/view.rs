@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use super::codec::CODEC_RAW;
 use super::encode::{Form, HEADER_BYTES, MASK_BYTES};
-use super::numbers::Numbers;
 use crate::grid::format::cursor::Cursor;
 use crate::grid::format::geometry::Leaf;
 use crate::grid::format::object::{Decoded, Kind};
-use crate::grid::format::value::dtype_from_code;
+use crate::grid::format::value::dtype_code;
 use crate::grid::path::DataType;
 use crate::integer::low_u16;
 
@@ -42,7 +41,7 @@ impl<'a> ChunkView<'a> {
         if input.u8()? != CODEC_RAW {
             return Err("it is not a raw chunk");
         }
-        if dtype_from_code(input.u8()?)? != dtype {
+        if input.u8()? != dtype_code(dtype) {
             return Err("a chunk's numbers are not of its matrix's type");
         }
         let leaves = usize::from(input.u8()?);
@@ -63,7 +62,7 @@ impl<'a> ChunkView<'a> {
 
     /// One leaf, whose part of the matrix is `leaf`.
     #[inline]
-    pub(crate) fn leaf(&self, index: usize, leaf: &Leaf, numbers: Numbers) -> Decoded<LeafView<'_>> {
+    pub(crate) fn leaf(&self, index: usize, leaf: &Leaf, dtype: DataType) -> Decoded<LeafView<'_>> {
         let missing = "a chunk has fewer leaves than its matrix";
         if index >= self.leaves {
             return Err(missing);
@@ -90,7 +89,7 @@ impl<'a> ChunkView<'a> {
             }
             Form::Dense => (0, area),
         };
-        let value_bytes = stored * numbers.dtype.bytes();
+        let value_bytes = stored * dtype.bytes();
         let body = body.get(..index_bytes + value_bytes).ok_or("a leaf ends past its chunk")?;
         let (index, values) = body.split_at_checked(index_bytes).ok_or("a leaf ends past its chunk")?;
         Ok(LeafView { form, active, index, values, body })
@@ -100,14 +99,14 @@ impl<'a> ChunkView<'a> {
 impl<'a> LeafView<'a> {
     /// The bits of the element at a position; 0 when it is inactive.
     #[inline]
-    pub(crate) fn bits(&self, leaf: &Leaf, position: u16, numbers: Numbers) -> u32 {
+    pub(crate) fn bits(&self, leaf: &Leaf, position: u16, dtype: DataType) -> u32 {
         let rank = match self.form {
             Form::Offsets => self.rank_in_offsets(position),
             Form::Mask => self.rank_in_mask(position),
             Form::Runs => self.rank_in_runs(position),
             Form::Dense => leaf.index_of(position),
         };
-        rank.and_then(|rank| numbers.read(self.values, rank)).unwrap_or(0)
+        rank.and_then(|rank| dtype.read(self.values, rank)).unwrap_or(0)
     }
 
     #[inline]
@@ -154,8 +153,8 @@ impl<'a> LeafView<'a> {
     }
 
     /// Appends each active element, position and bits, in order.
-    pub(crate) fn collect_into(&self, leaf: &Leaf, numbers: Numbers, elements: &mut Vec<(u16, u32)>) {
-        if self.form == Form::Offsets && numbers.dtype == DataType::F32 {
+    pub(crate) fn collect_into(&self, leaf: &Leaf, dtype: DataType, elements: &mut Vec<(u16, u32)>) {
+        if self.form == Form::Offsets && dtype == DataType::F32 {
             let positions = self.index.as_chunks::<2>().0.iter().take(self.active);
             let values = self.values.as_chunks::<4>().0;
             let pairs = positions.zip(values);
@@ -164,12 +163,12 @@ impl<'a> LeafView<'a> {
             );
             return;
         }
-        self.for_each(leaf, numbers, |position, bits| elements.push((position, bits)));
+        self.for_each(leaf, dtype, |position, bits| elements.push((position, bits)));
     }
 
     /// Calls `visit(position, bits)` for each active element in order.
-    pub(crate) fn for_each(&self, leaf: &Leaf, numbers: Numbers, mut visit: impl FnMut(u16, u32)) {
-        let value = |rank| numbers.read(self.values, rank).unwrap_or(0);
+    pub(crate) fn for_each(&self, leaf: &Leaf, dtype: DataType, mut visit: impl FnMut(u16, u32)) {
+        let value = |rank| dtype.read(self.values, rank).unwrap_or(0);
         match self.form {
             Form::Offsets => {
                 let positions = self.index.as_chunks::<2>().0.iter().take(self.active);
@@ -216,9 +215,9 @@ impl<'a> LeafView<'a> {
     }
 
     /// Whether positions rise, stay inside the leaf and are as many as the directory says.
-    pub(crate) fn check(&self, leaf: &Leaf, numbers: Numbers) -> Decoded<()> {
+    pub(crate) fn check(&self, leaf: &Leaf, dtype: DataType) -> Decoded<()> {
         let (mut count, mut last, mut good) = (0usize, None, true);
-        self.for_each(leaf, numbers, |position, bits| {
+        self.for_each(leaf, dtype, |position, bits| {
             good &= bits != 0 && last < Some(position) && leaf.index_of(position).is_some();
             last = Some(position);
             count += 1;

@@ -17,7 +17,7 @@
 use super::cursor::{Cursor, Encoder};
 use super::object::{Decoded, Kind};
 use super::reference::Ref;
-use super::value::Value;
+use super::value::{LeafError, Value};
 use crate::error::Result;
 use crate::integer::field_u16;
 
@@ -52,10 +52,10 @@ pub(crate) fn encode_leaf(entries: &[(Vec<u8>, Value)]) -> Result<Vec<u8>> {
     Ok(out.bytes)
 }
 
-pub(crate) fn decode_leaf(bytes: &[u8]) -> Decoded<Leaf> {
+pub(crate) fn decode_leaf(bytes: &[u8]) -> Result<Leaf, LeafError> {
     let mut input = Cursor::new(bytes);
     if input.u8()? != Kind::Leaf.code() {
-        return Err("it is not a leaf");
+        return Err(LeafError::Malformed("it is not a leaf"));
     }
     input.u8()?;
     let count = input.u16()?;
@@ -65,18 +65,22 @@ pub(crate) fn decode_leaf(bytes: &[u8]) -> Decoded<Leaf> {
         let key = input.take(usize::from(key_len))?;
         let value = Value::decode(input.take(usize::from(value_len))?)?;
         if entries.last().is_some_and(|(last, _)| last.as_slice() >= key) {
-            return Err("a leaf's keys are out of order");
+            return Err(LeafError::Malformed("a leaf's keys are out of order"));
         }
         entries.push((key.to_vec(), value));
     }
-    if input.is_empty() { Ok(entries) } else { Err("a leaf is longer than its entries") }
+    if input.is_empty() {
+        Ok(entries)
+    } else {
+        Err(LeafError::Malformed("a leaf is longer than its entries"))
+    }
 }
 
 /// Looks up one key without decoding the other values.
-pub(crate) fn find_in_leaf(bytes: &[u8], wanted: &[u8]) -> Decoded<Option<Value>> {
+pub(crate) fn find_in_leaf(bytes: &[u8], wanted: &[u8]) -> Result<Option<Value>, LeafError> {
     let mut input = Cursor::new(bytes);
     if input.u8()? != Kind::Leaf.code() {
-        return Err("it is not a leaf");
+        return Err(LeafError::Malformed("it is not a leaf"));
     }
     input.u8()?;
     for _ in 0..input.u16()? {

@@ -31,7 +31,7 @@ pub(crate) fn chunk_view<'a>(
         let refuse = |reason| source.malformed(&reference, Kind::Chunk.name(), reason);
         let raw = match bytes.get(1) {
             Some(&CODEC_PATCH) => {
-                let patch = Patch::decode(&bytes, layout.numbers).map_err(refuse)?;
+                let patch = Patch::decode(&bytes, layout.dtype).map_err(refuse)?;
                 if patches.len() > MAX_CHAIN as usize {
                     return Err(refuse(TOO_LONG));
                 }
@@ -42,14 +42,14 @@ pub(crate) fn chunk_view<'a>(
             Some(&(CODEC_ZSTD | CODEC_LZ4)) => Cow::Owned(decompress(&bytes, layout, index).map_err(refuse)?),
             _ => bytes,
         };
-        let base = ChunkView::new(raw, layout.numbers.dtype).map_err(refuse)?;
+        let base = ChunkView::new(raw, layout.dtype).map_err(refuse)?;
         if patches.is_empty() {
             return Ok(base);
         }
         let changes = changes_of(&patches, index);
         let built =
-            merge_chunk(Some(&base), &layout.geometry, index, layout.numbers, &changes).map_err(refuse)?;
-        return ChunkView::new(Cow::Owned(built.bytes), layout.numbers.dtype).map_err(refuse);
+            merge_chunk(Some(&base), &layout.geometry, index, layout.dtype, &changes).map_err(refuse)?;
+        return ChunkView::new(Cow::Owned(built.bytes), layout.dtype).map_err(refuse);
     }
 }
 
@@ -70,13 +70,13 @@ pub(crate) fn amend(
             return Ok(None);
         }
         let bytes = source.object(&reference, Kind::Chunk)?;
-        let patch = Patch::decode(&bytes, layout.numbers)
+        let patch = Patch::decode(&bytes, layout.dtype)
             .map_err(|reason| source.malformed(&reference, Kind::Chunk.name(), reason))?;
         reference = patch.base;
         patches.push(patch);
     }
     let newest = patches.first().map_or(0, |patch| patch.elements.len());
-    if newest + changes.len() > most_patched(reference.len_bytes(), layout.numbers) {
+    if newest + changes.len() > most_patched(reference.len_bytes(), layout.dtype) {
         return Ok(None);
     }
     let bytes = source.object(&reference, Kind::Chunk)?;
@@ -84,7 +84,7 @@ pub(crate) fn amend(
         return Ok(None);
     }
     let refuse = |reason| source.malformed(&reference, Kind::Chunk.name(), reason);
-    let base = ChunkView::new(bytes, layout.numbers.dtype).map_err(refuse)?;
+    let base = ChunkView::new(bytes, layout.dtype).map_err(refuse)?;
     let (elements, gained) = amended(&base, &patches, layout, index, changes).map_err(refuse)?;
     let patch = match patches.first() {
         Some(newest) => Patch { elements, ..*newest },

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::backend::traits::View;
 use crate::checksum::crc32c;
-use crate::error::{Error, Result};
+use crate::error::{DisplayPath, Error, Result};
 use crate::grid::format::object::{Kind, Malformed};
 use crate::grid::format::reference::Ref;
+use crate::grid::format::value::LeafError;
 use crate::lock::DirectoryLock;
 
 /// Reads objects.
@@ -28,7 +29,17 @@ pub(crate) trait Source {
         Err(self.malformed(reference, kind.name(), "it is an object of another kind"))
     }
 
-    /// An error about an object that its checksum passed and its decoding refused.
+    /// An error about a leaf whose checksum is right and whose decoding failed.
+    fn refused_leaf(&self, reference: &Ref, what: &str, reason: LeafError) -> Error {
+        match reason {
+            LeafError::Malformed(reason) => self.malformed(reference, what, reason),
+            LeafError::UnsupportedType(found) => {
+                Error::UnsupportedType { path: DisplayPath(self.path().to_owned()), found }
+            }
+        }
+    }
+
+    /// An error about an object whose checksum is right and whose decoding failed.
     fn malformed(&self, reference: &Ref, what: &str, reason: Malformed) -> Error {
         Error::corrupt(self.path(), reference.offset(), what, reason)
     }

@@ -25,7 +25,7 @@ pub enum DifferenceKind {
     Added,
     /// Only the first version has it.
     Removed,
-    /// Its shape, type or scale differ.
+    /// Its shape or its type differs.
     Reshaped,
     /// Some of its chunks differ.
     Changed,
@@ -107,7 +107,7 @@ impl Snapshot {
         let (old, new) = (record(from)?, record(to)?);
         let layout = Layout::of(&new);
         if Layout::of(&old) != layout {
-            return Err(Error::argument("difference", "the matrices differ in shape, type or scale"));
+            return Err(Error::argument("difference", "the matrices differ in shape or type"));
         }
         let source = &self.state().source;
         for &chunk in &difference.chunks {
@@ -243,7 +243,7 @@ fn compare_chunk(
     };
     let Sides { old, new } = sides;
     let (old_view, new_view) = (view(old)?, view(new)?);
-    let numbers = layout.numbers;
+    let dtype = layout.dtype;
     for index in 0..layout.geometry.leaves_of(chunk) {
         let leaf = layout.geometry.leaf(chunk, index);
         if !leaf.overlaps(&selection.rows, &selection.cols) {
@@ -253,9 +253,9 @@ fn compare_chunk(
         for (side, (view, reference)) in elements.iter_mut().zip([(&old_view, old), (&new_view, new)]) {
             if let Some(view) = view {
                 let leaf_view = view
-                    .leaf(index, &leaf, numbers)
+                    .leaf(index, &leaf, dtype)
                     .map_err(|reason| source.malformed(reference, Kind::Chunk.name(), reason))?;
-                leaf_view.for_each(&leaf, numbers, |position, bits| side.push((position, bits)));
+                leaf_view.for_each(&leaf, dtype, |position, bits| side.push((position, bits)));
             }
         }
         let [before, after] = elements;
@@ -267,7 +267,7 @@ fn compare_chunk(
             let (row, col) = leaf.element(position);
             let (row, col) = (row as usize, col as usize);
             if outcome.is_ok() && selection.takes_element(row, col) {
-                outcome = visit(row, col, numbers.value(was), numbers.value(bits));
+                outcome = visit(row, col, dtype.value(was), dtype.value(bits));
             }
         });
         outcome?;

@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::grid::chunk::layout::Layout;
-use crate::grid::chunk::numbers::Numbers;
 use crate::grid::chunk::view::{ChunkView, LeafView};
 use crate::grid::format::geometry::{Geometry, Leaf};
 use crate::grid::format::object::Malformed;
@@ -27,8 +26,6 @@ pub struct MatrixInfo {
     pub shape: Shape,
     /// How its numbers are stored.
     pub dtype: DataType,
-    /// What int8 values are multiplied by; 1 for the other types.
-    pub scale: f32,
     /// Elements whose bits are not those of +0.0.
     pub active: u64,
 }
@@ -39,7 +36,6 @@ impl MatrixInfo {
             path,
             shape: Shape::new(record.rows as usize, record.cols as usize),
             dtype: record.dtype,
-            scale: record.scale,
             active: record.active,
         }
     }
@@ -52,7 +48,7 @@ pub struct Matrix<'snapshot> {
     path: MatrixPath,
     record: MatrixRecord,
     geometry: Geometry,
-    numbers: Numbers,
+    dtype: DataType,
     chunks: Vec<Ref>,
     seen: Vec<OnceLock<ChunkView<'snapshot>>>,
 }
@@ -64,7 +60,7 @@ impl<'snapshot> Matrix<'snapshot> {
             state,
             path,
             geometry: Geometry::new(record.rows, record.cols),
-            numbers: Numbers { dtype: record.dtype, scale: record.scale },
+            dtype: record.dtype,
             seen: chunks.iter().map(|_| OnceLock::new()).collect(),
             chunks,
             record,
@@ -91,7 +87,7 @@ impl<'snapshot> Matrix<'snapshot> {
         let index = usize::from(location.leaf);
         let leaf = self.geometry.leaf(location.chunk, index);
         let leaf_view = self.leaf(view, location.chunk, index, &leaf)?;
-        Ok(self.numbers.value(leaf_view.bits(&leaf, location.position, self.numbers)))
+        Ok(self.dtype.value(leaf_view.bits(&leaf, location.position, self.dtype)))
     }
 
     /// Decodes all of it into `values`, row-major; the length must be its number of elements.
@@ -136,11 +132,11 @@ impl<'snapshot> Matrix<'snapshot> {
                 return Ok(());
             };
             let mut outcome = Ok(());
-            view.for_each(leaf, self.numbers, |position, bits| {
+            view.for_each(leaf, self.dtype, |position, bits| {
                 let (row, col) = leaf.element(position);
                 let (row, col) = (row as usize, col as usize);
                 if outcome.is_ok() && rows.contains(&row) && cols.contains(&col) {
-                    outcome = visit(row, col, self.numbers.value(bits));
+                    outcome = visit(row, col, self.dtype.value(bits));
                 }
             });
             outcome
@@ -168,14 +164,14 @@ impl<'snapshot> Matrix<'snapshot> {
         if leaf.width as usize == cols {
             let start = leaf.row as usize * cols;
             if let Some(part) = values.get_mut(start..start + leaf.area()) {
-                self.numbers.decode(packed, part);
+                self.dtype.decode(packed, part);
             }
             return;
         }
         // The leaf is read from one end to the other, although its rows lie far apart in `values`: sequential reads
         // matter more, as the bench's row of 4096 × 4096 shows.
         let width = (leaf.width as usize).max(1);
-        if let Some(floats) = self.numbers.as_floats(packed) {
+        if let Some(floats) = self.dtype.as_floats(packed) {
             let mut lines = floats.chunks_exact(width);
             rows_of(leaf, values, cols, |line| {
                 if let Some(floats) = lines.next() {
@@ -184,20 +180,20 @@ impl<'snapshot> Matrix<'snapshot> {
             });
             return;
         }
-        let mut lines = packed.chunks_exact(width * self.numbers.dtype.bytes());
+        let mut lines = packed.chunks_exact(width * self.dtype.bytes());
         rows_of(leaf, values, cols, |line| {
             if let Some(packed) = lines.next() {
-                self.numbers.decode(packed, line);
+                self.dtype.decode(packed, line);
             }
         });
     }
 
     fn decode_sparse(&self, leaf: &Leaf, view: LeafView<'_>, values: &mut [f32], cols: usize) {
         rows_of(leaf, values, cols, |line| line.fill(0.0));
-        view.for_each(leaf, self.numbers, |position, bits| {
+        view.for_each(leaf, self.dtype, |position, bits| {
             let (row, col) = leaf.element(position);
             if let Some(value) = values.get_mut(row as usize * cols + col as usize) {
-                *value = self.numbers.value(bits);
+                *value = self.dtype.value(bits);
             }
         });
     }
@@ -238,7 +234,7 @@ impl<'snapshot> Matrix<'snapshot> {
         index: usize,
         leaf: &Leaf,
     ) -> Result<LeafView<'v>> {
-        view.leaf(index, leaf, self.numbers).map_err(|reason| self.malformed_leaf(chunk, index, reason))
+        view.leaf(index, leaf, self.dtype).map_err(|reason| self.malformed_leaf(chunk, index, reason))
     }
 
     #[cold]

@@ -27,7 +27,7 @@ pub(crate) fn read_node(source: &dyn Source, node: &Ref, below: u8) -> Result<No
         if below != ROOT && below != 1 {
             return Err(refuse("a leaf is too high"));
         }
-        return decode_leaf(&bytes).map(Node::Leaf).map_err(refuse);
+        return decode_leaf(&bytes).map(Node::Leaf).map_err(|reason| source.refused_leaf(node, what, reason));
     }
     let (height, children) = decode_branch(&bytes).map_err(refuse)?;
     if below != ROOT && height.checked_add(1) != Some(below) {
@@ -50,7 +50,7 @@ pub(crate) fn get(source: &dyn Source, root: &Ref, key: &[u8]) -> Result<Option<
         if below == 1 {
             let bytes = source.object(&node, Kind::Leaf)?;
             return find_in_leaf(&bytes, key)
-                .map_err(|reason| source.malformed(&node, Kind::Leaf.name(), reason));
+                .map_err(|reason| source.refused_leaf(&node, Kind::Leaf.name(), reason));
         }
         match read_node(source, &node, below)? {
             Node::Leaf(entries) => {

@@ -193,7 +193,7 @@ impl Walk<'_> {
     fn chunk(&mut self, chunk: &Ref, layout: &Layout, index: u64) -> Result<()> {
         let objects = &self.head.writer.objects;
         let view = chunk_view(objects, chunk, layout, index)?;
-        let (geometry, numbers) = (&layout.geometry, layout.numbers);
+        let (geometry, dtype) = (&layout.geometry, layout.dtype);
         let check = || {
             if view.leaves() != geometry.leaves_of(index) {
                 return Err("it has not as many leaves as its matrix");
@@ -201,8 +201,8 @@ impl Walk<'_> {
             let mut active = 0;
             for leaf_index in 0..view.leaves() {
                 let leaf = geometry.leaf(index, leaf_index);
-                let leaf_view = view.leaf(leaf_index, &leaf, numbers)?;
-                leaf_view.check(&leaf, numbers)?;
+                let leaf_view = view.leaf(leaf_index, &leaf, dtype)?;
+                leaf_view.check(&leaf, dtype)?;
                 active += leaf_view.active;
             }
             if active == chunk.active() as usize {

@@ -162,7 +162,7 @@ fn successor(
     let mut view = None;
     if !old.is_null() {
         if let Some((patch, active)) = amend(objects, &old, layout, chunk, changes)? {
-            let bytes = patch.encode(layout.numbers)?;
+            let bytes = patch.encode(layout.dtype)?;
             return Ok(Successor {
                 chunk,
                 old,
@@ -178,7 +178,7 @@ fn successor(
         }
         view = Some(chunk_view(objects, &old, layout, chunk)?);
     }
-    let built = merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.numbers, changes)
+    let built = merge_chunk(view.as_ref(), &layout.geometry, chunk, layout.dtype, changes)
         .map_err(|reason| objects.malformed(&old, Kind::Chunk.name(), reason))?;
     Ok(Successor {
         chunk,

@@ -24,7 +24,7 @@ pub(crate) fn encode_matrix(
     values: &[f32],
     old: Option<&MatrixRecord>,
 ) -> Result<MatrixRecord> {
-    let Layout { geometry, numbers } = *layout;
+    let Layout { geometry, dtype } = *layout;
     let comparable = old.filter(|old| Layout::of(old) == *layout);
     let old_chunks = match comparable {
         Some(old) => read_table(&writer.objects, &old.chunks)?,
@@ -34,7 +34,7 @@ pub(crate) fn encode_matrix(
     let mut active = 0;
     let mut scratch = Scratch::default();
     for chunk in 0..geometry.chunks() {
-        let built = encode_chunk(&geometry, chunk, numbers, values, &mut scratch);
+        let built = encode_chunk(&geometry, chunk, dtype, values, &mut scratch);
         active += u64::from(built.active);
         if built.active == 0 {
             chunks.push(Ref::NULL);
@@ -49,7 +49,7 @@ pub(crate) fn encode_matrix(
                 before
             }
             (Some(before), Some(raw)) => {
-                let view = ChunkView::new(Cow::Owned(raw), numbers.dtype)
+                let view = ChunkView::new(Cow::Owned(raw), dtype)
                     .map_err(|reason| writer.objects.malformed(&before, Kind::Chunk.name(), reason))?;
                 writer.put_successor(Some((&before, &view)), &built.bytes, built.active, layout, chunk)?
             }
@@ -57,10 +57,9 @@ pub(crate) fn encode_matrix(
         });
     }
     Ok(MatrixRecord {
-        dtype: numbers.dtype,
+        dtype: dtype,
         rows: geometry.rows,
         cols: geometry.cols,
-        scale: numbers.scale,
         active,
         chunks: writer.put_table(&chunks)?,
     })
@@ -91,21 +90,21 @@ impl Writer {
             return self.put(raw, active);
         };
         let refuse = |writer: &Self, reason| writer.objects.malformed(old, Kind::Chunk.name(), reason);
-        let new = ChunkView::new(Cow::Borrowed(raw), layout.numbers.dtype).map_err(|r| refuse(self, r))?;
-        let limit = most_patched(raw.len(), layout.numbers);
-        let found = differences(view, &new, &layout.geometry, index, layout.numbers, limit);
+        let new = ChunkView::new(Cow::Borrowed(raw), layout.dtype).map_err(|r| refuse(self, r))?;
+        let limit = most_patched(raw.len(), layout.dtype);
+        let found = differences(view, &new, &layout.geometry, index, layout.dtype, limit);
         let Some(elements) = found.map_err(|reason| refuse(self, reason))? else {
             return self.put(raw, active);
         };
         let (depth, chain_bytes) = if old.is_patch() {
             let bytes = self.objects.object(old, Kind::Chunk)?;
-            let patch = Patch::decode(&bytes, layout.numbers).map_err(|reason| refuse(self, reason))?;
+            let patch = Patch::decode(&bytes, layout.dtype).map_err(|reason| refuse(self, reason))?;
             (patch.depth + 1, patch.chain_bytes.saturating_add(old.len))
         } else {
             (0, 0)
         };
         let patch = Patch { base: *old, depth, chain_bytes, elements };
-        let bytes = patch.encode(layout.numbers)?;
+        let bytes = patch.encode(layout.dtype)?;
         if depth >= MAX_CHAIN
             || chain_bytes as usize + bytes.len() > 2 * raw.len()
             || bytes.len() * 2 > raw.len()

@@ -42,18 +42,18 @@ pub fn some_ops() -> Vec<Vec<Op>> {
     ]
 }
 
-/// Operations on matrices of scaled bytes, in every form of a leaf, hot, cold and patched. Golden files hold what they
-/// lead to, too.
-pub fn int8_ops() -> Vec<Vec<Op>> {
+/// Operations on matrices of f16 in every form of a leaf, hot, cold and patched. Golden files hold what they lead to,
+/// too.
+pub fn form_ops() -> Vec<Vec<Op>> {
     let put =
-        |version, matrix, shape, density, seed| Op::Put { version, matrix, shape, dtype: 3, density, seed };
+        |version, matrix, shape, density, seed| Op::Put { version, matrix, shape, dtype: 1, density, seed };
     vec![
         vec![
             put(0, 0, 3, 1, 21),
             put(0, 1, 2, 2, 22),
             put(0, 2, 6, 0, 23),
             put(0, 3, 7, 3, 24),
-            Op::PutEmpty { version: 0, matrix: 4, shape: 3, dtype: 3 },
+            Op::PutEmpty { version: 0, matrix: 4, shape: 3, dtype: 1 },
         ],
         vec![Op::Publish { version: 0 }, Op::Branch { from: 0, to: 1 }],
         vec![

