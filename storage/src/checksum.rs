@@ -10,7 +10,7 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 /// The checksum of parts that follow each other.
-pub(crate) fn crc32c_of_parts(parts: &[&[u8]]) -> u32 {
+pub(crate) fn crc32c_parts(parts: &[&[u8]]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     for part in parts {
         digest.update(part);
@@ -37,7 +37,7 @@ mod tests {
             let expected = crc32c::crc32c(bytes);
             let (first, then) = bytes.split_at_checked(len / 3).unwrap_or_default();
             assert_eq!(crc32c(bytes), expected, "{len} bytes");
-            assert_eq!(crc32c_of_parts(&[first, then]), expected, "{len} bytes in parts");
+            assert_eq!(crc32c_parts(&[first, then]), expected, "{len} bytes in parts");
             assert_eq!(crc32c_append(crc32c(first), then), expected, "{len} bytes appended");
         }
     }

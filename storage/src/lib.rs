@@ -32,6 +32,6 @@ pub use grid::{
 pub use lock::DirectoryLock;
 pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};
 pub use trajectory::{
-    LogDamage, LogPosition, LogReport, LogStretch, Order, Retained, RetentionPolicy, TrajectoryLog,
+    LogDamage, LogPosition, LogRange, LogReport, Order, Retained, RetentionPolicy, TrajectoryLog,
     TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan, TrajectoryStatistics, salvage_trajectories,
 };

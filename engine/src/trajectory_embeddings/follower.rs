@@ -131,7 +131,7 @@ impl Follower {
         if from >= to {
             return Ok(false);
         }
-        let stretch = log.read_stretch(from, to, RECORDS)?;
+        let stretch = log.read_range(from, to, RECORDS)?;
         let (mut ids, mut texts, mut failed) = (Vec::new(), Vec::new(), 0);
         for record in stretch.records {
             // What no version can read is nobody's answer; whoever selects it hears of it.

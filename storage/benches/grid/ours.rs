@@ -48,6 +48,7 @@ fn fill(store: &GridStore, workload: &Workload, version: &str, dtype: DataType) 
     write.commit(Durability::Immediate).unwrap();
 }
 
+/// Times [`GridStore::update`], the path through the write-ahead log, which the product does not call yet.
 fn updates(c: &mut Criterion, id: &str, store: &GridStore, batches: &[Vec<Updates>], durability: Durability) {
     let batches: Vec<UpdateBatch> = batches
         .iter()

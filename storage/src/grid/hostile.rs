@@ -123,7 +123,7 @@ fn the_longest_chain_of_patches_is_recovered_counted_copied_and_released() {
 }
 
 #[test]
-fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
+fn a_chain_of_patches_that_is_too_long_is_refused_wherever_it_is_read() {
     let (data, store) = new_store();
     commit_chain(&store, MAX_CHAIN + 2, Durability::Eventual);
     let killed = MemoryBackend::new("data", data.contents());

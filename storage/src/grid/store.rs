@@ -138,10 +138,10 @@ impl GridStore {
         self.committer.with_head(verify)
     }
 
-    /// Writes everything anew without holes and gives the space of the old file back. Snapshots taken before go on
-    /// reading the old file, whose space is free once they are dropped. Writers wait meanwhile; a crash leaves the
-    /// old file or the new one. When the directory cannot be synced, nobody knows which one a loss of power would
-    /// leave, and the store takes no more writes until it is opened again.
+    /// Copies everything into a new file without holes, which replaces the old one. Snapshots taken before go on reading
+    /// the old file, whose space is free once they are dropped. Writers wait meanwhile; a crash leaves the old file or
+    /// the new one. When the directory cannot be synced, a loss of power could leave either, and the store takes no more
+    /// writes until it is opened again.
     pub fn compact(&self) -> Result<Compacted> {
         let Some(directory) = &self.directory else {
             return Err(Error::argument(
@@ -161,7 +161,7 @@ impl GridStore {
 
 impl Drop for GridStore {
     fn drop(&mut self) {
-        // Whoever wants to know calls `close`; after it there is nothing left to do here.
+        // A caller that wants the error calls `close`, after which there is nothing left to do here.
         let _ = self.committer.seal();
     }
 }

@@ -43,7 +43,7 @@ impl<'store> WriteTransaction<'store> {
 
     fn edit<T>(&mut self, edit: impl FnOnce(&mut Editor, &mut Writer) -> Result<T>) -> Result<T> {
         if self.failed {
-            return Err(Error::internal("an earlier call of this write failed; drop it and begin anew"));
+            return Err(Error::internal("an earlier call of this write failed; drop it and begin another"));
         }
         edit(&mut self.editor, &mut self.head.writer).inspect_err(|error| {
             self.failed |= matches!(error, Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_));

@@ -46,7 +46,7 @@ impl Extent {
         self.max = self.max.max(other.max);
     }
 
-    fn of_leaf(leaf: &Leaf) -> Self {
+    fn around(leaf: &Leaf) -> Self {
         leaf.voxels.iter().fold(Self::EMPTY, |mut extent, (voxel, value)| {
             let at = coordinates(leaf.number, *voxel);
             extent.add(&Self { low: at, high: at, min: *value, max: *value });
@@ -217,7 +217,7 @@ fn put_nodes(buffer: &mut Buffer, offsets: &Offsets, uppers: &[&[&[Leaf]]]) -> E
 }
 
 fn put_leaf(buffer: &mut Buffer, at: usize, leaf: &Leaf) -> Extent {
-    let extent = Extent::of_leaf(leaf);
+    let extent = Extent::around(leaf);
     for (axis, (low, high)) in extent.low.iter().zip(extent.high).enumerate() {
         buffer.u32(at + 4 * axis, *low);
         // A leaf has 8 voxels to a side.

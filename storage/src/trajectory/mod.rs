@@ -18,7 +18,7 @@ mod segment;
 mod summary;
 mod verify;
 
-pub use follow::{LogPosition, LogStretch};
+pub use follow::{LogPosition, LogRange};
 pub use log::{Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryStatistics};
 pub use records::TrajectoryRecord;
 pub use scan::{Order, TrajectoryScan};

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::header::{HEADER_BYTES, check_header};
-use crate::checksum::{crc32c, crc32c_of_parts};
+use crate::checksum::{crc32c, crc32c_parts};
 use crate::error::{Error, Result};
 
 const RECORD_HEADER: usize = 24;
@@ -47,7 +47,7 @@ pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
         })?;
         let mut body = record.id.to_le_bytes().to_vec();
         body.extend_from_slice(&record.time_ms.to_le_bytes());
-        let crc = crc32c_of_parts(&[&body, &record.payload]);
+        let crc = crc32c_parts(&[&body, &record.payload]);
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes.extend_from_slice(&body);
@@ -129,7 +129,7 @@ impl RecordReader {
         }
         let mut payload = vec![0; len as usize];
         read_exact(&mut self.reader, &mut payload, &self.path, self.offset)?;
-        if crc32c_of_parts(&[&id, &time, &payload]) != crc {
+        if crc32c_parts(&[&id, &time, &payload]) != crc {
             return Err(self.corrupt("its checksum does not match"));
         }
         self.offset += (RECORD_HEADER + payload.len()) as u64;

@@ -225,7 +225,7 @@ impl<'a> LeafView<'a> {
         if good && count == self.active {
             Ok(())
         } else {
-            Err("a leaf's elements are out of order or out of place")
+            Err("a leaf's elements are out of order or outside it")
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Progress {
     appended: u64,
     durable: u64,
     newest_ticket: u64,
-    /// The tickets that somebody waits for, and their outcomes once known.
+    /// The tickets of callers that wait, and their outcomes once known.
     waiting: BTreeMap<u64, Option<Outcome>>,
     syncing: bool,
 }
@@ -95,7 +95,7 @@ impl<M: Monitor> GroupCommit<M> {
         self.progress.with(|progress| progress.appended = records);
     }
 
-    /// The same, and a ticket of the newest record, for whoever will wait for it.
+    /// As [`Self::appended`], for a caller that will wait: a ticket of the newest record.
     pub(crate) fn ticket(&self, records: u64) -> u64 {
         self.progress.with(|progress| {
             progress.appended = records;

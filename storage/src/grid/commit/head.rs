@@ -57,7 +57,7 @@ pub(super) struct PendingRollback {
     pub(super) restore_with_records: Option<u64>,
     /// The slot that a commit writes to may hold a superblock that was refused, or a torn one.
     pub(super) void_superblock: bool,
-    /// Records that were not durable are gone, and whoever waits for them does not know.
+    /// Records that were not durable are gone, and the callers that wait for them have no outcome yet.
     pub(super) records_lost: bool,
 }
 

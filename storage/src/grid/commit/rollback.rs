@@ -44,19 +44,19 @@ impl Head {
         self.pending.restore_with_records.is_some()
     }
 
-    /// Whether records that somebody may wait for are gone; answers `true` once.
+    /// Whether records are gone for which a caller may still wait; answers `true` once.
     pub(crate) fn take_records_lost(&mut self) -> bool {
         std::mem::take(&mut self.pending.records_lost)
     }
 
-    /// After a failed sync nobody knows what of the unsynced bytes is on disk, and the kernel will not say again.
-    /// So the newest state becomes the durable one, with the records of the log.
+    /// After a failed sync: the newest state becomes the durable one, with the records of the log.
     pub(super) fn data_sync_failed(&mut self) {
+        // Which of the unsynced bytes are on disk is unknown, and the kernel reports the failure only once.
         self.pending.void_superblock = true;
         self.restore_with(self.wal.last());
     }
 
-    /// The same after a failed sync of the log, of which only so many records are durable.
+    /// After a failed sync of the log, of which only so many records are durable: the same, with those records.
     pub(crate) fn log_sync_failed(&mut self, durable_records: u64) {
         self.wal.expect_refused_record();
         self.restore_with(durable_records);
@@ -124,8 +124,8 @@ impl Head {
         if payloads.len() as u64 == records {
             return Ok(payloads);
         }
-        // A sync of the log failed whose caller has not come here yet. Of the records that were not durable nobody
-        // knows which are on the disk, so none of them counts.
+        // A sync of the log failed, and the thread that called it is not here yet. Which of the records that were not
+        // durable are on the disk is unknown, so none of them counts.
         self.wal.expect_refused_record();
         self.pending.records_lost = true;
         let records = durable_records().min(records);

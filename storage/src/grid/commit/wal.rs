@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend::traits::StorageBackend;
-use crate::checksum::crc32c_of_parts;
+use crate::checksum::crc32c_parts;
 use crate::error::{Error, Result};
 use crate::grid::format::cursor::{Cursor, Encoder};
 
@@ -150,7 +150,7 @@ impl Wal {
         // With the store, the base and the number in it, no other store's record and no older one passes.
         let mut seed = Encoder::with_capacity(24);
         seed.u64(self.store_id).u64(self.base).u64(number);
-        crc32c_of_parts(&[&seed.bytes, payload])
+        crc32c_parts(&[&seed.bytes, payload])
     }
 }
 

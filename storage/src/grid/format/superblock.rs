@@ -47,7 +47,7 @@ const COPY_MAGIC: [u8; 8] = [Kind::Superblock.code(), b'H', b'S', b'G', b'R', b'
 const CRC_OFFSET: usize = SUPERBLOCK_BYTES - 4;
 const COPY_CRC_OFFSET: usize = COPY_BYTES - 4;
 
-/// One of the two places in the file that hold a superblock.
+/// One of the two sectors of the file that hold a superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SuperblockSlot {
     First,

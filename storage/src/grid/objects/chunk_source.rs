@@ -1,4 +1,4 @@
-//! Chunks as they are stored, and what it takes to have them raw.
+//! Reading chunks as they are stored: raw, compressed or as a patch of another chunk.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::grid::format::object::{Kind, Malformed};
 use crate::grid::format::reference::Ref;
 
 const TOO_LONG: Malformed = "its chain of patches is too long";
-/// Patches that a change looks through; under more of them it is worth writing the chunk anew.
-const MOST_LOOKED_THROUGH: usize = 4;
+/// An update of a chunk under more patches than this writes a new chunk instead of reading them all.
+const MOST_PATCHES_READ: usize = 4;
 
-/// A chunk of a matrix: where it lies when it is raw, else unpacked.
+/// A chunk of a matrix, raw: borrowed from the file where it is stored so, else decompressed or patched in memory.
 pub(crate) fn chunk_view<'a>(
     source: &'a dyn Source,
     chunk: &Ref,
@@ -53,9 +53,9 @@ pub(crate) fn chunk_view<'a>(
     }
 }
 
-/// The chunk after a few changes, sorted as [`merge_chunk`] wants them, as a patch in place of its newest one; and how
-/// many of its elements are active. `None` where the chunk is better written anew: when it is compressed, or when what
-/// is patched comes to too much.
+/// A patch that replaces the newest patch of a chunk and includes a few changes, sorted as [`merge_chunk`] wants them;
+/// and how many elements of the chunk are active then. `None` when a new chunk is better: when this one is compressed,
+/// has too many patches, or too many elements would be patched.
 pub(crate) fn amend(
     source: &dyn Source,
     chunk: &Ref,
@@ -66,7 +66,7 @@ pub(crate) fn amend(
     let mut patches: Vec<Patch> = Vec::new();
     let mut reference = *chunk;
     while reference.is_patch() {
-        if patches.len() == MOST_LOOKED_THROUGH {
+        if patches.len() == MOST_PATCHES_READ {
             return Ok(None);
         }
         let bytes = source.object(&reference, Kind::Chunk)?;
@@ -93,12 +93,12 @@ pub(crate) fn amend(
     Ok(Some((patch, chunk.active().saturating_add_signed(gained))))
 }
 
-/// The base of a chunk that is a patch and lies under `above` others. A chain that is longer than the format allows
-/// is refused, which also ends the walk along one that leads back to itself.
+/// The base of a chunk that is a patch and lies under `above` others.
 pub(crate) fn base_of(source: &dyn Source, chunk: &Ref, above: u32) -> Result<Option<Ref>> {
     if !chunk.is_patch() {
         return Ok(None);
     }
+    // This also ends the walk along a chain that leads back to itself.
     if above > MAX_CHAIN {
         return Err(source.malformed(chunk, Kind::Chunk.name(), TOO_LONG));
     }

@@ -1,5 +1,4 @@
-//! Objects in the file: which space is free, how an object is written, and the check that each one passes before anybody
-//! looks into it.
+//! Objects in the file: which space is free, how objects are written, and how they are read and checked.
 //!
 //! This room knows owners and checksums. It never decides what is committed: nothing that it writes can be reached
 //! before a superblock or a published state refers to it.

@@ -1,4 +1,4 @@
-//! Where objects are read from, and the check that each one passes before anybody looks into it.
+//! Where objects are read from. Each one's checksum is verified before its bytes are used.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -193,7 +193,7 @@ impl Space {
         Ok(Some(unit))
     }
 
-    /// Gives units back; they are handed out again once nobody can want what is there.
+    /// Gives units back. They are handed out again when neither a snapshot nor a recovery can read what is there.
     pub(crate) fn free(&mut self, source: &dyn Source, unit: u64, units: u64) -> Result<()> {
         let (region, start) = self.region_of(unit)?;
         let count = to_usize(units);

@@ -16,7 +16,7 @@ use crate::grid::format::superblock::Superblock;
 use crate::grid::format::table::{FANOUT, FULL_TABLE_NODE_BYTES, decode_table_node, encode_table_node};
 use crate::integer::{low_u8, to_usize};
 
-/// Runs by which a map may grow between its reservation and its encoding before it is reserved anew.
+/// How much longer a map may become between its reservation and its encoding without a new reservation.
 const SLACK_BYTES: usize = 256;
 
 /// The nodes above the regions, lowest level first; the last level is the root alone.
@@ -206,7 +206,7 @@ impl Writer {
         Ok(progress)
     }
 
-    /// Reserves anew for maps that no longer fit what was reserved.
+    /// Makes larger reservations for maps that outgrew theirs.
     fn refit(&mut self, plan: &mut Plan) -> Result<bool> {
         let mut progress = false;
         let indices: Vec<usize> = plan.maps.keys().copied().collect();

@@ -64,7 +64,7 @@ impl<T: Numbered> Published<T> {
         Self { living: VecDeque::from([first]) }
     }
 
-    /// The number of the oldest state that anybody can read: the newest, or one that a snapshot holds.
+    /// The number of the oldest state that can be read: the newest, or one that a snapshot holds.
     pub(crate) fn oldest_read(&mut self) -> u64 {
         // The queue's own pointer is the only one when no snapshot is left; only the last one is the current.
         while self.living.len() > 1 && self.living.front().is_some_and(|state| Arc::strong_count(state) == 1)

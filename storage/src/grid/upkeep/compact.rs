@@ -1,4 +1,4 @@
-//! Compaction: the store written anew, without holes, beside the old file, which it then replaces.
+//! Compaction: a copy of the store without holes, beside the old file, which it then replaces.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
-/// Writes everything anew without holes and replaces the old file, on which older snapshots go on reading.
+/// Copies everything into a new file without holes, which replaces the old one.
 pub(crate) fn compact(
     committer: &Committer,
     directory: &dyn StorageDirectory,

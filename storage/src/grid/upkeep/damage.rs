@@ -9,7 +9,7 @@ use crate::grid::tree::keys::{split_matrix_key, split_pair_key};
 pub struct Damage {
     /// Where it begins in `grid.data`.
     pub offset: u64,
-    /// Its length; 0 when only its place is known.
+    /// Its length; 0 when only its offset is known.
     pub bytes: u32,
     /// What it is: `chunk 3 of support@2/0/q_proj/A`.
     pub what: String,

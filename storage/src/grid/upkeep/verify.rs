@@ -214,7 +214,7 @@ impl Walk<'_> {
         check().map_err(|reason| objects.malformed(chunk, Kind::Chunk.name(), reason))
     }
 
-    /// Reads an object again that is kept in memory, and says whether it is whole.
+    /// Reads an object of which a copy is in memory, and says whether it is whole.
     fn stored(&mut self, object: &Ref, kind: Kind, what: impl FnOnce() -> String) -> Result<bool> {
         if object.is_null() || !self.own(object) {
             return Ok(true);

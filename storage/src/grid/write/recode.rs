@@ -1,4 +1,4 @@
-//! Moving chunks between hot (raw) and cold (compressed).
+//! Rewriting chunks from raw (hot) to compressed (cold) and back.
 
 use super::editor::Editor;
 use crate::error::Result;
@@ -14,14 +14,14 @@ use crate::grid::objects::source::Source;
 use crate::grid::objects::table_reader::read_table_node;
 use crate::grid::objects::writer::{Predecessor, Replacement, Writer};
 
-/// What a step between hot and cold did.
+/// What rewriting the chunks of a version did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recoded {
-    /// Chunks that were stored anew.
+    /// Chunks that were rewritten.
     pub chunks: u64,
     /// Chunks left as they are because other versions share them.
     pub shared: u64,
-    /// Bytes of the chunks stored anew, before.
+    /// Bytes of the rewritten chunks, before.
     pub bytes_before: u64,
     /// Their bytes now.
     pub bytes_after: u64,

@@ -121,7 +121,7 @@ fn threads_that_commit_together_share_syncs_and_lose_nothing() {
 }
 
 #[test]
-fn threads_whose_shared_sync_fails_are_all_told_and_nothing_of_theirs_comes_back() {
+fn threads_whose_shared_sync_fails_all_get_an_error_and_nothing_returns() {
     let commits = count("HYPRSTREAM_GROUP_FAULTS", 1000) as usize;
     let disk = Disk::empty(2);
     let store = new_store(&disk, commits);

@@ -173,6 +173,6 @@ fn readers_see_whole_commits_in_any_order_of_steps() {
 }
 
 #[test]
-fn readers_see_whole_commits_when_a_thread_is_held_back_at_the_worst_moment() {
+fn readers_see_whole_commits_when_a_thread_is_delayed_at_the_worst_moment() {
     explore(PctScheduler::new(3, schedules()));
 }

@@ -16,7 +16,7 @@ use crate::support::Rng;
 
 fn start(role: &str, directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes::child", "--nocapture", "--ignored"])
+        .args(["--exact", "crash_safety::processes::child", "--nocapture", "--ignored"])
         .env("HYPRSTREAM_TEST_ROLE", role)
         .env("HYPRSTREAM_TEST_DIRECTORY", directory)
         .stdout(Stdio::piped())

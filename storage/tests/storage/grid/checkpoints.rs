@@ -100,7 +100,7 @@ fn sparse_values_take_the_bytes_that_are_promised() {
 }
 
 #[test]
-fn freezing_a_branch_of_a_matrix_with_tables_stores_nothing_that_is_shared_again() {
+fn freezing_a_branch_stores_no_shared_chunk_of_a_matrix_with_tables_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
     let (rows, cols) = (1088, 1024);

@@ -129,7 +129,7 @@ const DURABLE_COMMIT: usize = 32;
 const NEXT_SEQUENCE: usize = 104;
 
 #[test]
-fn the_last_commit_number_that_there_is_can_be_read_and_takes_no_more_writes() {
+fn the_highest_commit_number_can_be_read_and_takes_no_more_writes() {
     let image = image(&some_ops(), true);
     let mut data = image.data.clone();
     forge(&mut data, COMMIT, u64::MAX);
@@ -179,14 +179,14 @@ fn verify_reads_the_superblock_and_the_table_of_regions_again() {
 }
 
 #[test]
-fn salvage_prefers_a_whole_older_commit_to_a_newer_one_of_which_a_part_is_missing() {
+fn salvage_prefers_a_whole_older_commit_to_a_newer_incomplete_one() {
     let (data, wal) = (MemoryBackend::new("data", Vec::new()), MemoryBackend::new("wal", Vec::new()));
     GridStore::create_backend(&data).unwrap();
     let store =
         GridStore::open_backends(Arc::new(data.clone()), Arc::new(wal.clone()), &GridOptions::default())
             .unwrap();
     let mut model = Model::default();
-    let put = |version, seed| Op::Put { version, matrix: 2, shape: 6, dtype: 2, density: 0, seed };
+    let put = |version, seed| Op::Put { version, matrix: 2, shape: 6, dtype: 1, density: 0, seed };
     let mut write = store.begin_write().unwrap();
     model.apply(&put(0, 1), &mut write).unwrap();
     write.commit(Durability::Immediate).unwrap();

@@ -18,10 +18,10 @@ fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
 fn follow(log: &TrajectoryLog, from: LogPosition, limit: usize) -> Vec<u64> {
     let (mut ids, mut position, end) = (Vec::new(), from, log.end());
     while position < end {
-        let stretch = log.read_stretch(position, end, limit).unwrap();
-        assert!(stretch.end > position && stretch.records.len() <= limit);
-        ids.extend(stretch.records.iter().map(|record| record.id));
-        position = stretch.end;
+        let range = log.read_range(position, end, limit).unwrap();
+        assert!(range.end > position && range.records.len() <= limit);
+        ids.extend(range.records.iter().map(|record| record.id));
+        position = range.end;
     }
     ids
 }
@@ -36,10 +36,10 @@ fn what_was_appended_is_met_once_and_in_that_order_over_segments() {
     for (round, id) in appended.iter().enumerate() {
         log.append(&[record(*id)]).unwrap();
         if round % 7 == 0 {
-            let stretch = log.read_stretch(position, log.end(), usize::MAX).unwrap();
-            met.extend(stretch.records.iter().map(|record| record.id));
-            assert_eq!(stretch.end, log.end());
-            position = stretch.end;
+            let range = log.read_range(position, log.end(), usize::MAX).unwrap();
+            met.extend(range.records.iter().map(|record| record.id));
+            assert_eq!(range.end, log.end());
+            position = range.end;
         }
     }
     met.extend(follow(&log, position, 3));
@@ -57,8 +57,8 @@ fn what_came_behind_the_end_that_was_asked_for_is_left_for_the_next_time() {
     log.append(&[record(1), record(2)]).unwrap();
     let end = log.end();
     log.append(&[record(3)]).unwrap();
-    let stretch = log.read_stretch(LogPosition::default(), end, 10).unwrap();
-    assert_eq!((stretch.records.len(), stretch.end), (2, end));
+    let range = log.read_range(LogPosition::default(), end, 10).unwrap();
+    assert_eq!((range.records.len(), range.end), (2, end));
     assert_eq!(follow(&log, end, 10), [3]);
 }
 
