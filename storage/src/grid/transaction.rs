@@ -175,11 +175,6 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.tag(writer, adapter, version, tag))
     }
 
-    /// Removes a tag and says whether it was there.
-    pub fn remove_tag(&mut self, adapter: &str, tag: &str) -> Result<bool> {
-        self.edit(|editor, writer| editor.remove_tag(writer, adapter, tag))
-    }
-
     /// Drops a version, its matrices and its tags; pages that no other version shares become free. Says whether it
     /// was there.
     pub fn drop_version(&mut self, adapter: &str, version: &str) -> Result<bool> {

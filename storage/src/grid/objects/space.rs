@@ -101,7 +101,7 @@ impl Region {
                 RegionImage::decode(&bytes)
                     .map_err(|reason| source.malformed(&self.stored, Kind::Region.name(), reason))?
             };
-            // What stands beside the reference was a hint until now, and is counted with from here on.
+            // The number beside the reference was a hint. From here on the free units are counted.
             let used: u32 = image.allocated.iter().map(|word| word.count_ones()).sum();
             self.free = ALL_UNITS - used;
             self.map = Some(Box::new(RegionMap {
@@ -186,7 +186,9 @@ impl Space {
         set_bits(&mut map.blocked, start, wanted);
         set_bits(&mut map.fresh, start, wanted);
         map.scan_from = start + wanted;
-        region.free = region.free.saturating_sub(low_u32(units));
+        let left = region.free.checked_sub(low_u32(units));
+        region.free =
+            left.ok_or_else(|| Error::internal("a region has fewer free units than a run of them"))?;
         region.dirty = true;
         let unit = (index * REGION_UNITS + start) as u64;
         self.log.push(Step::Allocated { unit, units });
@@ -312,7 +314,7 @@ impl Space {
                 Step::Freed { units, .. } => {
                     let count = to_usize(units);
                     set_bits(&mut map.allocated, start, count);
-                    *free = free.saturating_sub(low_u32(units));
+                    *free -= low_u32(units);
                 }
                 Step::Shared { .. } => {
                     if let Some(extra) = map.shared.get_mut(&key) {

@@ -203,8 +203,11 @@ fn store_chunks(writer: &mut Writer, record: &mut MatrixRecord, chunks: &[Succes
         } else {
             (writer.put_checked(&new.bytes, new.crc, new.active | kind)?, new.predecessor)
         };
-        record.active =
-            record.active.saturating_add(u64::from(new.active)).saturating_sub(u64::from(new.old.active()));
+        let active = (record.active + u64::from(new.active)).checked_sub(u64::from(new.old.active()));
+        record.active = active.ok_or_else(|| {
+            let reason = "it has more active elements than its matrix";
+            writer.objects.malformed(&new.old, Kind::Chunk.name(), reason)
+        })?;
         replaced.push(Replacement { index: new.chunk, new: reference, old });
     }
     writer.replace_chunks(&mut record.chunks, &replaced)

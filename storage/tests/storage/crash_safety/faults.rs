@@ -53,7 +53,7 @@ fn workload() -> Vec<Step> {
     use Durability::{Eventual, Immediate, None};
     let perturb = |seed| Op::Perturb { version: 0, matrix: 0, seed };
     vec![
-        Step::Write(vec![put(0, 0, 0), put(1, 1, 1), put(2, 3, 2)], Immediate),
+        Step::Write(vec![put(0, 0, 0), put(1, 1, 1), put(2, 1, 2)], Immediate),
         Step::Update((0, 0), 20, Immediate),
         Step::Update((0, 1), 5, Eventual),
         Step::Update((0, 2), 9, Immediate),
