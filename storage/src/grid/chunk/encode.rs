@@ -263,7 +263,7 @@ fn gather(leaf: &Leaf, cols: usize, dtype: DataType, values: &[f32], all: &mut V
         let line = values.get(start..start + leaf.width as usize).unwrap_or(&[]);
         match dtype {
             DataType::F32 => all.extend(line.iter().map(|value| value.to_bits())),
-            _ => all.extend(line.iter().map(|value| dtype.bits(*value))),
+            DataType::F16 => all.extend(line.iter().map(|value| dtype.bits(*value))),
         }
     }
 }

@@ -225,6 +225,7 @@ impl Differing<'_> {
 }
 
 /// A chunk as each of two versions has it; null where one has none.
+#[derive(Clone, Copy)]
 struct Sides<'a> {
     old: &'a Ref,
     new: &'a Ref,

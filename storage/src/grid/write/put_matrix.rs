@@ -57,7 +57,7 @@ pub(crate) fn encode_matrix(
         });
     }
     Ok(MatrixRecord {
-        dtype: dtype,
+        dtype,
         rows: geometry.rows,
         cols: geometry.cols,
         active,
