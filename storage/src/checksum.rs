@@ -18,7 +18,7 @@ pub(crate) fn crc32c_parts(parts: &[&[u8]]) -> u32 {
     low_u32(digest.finalize())
 }
 
-/// The checksum of bytes whose own is `first`, followed by others.
+/// The checksum of bytes whose checksum is `first`, followed by `then`.
 pub(crate) fn crc32c_append(first: u32, then: &[u8]) -> u32 {
     let then_crc = u64::from(crc32c(then));
     low_u32(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))

@@ -133,7 +133,7 @@ impl Error {
         Self::Corrupt { path: DisplayPath(path.to_owned()), offset, what: what.into(), reason: reason.into() }
     }
 
-    /// Says more precisely what a damaged object held.
+    /// Replaces what a damaged object is said to have held.
     pub(crate) fn about(mut self, held: impl FnOnce() -> String) -> Self {
         if let Self::Corrupt { what, .. } = &mut self {
             *what = held();

@@ -7,9 +7,8 @@
 //! - [`TrajectoryLog`]: append-only checksummed segments.
 //! - [`DirectoryLock`]: one process a directory, and who that is.
 //!
-//! Invariants of the crate: no byte read from a file can make it panic, and none is trusted before its checksum
-//! was; nothing that an acknowledged durable commit can reach is ever written again; `unsafe` is in `backend::map`
-//! alone.
+//! Invariants of the crate: no byte read from a file can make it panic, and none is trusted before its checksum was
+//! verified; what an acknowledged durable commit refers to is never overwritten; `unsafe` is in `backend::map` alone.
 
 pub mod backend;
 mod catalog;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::map;
 use super::traits::{StorageBackend, View, past_the_end};
 
-/// The least that is mapped, so that a growing file is seldom mapped again.
+/// The shortest map, so that a growing file is seldom mapped again.
 const MIN_MAP_BYTES: u64 = 64 << 20;
 
 /// A file on disk.

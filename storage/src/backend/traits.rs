@@ -32,8 +32,8 @@ pub trait StorageBackend: Send + Sync + Debug {
     fn view(&self, len: u64) -> io::Result<Arc<dyn View>>;
 }
 
-/// Read access to a file. Bytes that nobody writes any more stay what they are for as long as the view lives;
-/// which bytes those are is the store's business.
+/// Read access to a file. Bytes that are not written any more do not change while the view lives; the store knows
+/// which bytes those are.
 pub trait View: Send + Sync + Debug {
     /// `len` bytes at `offset`; an error when they lie past the end. Borrowed when the file is mapped.
     fn bytes(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>>;

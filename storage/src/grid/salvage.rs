@@ -34,8 +34,8 @@ pub struct Salvaged {
     pub lost_batches: u64,
     /// The commit that was salvaged.
     pub commit_number: u64,
-    /// Whether neither superblock could be used, so that a copy of one, found among the objects, says what there was.
-    /// Then it may be a commit older than the last, or one that was being made when the process ended.
+    /// Whether neither superblock could be used and a copy of one was taken, found among the objects. It may be older
+    /// than the last commit, or of a commit that was under way when the process ended.
     pub from_copy: bool,
 }
 
@@ -136,7 +136,7 @@ fn find_copies(objects: &Objects) -> Result<Vec<Superblock>> {
     found.sort_by_key(|copy| std::cmp::Reverse(copy.commit));
     found.dedup_by_key(|copy| copy.commit);
     found.truncate(MAX_COPIES);
-    // What a recovery would refuse, because not all of it reached the disk, comes after what it would take.
+    // Copies that a recovery would take come first; of the others not everything reached the disk.
     found.sort_by_cached_key(|copy| check_new_objects(objects, copy).is_err());
     Ok(found)
 }

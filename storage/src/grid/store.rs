@@ -1,4 +1,4 @@
-//! The store: everything that can be done with one, each in a line or a few over the rooms below.
+//! The store: everything that can be done with one, each in a few lines over the rooms below.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One write.
+//! One write: everything that can be changed, each in a few lines over an editor.
 
 use parking_lot::MutexGuard;
 
@@ -208,7 +208,7 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, Some(compression)))
     }
 
-    /// The opposite of [`Self::freeze_version`]: chunks become raw, so that they are read where they lie.
+    /// The opposite of [`Self::freeze_version`]: chunks become raw, so that they are read in place.
     pub fn thaw_version(&mut self, adapter: &str, version: &str) -> Result<Recoded> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, None))
     }

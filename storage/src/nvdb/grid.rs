@@ -12,7 +12,7 @@ pub struct NvdbGrid {
     pub name: String,
     /// Active voxels and their values, in the order in which the file has them.
     pub voxels: Vec<([i32; 3], f32)>,
-    /// The matrices that the voxels are elements of, when the file was written by [`export_nvdb`].
+    /// The matrices that the voxels are elements of, when the file was written by [`export_nvdb`](crate::export_nvdb).
     pub matrices: Option<Vec<NvdbMatrix>>,
 }
 

@@ -98,8 +98,8 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     Ok(NvdbGrid { name, voxels, matrices })
 }
 
-/// What a file that was exported here has and others may lack: the checksum of the grid's head, which says the name too
-/// that stands in the file's header without a checksum.
+/// Requires of a file that was exported here what others may lack: a checksum of the grid's head, and there the same
+/// name as in the file's header, which has no checksum.
 fn check_export(file: &Part<'_>, grid: &Part<'_>, name: &str) -> Checked<()> {
     if grid.u32(8)? == u32::MAX {
         return grid.problem(8, "the grid's checksum is missing");
@@ -145,7 +145,8 @@ fn decode_grid(grid: &Part<'_>) -> Checked<(Voxels, usize)> {
     Ok((walk.voxels, nodes_start))
 }
 
-/// Nodes may be referred to more than once, so how many are visited is bounded by how many the grid can hold.
+/// A walk over the tree. A hostile file may refer to a node many times, so it visits at most as many as the grid can
+/// hold.
 struct Walk<'a, 'b> {
     grid: &'a Part<'b>,
     uppers_left: usize,

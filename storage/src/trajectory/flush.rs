@@ -1,8 +1,8 @@
 //! Making durable what was appended.
 //!
-//! After a sync that failed, pages that never reached the disk may count as written, and a second sync of the same file
-//! succeeds. So a segment is not synced again after a failure: the next flush reads its records back, each against its
-//! checksum, and syncs them in a new file that takes its place. While that cannot be done, no flush succeeds.
+//! After a failed sync the kernel may count pages as written that never reached the disk, so that a second sync of the
+//! same file succeeds. So a segment is not synced again after a failure. The next flush reads its records back, checks
+//! them, and syncs them in a new file that replaces the old one; until that succeeds, no flush does.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl TrajectoryLog {
         let pending = || unsynced.values().chain([&newest]);
         pending().try_for_each(|segment| segment.sync())?;
         if directory_changed {
-            // The directory may have lost their names as a segment loses its pages.
+            // The names in the directory may be lost as the pages of a segment are.
             self.sync_directory().inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
         }
         let mut segments = self.segments.lock();

@@ -1,4 +1,4 @@
-//! Records, one behind the other: their bytes, reading them in order, and finding the next one behind damage.
+//! Records: encoding them, reading them in order, and finding the next one behind damage.
 //!
 //! ```text
 //!   0 | length of the payload          | 4
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 const RECORD_HEADER: usize = 24;
 /// Longest payload of a record.
 const MAX_PAYLOAD: usize = 256 << 20;
-/// How many bytes one search for the next record puts through checksums. Only contrived bytes need more.
+/// How many bytes one search for the next record checksums at most. Only contrived bytes need more.
 const SEARCH_BYTES: u64 = 1 << 32;
 
 /// One record. Its id is the caller's; ids need not come in order, and of two with the same id the later counts.
@@ -87,8 +87,8 @@ impl RecordReader {
         Ok(Self { reader, path: path.to_owned(), offset: HEADER_BYTES as u64, end })
     }
 
-    /// Begins at the first record even where the header before it is damaged, and says how that is known. What another
-    /// version of this program wrote is refused.
+    /// Begins at the first record, also behind a damaged header, whose reason is returned. A header of another version
+    /// of the format is refused.
     pub(super) fn open_damaged(path: &Path, file: File, end: u64) -> Result<(Self, Option<String>)> {
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let mut header = [0u8; HEADER_BYTES];

@@ -45,8 +45,8 @@ impl Segment {
 
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(|e| {
-            // What was written of it must not be taken for records behind a shorter one; if this fails too, their
-            // checksums remain.
+            // The written part is cut off, so that nothing of it is taken for records behind a shorter one. If that fails
+            // too, checksums still tell.
             let _ = self.file.set_len(offset);
             Error::io("write", &self.path, e)
         })

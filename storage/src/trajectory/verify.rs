@@ -1,4 +1,4 @@
-//! Looking at every record, and taking those that check into a new log.
+//! Checking every record, and copying those that are whole into a new log.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
     let newest = listing.segments.last().copied();
     let segments = listing.segments.iter().map(|number| segment_path(damaged, *number));
     let mut paths: Vec<PathBuf> = segments.chain(listing.set_aside).collect();
-    // The number comes first in a name, so that of two records with one id the later stays the later.
+    // In the order of their numbers, so that of two records with one id the later stays the later.
     paths.sort();
     let log = TrajectoryLog::open(into, &TrajectoryLogOptions::default())?;
     let (mut report, mut pending, mut pending_bytes) = (LogReport::default(), Vec::new(), 0);
@@ -93,7 +93,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
             }
             Ok(())
         })?;
-        // What a process that was killed left at the end of the newest segment never counted.
+        // A torn record at the end of the newest segment was never acknowledged, so it is no damage.
         let is_newest = newest.is_some_and(|number| segment_path(damaged, number) == *path);
         let is_torn = |damage: &LogDamage| {
             damage.offset + damage.bytes == end && (damage.offset > 0 || end <= HEADER_BYTES as u64)

@@ -1,4 +1,4 @@
-//! Cold chunks: the leaves taken apart so that a compressor finds something, then compressed.
+//! Cold chunks: the parts of the leaves are separated, so that each compresses well, and then compressed.
 //!
 //! Positions become gaps, values become byte planes (all lowest bytes, then all next ones), because the exponents of
 //! neighbouring weights are alike and their mantissas are not. Each part is a stream of its own, so that planes of

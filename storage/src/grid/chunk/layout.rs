@@ -1,4 +1,4 @@
-//! What must be known of a matrix before its chunks can be read.
+//! The shape and the type of a matrix, as its chunks need them.
 
 use crate::grid::format::geometry::Geometry;
 use crate::grid::format::value::MatrixRecord;

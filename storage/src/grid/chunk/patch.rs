@@ -11,9 +11,9 @@
 //!     | their bits; 0 makes an element inactive           | 4 or 2 each
 //! ```
 //!
-//! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way, and so
-//! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold
-//! chunk at its end, and a new raw chunk is written before a chain gets longer than what it patches.
+//! So a checkpoint in which one weight of a hundred changed, scattered over every chunk, takes the space of its changes,
+//! and so does an update of a few elements. A patch owns its base. A chain of patches is read from the newest down to
+//! the raw or compressed chunk at its end; a new raw chunk is written before a chain becomes longer than what it patches.
 
 use super::codec::CODEC_PATCH;
 use super::encode::HEADER_BYTES;

@@ -1,4 +1,4 @@
-//! Chunks read where they lie.
+//! Raw chunks, read in place.
 
 use std::borrow::Cow;
 

@@ -4,7 +4,7 @@
 /// taken after it returns, and no crash leaves anything but a committed state no older than the last durable one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Visible, and nothing more: the end of the process by any way but [`GridStore::close`] may lose it, until a
+    /// Visible, and nothing more: the end of the process by any way but [`GridStore::close`](crate::GridStore::close) may lose it, until a
     /// later stronger commit, which includes it, keeps it.
     None,
     /// Handed to the operating system: survives the end of the process (`kill -9` too), and is lost or kept as

@@ -124,7 +124,7 @@ impl<M: Monitor> GroupCommit<M> {
 
     /// Waits for the outcome of a ticket. One of those that wait calls `sync` for all and, when that
     /// fails, `roll_back`, which must leave no record that is not durable and end with [`Self::rolled_back`]. The
-    /// second of what is returned is the failure of that one's own sync.
+    /// result beside the outcome is that of the caller's own sync, if it led.
     pub(crate) fn wait(
         &self,
         ticket: u64,

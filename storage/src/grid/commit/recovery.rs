@@ -1,4 +1,4 @@
-//! Opening: which superblock counts, and whether what it refers to reached the disk.
+//! Opening: which superblock is taken, and whether what it refers to reached the disk.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -88,7 +88,7 @@ fn replay(head: &mut Head, current: &Current, clean: bool) -> Result<()> {
     for payload in payloads {
         head.redo(&payload, current)?;
     }
-    // Whatever the last process had only handed to the operating system is made durable before it is built on.
+    // What the last process had only handed to the operating system becomes durable before anything builds on it.
     head.checkpoint(current)
 }
 
@@ -144,7 +144,7 @@ fn choose(objects: &Objects, found: &Found) -> Result<(SuperblockSlot, Superbloc
     Err(first_error.unwrap_or_else(|| Error::internal("there are no superblocks")))
 }
 
-/// Refuses a superblock of which something did not reach the disk.
+/// Refuses a superblock if an object that it refers to did not reach the disk.
 pub(crate) fn check_new_objects(objects: &Objects, superblock: &Superblock) -> Result<()> {
     let durable = superblock.durable_commit;
     check_tree(objects, &superblock.root, ROOT, durable)?;
@@ -161,7 +161,8 @@ pub(crate) fn check_new_objects(objects: &Objects, superblock: &Superblock) -> R
     Ok(())
 }
 
-/// Reads every object of a tree that was written after `durable`; what refers to it was written later still.
+/// Reads every object of a tree that was written after `durable`. What refers to a new object is new too, so the walk
+/// ends at old ones.
 fn check_tree(objects: &Objects, node: &Ref, below: u8, durable: u64) -> Result<()> {
     if node.is_null() || node.birth <= durable {
         return Ok(());

@@ -102,7 +102,7 @@ impl Head {
         self.copy = durable.copy;
         self.writer.objects.discard();
         self.log_continues = false;
-        // The superblock in the other slot is of a state that is no more.
+        // The superblock in the other slot is of a state that is given up.
         self.pending.void_superblock |= self.accepted != durable;
         self.accepted = durable;
         self.begin()?;

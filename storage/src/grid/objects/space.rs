@@ -1,9 +1,9 @@
-//! Which space is free: the allocator.
+//! The allocator: which space of the file is free.
 //!
-//! Three facts are kept a unit. *Allocated*: some object of the newest state is there; this is what is stored.
-//! *Blocked*: it cannot be handed out, because it is allocated or because an older state that can still be read
-//! (by a snapshot, or by the recovery that would follow a crash) has an object there. *Fresh*: it was handed out
-//! after the last superblock was written, so no recovery can want it.
+//! It keeps three bits of each unit. *Allocated*: an object of the newest state is there; this bit alone is stored.
+//! *Blocked*: the unit must not be handed out, because it is allocated or because an older state has an object there
+//! that a snapshot, or the recovery after a crash, can still read. *Fresh*: it was handed out after the last superblock
+//! was written, so no recovery can read it.
 //!
 //! Invariants: allocated implies blocked; a unit is handed out only when it is not blocked; freeing what is not
 //! allocated is an internal error, not a corruption.
@@ -351,7 +351,7 @@ impl Space {
         }
     }
 
-    /// A superblock was written: from now on a recovery can want everything allocated so far.
+    /// A superblock was written: from now on a recovery can read everything allocated so far.
     pub(crate) fn superblock_written(&mut self) {
         for region in &mut self.regions {
             region.dirty = false;

@@ -34,7 +34,7 @@ pub(crate) struct StoredSpace {
 }
 
 impl SpaceTable {
-    /// Reads the table of a superblock: itself, and where the region maps are.
+    /// Reads the table of a superblock, and references to the region maps.
     pub(crate) fn read(source: &dyn Source, root: &Ref, depth: u8, regions: u64) -> Result<(Self, Vec<Ref>)> {
         let refuse = |node: &Ref, reason| source.malformed(node, "the table of regions", reason);
         let mut levels = vec![vec![*root]];

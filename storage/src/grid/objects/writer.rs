@@ -1,7 +1,6 @@
 //! Objects on their way to the file.
 //!
-//! Adjacent objects are collected in a run and written with one call. Nothing that is written here is reachable
-//! before a superblock or a published state says so.
+//! Adjacent objects are collected in a run and written with one call.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -93,7 +92,7 @@ impl Objects {
         }
         let step = (len / 4).clamp(MIN_GROWTH, MAX_GROWTH);
         let target = end.next_multiple_of(step);
-        // Growing further than needed is a convenience; a disk without room for it may have room for less.
+        // The file grows further than needed to grow seldom. A disk without room for that may have room for less.
         self.backend
             .set_len(target)
             .or_else(|_| self.backend.set_len(end))
@@ -153,8 +152,8 @@ impl Writer {
         Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
     }
 
-    /// Stores an object in reserved space. It must take all of the reserved units, because what is freed later are
-    /// the units of its own length.
+    /// Stores an object in reserved space, all of whose units it must take: freeing the object frees the units of its
+    /// length.
     pub(crate) fn fill(&mut self, reserved: Reserved, bytes: &[u8], aux: u32) -> Result<Ref> {
         let len = field_u32(bytes.len(), "the length of an object")?;
         let reference = Ref { unit: reserved.unit, len, crc: crc32c(bytes), birth: self.commit, aux };
@@ -285,7 +284,7 @@ impl Writer {
         }
     }
 
-    /// Reads a node that will be rewritten: its entries are the caller's alone afterwards.
+    /// Takes a node over, to be rewritten: its entries belong to the caller alone afterwards.
     fn own_table_node(&mut self, node: &Ref, depth: u8) -> Result<Vec<Ref>> {
         let entries = read_table_node(&self.objects, node, depth)?;
         if self.unshare(node)? {

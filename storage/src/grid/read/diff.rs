@@ -1,4 +1,4 @@
-//! What differs between two versions, found by walking only the pages that they do not share and a selection wants.
+//! What differs between two versions. Only pages are read that they do not share and that hold something selected.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -49,7 +49,7 @@ pub struct MatrixDifference {
 type Records = BTreeMap<Vec<u8>, MatrixRecord>;
 
 impl Snapshot {
-    /// The matrices of a selection that differ in it between two versions (`(adapter, version)`), in order of layer,
+    /// The matrices that differ between two versions within a selection (`(adapter, version)`), in order of layer,
     /// module and matrix. What the versions share is not read, nor what holds nothing of the selection.
     pub fn diff(
         &self,
@@ -145,7 +145,7 @@ impl Snapshot {
                     if !selection.may_be_between(&subtree.low, subtree.high.as_deref()) {
                         continue;
                     }
-                    // A leaf stays until the other side's leaves are there, for it may be one of them.
+                    // A leaf waits until the other side is down to its leaves, because it may be one of them.
                     if subtree.below == 1 {
                         next.push(subtree);
                         continue;

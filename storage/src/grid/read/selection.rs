@@ -72,7 +72,7 @@ impl Selection {
         self.layers.contains(&next).then(|| key(next, names))
     }
 
-    /// The same within a layer, for what stands in keys after it.
+    /// A lower bound, within a layer, of what follows the layer in such keys.
     fn names_from(&self, from: &[u8]) -> Option<Vec<u8>> {
         let Some(modules) = &self.modules else {
             return Some(from.to_vec());

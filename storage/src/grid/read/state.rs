@@ -66,7 +66,7 @@ impl<T: Numbered> Published<T> {
 
     /// The number of the oldest state that can be read: the newest, or one that a snapshot holds.
     pub(crate) fn oldest_read(&mut self) -> u64 {
-        // The queue's own pointer is the only one when no snapshot is left; only the last one is the current.
+        // The last state is current. Of an older one without snapshots the queue has the only pointer.
         while self.living.len() > 1 && self.living.front().is_some_and(|state| Arc::strong_count(state) == 1)
         {
             self.living.pop_front();

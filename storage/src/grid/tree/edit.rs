@@ -153,7 +153,7 @@ fn child_index<T>(children: &[(Vec<u8>, T)], key: &[u8]) -> usize {
     children.partition_point(|(first, _)| first.as_slice() <= key).saturating_sub(1)
 }
 
-/// Brings a stored node into memory: the caller's copy is the only owner of its children afterwards.
+/// Brings a stored node into memory. Its children belong to the copy in memory alone afterwards.
 fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<&'l mut Dirty> {
     if let Link::Stored(stored) = link {
         let node = *stored;
@@ -185,7 +185,7 @@ fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<
 
 type Split = Option<(Vec<u8>, Link, u8)>;
 
-/// Inserts, and when a leaf got too long returns its second half with its first key and its parent's height.
+/// Inserts. When a leaf becomes too long, its second half is returned with its first key and its parent's height.
 fn insert_below(
     writer: &mut Writer,
     link: &mut Link,

@@ -148,8 +148,8 @@ impl Subtree {
 /// Whether any of the keys from the first one on and before the second may be wanted.
 type Wanted<'a> = &'a dyn Fn(&[u8], Option<&[u8]>) -> bool;
 
-/// Visits the leaves of a tree, without reading what lies under a node of which `wanted(low, high)` says that none of
-/// its keys is.
+/// Visits the leaves of a tree. Nodes whose keys, from `low` on and below `high`, are not `wanted(low, high)` are not
+/// read.
 pub(crate) fn for_each_leaf(
     source: &dyn Source,
     root: &Ref,

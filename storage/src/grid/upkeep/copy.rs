@@ -34,7 +34,7 @@ pub(crate) struct Copier<'a> {
     on_damage: OnDamage,
     /// What was left out.
     pub(crate) left_out: Vec<Damage>,
-    /// Versions of which something was left out, a matrix that they share with others too.
+    /// Versions of which something was left out, be it shared with others.
     pub(crate) incomplete: Vec<Held>,
     /// Nodes under which something was left out, by unit.
     holes: HashSet<u64>,
@@ -64,7 +64,7 @@ impl<'a> Copier<'a> {
         Ok(self.tree(root, ROOT, &Held::default())?.unwrap_or(Ref::NULL))
     }
 
-    /// Copies once and shares from then on. `None` when it was damaged and left out.
+    /// Copies an object when it is met first and shares the copy after that. `None` when it was damaged and left out.
     fn once(
         &mut self,
         object: &Ref,

@@ -19,8 +19,8 @@ pub struct Damage {
     pub reason: String,
 }
 
-/// What an object belongs to, from the adapter down; `None` is all of what is named before it. Of what several versions
-/// share, one is named.
+/// What an object belongs to, from the adapter down. `None` below a name means all of it. Of several versions that share
+/// the object, one is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// The adapter; `None` is what belongs to no adapter alone.

@@ -1,4 +1,4 @@
-//! Looking at every byte: what is damaged, and what it held.
+//! Verifying every object: what is damaged, and what it held.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -101,7 +101,7 @@ impl Walk<'_> {
         match read {
             Ok(value) => Ok(Some(value)),
             Err(Error::Corrupt { offset, reason, .. }) => {
-                // What was read may be whole, and something under it, such as the base of a patch, damaged.
+                // The object may be whole and something under it damaged, such as the base of a patch.
                 let itself = offset == object.offset();
                 let damage = Damage {
                     offset,

@@ -76,8 +76,8 @@ fn raw_bytes(writer: &Writer, chunk: &Ref, layout: &Layout, index: u64) -> Resul
 }
 
 impl Writer {
-    /// Stores a raw chunk that replaces `old`, as a patch of it when that is much smaller. The new chunk is the
-    /// caller's; the old one stays whose it was.
+    /// Stores a raw chunk that replaces `old`, as a patch of it when that is much smaller. The caller owns the
+    /// new chunk; the owners of the old one stay.
     fn put_successor(
         &mut self,
         old: Option<(&Ref, &ChunkView<'_>)>,

@@ -79,7 +79,7 @@ fn recode_matrix(
     writer.replace_chunks(&mut record.chunks, &replaced)
 }
 
-/// A chunk, and whether others have it too, by itself or with a node above it.
+/// A chunk, and whether other versions own it too, directly or through a node above it.
 struct Found {
     index: u64,
     chunk: Ref,
@@ -109,7 +109,7 @@ fn collect_chunks(
     Ok(())
 }
 
-/// The chunk as it should be stored; `None` when it is.
+/// The chunk as it should be stored; `None` when it is stored so already.
 fn recode_chunk(
     writer: &Writer,
     chunk: &Ref,
@@ -130,6 +130,6 @@ fn recode_chunk(
     }
     let cold = compress(raw.bytes(), layout, index, compression)
         .map_err(|reason| writer.objects.malformed(chunk, Kind::Chunk.name(), reason))?;
-    // From one codec to another a chunk may grow: who asks for LZ4 wants it fast.
+    // From one codec to another a chunk may grow: LZ4 is asked for to be fast.
     Ok(cold.filter(|cold| !is_raw || cold.len() < stored.len()))
 }
