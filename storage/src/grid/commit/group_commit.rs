@@ -279,9 +279,7 @@ mod tests {
             match outcome {
                 Outcome::Durable => assert!(files.is_durable(commit), "{commit} was acknowledged too early"),
                 Outcome::RolledBack => assert!(!kept, "{commit} was refused and is there"),
-                Outcome::Unknown => {
-                    assert_eq!(outcome, Outcome::RolledBack, "everything can be taken back here")
-                }
+                Outcome::Unknown => assert_eq!(outcome, Outcome::RolledBack, "all can be rolled back here"),
             }
         }
 

@@ -15,8 +15,9 @@
 //! numbered from 1; the first that is torn, of another base or out of order ends them. The checksum covers the store's
 //! id, base, number and payload.
 //!
-//! Only [`GridStore::update`](crate::GridStore::update) writes to it, which the product does not call yet: its commits
-//! go by the tree, because they change metadata together with weights. Streamed updates of weights will use it.
+//! Only [`GridStore::update`](crate::GridStore::update) writes to it, which the product does not call yet but to replay
+//! a log in a salvage: its commits go by the tree, because they change metadata together with weights. Streamed updates
+//! of weights will use it.
 
 use std::io;
 use std::path::{Path, PathBuf};
