@@ -2,29 +2,26 @@
 
 use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 
+use crate::integer::low_u32;
+
 /// The checksum of some bytes.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
 }
 
 /// The checksum of parts that follow each other.
-pub(crate) fn crc32c_of_parts(parts: &[&[u8]]) -> u32 {
+pub(crate) fn crc32c_parts(parts: &[&[u8]]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     for part in parts {
         digest.update(part);
     }
-    low_half(digest.finalize())
+    low_u32(digest.finalize())
 }
 
-/// The checksum of bytes whose own is `first`, followed by others.
+/// The checksum of bytes whose checksum is `first`, followed by `then`.
 pub(crate) fn crc32c_append(first: u32, then: &[u8]) -> u32 {
     let then_crc = u64::from(crc32c(then));
-    low_half(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))
-}
-
-fn low_half(crc: u64) -> u32 {
-    let [b0, b1, b2, b3, ..] = crc.to_le_bytes();
-    u32::from_le_bytes([b0, b1, b2, b3])
+    low_u32(checksum_combine(CrcAlgorithm::Crc32Iscsi, u64::from(first), then_crc, then.len() as u64))
 }
 
 #[cfg(test)]
@@ -40,7 +37,7 @@ mod tests {
             let expected = crc32c::crc32c(bytes);
             let (first, then) = bytes.split_at_checked(len / 3).unwrap_or_default();
             assert_eq!(crc32c(bytes), expected, "{len} bytes");
-            assert_eq!(crc32c_of_parts(&[first, then]), expected, "{len} bytes in parts");
+            assert_eq!(crc32c_parts(&[first, then]), expected, "{len} bytes in parts");
             assert_eq!(crc32c_append(crc32c(first), then), expected, "{len} bytes appended");
         }
     }

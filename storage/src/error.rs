@@ -85,6 +85,15 @@ pub enum Error {
         /// What this build reads.
         supported: u32,
     },
+    /// The file holds a matrix of a type of numbers that other builds wrote and this one does not read. It is not
+    /// damaged: the build that wrote it reads it.
+    #[error("{path} holds a matrix of {found} numbers, and this build reads f32 and f16")]
+    UnsupportedType {
+        /// The file.
+        path: DisplayPath,
+        /// The type.
+        found: &'static str,
+    },
     /// A commit failed, and so did taking back what it had written. It is not visible and will be taken back before
     /// anything else is written, which every write tries first; but if the store is opened again before that
     /// succeeds, the commit may be there.
@@ -124,7 +133,7 @@ impl Error {
         Self::Corrupt { path: DisplayPath(path.to_owned()), offset, what: what.into(), reason: reason.into() }
     }
 
-    /// Says more precisely what a damaged object held.
+    /// Replaces what a damaged object is said to have held.
     pub(crate) fn about(mut self, held: impl FnOnce() -> String) -> Self {
         if let Self::Corrupt { what, .. } = &mut self {
             *what = held();

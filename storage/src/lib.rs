@@ -7,15 +7,15 @@
 //! - [`TrajectoryLog`]: append-only checksummed segments.
 //! - [`DirectoryLock`]: one process a directory, and who that is.
 //!
-//! Invariants of the crate: no byte read from a file can make it panic, and none is trusted before its checksum
-//! was; nothing that an acknowledged durable commit can reach is ever written again; `unsafe` is in `backend::map`
-//! alone.
+//! Invariants of the crate: no byte read from a file can make it panic, and none is trusted before its checksum was
+//! verified; what an acknowledged durable commit refers to is never overwritten; `unsafe` is in `backend::map` alone.
 
 pub mod backend;
 mod catalog;
 mod checksum;
 mod error;
 mod grid;
+mod integer;
 mod lock;
 mod nvdb;
 mod trajectory;
@@ -31,6 +31,6 @@ pub use grid::{
 pub use lock::DirectoryLock;
 pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};
 pub use trajectory::{
-    LogDamage, LogPosition, LogReport, LogStretch, Order, Retained, RetentionPolicy, TrajectoryLog,
+    LogDamage, LogPosition, LogRange, LogReport, Order, Retained, RetentionPolicy, TrajectoryLog,
     TrajectoryLogOptions, TrajectoryRecord, TrajectoryScan, TrajectoryStatistics, salvage_trajectories,
 };

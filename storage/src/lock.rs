@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{DisplayPath, Error, Holder, Result};
 
-/// Longest lock file that is read; more is somebody else's file.
+/// Longest lock file that is read; a longer one is not ours.
 const MAX_TEXT_BYTES: u64 = 4096;
 
-/// How long a lock is waited for that seems to be this process's own.
+/// How long to wait for a lock whose file names this process.
 const OWN_LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// Exclusive use of a directory until it is dropped.
@@ -60,7 +60,7 @@ impl DirectoryLock {
         let write = |mut file: &File| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(text.as_bytes())?;
-            file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+            file.set_len(text.len() as u64)
         };
         write(&self.file).map_err(|e| Error::io("write the lock file", &self.path, e))
     }
@@ -81,9 +81,10 @@ impl DirectoryLock {
     }
 }
 
-/// Takes the lock. A process that this one started has what this one had open, a lock too, until it executes its
-/// program, so a lock that seems to be this process's own is asked for again for a moment.
+/// Takes the lock.
 fn try_lock(file: &File, path: &Path) -> std::result::Result<(), TryLockError> {
+    // A child process inherits the open files of this one, its locks too, and keeps them until it executes its program.
+    // So when the lock file names this process, the lock may be free in a moment.
     let begun = Instant::now();
     loop {
         let locked = file.try_lock();

@@ -131,7 +131,7 @@ impl Follower {
         if from >= to {
             return Ok(false);
         }
-        let read = log.read_stretch(from, to, RECORDS)?;
+        let read = log.read_range(from, to, RECORDS)?;
         let (mut ids, mut texts, mut failed) = (Vec::new(), Vec::new(), 0);
         for record in read.records {
             // A SELECT reports a record that cannot be read; here it has no prompt to embed.

@@ -42,7 +42,7 @@ pub struct Workload {
     pub picks: Vec<(usize, usize, usize)>,
     /// Batches of 1,000 scattered updates, by matrix.
     pub small_batches: Vec<Vec<Updates>>,
-    /// Batches of 84,000, whose places are the same, so that the matrices do not fill up under the measurement.
+    /// Batches of 84,000 of the same elements, so that the matrices do not fill up under the measurement.
     pub large_batches: Vec<Vec<Updates>>,
     /// A dense matrix of [`DENSE_SIDE`] squared.
     pub dense: Vec<f32>,
@@ -65,7 +65,7 @@ impl Workload {
         let picks = (0..1 << 16).map(|_| active[rng.below(active.len() as u64) as usize]);
         let picks = picks.collect();
         let small_batches = (0..16).map(|n| batch(&mut rng, 1000, n)).collect();
-        let large_batches = of_same_places(&batch(&mut rng, 84_000, 0), 4);
+        let large_batches = with_other_values(&batch(&mut rng, 84_000, 0), 4);
         let dense = (0..DENSE_SIDE * DENSE_SIDE).map(|n| n as f32 + 1.0).collect();
         Self { matrices, picks, small_batches, large_batches, dense, checkpoints: checkpoints(&mut rng) }
     }
@@ -88,8 +88,8 @@ fn batch(rng: &mut Rng, count: usize, number: u32) -> Vec<Updates> {
     by_matrix
 }
 
-/// The batch, and others with other values in the same places.
-fn of_same_places(first: &[Updates], count: u16) -> Vec<Vec<Updates>> {
+/// The batch, and others with other values of the same elements.
+fn with_other_values(first: &[Updates], count: u16) -> Vec<Vec<Updates>> {
     let with_values = |number: u16| {
         let mut batch = first.to_vec();
         for (_, _, value) in batch.iter_mut().flatten() {

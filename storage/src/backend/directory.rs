@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{FileBackend, StorageBackend};
+use super::file::FileBackend;
+use super::traits::StorageBackend;
 
 /// A directory of files. All methods take `&self` and may be called from any thread.
 pub trait StorageDirectory: Send + Sync + Debug {

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::Mmap;
 use parking_lot::Mutex;
 
-use super::{StorageBackend, View, map, past_the_end};
+use super::map;
+use super::traits::{StorageBackend, View, past_the_end};
 
-/// The least that is mapped, so that a growing file is seldom mapped again.
+/// The shortest map, so that a growing file is seldom mapped again.
 const MIN_MAP_BYTES: u64 = 64 << 20;
 
 /// A file on disk.

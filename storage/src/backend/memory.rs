@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{StorageBackend, View, past_the_end};
+use super::traits::{StorageBackend, View, past_the_end};
 
 /// A file in memory; clones are the same file.
 #[derive(Clone, Debug)]

@@ -3,20 +3,24 @@
 
 use std::sync::Arc;
 
-use super::chunk::{Geometry, MAX_CHAIN, Numbers, Patch, Scratch, encode_chunk};
-use super::copy::Copier;
-use super::core::Core;
-use super::editor::Editor;
-use super::format::{
-    FANOUT, MatrixRecord, REGION_WORDS, Ref, RegionImage, Table, Value, encode_table_node, set_bits,
-};
-use super::path::{DataType, MatrixPath};
-use super::space::Space;
-use super::space_table::SpaceTable;
-use super::store::{Durability, GridOptions, GridStore};
-use super::tree::matrix_key;
-use crate::backend::MemoryBackend;
-use crate::error::Result;
+use crate::backend::memory::MemoryBackend;
+use crate::error::{Error, Result};
+use crate::grid::chunk::encode::{Scratch, encode_chunk};
+use crate::grid::chunk::patch::{MAX_CHAIN, Patch};
+use crate::grid::commit::durability::Durability;
+use crate::grid::commit::head::Head;
+use crate::grid::format::geometry::Geometry;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::region::{REGION_WORDS, RegionImage, set_bits};
+use crate::grid::format::table::{FANOUT, Table, encode_table_node};
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::space::Space;
+use crate::grid::objects::space_table::SpaceTable;
+use crate::grid::path::{DataType, MatrixPath};
+use crate::grid::store::{GridOptions, GridStore};
+use crate::grid::tree::keys::matrix_key;
+use crate::grid::upkeep::copy::{Copier, OnDamage};
+use crate::grid::write::editor::Editor;
 
 const SIDE: u32 = 64;
 
@@ -37,13 +41,12 @@ fn path() -> MatrixPath {
 }
 
 /// A matrix of one chunk under this many patches.
-fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
+fn matrix_under(head: &mut Head, patches: u32) -> Result<MatrixRecord> {
     let dtype = DataType::F32;
-    let numbers = Numbers { dtype, scale: 1.0 };
     let values = vec![1.0; (SIDE * SIDE) as usize];
     let geometry = Geometry::new(SIDE, SIDE);
-    let built = encode_chunk(&geometry, 0, numbers, &values, &mut Scratch::default());
-    let mut chunk = core.writer.put(&built.bytes, built.active)?;
+    let built = encode_chunk(&geometry, 0, dtype, &values, &mut Scratch::default());
+    let mut chunk = head.writer.put(&built.bytes, built.active)?;
     for depth in 0..patches {
         let patch = Patch {
             base: chunk,
@@ -51,13 +54,12 @@ fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
             chain_bytes: 0,
             elements: vec![(0, depth + 1)],
         };
-        chunk = core.writer.put(&patch.encode(numbers), built.active | Ref::PATCH)?;
+        chunk = head.writer.put(&patch.encode(dtype)?, built.active | Ref::PATCH)?;
     }
     Ok(MatrixRecord {
         dtype,
         rows: SIDE,
         cols: SIDE,
-        scale: 1.0,
         active: u64::from(built.active),
         chunks: Table { len: 1, depth: 0, children: vec![chunk] },
     })
@@ -65,16 +67,16 @@ fn matrix_under(core: &mut Core, patches: u32) -> Result<MatrixRecord> {
 
 /// Commits a version with such a matrix.
 fn commit_chain(store: &GridStore, patches: u32, durability: Durability) {
-    let committed = store.with_core(|core| {
-        core.begin()?;
-        let record = matrix_under(core, patches)?;
+    let committed = store.committer.with_head(|head| {
+        head.begin()?;
+        let record = matrix_under(head, patches)?;
         let path = path();
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
-        let mut editor = Editor::new(core.root, core.next_sequence);
-        let draft = editor.draft(&mut core.writer, &path.adapter, &path.version, true)?;
-        draft.tree.insert(&mut core.writer, &key, Value::Matrix(record))?;
-        let root = editor.flush(&mut core.writer)?;
-        core.finish(root, editor.next_sequence, durability, store.current())
+        let mut editor = Editor::new(head.root, head.next_sequence);
+        let draft = editor.draft(&mut head.writer, &path.adapter, &path.version, true)?;
+        draft.tree.insert(&mut head.writer, &key, Value::Matrix(record))?;
+        let root = editor.flush(&mut head.writer)?;
+        head.commit_root(root, editor.next_sequence, durability, store.committer.current())
     });
     committed.unwrap();
 }
@@ -88,13 +90,13 @@ fn drop_the_version(store: &GridStore) -> Result<()> {
 /// Copies everything into a new store and says what was left out.
 fn salvaged(store: &GridStore) -> (GridStore, usize) {
     let (_, into) = new_store();
-    let left_out = store.with_core(|from| {
-        into.with_core(|core| {
-            core.begin()?;
-            let mut copier = Copier::new(&from.writer.objects, &mut core.writer, true);
+    let left_out = store.committer.with_head(|from| {
+        into.committer.with_head(|head| {
+            head.begin()?;
+            let mut copier = Copier::new(&from.writer.objects, &mut head.writer, OnDamage::LeaveOut);
             let root = copier.main_tree(&from.root)?;
-            let left_out = copier.left_out.take().unwrap_or_default().len();
-            core.finish(root, from.next_sequence, Durability::Immediate, into.current())?;
+            let left_out = copier.left_out.len();
+            head.commit_root(root, from.next_sequence, Durability::Immediate, into.committer.current())?;
             Ok(left_out)
         })
     });
@@ -121,7 +123,7 @@ fn the_longest_chain_of_patches_is_recovered_counted_copied_and_released() {
 }
 
 #[test]
-fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
+fn a_chain_of_patches_that_is_too_long_is_refused_wherever_it_is_read() {
     let (data, store) = new_store();
     commit_chain(&store, MAX_CHAIN + 2, Durability::Eventual);
     let killed = MemoryBackend::new("data", data.contents());
@@ -143,17 +145,18 @@ fn a_chain_of_patches_that_is_too_long_is_refused_by_whoever_walks_it() {
 fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
     let (_, store) = new_store();
     store
-        .with_core(|core| {
-            core.begin()?;
-            let mut node = core.writer.put(&[6], 0)?;
+        .committer
+        .with_head(|head| {
+            head.begin()?;
+            let mut node = head.writer.put(&[6], 0)?;
             for depth in 1..=12 {
-                node = core.writer.put(&encode_table_node(depth, &[node; FANOUT]), 0)?;
+                node = head.writer.put(&encode_table_node(depth, &[node; FANOUT])?, 0)?;
                 for regions in [1, 300, u64::MAX] {
-                    let read = SpaceTable::read(&core.writer.objects, &node, depth, regions);
+                    let read = SpaceTable::read(&head.writer.objects, &node, depth, regions);
                     assert!(read.unwrap_err().is_corrupt());
                 }
             }
-            core.abort();
+            head.abort();
             Ok(())
         })
         .unwrap();
@@ -163,22 +166,23 @@ fn a_table_of_regions_whose_nodes_are_shared_is_refused_before_it_grows() {
 fn owners_that_cannot_be_counted_are_damage() {
     let (_, store) = new_store();
     store
-        .with_core(|core| {
-            core.begin()?;
+        .committer
+        .with_head(|head| {
+            head.begin()?;
             let mut space_of = |extra| {
                 let mut image = RegionImage { allocated: vec![0; REGION_WORDS], shared: vec![(200, extra)] };
                 set_bits(&mut image.allocated, 0, 201);
-                let map = core.writer.put(&image.encode(), u32::MAX)?;
-                Ok::<_, crate::error::Error>(Space::from_regions(&[map]))
+                let map = head.writer.put(&image.encode()?, u32::MAX)?;
+                Ok::<_, Error>(Space::from_regions(&[map]))
             };
             let (mut most, mut none) = (space_of(u32::MAX)?, space_of(0)?);
-            let objects = &core.writer.objects;
+            let objects = &head.writer.objects;
             assert!(most.share(objects, 200).unwrap_err().is_corrupt());
             assert!(most.unshare(objects, 200)?);
             assert!(none.unshare(objects, 200).unwrap_err().is_corrupt());
             // The free units that stand beside the reference are wrong too, and are not counted on.
             most.free(objects, 199, 1)?;
-            core.abort();
+            head.abort();
             Ok(())
         })
         .unwrap();

@@ -1,55 +1,38 @@
 //! The sparse grid store.
+//!
+//! Each room imports only rooms before it: `format` (bytes), `chunk` (numbers), `objects` (the file), `tree` (keys and
+//! values), `read` (states), `write` (changes), `commit` (states on disk), `upkeep` (whole stores). Above them stand the
+//! store, a write, and salvage, which opens a store of its own.
 
-mod apply;
 mod chunk;
-mod chunk_source;
 mod commit;
-mod compact;
-mod copy;
-mod core;
-mod damage;
-mod diff;
-mod editor;
-mod files;
 mod format;
 #[cfg(test)]
 mod hostile;
-mod matrix;
-mod metadata;
-mod path;
-mod recode;
-mod recovery;
+mod objects;
+pub(crate) mod path;
+pub(crate) mod read;
 mod salvage;
-mod selection;
-mod settle;
-mod snapshot;
-mod source;
-mod space;
-mod space_table;
-mod state;
-mod statistics;
 mod store;
-mod sync;
-mod transaction;
+pub(crate) mod transaction;
 mod tree;
-mod update;
-mod verify;
-mod wal;
-mod writer;
+mod upkeep;
+pub(crate) mod write;
 
-pub use chunk::Compression;
-pub use compact::Compacted;
-pub use damage::{Damage, Held};
-pub use diff::{DifferenceKind, MatrixDifference};
-pub use format::FORMAT_VERSION;
-pub use matrix::{Matrix, MatrixInfo};
+pub use chunk::codec::Compression;
+pub use commit::durability::Durability;
+pub use format::object::FORMAT_VERSION;
 pub use path::{DataType, MatrixPath, Shape};
-pub use recode::Recoded;
+pub use read::diff::{DifferenceKind, MatrixDifference};
+pub use read::matrix::{Matrix, MatrixInfo};
+pub use read::selection::Selection;
+pub use read::snapshot::{Snapshot, VersionInfo};
 pub use salvage::{Salvaged, salvage};
-pub use selection::Selection;
-pub use snapshot::{Snapshot, VersionInfo};
-pub use statistics::{GridStatistics, VersionStatistics};
-pub use store::{Durability, GridOptions, GridStore};
+pub use store::{GridOptions, GridStore};
 pub use transaction::WriteTransaction;
-pub use update::UpdateBatch;
-pub use verify::VerifyReport;
+pub use upkeep::compact::Compacted;
+pub use upkeep::damage::{Damage, Held};
+pub use upkeep::statistics::{GridStatistics, VersionStatistics};
+pub use upkeep::verify::VerifyReport;
+pub use write::recode::Recoded;
+pub use write::update::UpdateBatch;

@@ -82,11 +82,6 @@ pub enum DataType {
     F32,
     /// 16-bit IEEE floats, rounded to nearest even on writing.
     F16,
-    /// bfloat16, rounded to nearest even on writing.
-    Bf16,
-    /// Signed bytes times one scale a matrix: the largest magnitude over 127 at the time of `put_matrix`.
-    /// Later updates keep that scale and saturate.
-    Int8,
 }
 
 impl DataType {
@@ -94,8 +89,7 @@ impl DataType {
     pub fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::Int8 => 1,
+            Self::F16 => 2,
         }
     }
 }

@@ -3,19 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Durability;
-use super::copy::Copier;
-use super::damage::{Damage, Held};
-use super::files::{DATA_FILE, LOCK_FILE, WAL_FILE, is_there};
-use super::format::{COPY_BYTES, Ref, Superblock, UNIT_BYTES};
-use super::recovery::{check_new_objects, read_superblocks};
-use super::source::Source;
-use super::store::{GridOptions, GridStore};
-use super::update::UpdateBatch;
-use super::wal::Wal;
-use super::writer::Objects;
-use crate::backend::{FileBackend, FileDirectory};
+use crate::backend::directory::FileDirectory;
+use crate::backend::file::FileBackend;
 use crate::error::{Error, Result};
+use crate::grid::commit::durability::Durability;
+use crate::grid::commit::files::{DATA_FILE, LOCK_FILE, WAL_FILE, is_there};
+use crate::grid::commit::recovery::{check_new_objects, read_superblocks};
+use crate::grid::commit::wal::Wal;
+use crate::grid::format::object::UNIT_BYTES;
+use crate::grid::format::superblock::{COPY_BYTES, Superblock};
+use crate::grid::objects::source::Source;
+use crate::grid::objects::writer::Objects;
+use crate::grid::store::{GridOptions, GridStore};
+use crate::grid::upkeep::copy::{Copier, OnDamage};
+use crate::grid::upkeep::damage::{Damage, Held};
+use crate::grid::write::update::UpdateBatch;
+use crate::integer::to_usize;
+use crate::lock::DirectoryLock;
 
 /// What [`salvage`] left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +34,8 @@ pub struct Salvaged {
     pub lost_batches: u64,
     /// The commit that was salvaged.
     pub commit_number: u64,
-    /// Whether neither superblock could be used, so that a copy of one, found among the objects, says what there was.
-    /// Then it may be a commit older than the last, or one that was being made when the process ended.
+    /// Whether neither superblock could be used and a copy of one was taken, found among the objects. It may be older
+    /// than the last commit, or of a commit that was under way when the process ended.
     pub from_copy: bool,
 }
 
@@ -39,20 +43,19 @@ pub struct Salvaged {
 const MAX_COPIES: usize = 32;
 /// How much of the file is searched for them at a time.
 const WINDOW_BYTES: usize = 1 << 20;
-/// Where objects can begin in it.
-const UNIT_STEP: usize = 64;
-const _: () = assert!(UNIT_STEP as u64 == UNIT_BYTES);
 
 /// Copies what can be read of the store in `damaged` into a new store in `into`, which must not hold one. The
-/// damaged store is not changed. The newest superblock that a recovery would take is taken, else the newest whose tree
-/// can be read; without one, the newest copy of a superblock that lies among the objects. A file with neither cannot
-/// be salvaged: an object's checksum stands in what refers to it, so nothing would prove what is found.
+/// damaged store is not changed.
+///
+/// It starts from the newest superblock that a recovery would take, else from the newest whose tree can be read, else
+/// from the newest copy of a superblock among the objects. A file with neither is refused: the checksum of an object
+/// stands in what refers to it, so nothing would prove what a search finds.
 pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     if is_there(&FileDirectory::new(into), DATA_FILE)? {
         let name = into.display().to_string();
         return Err(Error::AlreadyExists { kind: "store", name });
     }
-    let _lock = crate::lock::DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
+    let _lock = DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
     let open = |name: &str| {
         let path = damaged.join(name);
         FileBackend::open(&path).map(Arc::new).map_err(|e| Error::io("open", &path, e))
@@ -60,24 +63,19 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     let objects = Objects::new(open(DATA_FILE)?, None)?;
     let store = GridStore::open(into, &GridOptions::default())?;
     let mut best = None;
-    for (superblock, from_copy) in candidates(&objects)? {
+    for candidate in candidates(&objects)? {
+        let Candidate { superblock, from_copy } = candidate;
         let mut wal = Wal::new(open(WAL_FILE)?, superblock.store_id);
         let records = wal.recover(superblock.commit, u64::MAX)?;
-        let (left_out, incomplete) = copy(&store, &objects, &superblock.root, superblock.next_sequence)?;
-        let root_lost = left_out.iter().any(|damage| damage.offset == superblock.root.offset());
-        let mut salvaged = Salvaged {
-            left_out,
-            incomplete,
-            commit_number: superblock.commit,
-            from_copy,
-            ..Salvaged::default()
-        };
+        let mut salvaged = copy(&store, &objects, &superblock)?;
+        salvaged.from_copy = from_copy;
         for record in records {
             let applied = UpdateBatch::decode(&record)
                 .is_ok_and(|batch| store.update(&batch, Durability::Eventual).is_ok());
             salvaged.applied_batches += u64::from(applied);
             salvaged.lost_batches += u64::from(!applied);
         }
+        let root_lost = salvaged.left_out.iter().any(|damage| damage.offset == superblock.root.offset());
         best = Some(salvaged);
         if !root_lost {
             break;
@@ -87,14 +85,21 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     best.ok_or_else(|| Error::internal("there are no superblocks"))
 }
 
-/// Superblocks to try in turn, and whether each is a copy: those that a recovery would take first, then the newest.
-fn candidates(objects: &Objects) -> Result<Vec<(Superblock, bool)>> {
+/// A superblock to salvage from.
+#[derive(Clone, Copy)]
+struct Candidate {
+    superblock: Superblock,
+    from_copy: bool,
+}
+
+/// Superblocks to try in turn: those that a recovery would take first, then the newest.
+fn candidates(objects: &Objects) -> Result<Vec<Candidate>> {
     let refused = match read_superblocks(objects) {
         Ok(found) => {
-            let found = found.into_iter().map(|(_, superblock)| (superblock, false));
+            let found = found.into_iter().map(|(_, superblock)| Candidate { superblock, from_copy: false });
             let mut found: Vec<_> = found.collect();
-            found.sort_by_cached_key(|(superblock, _)| check_new_objects(objects, superblock).is_err());
-            let readable = |(superblock, _): &(Superblock, bool)| {
+            found.sort_by_cached_key(|candidate| check_new_objects(objects, &candidate.superblock).is_err());
+            let readable = |Candidate { superblock, .. }: &Candidate| {
                 superblock.root.is_null() || objects.bytes(&superblock.root, "the main tree").is_ok()
             };
             if found.iter().any(readable) {
@@ -108,7 +113,7 @@ fn candidates(objects: &Objects) -> Result<Vec<(Superblock, bool)>> {
     let copies = find_copies(objects)?;
     match refused {
         Some(error) if copies.is_empty() => Err(error),
-        _ => Ok(copies.into_iter().map(|copy| (copy, true)).collect()),
+        _ => Ok(copies.into_iter().map(|superblock| Candidate { superblock, from_copy: true }).collect()),
     }
 }
 
@@ -120,40 +125,37 @@ fn find_copies(objects: &Objects) -> Result<Vec<Superblock>> {
     let mut found: Vec<Superblock> = Vec::new();
     let mut offset = 0;
     while offset < len {
-        let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
+        let left = to_usize(len - offset);
         let window = view
             .bytes(offset, left.min(WINDOW_BYTES + COPY_BYTES))
             .map_err(|e| Error::io("read", path, e))?;
-        let starts = (0..left.min(WINDOW_BYTES)).step_by(UNIT_STEP);
+        let starts = (0..left.min(WINDOW_BYTES)).step_by(to_usize(UNIT_BYTES));
         found.extend(starts.filter_map(|start| Superblock::decode_copy(window.get(start..)?)));
         offset += WINDOW_BYTES as u64;
     }
     found.sort_by_key(|copy| std::cmp::Reverse(copy.commit));
     found.dedup_by_key(|copy| copy.commit);
     found.truncate(MAX_COPIES);
-    // What a recovery would refuse, because not all of it reached the disk, comes after what it would take.
+    // Copies that a recovery would take come first; of the others not everything reached the disk.
     found.sort_by_cached_key(|copy| check_new_objects(objects, copy).is_err());
     Ok(found)
 }
 
-/// What was left out, and of which versions.
-type LeftOut = (Vec<Damage>, Vec<Held>);
-
-fn copy(store: &GridStore, objects: &Objects, root: &Ref, next_sequence: u64) -> Result<LeftOut> {
-    store.with_core(|core| {
-        core.begin()?;
-        let mut copier = Copier::new(objects, &mut core.writer, true);
-        let copied = copier.main_tree(root);
-        let left_out = (copier.left_out.take().unwrap_or_default(), std::mem::take(&mut copier.incomplete));
-        match copied {
-            Ok(root) => {
-                core.finish(root, next_sequence, Durability::Immediate, store.current())?;
-                Ok(left_out)
-            }
-            Err(error) => {
-                core.abort();
-                Err(error)
-            }
-        }
+/// Copies the tree of a superblock as far as it can be read.
+fn copy(store: &GridStore, objects: &Objects, superblock: &Superblock) -> Result<Salvaged> {
+    store.committer.with_head(|head| {
+        head.begin()?;
+        let mut copier = Copier::new(objects, &mut head.writer, OnDamage::LeaveOut);
+        let copied = copier.main_tree(&superblock.root);
+        let salvaged = Salvaged {
+            left_out: std::mem::take(&mut copier.left_out),
+            incomplete: std::mem::take(&mut copier.incomplete),
+            commit_number: superblock.commit,
+            ..Salvaged::default()
+        };
+        let root = copied.inspect_err(|_| head.abort())?;
+        let current = store.committer.current();
+        head.commit_root(root, superblock.next_sequence, Durability::Immediate, current)?;
+        Ok(salvaged)
     })
 }

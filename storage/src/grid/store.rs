@@ -1,39 +1,24 @@
-//! The store: opening, writing, reading.
+//! The store: everything that can be done with one, each in a few lines over the rooms below.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::core::Core;
-use super::editor::Editor;
-use super::files::{
+use super::commit::committer::Committer;
+use super::commit::durability::Durability;
+use super::commit::files::{
     DATA_FILE, LOCK_FILE, NEW_DATA_FILE, WAL_FILE, create_file, is_there, open_file, sync_directory,
 };
-use super::recovery;
-use super::snapshot::Snapshot;
-use super::state::Current;
-use super::sync::GroupSync;
+use super::commit::recovery;
+use super::read::snapshot::Snapshot;
 use super::transaction::WriteTransaction;
-use crate::backend::{FileDirectory, StorageBackend, StorageDirectory};
+use super::upkeep::compact::{Compacted, compact};
+use super::upkeep::statistics::{GridStatistics, VersionStatistics, store_statistics, version_statistics};
+use super::upkeep::verify::{VerifyReport, verify};
+use super::write::update::UpdateBatch;
+use crate::backend::directory::{FileDirectory, StorageDirectory};
+use crate::backend::traits::StorageBackend;
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
-
-/// What the return of a commit promises. Whatever is chosen, the commit is atomic, visible to every snapshot
-/// taken after it returns, and no crash leaves anything but a committed state no older than the last durable one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Visible, and nothing more: the end of the process by any way but [`GridStore::close`] may lose it, until a
-    /// later stronger commit, which includes it, keeps it.
-    None,
-    /// Handed to the operating system: survives the end of the process (`kill -9` too), and is lost or kept as
-    /// a whole when the machine itself goes down before it wrote its cache.
-    Eventual,
-    /// On the disk: survives the loss of power, if the disk keeps what it acknowledged to `fdatasync`. Includes
-    /// every commit before it, whatever that one promised.
-    #[default]
-    Immediate,
-}
 
 /// How to open a store.
 #[derive(Clone, Debug)]
@@ -54,11 +39,7 @@ impl Default for GridOptions {
 /// any number of readers that take no lock. Share it by `Arc`.
 #[derive(Debug)]
 pub struct GridStore {
-    pub(super) core: Mutex<Core>,
-    current: Current,
-    pub(super) sync: GroupSync,
-    wal: Arc<dyn StorageBackend>,
-    pub(super) checkpoint_wal_bytes: u64,
+    pub(super) committer: Committer,
     lock: Option<Arc<DirectoryLock>>,
     directory: Option<Arc<dyn StorageDirectory>>,
 }
@@ -82,20 +63,19 @@ impl GridStore {
         options: &GridOptions,
         lock: Option<Arc<DirectoryLock>>,
     ) -> Result<Self> {
-        let place = directory.as_ref();
-        if is_there(place, DATA_FILE)? {
+        let files = directory.as_ref();
+        if is_there(files, DATA_FILE)? {
             // A compaction that was cut short leaves one, which only takes space.
-            let _ = place.remove(NEW_DATA_FILE);
+            let _ = files.remove(NEW_DATA_FILE);
         } else {
-            create_file(place)?;
+            create_file(files)?;
         }
-        let data = open_file(place, DATA_FILE, DATA_FILE)?;
-        let wal = open_file(place, WAL_FILE, WAL_FILE)?;
+        let data = open_file(files, DATA_FILE, DATA_FILE)?;
+        let wal = open_file(files, WAL_FILE, WAL_FILE)?;
         // Nothing is acknowledged before the files can be found by their names after a loss of power.
-        sync_directory(place)?;
-        let mut store = Self::open_locked(data, wal, options, lock)?;
-        store.directory = Some(directory);
-        Ok(store)
+        sync_directory(files)?;
+        let committer = Committer::open(data, wal, lock.clone(), options.checkpoint_wal_bytes)?;
+        Ok(Self { committer, lock, directory: Some(directory) })
     }
 
     /// Writes an empty store into an empty backend, to be opened by [`Self::open_backends`].
@@ -109,25 +89,8 @@ impl GridStore {
         wal: Arc<dyn StorageBackend>,
         options: &GridOptions,
     ) -> Result<Self> {
-        Self::open_locked(data, wal, options, None)
-    }
-
-    fn open_locked(
-        data: Arc<dyn StorageBackend>,
-        wal: Arc<dyn StorageBackend>,
-        options: &GridOptions,
-        lock: Option<Arc<DirectoryLock>>,
-    ) -> Result<Self> {
-        let (core, current) = recovery::open(data, Arc::clone(&wal), lock.clone())?;
-        Ok(Self {
-            core: Mutex::new(core),
-            current,
-            sync: GroupSync::default(),
-            wal,
-            checkpoint_wal_bytes: options.checkpoint_wal_bytes,
-            lock,
-            directory: None,
-        })
+        let committer = Committer::open(data, wal, None, options.checkpoint_wal_bytes)?;
+        Ok(Self { committer, lock: None, directory: None })
     }
 
     /// Changes the line that a second process is shown, for instance once the server knows its address.
@@ -135,52 +98,70 @@ impl GridStore {
         self.lock.as_ref().map_or(Ok(()), |lock| lock.set_note(note))
     }
 
-    /// Begins a write; waits while another one is open. Dropping it without a commit leaves no trace.
-    pub fn begin_write(&self) -> Result<WriteTransaction<'_>> {
-        let mut core = self.writer()?;
-        core.begin()?;
-        let editor = Editor::new(core.root, core.next_sequence);
-        Ok(WriteTransaction::new(self, core, editor))
-    }
-
     /// The newest committed state. Takes no lock; stays what it is while the writer moves on, and keeps its
     /// pages from being reused until it is dropped.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.current.load())
+        Snapshot::new(self.committer.current().load())
     }
 
-    /// Lends the writer's half out; writers wait meanwhile.
-    pub(crate) fn with_core<T>(&self, work: impl FnOnce(&mut Core) -> Result<T>) -> Result<T> {
-        work(&mut self.core.lock())
+    /// Begins a write; waits while another one is open. Dropping it without a commit leaves no trace.
+    pub fn begin_write(&self) -> Result<WriteTransaction<'_>> {
+        WriteTransaction::begin(&self.committer)
     }
 
-    pub(crate) fn current(&self) -> &Current {
-        &self.current
+    /// Applies sparse updates through the write-ahead log. Calls from several threads share one `fdatasync`.
+    ///
+    /// An `Immediate` batch is visible a moment before it is durable; if its sync fails, it is taken back. What is said
+    /// of errors at [`WriteTransaction::commit`] holds here too.
+    pub fn update(&self, batch: &UpdateBatch, durability: Durability) -> Result<()> {
+        self.committer.update(batch, durability)
     }
 
-    pub(crate) fn wal_backend(&self) -> &Arc<dyn StorageBackend> {
-        &self.wal
+    /// Makes everything committed so far durable and folds the write-ahead log into the tree.
+    pub fn sync(&self) -> Result<()> {
+        self.committer.checkpoint(&mut *self.committer.lock()?)
     }
 
-    /// The directory and its lock, of a store that was opened by its directory.
-    pub(crate) fn place(&self) -> Option<(&dyn StorageDirectory, Option<Arc<DirectoryLock>>)> {
-        self.directory.as_deref().map(|directory| (directory, self.lock.clone()))
+    /// How large the store is.
+    pub fn statistics(&self) -> Result<GridStatistics> {
+        self.committer.with_head(|head| store_statistics(head))
+    }
+
+    /// What a version holds and shares. Walks its tree, without reading its chunks; writers wait meanwhile.
+    pub fn version_statistics(&self, adapter: &str, version: &str) -> Result<VersionStatistics> {
+        self.committer.with_head(|head| version_statistics(head, adapter, version))
+    }
+
+    /// Reads everything that the newest state refers to, checks every checksum and every encoding, and compares the
+    /// allocator with what is in use. Damage is reported, not returned as an error. Writers wait meanwhile.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        self.committer.with_head(verify)
+    }
+
+    /// Copies everything into a new file without holes, which replaces the old one. Snapshots taken before go on reading
+    /// the old file, whose space is free once they are dropped. Writers wait meanwhile; a crash leaves the old file or
+    /// the new one. When the directory cannot be synced, a loss of power could leave either, and the store takes no more
+    /// writes until it is opened again.
+    pub fn compact(&self) -> Result<Compacted> {
+        let Some(directory) = &self.directory else {
+            return Err(Error::argument(
+                "store",
+                "only a store that was opened by its directory can be compacted",
+            ));
+        };
+        compact(&self.committer, directory.as_ref(), self.lock.as_ref())
     }
 
     /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the
     /// store does the same and ignores errors.
     pub fn close(self) -> Result<()> {
-        self.seal()
-    }
-
-    fn seal(&self) -> Result<()> {
-        self.core.lock().seal(&self.current, &|| self.sync.durable())
+        self.committer.seal()
     }
 }
 
 impl Drop for GridStore {
     fn drop(&mut self) {
-        // Whoever wants to know calls `close`; after it there is nothing left to do here.
-        let _ = self.seal();
+        // A caller that wants the error calls `close`, after which there is nothing left to do here.
+        let _ = self.committer.seal();
     }
 }

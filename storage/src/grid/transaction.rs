@@ -1,22 +1,24 @@
-//! One write.
-
-use std::borrow::Cow;
+//! One write: everything that can be changed, each in a few lines over an editor.
 
 use parking_lot::MutexGuard;
 
-use super::chunk::{ChunkView, Compression, Geometry, Layout, Numbers, Scratch, encode_chunk};
-use super::chunk_source::chunk_view;
-use super::core::Core;
-use super::editor::Editor;
-use super::format::{MatrixRecord, Ref, Value};
-use super::path::{DataType, MatrixPath, Shape, check_name};
-use super::recode::Recoded;
-use super::source::Source;
-use super::store::{Durability, GridStore};
-use super::tree::{matrix_key, release_value};
-use super::update::UpdateBatch;
-use super::writer::{Writer, read_table};
 use crate::error::{Error, Result};
+use crate::grid::chunk::codec::Compression;
+use crate::grid::chunk::layout::Layout;
+use crate::grid::commit::committer::Committer;
+use crate::grid::commit::durability::Durability;
+use crate::grid::commit::head::Head;
+use crate::grid::format::geometry::Geometry;
+use crate::grid::format::table::Table;
+use crate::grid::format::value::{MatrixRecord, Value};
+use crate::grid::objects::writer::Writer;
+use crate::grid::path::{DataType, MatrixPath, Shape, check_name};
+use crate::grid::tree::edit::release_value;
+use crate::grid::tree::keys::matrix_key;
+use crate::grid::write::editor::Editor;
+use crate::grid::write::put_matrix::encode_matrix;
+use crate::grid::write::recode::Recoded;
+use crate::grid::write::update::UpdateBatch;
 
 /// One write: sees its own changes, shows them to others at [`WriteTransaction::commit`].
 ///
@@ -24,23 +26,26 @@ use crate::error::{Error, Result};
 /// go on. After a failure of the file the write can only be dropped.
 #[derive(Debug)]
 pub struct WriteTransaction<'store> {
-    store: &'store GridStore,
-    core: MutexGuard<'store, Core>,
+    committer: &'store Committer,
+    head: MutexGuard<'store, Head>,
     editor: Editor,
     failed: bool,
     open: bool,
 }
 
 impl<'store> WriteTransaction<'store> {
-    pub(crate) fn new(store: &'store GridStore, core: MutexGuard<'store, Core>, editor: Editor) -> Self {
-        Self { store, core, editor, failed: false, open: true }
+    pub(crate) fn begin(committer: &'store Committer) -> Result<Self> {
+        let mut head = committer.lock()?;
+        head.begin()?;
+        let editor = Editor::new(head.root, head.next_sequence);
+        Ok(Self { committer, head, editor, failed: false, open: true })
     }
 
     fn edit<T>(&mut self, edit: impl FnOnce(&mut Editor, &mut Writer) -> Result<T>) -> Result<T> {
         if self.failed {
-            return Err(Error::internal("an earlier call of this write failed; drop it and begin anew"));
+            return Err(Error::internal("an earlier call of this write failed; drop it and begin another"));
         }
-        edit(&mut self.editor, &mut self.core.writer).inspect_err(|error| {
+        edit(&mut self.editor, &mut self.head.writer).inspect_err(|error| {
             self.failed |= matches!(error, Error::Io { .. } | Error::Corrupt { .. } | Error::Internal(_));
         })
     }
@@ -55,6 +60,7 @@ impl<'store> WriteTransaction<'store> {
         dtype: DataType,
         values: &[f32],
     ) -> Result<()> {
+        let geometry = Geometry::of(shape)?;
         let elements = shape.elements()?;
         if values.len() != elements {
             return Err(Error::argument(
@@ -67,7 +73,6 @@ impl<'store> WriteTransaction<'store> {
                 ),
             ));
         }
-        let numbers = Numbers { dtype, scale: scale_of(dtype, values)? };
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         check_name("adapter", &path.adapter)?;
         check_name("version", &path.version)?;
@@ -78,7 +83,7 @@ impl<'store> WriteTransaction<'store> {
                 Some(Value::Matrix(old)) => Some(old),
                 _ => None,
             };
-            let layout = Layout { geometry: Geometry::of(shape), numbers };
+            let layout = Layout { geometry, dtype };
             let record = encode_matrix(writer, &layout, values, old.as_ref())?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -88,19 +93,16 @@ impl<'store> WriteTransaction<'store> {
     }
 
     /// Stores a matrix without active elements, to be filled by sparse updates: nothing of its size is allocated.
-    /// An int8 matrix gets the scale 1.
     pub fn put_empty_matrix(&mut self, path: &MatrixPath, shape: Shape, dtype: DataType) -> Result<()> {
-        shape.elements()?;
+        let geometry = Geometry::of(shape)?;
         let key = matrix_key(path.layer, &path.module, &path.matrix)?;
         check_name("adapter", &path.adapter)?;
         check_name("version", &path.version)?;
-        let geometry = Geometry::of(shape);
         self.edit(|editor, writer| {
             let len = geometry.chunks();
-            let chunks =
-                super::format::Table::empty(len).ok_or_else(|| Error::internal("a table is too long"))?;
+            let chunks = Table::empty(len).ok_or_else(|| Error::internal("a table is too long"))?;
             let (rows, cols) = (geometry.rows, geometry.cols);
-            let record = MatrixRecord { dtype, rows, cols, scale: 1.0, active: 0, chunks };
+            let record = MatrixRecord { dtype, rows, cols, active: 0, chunks };
             let draft = editor.draft(writer, &path.adapter, &path.version, true)?;
             match draft.tree.insert(writer, &key, Value::Matrix(record))? {
                 Some(old) => release_value(writer, &old),
@@ -141,12 +143,12 @@ impl<'store> WriteTransaction<'store> {
 
     /// A metadata value as this write sees it.
     pub fn metadata(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.editor.metadata(&self.core.writer, key)
+        self.editor.metadata(&self.head.writer, key)
     }
 
     /// Whether a version exists, as this write sees it.
     pub fn has_version(&self, adapter: &str, version: &str) -> Result<bool> {
-        Ok(self.editor.version(&self.core.writer, adapter, version)?.is_some())
+        Ok(self.editor.version(&self.head.writer, adapter, version)?.is_some())
     }
 
     /// Makes a version immutable.
@@ -168,23 +170,9 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.branch(writer, from, to))
     }
 
-    /// Publishes the content of an earlier version as a new one, the next number, and returns that.
-    pub fn restore_version(&mut self, adapter: &str, version: &str) -> Result<u64> {
-        let number = self.next_version_number(adapter)?;
-        let name = number.to_string();
-        self.branch_version((adapter, version), (adapter, &name))?;
-        self.publish_version(adapter, &name)?;
-        Ok(number)
-    }
-
     /// Points a tag of the adapter at one of its versions, moving it when it pointed elsewhere.
     pub fn tag_version(&mut self, adapter: &str, version: &str, tag: &str) -> Result<()> {
         self.edit(|editor, writer| editor.tag(writer, adapter, version, tag))
-    }
-
-    /// Removes a tag and says whether it was there.
-    pub fn remove_tag(&mut self, adapter: &str, tag: &str) -> Result<bool> {
-        self.edit(|editor, writer| editor.remove_tag(writer, adapter, tag))
     }
 
     /// Drops a version, its matrices and its tags; pages that no other version shares become free. Says whether it
@@ -220,7 +208,7 @@ impl<'store> WriteTransaction<'store> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, Some(compression)))
     }
 
-    /// The opposite of [`Self::freeze_version`]: chunks become raw, so that they are read where they lie.
+    /// The opposite of [`Self::freeze_version`]: chunks become raw, so that they are read in place.
     pub fn thaw_version(&mut self, adapter: &str, version: &str) -> Result<Recoded> {
         self.edit(|editor, writer| editor.recode(writer, adapter, version, None))
     }
@@ -230,90 +218,14 @@ impl<'store> WriteTransaction<'store> {
     pub fn commit(mut self, durability: Durability) -> Result<()> {
         let root = self.edit(Editor::flush)?;
         self.open = false;
-        self.store.finish(&mut self.core, root, self.editor.next_sequence, durability)
+        self.committer.commit_root(&mut self.head, root, self.editor.next_sequence, durability)
     }
 }
 
 impl Drop for WriteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            self.core.abort();
+            self.head.abort();
         }
-    }
-}
-
-fn scale_of(dtype: DataType, values: &[f32]) -> Result<f32> {
-    if dtype != DataType::Int8 {
-        return Ok(1.0);
-    }
-    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-        return Err(Error::argument("values", format!("{value} cannot be stored as a scaled byte")));
-    }
-    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    Ok(scale_for(largest))
-}
-
-/// The scale by which 127 steps are this magnitude, and never infinite or nothing.
-fn scale_for(largest: f32) -> f32 {
-    if largest == 0.0 {
-        return 1.0;
-    }
-    let scale = largest / 127.0;
-    if (scale * 127.0).is_finite() { scale.max(f32::from_bits(1)) } else { scale.next_down() }
-}
-
-/// Writes the chunks of a matrix that differ from the old one's.
-fn encode_matrix(
-    writer: &mut Writer,
-    layout: &Layout,
-    values: &[f32],
-    old: Option<&MatrixRecord>,
-) -> Result<MatrixRecord> {
-    let Layout { geometry, numbers } = *layout;
-    let comparable = old.filter(|old| Layout::of(old) == *layout);
-    let old_chunks =
-        comparable.map(|old| read_table(&writer.objects, &old.chunks)).transpose()?.unwrap_or_default();
-    let mut chunks = Vec::new();
-    let mut active = 0;
-    let mut scratch = Scratch::default();
-    for chunk in 0..geometry.chunks() {
-        let built = encode_chunk(&geometry, chunk, numbers, values, &mut scratch);
-        active += u64::from(built.active);
-        if built.active == 0 {
-            chunks.push(Ref::default());
-            continue;
-        }
-        let before = usize::try_from(chunk).ok().and_then(|chunk| old_chunks.get(chunk)).copied();
-        let before = before.filter(|before| !before.is_null());
-        let raw = before.map(|before| raw_bytes(writer, &before, layout, chunk)).transpose()?.flatten();
-        chunks.push(match (before, raw) {
-            (Some(before), Some(raw)) if raw == built.bytes => {
-                writer.share(&before)?;
-                before
-            }
-            (Some(before), Some(raw)) => {
-                let view = ChunkView::new(Cow::Owned(raw), numbers.dtype)
-                    .map_err(|reason| writer.objects.malformed(&before, "a chunk of a matrix", reason))?;
-                writer.put_successor(Some((&before, &view)), &built.bytes, built.active, layout, chunk)?
-            }
-            _ => writer.put(&built.bytes, built.active)?,
-        });
-    }
-    Ok(MatrixRecord {
-        dtype: numbers.dtype,
-        rows: geometry.rows,
-        cols: geometry.cols,
-        scale: numbers.scale,
-        active,
-        chunks: writer.put_table(&chunks)?,
-    })
-}
-
-/// A chunk to compare with; what is damaged is like nothing, and writing the matrix again repairs it.
-fn raw_bytes(writer: &Writer, chunk: &Ref, layout: &Layout, index: u64) -> Result<Option<Vec<u8>>> {
-    match chunk_view(&writer.objects, chunk, layout, index) {
-        Ok(view) => Ok(Some(view.bytes().to_vec())),
-        Err(Error::Corrupt { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,4 +1,6 @@
-//! Sizes and places of version 32.4.2, as `NanoVDB.h` of that version lays them out.
+//! Sizes and offsets of version 32.4.2, as `NanoVDB.h` of that version lays them out.
+
+use crate::integer::low_u32;
 
 /// The first eight bytes of a file and of a grid.
 pub(super) const MAGIC: [u8; 8] = *b"NanoVDB0";
@@ -46,7 +48,8 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
 /// Coordinates of a voxel of a leaf, both as this crate numbers them.
 pub(super) fn coordinates(leaf: u64, voxel: u16) -> [u32; 3] {
     let [low, high] = [leaf & 4095, leaf >> 12];
-    let part = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    // The writer refuses more leaves than 31 bits of a coordinate can number.
+    let part = low_u32;
     let voxel = u64::from(voxel);
     [
         part((high * 16 + (low >> 8)) * 8 + (voxel >> 6)),

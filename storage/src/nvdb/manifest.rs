@@ -1,9 +1,9 @@
-//! The list of matrices in the blind-data channel: a line each, fields between tabs. Readers leave out fields that they
-//! do not know at the end of a line; the scale of int8 is one that older lists lack.
+//! The list of matrices in the blind-data channel: a line each, fields between tabs. Readers ignore fields that they do
+//! not know at the end of a line.
 
-use super::NvdbMatrix;
+use super::grid::NvdbMatrix;
 use crate::checksum::crc32c_append;
-use crate::grid::{DataType, Shape};
+use crate::grid::path::{DataType, Shape};
 
 const FIRST_LINE: &str = "hyprstream matrices 1";
 
@@ -11,7 +11,7 @@ const FIRST_LINE: &str = "hyprstream matrices 1";
 pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
     let mut text = String::new();
     for matrix in matrices {
-        let mut fields = vec![
+        let fields = [
             matrix.layer.to_string(),
             escape(&matrix.module),
             escape(&matrix.matrix),
@@ -19,7 +19,6 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
             matrix.shape.cols.to_string(),
             dtype_name(matrix.dtype).to_owned(),
         ];
-        fields.extend(matrix.scale.map(|scale| scale.to_string()));
         text.push_str(&fields.join("\t"));
         text.push('\n');
     }
@@ -27,38 +26,56 @@ pub(super) fn write(matrices: &[NvdbMatrix], nodes_crc: u32) -> String {
     format!("{FIRST_LINE}\t{crc:08x}\n{text}")
 }
 
-/// The matrices, still without elements; `None` when the list is malformed or a checksum does not match.
-pub(super) fn read(text: &str, nodes_crc: u32) -> Option<Vec<NvdbMatrix>> {
-    let (first, list) = text.split_once('\n')?;
-    let crc = first.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
-    if u32::from_str_radix(crc, 16).ok()? != crc32c_append(nodes_crc, list.as_bytes()) {
-        return None;
-    }
+/// Why a list is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListError {
+    /// It is malformed, or a checksum does not match.
+    Malformed,
+    /// It names a matrix of this type of numbers, which this build does not store.
+    UnsupportedType(&'static str),
+}
+
+/// The matrices, still without elements.
+pub(super) fn read(text: &str, nodes_crc: u32) -> Result<Vec<NvdbMatrix>, ListError> {
+    let list = check(text, nodes_crc).ok_or(ListError::Malformed)?;
     list.lines().map(read_line).collect()
 }
 
-fn read_line(line: &str) -> Option<NvdbMatrix> {
-    let mut fields = line.split('\t');
-    let layer = fields.next()?.parse().ok()?;
-    let (module, matrix) = (unescape(fields.next()?)?, unescape(fields.next()?)?);
-    let shape = Shape::new(fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    shape.elements().ok()?;
-    let dtype = [DataType::F32, DataType::F16, DataType::Bf16, DataType::Int8];
-    let name = fields.next()?;
-    let dtype = dtype.into_iter().find(|dtype| dtype_name(*dtype) == name)?;
-    let scale = match fields.next() {
-        Some(scale) if dtype == DataType::Int8 => Some(scale.parse().ok()?),
-        _ => None,
+/// The lines of a list whose checksum is right.
+fn check(text: &str, nodes_crc: u32) -> Option<&str> {
+    let (first, list) = text.split_once('\n')?;
+    let crc = first.strip_prefix(FIRST_LINE)?.strip_prefix('\t')?;
+    (u32::from_str_radix(crc, 16).ok()? == crc32c_append(nodes_crc, list.as_bytes())).then_some(list)
+}
+
+fn read_line(line: &str) -> Result<NvdbMatrix, ListError> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [layer, module, matrix, rows, cols, dtype, ..] = fields.as_slice() else {
+        return Err(ListError::Malformed);
     };
-    Some(NvdbMatrix { layer, module, matrix, shape, dtype, scale, elements: Vec::new() })
+    let dtype = match *dtype {
+        "f32" => DataType::F32,
+        "f16" => DataType::F16,
+        "bf16" => return Err(ListError::UnsupportedType("bf16")),
+        "int8" => return Err(ListError::UnsupportedType("int8")),
+        _ => return Err(ListError::Malformed),
+    };
+    let shape = rows.parse().ok().zip(cols.parse().ok()).map(|(rows, cols)| Shape::new(rows, cols));
+    let shape = shape.filter(|shape| shape.elements().is_ok()).ok_or(ListError::Malformed)?;
+    Ok(NvdbMatrix {
+        layer: layer.parse().map_err(|_| ListError::Malformed)?,
+        module: unescape(module).ok_or(ListError::Malformed)?,
+        matrix: unescape(matrix).ok_or(ListError::Malformed)?,
+        shape,
+        dtype,
+        elements: Vec::new(),
+    })
 }
 
 fn dtype_name(dtype: DataType) -> &'static str {
     match dtype {
         DataType::F32 => "f32",
         DataType::F16 => "f16",
-        DataType::Bf16 => "bf16",
-        DataType::Int8 => "int8",
     }
 }
 
@@ -76,31 +93,36 @@ fn unescape(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn matrix(scale: Option<f32>) -> NvdbMatrix {
+    fn matrix() -> NvdbMatrix {
         NvdbMatrix {
             layer: 3,
             module: "q\tproj".to_owned(),
             matrix: "A".to_owned(),
             shape: Shape::new(4, 5),
-            dtype: DataType::Int8,
-            scale,
+            dtype: DataType::F16,
             elements: Vec::new(),
         }
     }
 
-    #[test]
-    fn scales_come_back_bit_for_bit() {
-        for scale in [1.0, 0.1, 1.0 / 127.0, f32::MIN_POSITIVE / 3.0, 0.0, 3e38] {
-            let matrices = [matrix(Some(scale))];
-            assert_eq!(read(&write(&matrices, 7), 7).unwrap(), matrices);
-        }
+    /// A list of one line, with its checksum.
+    fn list(line: &str) -> String {
+        let text = format!("{line}\n");
+        format!("{FIRST_LINE}\t{:08x}\n{text}", crc32c_append(7, text.as_bytes()))
     }
 
     #[test]
-    fn a_list_without_scales_is_read() {
-        let matrices = [matrix(None)];
-        let text = write(&matrices, 7);
-        assert_eq!(text.lines().last(), Some("3\tq%09proj\tA\t4\t5\tint8"));
-        assert_eq!(read(&text, 7).unwrap(), matrices);
+    fn a_list_comes_back_and_fields_behind_it_are_ignored() {
+        let text = write(&[matrix()], 7);
+        assert_eq!(text.lines().last(), Some("3\tq%09proj\tA\t4\t5\tf16"));
+        assert_eq!(read(&text, 7).unwrap(), [matrix()]);
+        assert_eq!(read(&list("3\tq%09proj\tA\t4\t5\tf16\tlater"), 7).unwrap(), [matrix()]);
+    }
+
+    #[test]
+    fn matrices_of_types_that_are_no_longer_stored_are_refused_by_name() {
+        for (line, found) in [("3\tq\tA\t4\t5\tint8\t0.01", "int8"), ("3\tq\tA\t4\t5\tbf16", "bf16")] {
+            assert_eq!(read(&list(line), 7), Err(ListError::UnsupportedType(found)));
+        }
+        assert_eq!(read(&list("3\tq\tA\t4\t5\tf64"), 7), Err(ListError::Malformed));
     }
 }

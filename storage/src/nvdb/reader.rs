@@ -1,18 +1,22 @@
 //! Bytes to voxels. Every offset and every count of the file is checked before it is followed.
 
+use super::grid::{NvdbGrid, NvdbMatrix};
 use super::layout::{
     BLIND, FILE_HEADER, FILE_METADATA, FLOAT, GRID_DATA, LEAF, LEAF_MASK, LEAF_VALUES, LOWER,
     LOWER_CHILD_MASK, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT, TILE, TREE_DATA, UPPER,
     UPPER_CHILD_MASK, UPPER_TABLE, VALUE_MASK, crc32, element,
 };
-use super::{NvdbGrid, NvdbMatrix, manifest};
+use super::manifest::{self, ListError};
 use crate::checksum::crc32c;
+use crate::integer::{low_u32, to_usize};
 
-/// What is wrong with a file, and where.
+/// Why a file is not read.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) offset: usize,
-    pub(super) reason: &'static str,
+pub(super) enum Problem {
+    /// What is wrong with it, and where.
+    Damaged { offset: usize, reason: &'static str },
+    /// Its list names a matrix of this type of numbers, which this build does not store.
+    UnsupportedType(&'static str),
 }
 
 type Checked<T> = Result<T, Problem>;
@@ -26,7 +30,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn problem<T>(&self, offset: usize, reason: &'static str) -> Checked<T> {
-        Err(Problem { offset: self.start.saturating_add(offset), reason })
+        Err(Problem::Damaged { offset: self.start.saturating_add(offset), reason })
     }
 
     fn slice(&self, offset: usize, len: usize) -> Checked<&'a [u8]> {
@@ -78,7 +82,7 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     }
     let name_len = file.u32(metadata + 136)? as usize;
     let name = file.slice(metadata + FILE_METADATA, name_len)?;
-    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
     let Ok(name) = String::from_utf8(name.to_vec()) else {
         return file.problem(metadata + FILE_METADATA, "the grid's name is not UTF-8");
     };
@@ -94,8 +98,8 @@ pub(super) fn decode(bytes: &[u8]) -> Checked<NvdbGrid> {
     Ok(NvdbGrid { name, voxels, matrices })
 }
 
-/// What a file that was exported here has and others may lack: the checksum of the grid's head, which says the name too
-/// that stands in the file's header without a checksum.
+/// Requires of a file that was exported here what others may lack: a checksum of the grid's head, and there the same
+/// name as in the file's header, which has no checksum.
 fn check_export(file: &Part<'_>, grid: &Part<'_>, name: &str) -> Checked<()> {
     if grid.u32(8)? == u32::MAX {
         return grid.problem(8, "the grid's checksum is missing");
@@ -141,7 +145,8 @@ fn decode_grid(grid: &Part<'_>) -> Checked<(Voxels, usize)> {
     Ok((walk.voxels, nodes_start))
 }
 
-/// Nodes may be referred to more than once, so how many are visited is bounded by how many the grid can hold.
+/// A walk over the tree. A hostile file may refer to a node many times, so it visits at most as many as the grid can
+/// hold.
 struct Walk<'a, 'b> {
     grid: &'a Part<'b>,
     uppers_left: usize,
@@ -207,12 +212,12 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// A child's place, given relative to its parent.
+    /// The offset of a child, given relative to its parent.
     fn child(&self, parent: usize, relative: u64, len: usize) -> Checked<usize> {
-        let place = usize::try_from(relative).ok().and_then(|relative| parent.checked_add(relative));
-        match place {
-            Some(place) if place.checked_add(len).is_some_and(|end| end <= self.grid.bytes.len()) => {
-                Ok(place)
+        let child = parent.checked_add(to_usize(relative));
+        match child {
+            Some(child) if child.checked_add(len).is_some_and(|end| end <= self.grid.bytes.len()) => {
+                Ok(child)
             }
             _ => self.grid.problem(parent, "a node's child lies outside the grid"),
         }
@@ -227,7 +232,7 @@ impl Walk<'_, '_> {
 }
 
 fn high_bits(part: u64) -> u32 {
-    u32::try_from(part & 0xf_ffff).unwrap_or(0) << 12
+    low_u32(part & 0xf_ffff) << 12
 }
 
 fn offset(origin: [i32; 3], steps: [u32; 3], bits: u32) -> [i32; 3] {
@@ -250,11 +255,14 @@ fn decode_manifest(grid: &Part<'_>, nodes_start: usize) -> Checked<Option<Vec<Nv
         let (relative, len) = (grid.size(at)?, grid.size(at + 8)?);
         let text = grid.slice(at.saturating_add(relative), len)?;
         let nodes = grid.slice(nodes_start, channels.saturating_sub(nodes_start))?;
-        let read = std::str::from_utf8(text).ok();
-        let Some(matrices) = read.and_then(|text| manifest::read(text, crc32c(nodes))) else {
-            return grid.problem(at, "the checksum of its nodes or of its list of matrices does not match");
+        let read = std::str::from_utf8(text).map_err(|_| ListError::Malformed);
+        return match read.and_then(|text| manifest::read(text, crc32c(nodes))) {
+            Ok(matrices) => Ok(Some(matrices)),
+            Err(ListError::UnsupportedType(found)) => Err(Problem::UnsupportedType(found)),
+            Err(ListError::Malformed) => {
+                grid.problem(at, "the checksum of its nodes or of its list of matrices does not match")
+            }
         };
-        return Ok(Some(matrices));
     }
     Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_owned();
-    // Nobody else's file, whatever else is exported into this directory at the same time.
+    // A name of its own, whatever else is exported into this directory at the same time.
     name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let temporary = Path::new(&name);
     let replaced = write_synced(temporary, bytes)

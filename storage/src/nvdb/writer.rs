@@ -1,6 +1,6 @@
 //! Matrices to bytes.
 
-use super::NvdbMatrix;
+use super::grid::NvdbMatrix;
 use super::layout::{
     BLIND, FILE_HEADER, FILE_METADATA, FLOAT, GRID_DATA, LEAF, LEAF_MASK, LEAF_STATISTICS, LEAF_VALUES,
     LOWER, LOWER_CHILD_MASK, LOWER_STATISTICS, LOWER_TABLE, MAGIC, MANIFEST_NAME, NAME, NAME_BYTES, ROOT,
@@ -9,6 +9,7 @@ use super::layout::{
 use super::manifest;
 use crate::checksum::crc32c;
 use crate::error::{Error, Result};
+use crate::integer::{field_u32, low_u8, low_u16, to_usize};
 
 /// Leaves of a lower node, and lower nodes of an upper node along x.
 const LEAVES_OF_LOWER: u64 = 4096;
@@ -45,7 +46,7 @@ impl Extent {
         self.max = self.max.max(other.max);
     }
 
-    fn of_leaf(leaf: &Leaf) -> Self {
+    fn around(leaf: &Leaf) -> Self {
         leaf.voxels.iter().fold(Self::EMPTY, |mut extent, (voxel, value)| {
             let at = coordinates(leaf.number, *voxel);
             extent.add(&Self { low: at, high: at, min: *value, max: *value });
@@ -55,7 +56,7 @@ impl Extent {
 }
 
 /// Where the parts of the grid begin.
-struct Places {
+struct Offsets {
     root: usize,
     upper: usize,
     lower: usize,
@@ -90,14 +91,14 @@ impl Buffer {
     }
 
     fn set_bit(&mut self, mask: usize, bit: u64) {
-        let at = mask + usize::try_from(bit / 8).unwrap_or(0);
+        let at = mask + to_usize(bit / 8);
         if let Some(byte) = self.0.get_mut(at) {
             *byte |= 1 << (bit % 8);
         }
     }
 
     fn range(&self, from: usize, to: usize) -> &[u8] {
-        self.0.get(from..to).unwrap_or_default()
+        self.0.get(from..to).unwrap_or(&[])
     }
 
     fn bounding_box(&mut self, offset: usize, extent: &Extent) {
@@ -122,8 +123,8 @@ pub(super) fn encode(name: &str, matrices: &[NvdbMatrix]) -> Result<Vec<u8>> {
             "it has no active elements, and a grid without voxels has no extent",
         ));
     }
-    let grid = encode_grid(name, &leaves, matrices);
-    let mut file = encode_file_header(name, &grid);
+    let grid = encode_grid(name, &leaves, matrices)?;
+    let mut file = encode_file_header(name, &grid)?;
     file.extend_from_slice(&grid.0);
     Ok(file)
 }
@@ -135,7 +136,7 @@ fn leaves_of(matrices: &[NvdbMatrix]) -> Result<Vec<Leaf>> {
         let cols = matrix.shape.cols as u64;
         for (row, col, value) in &matrix.elements {
             let element = first + u64::from(*row) * cols + u64::from(*col);
-            let (number, voxel) = (element >> 9, u16::try_from(element & 511).unwrap_or(0));
+            let (number, voxel) = (element >> 9, low_u16(element & 511));
             match leaves.last_mut() {
                 Some(leaf) if leaf.number == number => leaf.voxels.push((voxel, *value)),
                 _ => leaves.push(Leaf { number, voxels: vec![(voxel, *value)] }),
@@ -152,7 +153,7 @@ fn leaves_of(matrices: &[NvdbMatrix]) -> Result<Vec<Leaf>> {
     Ok(leaves)
 }
 
-fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Buffer {
+fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Result<Buffer> {
     let lowers: Vec<&[Leaf]> =
         leaves.chunk_by(|a, b| a.number / LEAVES_OF_LOWER == b.number / LEAVES_OF_LOWER).collect();
     let upper_of =
@@ -162,41 +163,41 @@ fn encode_grid(name: &str, leaves: &[Leaf], matrices: &[NvdbMatrix]) -> Buffer {
     let upper = root + ROOT + TILE * uppers.len();
     let lower = upper + UPPER * uppers.len();
     let leaf = lower + LOWER * lowers.len();
-    let places = Places { root, upper, lower, leaf, end: leaf + LEAF * leaves.len() };
-    let mut buffer = Buffer(vec![0; places.end]);
-    let total = put_nodes(&mut buffer, &places, &uppers);
-    put_tree(&mut buffer, &places, [leaves.len(), lowers.len(), uppers.len()], leaves);
-    put_root(&mut buffer, &places, uppers.len(), &total);
-    let crc = crc32c(buffer.range(places.upper, places.end));
+    let offsets = Offsets { root, upper, lower, leaf, end: leaf + LEAF * leaves.len() };
+    let mut buffer = Buffer(vec![0; offsets.end]);
+    let total = put_nodes(&mut buffer, &offsets, &uppers);
+    put_tree(&mut buffer, &offsets, [leaves.len(), lowers.len(), uppers.len()], leaves)?;
+    put_root(&mut buffer, &offsets, uppers.len(), &total)?;
+    let crc = crc32c(buffer.range(offsets.upper, offsets.end));
     put_manifest(&mut buffer, &manifest::write(matrices, crc));
-    put_grid_data(&mut buffer, &places, name, &total);
-    let head = crc32(buffer.range(16, places.upper));
+    put_grid_data(&mut buffer, &offsets, name, &total);
+    let head = crc32(buffer.range(16, offsets.upper));
     buffer.u32(8, head);
     buffer.u32(12, u32::MAX);
-    buffer
+    Ok(buffer)
 }
 
-fn put_nodes(buffer: &mut Buffer, places: &Places, uppers: &[&[&[Leaf]]]) -> Extent {
-    let (mut lower_at, mut leaf_at, mut total) = (places.lower, places.leaf, Extent::EMPTY);
+fn put_nodes(buffer: &mut Buffer, offsets: &Offsets, uppers: &[&[&[Leaf]]]) -> Extent {
+    let (mut lower_at, mut leaf_at, mut total) = (offsets.lower, offsets.leaf, Extent::EMPTY);
     for (upper_index, lowers) in uppers.iter().enumerate() {
-        let upper_at = places.upper + UPPER * upper_index;
+        let upper_at = offsets.upper + UPPER * upper_index;
         let mut upper_extent = Extent::EMPTY;
         let first_leaf = lowers.first().and_then(|leaves| leaves.first()).map_or(0, |leaf| leaf.number);
-        let tile = places.root + ROOT + TILE * upper_index;
+        let tile = offsets.root + ROOT + TILE * upper_index;
         let upper_number = first_leaf / LEAVES_OF_LOWER / LOWERS_OF_UPPER;
         buffer.u64(tile, upper_number << 42);
-        buffer.u64(tile + 8, (upper_at - places.root) as u64);
+        buffer.u64(tile + 8, (upper_at - offsets.root) as u64);
         for leaves in *lowers {
             let lower_number = leaves.first().map_or(0, |leaf| leaf.number / LEAVES_OF_LOWER);
             let slot = (lower_number % LOWERS_OF_UPPER) << 10;
             buffer.set_bit(upper_at + UPPER_CHILD_MASK, slot);
-            let entry = upper_at + UPPER_TABLE + 8 * usize::try_from(slot).unwrap_or(0);
+            let entry = upper_at + UPPER_TABLE + 8 * to_usize(slot);
             buffer.u64(entry, (lower_at - upper_at) as u64);
             let mut lower_extent = Extent::EMPTY;
             for leaf in *leaves {
                 let slot = leaf.number % LEAVES_OF_LOWER;
                 buffer.set_bit(lower_at + LOWER_CHILD_MASK, slot);
-                let entry = lower_at + LOWER_TABLE + 8 * usize::try_from(slot).unwrap_or(0);
+                let entry = lower_at + LOWER_TABLE + 8 * to_usize(slot);
                 buffer.u64(entry, (leaf_at - lower_at) as u64);
                 lower_extent.add(&put_leaf(buffer, leaf_at, leaf));
                 leaf_at += LEAF;
@@ -216,10 +217,11 @@ fn put_nodes(buffer: &mut Buffer, places: &Places, uppers: &[&[&[Leaf]]]) -> Ext
 }
 
 fn put_leaf(buffer: &mut Buffer, at: usize, leaf: &Leaf) -> Extent {
-    let extent = Extent::of_leaf(leaf);
+    let extent = Extent::around(leaf);
     for (axis, (low, high)) in extent.low.iter().zip(extent.high).enumerate() {
         buffer.u32(at + 4 * axis, *low);
-        buffer.put(at + 12 + axis, &[u8::try_from(high - low).unwrap_or(7)]);
+        // A leaf has 8 voxels to a side.
+        buffer.put(at + 12 + axis, &[low_u8(u64::from((high - low) & 7))]);
     }
     buffer.put(at + 15, &[2]);
     for (voxel, value) in &leaf.voxels {
@@ -230,21 +232,24 @@ fn put_leaf(buffer: &mut Buffer, at: usize, leaf: &Leaf) -> Extent {
     extent
 }
 
-fn put_root(buffer: &mut Buffer, places: &Places, tiles: usize, total: &Extent) {
-    buffer.bounding_box(places.root, total);
-    buffer.u32(places.root + 24, u32::try_from(tiles).unwrap_or(u32::MAX));
-    buffer.statistics(places.root + 32, total);
+fn put_root(buffer: &mut Buffer, offsets: &Offsets, tiles: usize, total: &Extent) -> Result<()> {
+    buffer.bounding_box(offsets.root, total);
+    buffer.u32(offsets.root + 24, field_u32(tiles, "the number of upper nodes")?);
+    buffer.statistics(offsets.root + 32, total);
+    Ok(())
 }
 
-fn put_tree(buffer: &mut Buffer, places: &Places, counts: [usize; 3], leaves: &[Leaf]) {
-    for (index, place) in [places.leaf, places.lower, places.upper, places.root].into_iter().enumerate() {
-        buffer.u64(GRID_DATA + 8 * index, (place - GRID_DATA) as u64);
+fn put_tree(buffer: &mut Buffer, offsets: &Offsets, counts: [usize; 3], leaves: &[Leaf]) -> Result<()> {
+    for (index, offset) in [offsets.leaf, offsets.lower, offsets.upper, offsets.root].into_iter().enumerate()
+    {
+        buffer.u64(GRID_DATA + 8 * index, (offset - GRID_DATA) as u64);
     }
     for (index, count) in counts.into_iter().enumerate() {
-        buffer.u32(GRID_DATA + 32 + 4 * index, u32::try_from(count).unwrap_or(u32::MAX));
+        buffer.u32(GRID_DATA + 32 + 4 * index, field_u32(count, "the number of nodes of a level")?);
     }
     let voxels: usize = leaves.iter().map(|leaf| leaf.voxels.len()).sum();
     buffer.u64(GRID_DATA + 56, voxels as u64);
+    Ok(())
 }
 
 /// Appends the channel that lists the matrices.
@@ -262,7 +267,7 @@ fn short(name: &str) -> &str {
     name.get(..name.len().min(NAME_BYTES - 1)).unwrap_or("adapter")
 }
 
-fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Extent) {
+fn put_grid_data(buffer: &mut Buffer, offsets: &Offsets, name: &str, total: &Extent) {
     let size = buffer.0.len() as u64;
     buffer.put(0, &MAGIC);
     buffer.u32(16, VERSION);
@@ -282,11 +287,11 @@ fn put_grid_data(buffer: &mut Buffer, places: &Places, name: &str, total: &Exten
         buffer.f64(608 + 8 * axis, 1.0);
     }
     buffer.u32(636, FLOAT);
-    buffer.u64(640, places.end as u64);
+    buffer.u64(640, offsets.end as u64);
     buffer.u32(648, 1);
 }
 
-fn encode_file_header(name: &str, grid: &Buffer) -> Vec<u8> {
+fn encode_file_header(name: &str, grid: &Buffer) -> Result<Vec<u8>> {
     let name = short(name);
     let mut file = Buffer(vec![0; FILE_HEADER + FILE_METADATA]);
     file.put(0, &MAGIC);
@@ -316,10 +321,10 @@ fn encode_file_header(name: &str, grid: &Buffer) -> Vec<u8> {
     ] {
         file.put(at + to, grid.range(from, from + len));
     }
-    file.u32(at + 136, u32::try_from(name.len() + 1).unwrap_or(0));
+    file.u32(at + 136, field_u32(name.len() + 1, "the length of the grid's name")?);
     file.u32(at + 152, 1);
     let mut bytes = file.0;
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(0);
-    bytes
+    Ok(bytes)
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 const SEGMENT: &str = ".log";
-/// Behind a segment's name: one whose header was damaged, which is kept and not read.
+/// Suffix of a segment whose header was damaged: it is kept and not read.
 const SET_ASIDE: &str = ".damaged";
-/// Behind a segment's name: the file that was to take its place.
+/// Suffix of the file that is about to replace a segment.
 const REPLACEMENT: &str = ".new";
 
 /// What is in a directory.

@@ -1,18 +1,18 @@
 //! Making durable what was appended.
 //!
-//! After a sync that failed, pages that never reached the disk may count as written, and a second sync of the same file
-//! succeeds. So a segment is not synced again after a failure: the next flush reads its records back, each against its
-//! checksum, and syncs them in a new file that takes its place. While that cannot be done, no flush succeeds.
+//! After a failed sync the kernel may count pages as written that never reached the disk, so that a second sync of the
+//! same file succeeds. So a segment is not synced again after a failure. The next flush reads its records back, checks
+//! them, and syncs them in a new file that replaces the old one; until that succeeds, no flush does.
 
 use std::sync::Arc;
 
-use super::{Segments, TrajectoryLog};
+use super::log::{Segments, TrajectoryLog};
 use crate::error::Result;
 
 impl TrajectoryLog {
     /// Returns once everything appended before the call is on disk. After an error it may be called again.
     pub fn flush(&self) -> Result<()> {
-        // The kernel tells of a failure once, so that of two syncs at a time one would not hear of it.
+        // The kernel reports a failure once, so that the second of two syncs at a time would report success.
         let _one_at_a_time = self.flushing.lock();
         let (newest, unsynced, directory_changed) = {
             let mut segments = self.segments.lock();
@@ -22,7 +22,7 @@ impl TrajectoryLog {
         let pending = || unsynced.values().chain([&newest]);
         pending().try_for_each(|segment| segment.sync())?;
         if directory_changed {
-            // The directory may have lost their names as a segment loses its pages.
+            // The names in the directory may be lost as the pages of a segment are.
             self.sync_directory().inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
         }
         let mut segments = self.segments.lock();
@@ -59,10 +59,12 @@ mod tests {
     use std::os::unix::fs::{FileExt, MetadataExt};
     use std::path::{Path, PathBuf};
 
-    use super::super::files::segment_path;
-    use super::super::segment::Segment;
-    use super::super::{Order, TrajectoryLogOptions, TrajectoryRecord};
     use super::*;
+    use crate::trajectory::files::segment_path;
+    use crate::trajectory::log::TrajectoryLogOptions;
+    use crate::trajectory::records::TrajectoryRecord;
+    use crate::trajectory::scan::Order;
+    use crate::trajectory::segment::Segment;
 
     fn record(id: u64) -> TrajectoryRecord {
         TrajectoryRecord { id, time_ms: id, payload: vec![7; 100] }

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::files::segment_path;
-use super::records::{Behind, RecordReader};
-use super::{TrajectoryLog, TrajectoryRecord};
+use super::log::TrajectoryLog;
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 
-/// What one call reads stays below this, but for a single record that is longer.
+/// One call reads fewer bytes than this, or a single record that is longer.
 const MOST_BYTES: usize = 4 << 20;
 
-/// A place in a log between two of its records; later places are greater. The default is the log's beginning.
+/// A position in a log, between two of its records; later positions are greater. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogPosition {
     /// The number of the segment.
@@ -20,17 +20,17 @@ pub struct LogPosition {
     pub offset: u64,
 }
 
-/// A stretch of a log.
+/// Records of a log between two positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogStretch {
-    /// Its records that check, in the order in which they were appended.
+pub struct LogRange {
+    /// The records that check, in the order in which they were appended.
     pub records: Vec<TrajectoryRecord>,
-    /// Where it ends.
+    /// The position behind them.
     pub end: LogPosition,
 }
 
 impl TrajectoryLog {
-    /// The place behind the newest record.
+    /// The position behind the newest record.
     pub fn end(&self) -> LogPosition {
         let segments = self.segments.lock();
         let newest = segments.all.last_key_value();
@@ -47,39 +47,39 @@ impl TrajectoryLog {
         filled.map(|summary| summary.min_id).min()
     }
 
-    /// The records from one place to another, both as [`Self::end`] or an earlier stretch gave them, and at most
-    /// `limit`. Records that do not check are left out, and so is what retention has removed.
-    pub fn read_stretch(&self, from: LogPosition, to: LogPosition, limit: usize) -> Result<LogStretch> {
-        let mut stretch = LogStretch { records: Vec::new(), end: from };
+    /// The records from one position to another, at most `limit`. Positions come from [`Self::end`] or from the end of
+    /// an earlier range. Records that do not check are left out, and so is what retention has removed.
+    pub fn read_range(&self, from: LogPosition, to: LogPosition, limit: usize) -> Result<LogRange> {
+        let mut range = LogRange { records: Vec::new(), end: from };
         let mut bytes = 0;
-        while stretch.end < to {
-            let Some(part) = self.part(stretch.end, to)? else {
+        while range.end < to {
+            let Some(part) = self.part(range.end, to)? else {
                 break;
             };
             let number = part.segment;
             let mut reader = match part.read() {
                 Ok(reader) => reader,
                 Err(Error::Corrupt { .. }) => {
-                    stretch.end = after(number);
+                    range.end = after(number);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             while let Some(record) = next_that_checks(&mut reader)? {
                 bytes += record.payload.len();
-                stretch.records.push(record);
-                stretch.end = LogPosition { segment: number, offset: reader.offset };
-                if stretch.records.len() >= limit || bytes >= MOST_BYTES {
-                    return Ok(stretch);
+                range.records.push(record);
+                range.end = LogPosition { segment: number, offset: reader.offset };
+                if range.records.len() >= limit || bytes >= MOST_BYTES {
+                    return Ok(range);
                 }
             }
-            stretch.end = after(number);
+            range.end = after(number);
         }
-        stretch.end = to;
-        Ok(stretch)
+        range.end = to;
+        Ok(range)
     }
 
-    /// The part of the first segment between two places.
+    /// The part of the first segment between two positions.
     fn part(&self, from: LogPosition, to: LogPosition) -> Result<Option<Part>> {
         let segments = self.segments.lock();
         let Some((number, summary)) = segments.all.range(from.segment..=to.segment).next() else {

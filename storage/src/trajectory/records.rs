@@ -1,23 +1,38 @@
-//! Records, one behind the other: their bytes, reading them in order, and finding the next one behind damage.
+//! Records: encoding them, reading them in order, and finding the next one behind damage.
 //!
-//! Record: length of the payload (u32), CRC-32C of what follows it (u32), id (u64), time (u64), payload. All
-//! little-endian.
+//! ```text
+//!   0 | length of the payload          | 4
+//!   4 | CRC-32C of the bytes from 8 on | 4
+//!   8 | id                             | 8
+//!  16 | milliseconds since 1970        | 8
+//!  24 | payload                        | n
+//! ```
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::TrajectoryRecord;
-use super::segment::{HEADER_BYTES, check_header};
-use crate::checksum::{crc32c, crc32c_of_parts};
+use super::header::{HEADER_BYTES, check_header};
+use crate::checksum::{crc32c, crc32c_parts};
 use crate::error::{Error, Result};
 
 const RECORD_HEADER: usize = 24;
 /// Longest payload of a record.
 const MAX_PAYLOAD: usize = 256 << 20;
-/// How many bytes one search for the next record puts through checksums. Only contrived bytes need more.
+/// How many bytes one search for the next record checksums at most. Only contrived bytes need more.
 const SEARCH_BYTES: u64 = 1 << 32;
+
+/// One record. Its id is the caller's; ids need not come in order, and of two with the same id the later counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrajectoryRecord {
+    /// What it is found by.
+    pub id: u64,
+    /// When it happened, in milliseconds since 1970; retention goes by it.
+    pub time_ms: u64,
+    /// What was recorded.
+    pub payload: Vec<u8>,
+}
 
 /// The bytes of records, as a segment has them.
 pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
@@ -32,7 +47,7 @@ pub(super) fn encode_records(records: &[TrajectoryRecord]) -> Result<Vec<u8>> {
         })?;
         let mut body = record.id.to_le_bytes().to_vec();
         body.extend_from_slice(&record.time_ms.to_le_bytes());
-        let crc = crc32c_of_parts(&[&body, &record.payload]);
+        let crc = crc32c_parts(&[&body, &record.payload]);
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes.extend_from_slice(&body);
@@ -72,8 +87,8 @@ impl RecordReader {
         Ok(Self { reader, path: path.to_owned(), offset: HEADER_BYTES as u64, end })
     }
 
-    /// Begins at the first record even where the header before it is damaged, and says how that is known. What another
-    /// version of this program wrote is refused.
+    /// Begins at the first record, also behind a damaged header, whose reason is returned. A header of another version
+    /// of the format is refused.
     pub(super) fn open_damaged(path: &Path, file: File, end: u64) -> Result<(Self, Option<String>)> {
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let mut header = [0u8; HEADER_BYTES];
@@ -88,7 +103,7 @@ impl RecordReader {
         Ok((Self { reader, path, offset, end }, reason))
     }
 
-    /// Goes to a place behind the present one, where a record begins.
+    /// Goes forward to an offset where a record begins.
     pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
         if offset > self.offset {
             self.offset = offset;
@@ -102,23 +117,23 @@ impl RecordReader {
         if self.offset >= self.end {
             return Ok(None);
         }
-        let mut header = [0u8; RECORD_HEADER];
-        read_exact(&mut self.reader, &mut header, &self.path, self.offset)?;
-        let (len, rest) = split_u32(&header);
-        let (crc, body) = split_u32(rest);
+        let (mut header, mut id, mut time) = ([0u8; 8], [0u8; 8], [0u8; 8]);
+        for field in [&mut header, &mut id, &mut time] {
+            read_exact(&mut self.reader, field, &self.path, self.offset)?;
+        }
+        let [l0, l1, l2, l3, crc @ ..] = header;
+        let (len, crc) = (u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes(crc));
         let left = self.end.saturating_sub(self.offset).saturating_sub(RECORD_HEADER as u64);
         if u64::from(len) > left || len as usize > MAX_PAYLOAD {
             return Err(self.corrupt("it is longer than its segment"));
         }
         let mut payload = vec![0; len as usize];
         read_exact(&mut self.reader, &mut payload, &self.path, self.offset)?;
-        if crc32c_of_parts(&[body, &payload]) != crc {
+        if crc32c_parts(&[&id, &time, &payload]) != crc {
             return Err(self.corrupt("its checksum does not match"));
         }
         self.offset += (RECORD_HEADER + payload.len()) as u64;
-        let (id, time) = body.split_at_checked(8).unwrap_or_default();
-        let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Some(TrajectoryRecord { id: number(id), time_ms: number(time), payload }))
+        Ok(Some(TrajectoryRecord { id: u64::from_le_bytes(id), time_ms: u64::from_le_bytes(time), payload }))
     }
 
     /// Goes on to the next record that checks, from one that does not.

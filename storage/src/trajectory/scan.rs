@@ -7,10 +7,19 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::vec::IntoIter;
 
-use super::records::{Behind, RecordReader};
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use super::summary::SegmentSummary;
-use super::{Order, TrajectoryRecord};
 use crate::error::{Error, Result};
+
+/// In which order a scan yields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By rising id.
+    #[default]
+    Ascending,
+    /// By falling id.
+    NewestFirst,
+}
 
 /// The records of a scan, read a segment at a time; it owns what it needs and may outlive the log.
 ///
@@ -72,7 +81,7 @@ impl TrajectoryScan {
         }
     }
 
-    /// Makes the records of a segment ready: all that check, even when it returns the first damage between them.
+    /// Makes the records of a segment ready that check. Returns the first damage between them as an error.
     fn read(&mut self, waiting: Waiting) -> Result<()> {
         let age = waiting.age;
         let mut reader = RecordReader::open(&waiting.path, waiting.file, waiting.bytes)?;
@@ -110,7 +119,7 @@ impl Iterator for TrajectoryScan {
         }
         while self.must_read() {
             let waiting = self.segments.next()?;
-            // The records around the damage are yielded first; the damage is the last word.
+            // The damage is yielded last, after all records that check.
             if let Err(error) = self.read(waiting) {
                 self.failed = Some(error);
             }

@@ -1,4 +1,4 @@
-//! One segment: a file of records behind a header of 16 bytes: magic, version, 0.
+//! One segment: a file of records behind a header.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::files;
+use super::header::{HEADER_BYTES, encode_header};
 use super::records::{RecordReader, encode_records};
-use crate::error::{DisplayPath, Error, Result};
-
-const MAGIC: &[u8; 8] = b"HSTRAJ\r\n";
-const VERSION: u32 = 1;
-pub(super) const HEADER_BYTES: usize = 16;
+use crate::error::{Error, Result};
 
 /// A segment that is open for writing.
 #[derive(Debug)]
@@ -23,14 +20,11 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes a segment. A file of that name that was never whole enough to count is written over.
+    /// Makes a segment. It replaces a file of that name, whose header was never complete.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let file = open.map_err(|e| Error::io("create", path, e))?;
-        let mut header = MAGIC.to_vec();
-        header.extend_from_slice(&VERSION.to_le_bytes());
-        header.resize(HEADER_BYTES, 0);
-        file.write_all_at(&header, 0).map_err(|e| Error::io("write", path, e))?;
+        file.write_all_at(&encode_header(), 0).map_err(|e| Error::io("write", path, e))?;
         Ok(Self::new(file, path))
     }
 
@@ -51,8 +45,8 @@ impl Segment {
 
     pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(|e| {
-            // What was written of it must not be taken for records behind a shorter one; if this fails too, their
-            // checksums remain.
+            // The written part is cut off, so that nothing of it is taken for records behind a shorter one. If that fails
+            // too, checksums still tell.
             let _ = self.file.set_len(offset);
             Error::io("write", &self.path, e)
         })
@@ -65,7 +59,7 @@ impl Segment {
         })
     }
 
-    /// Has it replaced by the next flush.
+    /// Makes the next flush replace it.
     pub(super) fn distrust(&self) {
         self.distrusted.store(true, Ordering::Release);
     }
@@ -100,22 +94,4 @@ impl Segment {
         copy.sync()?;
         Ok(copy)
     }
-}
-
-/// Refuses what is not the header of a segment of this version.
-pub(super) fn check_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<()> {
-    let (magic, rest) = header.split_at_checked(MAGIC.len()).unwrap_or_default();
-    let version = rest.first_chunk().map_or(0, |version| u32::from_le_bytes(*version));
-    if magic != MAGIC {
-        let (what, reason) = ("the header of a segment", "it does not begin as one");
-        return Err(Error::corrupt(path, 0, what, reason));
-    }
-    if version != VERSION {
-        return Err(Error::UnsupportedVersion {
-            path: DisplayPath(path.to_owned()),
-            found: version,
-            supported: VERSION,
-        });
-    }
-    Ok(())
 }

@@ -1,16 +1,15 @@
-//! What is known of a segment without reading it again.
+//! What a segment holds, kept in memory.
 
 use std::fs::{File, Metadata};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::TrajectoryRecord;
-use super::records::{Behind, RecordReader};
-use super::segment::HEADER_BYTES;
+use super::header::HEADER_BYTES;
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 
-/// What a segment holds, as of the last look at it.
+/// What a segment holds, as far as it was read or appended to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SegmentSummary {
     pub(super) bytes: u64,
@@ -30,8 +29,8 @@ impl SegmentSummary {
         Self { bytes: HEADER_BYTES as u64, min_id: u64::MAX, ..Self::default() }
     }
 
-    /// Reads through a segment. In the newest one a record that does not check, with none behind it that does, is a
-    /// torn tail, before which the summary ends; all else that does not check is damage.
+    /// Reads through a segment. In the newest one, a record that does not check and has no whole record behind it is a
+    /// torn tail, and the summary ends before it. Everything else that does not check is damage.
     pub(super) fn read(path: &Path, newest: bool) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let metadata = file.metadata().map_err(|e| Error::io("measure", path, e))?;
@@ -66,7 +65,7 @@ impl SegmentSummary {
         Ok(if damaged { summary.damaged(&metadata) } else { summary })
     }
 
-    /// Nothing says how young the damaged part is, so that retention goes by the age of the file too.
+    /// Adds that a part is damaged, whose age only the file's can bound: retention goes by that too.
     fn damaged(mut self, metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
         let age = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
@@ -91,8 +90,8 @@ impl SegmentSummary {
         self.max_time_ms = self.max_time_ms.max(time_ms);
     }
 
-    /// The ids that it may hold; `None` when it is empty. A damaged record may have had any, so that every scan meets
-    /// the damage and says so.
+    /// The ids that it may hold; `None` when it is empty. A damaged record may have had any id, so every scan reads a
+    /// damaged segment and reports it.
     pub(super) fn ids(&self) -> Option<RangeInclusive<u64>> {
         if self.damaged {
             return Some(0..=u64::MAX);

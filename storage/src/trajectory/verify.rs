@@ -1,12 +1,12 @@
-//! Looking at every record, and taking those that check into a new log.
+//! Checking every record, and copying those that are whole into a new log.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::files::{Listing, segment_path};
-use super::records::{Behind, RecordReader};
-use super::segment::HEADER_BYTES;
-use super::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord};
+use super::header::HEADER_BYTES;
+use super::log::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions};
+use super::records::{Behind, RecordReader, TrajectoryRecord};
 use crate::error::{Error, Result};
 use crate::lock::DirectoryLock;
 
@@ -22,12 +22,12 @@ pub struct LogReport {
     pub damages: Vec<LogDamage>,
 }
 
-/// A damaged stretch of a segment.
+/// A damaged range of bytes of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDamage {
     /// The segment's file.
     pub file: PathBuf,
-    /// Where the stretch begins in it.
+    /// Where it begins in the file.
     pub offset: u64,
     /// Its length, up to the next record that checks or the end.
     pub bytes: u64,
@@ -75,7 +75,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
     let newest = listing.segments.last().copied();
     let segments = listing.segments.iter().map(|number| segment_path(damaged, *number));
     let mut paths: Vec<PathBuf> = segments.chain(listing.set_aside).collect();
-    // The number comes first in a name, so that of two records with one id the later stays the later.
+    // In the order of their numbers, so that of two records with one id the later stays the later.
     paths.sort();
     let log = TrajectoryLog::open(into, &TrajectoryLogOptions::default())?;
     let (mut report, mut pending, mut pending_bytes) = (LogReport::default(), Vec::new(), 0);
@@ -93,7 +93,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
             }
             Ok(())
         })?;
-        // What a process that was killed left at the end of the newest segment never counted.
+        // A torn record at the end of the newest segment was never acknowledged, so it is no damage.
         let is_newest = newest.is_some_and(|number| segment_path(damaged, number) == *path);
         let is_torn = |damage: &LogDamage| {
             damage.offset + damage.bytes == end && (damage.offset > 0 || end <= HEADER_BYTES as u64)

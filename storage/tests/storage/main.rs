@@ -13,21 +13,28 @@
     reason = "a test stops at what it did not expect"
 )]
 
-mod checkpoints;
-mod crashes;
-mod damage;
-mod faults;
-mod following;
-mod golden;
-mod group;
-mod int8;
-mod interleavings;
-mod model;
-mod nvdb;
-mod nvdb_damage;
-mod processes;
-mod readers;
-mod selections;
+mod crash_safety {
+    mod crashes;
+    mod faults;
+    mod group;
+    mod interleavings;
+    mod processes;
+}
+mod grid {
+    mod checkpoints;
+    mod damage;
+    mod golden;
+    mod model;
+    mod readers;
+    mod selections;
+    mod updates;
+}
+mod nvdb {
+    mod damage;
+    mod export;
+}
 mod support;
-mod trajectories;
-mod updates;
+mod trajectories {
+    mod following;
+    mod log;
+}

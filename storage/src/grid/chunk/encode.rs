@@ -1,12 +1,31 @@
 //! Chunks to bytes.
+//!
+//! ```text
+//! raw chunk
+//!   0 | kind 4                                             | 1
+//!   1 | codec 0                                            | 1
+//!   2 | type of the numbers                                | 1
+//!   3 | number of leaves                                   | 1
+//!   4 | length of this object                              | 4
+//!   8 | directory, of each leaf:                           | 4 each
+//!     |   form: bits 30-31, active elements: bits 17-29    |
+//!     |   begin of its body in 4 bytes: bits 0-16          |
+//!     | bodies, each padded to 4 bytes                     |
+//!
+//! body by form
+//!   0 offsets | positions 2 each, rising, padded to 4 | values             |
+//!   1 mask    | 8 counts 2 each | bits 512            | values of set bits |
+//!   2 runs    | number 4 | first 2 and last 2 of each | values             |
+//!   3 dense   |                                         all values, by row |
+//! ```
 
-use super::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
-use super::numbers::Numbers;
-use crate::grid::format::Kind;
+use super::codec::CODEC_RAW;
+use crate::grid::format::geometry::{Geometry, LEAF_ELEMENTS, Leaf};
+use crate::grid::format::object::{Kind, MAX_OBJECT_BYTES};
+use crate::grid::format::value::dtype_code;
 use crate::grid::path::DataType;
+use crate::integer::{low_u8, low_u16, low_u32};
 
-/// The body is as [`super::ChunkView`] reads it.
-pub(crate) const CODEC_RAW: u8 = 0;
 /// Before the directory of leaves: kind, codec, type of numbers, number of leaves, length when raw.
 pub(crate) const HEADER_BYTES: usize = 8;
 /// Counts of the bits before each eighth of a mask, then the mask.
@@ -26,7 +45,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    pub(crate) fn code(self) -> u32 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Offsets => 0,
             Self::Mask => 1,
@@ -70,48 +89,44 @@ pub(crate) struct Built {
 #[derive(Debug)]
 pub(crate) struct ChunkBuilder {
     bytes: Vec<u8>,
-    numbers: Numbers,
+    dtype: DataType,
     leaf: usize,
     active: u32,
 }
 
 impl ChunkBuilder {
-    pub(crate) fn new(numbers: Numbers, leaves: usize, capacity: usize) -> Self {
+    pub(crate) fn new(dtype: DataType, leaves: usize, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
-        let count = u8::try_from(leaves).unwrap_or(u8::MAX);
-        bytes.extend_from_slice(&[
-            Kind::Chunk.code(),
-            CODEC_RAW,
-            crate::grid::format::dtype_code(numbers.dtype),
-            count,
-        ]);
+        // A chunk has at most 16 leaves.
+        let count = low_u8(leaves as u64);
+        bytes.extend_from_slice(&[Kind::Chunk.code(), CODEC_RAW, dtype_code(dtype), count]);
         bytes.resize(HEADER_BYTES + 4 * leaves, 0);
-        Self { bytes, numbers, leaf: 0, active: 0 }
+        Self { bytes, dtype, leaf: 0, active: 0 }
     }
 
     /// The next leaf, from its active elements in order of positions.
     pub(crate) fn push(&mut self, leaf: &Leaf, elements: &[(u16, u32)]) {
         let runs = count_runs(elements);
-        let form = Form::smallest(elements.len(), runs, leaf.area(), self.numbers.dtype.bytes());
+        let form = Form::smallest(elements.len(), runs, leaf.area(), self.dtype.bytes());
         self.begin(form, elements.len());
         let values = elements.iter().map(|(_, bits)| *bits);
         match form {
             Form::Offsets => {
                 let start = self.bytes.len();
                 self.bytes.resize((start + 2 * elements.len()).next_multiple_of(4), 0);
-                let slots = self.bytes.get_mut(start..).unwrap_or_default().as_chunks_mut().0;
+                let slots = self.bytes.split_at_mut(start).1.as_chunks_mut().0;
                 for (slot, (position, _)) in slots.iter_mut().zip(elements) {
                     *slot = position.to_le_bytes();
                 }
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Mask => {
                 self.push_mask(elements);
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Runs => {
                 self.push_runs(elements, runs);
-                self.numbers.write(&mut self.bytes, values);
+                self.dtype.write(&mut self.bytes, values);
             }
             Form::Dense => {
                 let mut all = vec![0u32; leaf.area()];
@@ -120,7 +135,7 @@ impl ChunkBuilder {
                         *slot = *bits;
                     }
                 }
-                self.numbers.write(&mut self.bytes, all.into_iter());
+                self.dtype.write(&mut self.bytes, all.into_iter());
             }
         }
         self.align();
@@ -129,7 +144,7 @@ impl ChunkBuilder {
     /// The next leaf, dense, from all its elements.
     pub(crate) fn push_dense(&mut self, all: &[u32], active: usize) {
         self.begin(Form::Dense, active);
-        self.numbers.write(&mut self.bytes, all.iter().copied());
+        self.dtype.write(&mut self.bytes, all.iter().copied());
         self.align();
     }
 
@@ -141,7 +156,7 @@ impl ChunkBuilder {
     }
 
     pub(crate) fn finish(mut self) -> Built {
-        let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let len = length_field(self.bytes.len());
         if let Some(field) = self.bytes.get_mut(4..8) {
             field.copy_from_slice(&len.to_le_bytes());
         }
@@ -149,9 +164,9 @@ impl ChunkBuilder {
     }
 
     fn begin(&mut self, form: Form, active: usize) {
-        let body = u32::try_from(self.bytes.len() / 4).unwrap_or(u32::MAX);
-        let count = u32::try_from(active).unwrap_or(u32::MAX);
-        let entry = form.code() << 30 | count << 17 | body;
+        let body = length_field(self.bytes.len() / 4);
+        let count = length_field(active);
+        let entry = u32::from(form.code()) << 30 | count << 17 | body;
         let at = HEADER_BYTES + 4 * self.leaf;
         if let Some(slot) = self.bytes.get_mut(at..at + 4) {
             slot.copy_from_slice(&entry.to_le_bytes());
@@ -171,10 +186,11 @@ impl ChunkBuilder {
                 *word |= 1 << (position & 63);
             }
         }
-        let mut before = 0u32;
+        let mut before = 0u16;
         for eighth in words.chunks(8) {
-            self.bytes.extend_from_slice(&u16::try_from(before).unwrap_or(u16::MAX).to_le_bytes());
-            before += eighth.iter().map(|word| word.count_ones()).sum::<u32>();
+            self.bytes.extend_from_slice(&before.to_le_bytes());
+            // At most the 4096 bits of a leaf.
+            before += low_u16(eighth.iter().map(|word| u64::from(word.count_ones())).sum());
         }
         for word in words {
             self.bytes.extend_from_slice(&word.to_le_bytes());
@@ -182,7 +198,7 @@ impl ChunkBuilder {
     }
 
     fn push_runs(&mut self, elements: &[(u16, u32)], runs: usize) {
-        self.bytes.extend_from_slice(&u32::try_from(runs).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&length_field(runs).to_le_bytes());
         for run in elements.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
             if let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) {
                 self.bytes.extend_from_slice(&first.to_le_bytes());
@@ -190,6 +206,12 @@ impl ChunkBuilder {
             }
         }
     }
+}
+
+/// A length or a count within a chunk, which has at most 16 leaves of less than 2^16 bytes.
+fn length_field(n: usize) -> u32 {
+    debug_assert!(n <= MAX_OBJECT_BYTES, "{n} is too long for a chunk");
+    low_u32(n as u64)
 }
 
 fn count_runs(elements: &[(u16, u32)]) -> usize {
@@ -201,15 +223,15 @@ fn count_runs(elements: &[(u16, u32)]) -> usize {
 pub(crate) fn encode_chunk(
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     values: &[f32],
     scratch: &mut Scratch,
 ) -> Built {
     let leaves = geometry.leaves_of(chunk);
-    let mut builder = ChunkBuilder::new(numbers, leaves, scratch.capacity);
+    let mut builder = ChunkBuilder::new(dtype, leaves, scratch.capacity);
     for index in 0..leaves {
         let leaf = geometry.leaf(chunk, index);
-        gather(&leaf, geometry.cols as usize, numbers, values, &mut scratch.all);
+        gather(&leaf, geometry.cols as usize, dtype, values, &mut scratch.all);
         let active = scratch.all.iter().filter(|bits| **bits != 0).count();
         // A full leaf is never smaller than dense in another form.
         if active == leaf.area() {
@@ -234,14 +256,14 @@ pub(crate) struct Scratch {
     capacity: usize,
 }
 
-fn gather(leaf: &Leaf, cols: usize, numbers: Numbers, values: &[f32], all: &mut Vec<u32>) {
+fn gather(leaf: &Leaf, cols: usize, dtype: DataType, values: &[f32], all: &mut Vec<u32>) {
     all.clear();
     for row in 0..leaf.height as usize {
         let start = (leaf.row as usize + row) * cols + leaf.col as usize;
         let line = values.get(start..start + leaf.width as usize).unwrap_or(&[]);
-        match numbers.dtype {
+        match dtype {
             DataType::F32 => all.extend(line.iter().map(|value| value.to_bits())),
-            _ => all.extend(line.iter().map(|value| numbers.bits(*value))),
+            DataType::F16 => all.extend(line.iter().map(|value| dtype.bits(*value))),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Rising positions as the distances between them.
 //!
-//! Positions that lie where chance put them have distances that no dictionary knows and whose sizes are geometric:
-//! a Rice code comes within two hundredths of a byte of their entropy and needs no table in front of it. Distances of
-//! positions that follow a pattern repeat, so they go through the compressor as bytes.
+//! Distances of random positions are distributed geometrically and do not repeat: a Rice code comes within two hundredths
+//! of a byte of their entropy and needs no table. Distances of positions that follow a pattern repeat, so they go through
+//! the compressor as bytes.
 
-use crate::grid::format::{Cursor, Decoded};
+use crate::grid::format::cursor::Cursor;
+use crate::grid::format::object::Decoded;
 
 /// The largest parameter that is worth trying: positions are below 2^12.
 const MAX_PARAMETER: u8 = 11;

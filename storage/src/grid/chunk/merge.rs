@@ -1,10 +1,10 @@
 //! Sparse changes of a chunk.
 
 use super::encode::{Built, ChunkBuilder};
-use super::geometry::{Geometry, Place};
-use super::numbers::Numbers;
 use super::view::ChunkView;
-use crate::grid::format::Decoded;
+use crate::grid::format::geometry::{Geometry, Location};
+use crate::grid::format::object::Decoded;
+use crate::grid::path::DataType;
 
 /// What happens to an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,17 +22,17 @@ pub(crate) enum Edit {
 /// A change of one element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Change {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) edit: Edit,
 }
 
-/// The chunk after `changes`, which are of this chunk and sorted by place, those of one place in the order in which
-/// they apply.
+/// The chunk after `changes`, which are of this chunk and sorted by location, those of one location in the order in
+/// which they apply.
 pub(crate) fn merge_chunk(
     old: Option<&ChunkView<'_>>,
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     changes: &[Change],
 ) -> Decoded<Built> {
     let leaves = geometry.leaves_of(chunk);
@@ -40,16 +40,16 @@ pub(crate) fn merge_chunk(
         return Err("a chunk has not as many leaves as its matrix");
     }
     let room = old.map_or(0, |old| old.bytes().len()) + 8 * changes.len();
-    let mut builder = ChunkBuilder::new(numbers, leaves, room.max(256));
+    let mut builder = ChunkBuilder::new(dtype, leaves, room.max(256));
     let mut before: Vec<(u16, u32)> = Vec::new();
     let mut after: Vec<(u16, u32)> = Vec::new();
     let mut rest = changes;
     for (index, number) in (0..leaves).zip(0u16..) {
-        let split = rest.partition_point(|change| change.place.leaf <= number);
-        let (mine, others) = rest.split_at_checked(split).unwrap_or((rest, &[]));
+        let split = rest.partition_point(|change| change.location.leaf <= number);
+        let (mine, others) = rest.split_at(split);
         rest = others;
         let leaf = geometry.leaf(chunk, index);
-        let view = old.map(|old| old.leaf(index, &leaf, numbers)).transpose()?;
+        let view = old.map(|old| old.leaf(index, &leaf, dtype)).transpose()?;
         if mine.is_empty() {
             match view {
                 Some(view) => builder.push_encoded(view.form, view.active, view.body),
@@ -59,38 +59,38 @@ pub(crate) fn merge_chunk(
         }
         before.clear();
         if let Some(view) = view {
-            view.collect_into(&leaf, numbers, &mut before);
+            view.collect_into(&leaf, dtype, &mut before);
         }
-        merge(&before, mine, numbers, &mut after);
+        merge(&before, mine, dtype, &mut after);
         builder.push(&leaf, &after);
     }
     Ok(builder.finish())
 }
 
-/// Which of the two comes next is anybody's guess, so the loop asks without a branch.
-fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mut Vec<(u16, u32)>) {
+fn merge(before: &[(u16, u32)], changes: &[Change], dtype: DataType, after: &mut Vec<(u16, u32)>) {
     after.clear();
     after.resize(before.len() + changes.len(), (0, 0));
     let (mut old, mut new, mut len) = (before, changes, 0);
+    // Whether an old element or a change comes next cannot be predicted, so the loop decides it without a branch.
     while let (Some(&(at, bits)), Some(change)) = (old.first(), new.first()) {
-        let position = change.place.position;
-        let same = count_same(new, position);
+        let position = change.location.position;
+        let (same, later) = new.split_at(count_same(new, position));
         let stored = if at == position { bits } else { 0 };
-        let edited = after_edits(stored, new.get(..same).unwrap_or_default(), numbers);
+        let edited = after_edits(stored, same, dtype);
         let bits = if position <= at { edited } else { bits };
         if let Some(slot) = after.get_mut(len) {
             *slot = (at.min(position), bits);
         }
         len += usize::from(bits != 0);
-        old = old.get(usize::from(at <= position)..).unwrap_or_default();
-        new = new.get(if position <= at { same } else { 0 }..).unwrap_or_default();
+        old = old.split_at(usize::from(at <= position)).1;
+        new = if position <= at { later } else { new };
     }
     after.truncate(len);
     after.extend_from_slice(old);
     while let Some(change) = new.first() {
-        let position = change.place.position;
-        let (mine, others) = new.split_at_checked(count_same(new, position)).unwrap_or((new, &[]));
-        let bits = after_edits(0, mine, numbers);
+        let position = change.location.position;
+        let (mine, others) = new.split_at(count_same(new, position));
+        let bits = after_edits(0, mine, dtype);
         if bits != 0 {
             after.push((position, bits));
         }
@@ -100,14 +100,14 @@ fn merge(before: &[(u16, u32)], changes: &[Change], numbers: Numbers, after: &mu
 
 /// How many of the first changes, which are of one leaf, are of this position.
 fn count_same(changes: &[Change], position: u16) -> usize {
-    changes.iter().take_while(|change| change.place.position == position).count()
+    changes.iter().take_while(|change| change.location.position == position).count()
 }
 
 /// The bits of an element after its changes, in their order.
-pub(crate) fn after_edits(stored: u32, changes: &[Change], numbers: Numbers) -> u32 {
+pub(crate) fn after_edits(stored: u32, changes: &[Change], dtype: DataType) -> u32 {
     changes.iter().fold(stored, |bits, change| match change.edit {
-        Edit::Set(value) => numbers.bits(value),
-        Edit::Add(value) => numbers.bits(numbers.value(bits) + value),
+        Edit::Set(value) => dtype.bits(value),
+        Edit::Add(value) => dtype.bits(dtype.value(bits) + value),
         Edit::Clear => 0,
         Edit::Bits(bits) => bits,
     })

@@ -1,22 +1,38 @@
 //! Patches: a chunk as what differs from another one.
 //!
-//! A checkpoint in which one weight of a hundred changed, scattered over every chunk, costs its changes this way, and so
-//! does an update of a few elements. A patch owns its base; a chain of them is read from the newest to the raw or cold
-//! chunk at its end, and a new raw chunk is written before a chain gets longer than what it patches.
+//! ```text
+//!   0 | kind 4, codec 3, type, 0                          | 4
+//!   4 | 0                                                 | 4
+//!   8 | reference to the base                             | 24
+//!  32 | patches under this one, at most 128               | 4
+//!  36 | their bytes                                       | 4
+//!  40 | number of elements                                | 4
+//!  44 | numbers of the elements, leaf x 4096 + position   | 2 each
+//!     | their bits; 0 makes an element inactive           | 4 or 2 each
+//! ```
+//!
+//! So a checkpoint in which one weight of a hundred changed, scattered over every chunk, takes the space of its changes,
+//! and so does an update of a few elements. A patch owns its base. A chain of patches is read from the newest down to
+//! the raw or compressed chunk at its end; a new raw chunk is written before a chain becomes longer than what it patches.
 
-use super::Layout;
+use super::codec::CODEC_PATCH;
 use super::encode::HEADER_BYTES;
-use super::geometry::{Geometry, Place};
+use super::layout::Layout;
 use super::merge::{Change, Edit, after_edits};
-use super::numbers::Numbers;
 use super::view::ChunkView;
-use crate::grid::format::{Cursor, Decoded, Encoder, Kind, Ref, dtype_code, dtype_from_code};
+use crate::error::Result;
+use crate::grid::format::cursor::{Cursor, Encoder};
+use crate::grid::format::geometry::{Geometry, Location};
+use crate::grid::format::object::{Decoded, Kind};
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::dtype_code;
+use crate::grid::path::DataType;
+use crate::integer::field_u32;
 
-/// The body is a base and what differs from it.
-pub(crate) const CODEC_PATCH: u8 = 3;
 /// Most patches under a patch.
 pub(crate) const MAX_CHAIN: u32 = 128;
 const LEAF_BITS: u32 = 12;
+const POSITION_MASK: u16 = (1 << LEAF_BITS) - 1;
 
 /// A patch, decoded.
 #[derive(Debug)]
@@ -26,49 +42,65 @@ pub(crate) struct Patch {
     pub(crate) depth: u32,
     /// Bytes of the patches under this one.
     pub(crate) chain_bytes: u32,
-    /// Places in the chunk (leaf × 4096 + position) and the bits there.
+    /// Numbers of elements in the chunk (leaf × 4096 + position), rising, and their bits.
     pub(crate) elements: Vec<(u16, u32)>,
 }
 
 impl Patch {
-    pub(crate) fn encode(&self, numbers: Numbers) -> Vec<u8> {
-        let count = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
+    pub(crate) fn encode(&self, dtype: DataType) -> Result<Vec<u8>> {
+        let count = field_u32(self.elements.len(), "the number of elements of a patch")?;
         let mut out = Encoder::with_capacity(HEADER_BYTES + Ref::BYTES + 12 + 6 * self.elements.len());
-        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(numbers.dtype)).u8(0).u32(0);
+        out.u8(Kind::Chunk.code()).u8(CODEC_PATCH).u8(dtype_code(dtype)).u8(0).u32(0);
         self.base.encode(&mut out);
         out.u32(self.depth).u32(self.chain_bytes).u32(count);
-        for (place, _) in &self.elements {
-            out.u16(*place);
+        for (number, _) in &self.elements {
+            out.u16(*number);
         }
-        numbers.write(&mut out.bytes, self.elements.iter().map(|(_, bits)| *bits));
-        out.bytes
+        dtype.write(&mut out.bytes, self.elements.iter().map(|(_, bits)| *bits));
+        Ok(out.bytes)
     }
 
-    pub(crate) fn decode(bytes: &[u8], numbers: Numbers) -> Decoded<Self> {
+    pub(crate) fn decode(bytes: &[u8], dtype: DataType) -> Decoded<Self> {
         let (base, mut input) = decode_base(bytes)?;
-        if dtype_from_code(*bytes.get(2).unwrap_or(&0))? != numbers.dtype {
+        if bytes.get(2) != Some(&dtype_code(dtype)) {
             return Err("a patch's numbers are not of its matrix's type");
         }
         let (depth, chain_bytes, count) = (input.u32()?, input.u32()?, input.u32()? as usize);
         if count > 1 << 16 || depth > MAX_CHAIN {
             return Err("a patch is too long");
         }
-        let places = input.take(2 * count)?;
-        let values = input.take(count * numbers.dtype.bytes())?;
-        let elements = places.as_chunks::<2>().0.iter().enumerate();
-        let elements =
-            elements.map(|(at, place)| (u16::from_le_bytes(*place), numbers.read(values, at).unwrap_or(0)));
-        let elements: Vec<_> = elements.collect();
+        let element_numbers = input.take(2 * count)?;
+        let values = input.take(count * dtype.bytes())?;
+        let mut elements = Vec::with_capacity(count);
+        for (at, number) in element_numbers.as_chunks::<2>().0.iter().enumerate() {
+            let bits = dtype.read(values, at).ok_or("a patch has fewer values than elements")?;
+            elements.push((u16::from_le_bytes(*number), bits));
+        }
         if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
-            return Err("a patch's places are out of order");
+            return Err("a patch's elements are out of order");
         }
         Ok(Self { base, depth, chain_bytes, elements })
     }
 }
 
+/// The number of an element in its chunk.
+fn number_of(location: Location) -> u16 {
+    location.leaf << LEAF_BITS | location.position
+}
+
 /// The base of a patch, without looking at what differs.
 pub(crate) fn patch_base(bytes: &[u8]) -> Decoded<Ref> {
     decode_base(bytes).map(|(base, _)| base)
+}
+
+/// The bytes of a patch, over another base.
+pub(crate) fn rebase_patch(bytes: &[u8], base: &Ref) -> Decoded<Vec<u8>> {
+    let (_, after) = decode_base(bytes)?;
+    let mut out = Encoder::with_capacity(bytes.len());
+    out.raw(Cursor::new(bytes).take(HEADER_BYTES)?);
+    base.encode(&mut out);
+    out.raw(after.rest());
+    Ok(out.bytes)
 }
 
 fn decode_base(bytes: &[u8]) -> Decoded<(Ref, Cursor<'_>)> {
@@ -81,25 +113,25 @@ fn decode_base(bytes: &[u8]) -> Decoded<(Ref, Cursor<'_>)> {
     if base.is_null() { Err("a patch has no base") } else { Ok((base, input)) }
 }
 
-/// What applying patches, newest first, comes to.
+/// The changes that patches, newest first, amount to together.
 pub(crate) fn changes_of(patches: &[Patch], chunk: u64) -> Vec<Change> {
     let mut all: Vec<(u16, usize, u32)> = Vec::new();
     for (age, patch) in patches.iter().enumerate() {
-        all.extend(patch.elements.iter().map(|(place, bits)| (*place, age, *bits)));
+        all.extend(patch.elements.iter().map(|(number, bits)| (*number, age, *bits)));
     }
     all.sort_unstable();
-    all.dedup_by_key(|(place, _, _)| *place);
-    let change = |(place, _, bits): (u16, usize, u32)| Change {
-        place: Place { chunk, leaf: place >> LEAF_BITS, position: place & 0xfff },
+    all.dedup_by_key(|(number, _, _)| *number);
+    let change = |(number, _, bits): (u16, usize, u32)| Change {
+        location: Location { chunk, leaf: number >> LEAF_BITS, position: number & POSITION_MASK },
         edit: Edit::Bits(bits),
     };
     all.into_iter().map(change).collect()
 }
 
-/// Most elements of a patch of a chunk of so many bytes: a quarter of the chunk is where a patch stops being worth its
-/// indirection.
-pub(crate) fn most_patched(chunk_bytes: usize, numbers: Numbers) -> usize {
-    chunk_bytes / 4 / (2 + numbers.dtype.bytes())
+/// Most elements of a patch of a chunk of so many bytes.
+pub(crate) fn most_patched(chunk_bytes: usize, dtype: DataType) -> usize {
+    // Beyond a quarter of the chunk a patch is not worth its indirection.
+    chunk_bytes / 4 / (2 + dtype.bytes())
 }
 
 /// The elements of the newest of `patches` over `base`, newest first, after `changes`; and by how much the number of
@@ -111,36 +143,35 @@ pub(crate) fn amended(
     chunk: u64,
     changes: &[Change],
 ) -> Decoded<(Vec<(u16, u32)>, i32)> {
-    let stored = |place: Place| -> Decoded<u32> {
-        let in_chunk = place.leaf << LEAF_BITS | place.position;
+    let stored = |location: Location| -> Decoded<u32> {
+        let number = number_of(location);
         for patch in patches {
-            let found = patch.elements.binary_search_by_key(&in_chunk, |(at, _)| *at);
+            let found = patch.elements.binary_search_by_key(&number, |(at, _)| *at);
             if let Some((_, bits)) = found.ok().and_then(|at| patch.elements.get(at)) {
                 return Ok(*bits);
             }
         }
-        let index = usize::from(place.leaf);
+        let index = usize::from(location.leaf);
         let leaf = layout.geometry.leaf(chunk, index);
-        let view = base.leaf(index, &leaf, layout.numbers)?;
-        Ok(view.bits(&leaf, place.position, layout.numbers))
+        let view = base.leaf(index, &leaf, layout.dtype)?;
+        Ok(view.bits(&leaf, location.position, layout.dtype))
     };
     let newest = patches.first().map_or(&[][..], |patch| &patch.elements);
     let mut elements = Vec::with_capacity(newest.len() + changes.len());
     let (mut rest, mut gained) = (newest, 0);
-    for of_place in changes.chunk_by(|a, b| a.place == b.place) {
-        let Some(Change { place, .. }) = of_place.first() else {
+    for same in changes.chunk_by(|a, b| a.location == b.location) {
+        let Some(Change { location, .. }) = same.first() else {
             continue;
         };
-        let in_chunk = place.leaf << LEAF_BITS | place.position;
-        let before = stored(*place)?;
-        let after = after_edits(before, of_place, layout.numbers);
+        let number = number_of(*location);
+        let before = stored(*location)?;
+        let after = after_edits(before, same, layout.dtype);
         gained += i32::from(after != 0) - i32::from(before != 0);
-        let (earlier, others) =
-            rest.split_at_checked(rest.partition_point(|(at, _)| *at < in_chunk)).unwrap_or((rest, &[]));
+        let (earlier, others) = rest.split_at(rest.partition_point(|(at, _)| *at < number));
         elements.extend_from_slice(earlier);
-        elements.push((in_chunk, after));
+        elements.push((number, after));
         rest = match others {
-            [(at, _), others @ ..] if *at == in_chunk => others,
+            [(at, _), others @ ..] if *at == number => others,
             others => others,
         };
     }
@@ -154,7 +185,7 @@ pub(crate) fn differences(
     new: &ChunkView<'_>,
     geometry: &Geometry,
     chunk: u64,
-    numbers: Numbers,
+    dtype: DataType,
     limit: usize,
 ) -> Decoded<Option<Vec<(u16, u32)>>> {
     let mut found = Vec::new();
@@ -164,13 +195,13 @@ pub(crate) fn differences(
         let leaf = geometry.leaf(chunk, index);
         before.clear();
         after.clear();
-        let old_leaf = old.leaf(index, &leaf, numbers)?;
-        let new_leaf = new.leaf(index, &leaf, numbers)?;
+        let old_leaf = old.leaf(index, &leaf, dtype)?;
+        let new_leaf = new.leaf(index, &leaf, dtype)?;
         if old_leaf.form == new_leaf.form && old_leaf.body == new_leaf.body {
             continue;
         }
-        old_leaf.for_each(&leaf, numbers, |position, bits| before.push((position, bits)));
-        new_leaf.for_each(&leaf, numbers, |position, bits| after.push((position, bits)));
+        old_leaf.for_each(&leaf, dtype, |position, bits| before.push((position, bits)));
+        new_leaf.for_each(&leaf, dtype, |position, bits| after.push((position, bits)));
         difference_of(&before, &after, |position, bits| {
             found.push((number << LEAF_BITS | position, bits));
         });

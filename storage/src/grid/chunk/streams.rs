@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::cold::{CODEC_LZ4, CODEC_ZSTD, Compression};
+use super::codec::{CODEC_LZ4, CODEC_ZSTD, Compression};
 use super::gaps::{best_parameter, gaps_from_bytes, gaps_from_rice, gaps_to_bytes, gaps_to_rice};
-use crate::grid::format::{Cursor, Decoded, Encoder};
+use crate::grid::format::cursor::{Cursor, Encoder};
+use crate::grid::format::object::Decoded;
 
 /// As it is.
 const STORED: u8 = 0;

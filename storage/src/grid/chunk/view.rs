@@ -1,12 +1,15 @@
-//! Chunks read where they lie.
+//! Raw chunks, read in place.
 
 use std::borrow::Cow;
 
+use super::codec::CODEC_RAW;
 use super::encode::{Form, HEADER_BYTES, MASK_BYTES};
-use super::geometry::Leaf;
-use super::numbers::Numbers;
-use crate::grid::format::{Cursor, Decoded, Kind, dtype_from_code};
+use crate::grid::format::cursor::Cursor;
+use crate::grid::format::geometry::Leaf;
+use crate::grid::format::object::{Decoded, Kind};
+use crate::grid::format::value::dtype_code;
 use crate::grid::path::DataType;
+use crate::integer::low_u16;
 
 /// A raw chunk. Its checksum was right; every length in it is checked all the same.
 #[derive(Clone, Debug)]
@@ -35,14 +38,14 @@ impl<'a> ChunkView<'a> {
         if input.u8()? != Kind::Chunk.code() {
             return Err("it is not a chunk");
         }
-        if input.u8()? != super::CODEC_RAW {
+        if input.u8()? != CODEC_RAW {
             return Err("it is not a raw chunk");
         }
-        if dtype_from_code(input.u8()?)? != dtype {
+        if input.u8()? != dtype_code(dtype) {
             return Err("a chunk's numbers are not of its matrix's type");
         }
         let leaves = usize::from(input.u8()?);
-        if usize::try_from(input.u32()?) != Ok(bytes.len()) {
+        if input.u32()? as usize != bytes.len() {
             return Err("a chunk's length is not what its header says");
         }
         Ok(Self { bytes, leaves })
@@ -59,7 +62,7 @@ impl<'a> ChunkView<'a> {
 
     /// One leaf, whose part of the matrix is `leaf`.
     #[inline]
-    pub(crate) fn leaf(&self, index: usize, leaf: &Leaf, numbers: Numbers) -> Decoded<LeafView<'_>> {
+    pub(crate) fn leaf(&self, index: usize, leaf: &Leaf, dtype: DataType) -> Decoded<LeafView<'_>> {
         let missing = "a chunk has fewer leaves than its matrix";
         if index >= self.leaves {
             return Err(missing);
@@ -86,7 +89,7 @@ impl<'a> ChunkView<'a> {
             }
             Form::Dense => (0, area),
         };
-        let value_bytes = stored * numbers.dtype.bytes();
+        let value_bytes = stored * dtype.bytes();
         let body = body.get(..index_bytes + value_bytes).ok_or("a leaf ends past its chunk")?;
         let (index, values) = body.split_at_checked(index_bytes).ok_or("a leaf ends past its chunk")?;
         Ok(LeafView { form, active, index, values, body })
@@ -96,14 +99,14 @@ impl<'a> ChunkView<'a> {
 impl<'a> LeafView<'a> {
     /// The bits of the element at a position; 0 when it is inactive.
     #[inline]
-    pub(crate) fn bits(&self, leaf: &Leaf, position: u16, numbers: Numbers) -> u32 {
+    pub(crate) fn bits(&self, leaf: &Leaf, position: u16, dtype: DataType) -> u32 {
         let rank = match self.form {
             Form::Offsets => self.rank_in_offsets(position),
             Form::Mask => self.rank_in_mask(position),
             Form::Runs => self.rank_in_runs(position),
             Form::Dense => leaf.index_of(position),
         };
-        rank.and_then(|rank| numbers.read(self.values, rank)).unwrap_or(0)
+        rank.and_then(|rank| dtype.read(self.values, rank)).unwrap_or(0)
     }
 
     #[inline]
@@ -150,8 +153,8 @@ impl<'a> LeafView<'a> {
     }
 
     /// Appends each active element, position and bits, in order.
-    pub(crate) fn collect_into(&self, leaf: &Leaf, numbers: Numbers, elements: &mut Vec<(u16, u32)>) {
-        if self.form == Form::Offsets && numbers.dtype == DataType::F32 {
+    pub(crate) fn collect_into(&self, leaf: &Leaf, dtype: DataType, elements: &mut Vec<(u16, u32)>) {
+        if self.form == Form::Offsets && dtype == DataType::F32 {
             let positions = self.index.as_chunks::<2>().0.iter().take(self.active);
             let values = self.values.as_chunks::<4>().0;
             let pairs = positions.zip(values);
@@ -160,12 +163,12 @@ impl<'a> LeafView<'a> {
             );
             return;
         }
-        self.for_each(leaf, numbers, |position, bits| elements.push((position, bits)));
+        self.for_each(leaf, dtype, |position, bits| elements.push((position, bits)));
     }
 
     /// Calls `visit(position, bits)` for each active element in order.
-    pub(crate) fn for_each(&self, leaf: &Leaf, numbers: Numbers, mut visit: impl FnMut(u16, u32)) {
-        let value = |rank| numbers.read(self.values, rank).unwrap_or(0);
+    pub(crate) fn for_each(&self, leaf: &Leaf, dtype: DataType, mut visit: impl FnMut(u16, u32)) {
+        let value = |rank| dtype.read(self.values, rank).unwrap_or(0);
         match self.form {
             Form::Offsets => {
                 let positions = self.index.as_chunks::<2>().0.iter().take(self.active);
@@ -179,7 +182,7 @@ impl<'a> LeafView<'a> {
                 for (word, first) in words.iter().zip((0u16..).step_by(64)) {
                     let mut left = u64::from_le_bytes(*word);
                     while left != 0 {
-                        let bit = u16::try_from(left.trailing_zeros()).unwrap_or(0);
+                        let bit = low_u16(u64::from(left.trailing_zeros()));
                         visit(first + bit, value(rank));
                         rank += 1;
                         left &= left - 1;
@@ -212,9 +215,9 @@ impl<'a> LeafView<'a> {
     }
 
     /// Whether positions rise, stay inside the leaf and are as many as the directory says.
-    pub(crate) fn check(&self, leaf: &Leaf, numbers: Numbers) -> Decoded<()> {
+    pub(crate) fn check(&self, leaf: &Leaf, dtype: DataType) -> Decoded<()> {
         let (mut count, mut last, mut good) = (0usize, None, true);
-        self.for_each(leaf, numbers, |position, bits| {
+        self.for_each(leaf, dtype, |position, bits| {
             good &= bits != 0 && last < Some(position) && leaf.index_of(position).is_some();
             last = Some(position);
             count += 1;
@@ -222,7 +225,7 @@ impl<'a> LeafView<'a> {
         if good && count == self.active {
             Ok(())
         } else {
-            Err("a leaf's elements are out of order or out of place")
+            Err("a leaf's elements are out of order or outside it")
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading and writing little-endian numbers.
 
-use super::{Decoded, Malformed};
+use super::object::{Decoded, Malformed};
 
 const SHORT: Malformed = "it ends too early";
 

@@ -1,6 +1,18 @@
 //! A reference: where an object is, how long, its checksum and when it was written.
+//!
+//! ```text
+//!   0 | first unit: bits 0 to 39    |
+//!     | length in bytes: bits 40-63 |  8
+//!   8 | birth: the commit's number  |  8
+//!  16 | CRC-32C of the object       |  4
+//!  20 | a number for its parent     |  4
+//!  24
+//! ```
+//!
+//! The number is: of a chunk its active elements, with bit 31 set when it is a patch; of a region its free units; else 0.
 
-use super::{Cursor, Decoded, Encoder, MAX_OBJECT_BYTES, UNIT_BYTES};
+use super::cursor::{Cursor, Encoder};
+use super::object::{Decoded, MAX_OBJECT_BYTES, UNIT_BYTES};
 
 const UNIT_BITS: u32 = 40;
 const UNIT_MASK: u64 = (1 << UNIT_BITS) - 1;
@@ -22,6 +34,8 @@ pub(crate) struct Ref {
 
 impl Ref {
     pub(crate) const BYTES: usize = 24;
+    /// Refers to nothing.
+    pub(crate) const NULL: Self = Self { unit: 0, len: 0, crc: 0, birth: 0, aux: 0 };
     /// Set in the number of a chunk that is a patch, so that freeing one needs no look at the others.
     pub(crate) const PATCH: u32 = 1 << 31;
 
@@ -56,10 +70,10 @@ impl Ref {
     }
 
     pub(crate) fn decode(input: &mut Cursor<'_>) -> Decoded<Self> {
-        let place = input.u64()?;
-        let len = u32::try_from(place >> UNIT_BITS).map_err(|_| "a reference has an impossible length")?;
-        let reference =
-            Self { unit: place & UNIT_MASK, len, birth: input.u64()?, crc: input.u32()?, aux: input.u32()? };
+        let location = input.u64()?;
+        let len = u32::try_from(location >> UNIT_BITS).map_err(|_| "a reference has an impossible length")?;
+        let (birth, crc, aux) = (input.u64()?, input.u32()?, input.u32()?);
+        let reference = Self { unit: location & UNIT_MASK, len, crc, birth, aux };
         if reference.len_bytes() > MAX_OBJECT_BYTES {
             return Err("a reference is longer than any object");
         }

@@ -1,11 +1,30 @@
 //! Regions: which of 65,536 units are in use, and which objects have more than one owner.
+//!
+//! ```text
+//!   0 | kind 6                                     | 1
+//!   1 | form: 1 runs, 2 bitmap                     | 1
+//!   2 | number of runs                             | 2
+//!   4 | number of shared objects                   | 4
+//!   8 | form 1: first and last unit of each run    | 4 each
+//!     | form 2: a bit for each unit                | 8192
+//!     | shared objects: first unit,                | 2 +
+//!     |   owners beyond the first                  | 4 each
+//!     | zeros                                      |
+//! ```
 
-use super::{Cursor, Decoded, Encoder, Kind};
+use super::cursor::{Cursor, Encoder};
+use super::object::{Decoded, Kind};
+use crate::error::Result;
+use crate::integer::{field_u16, field_u32, low_u16};
 
 /// Units of a region, 4 MiB.
 pub(crate) const REGION_UNITS: usize = 1 << 16;
 /// Words of its bitmap.
 pub(crate) const REGION_WORDS: usize = REGION_UNITS / 64;
+const HEADER_BYTES: usize = 8;
+const RUN_BYTES: usize = 4;
+const BITMAP_BYTES: usize = REGION_UNITS / 8;
+const SHARED_BYTES: usize = 6;
 const RUNS: u8 = 1;
 const BITMAP: u8 = 2;
 
@@ -21,22 +40,22 @@ pub(crate) struct RegionImage {
 impl RegionImage {
     /// Bytes of the longest encoding of a region with this many shared objects.
     pub(crate) fn max_bytes(shared: usize) -> usize {
-        8 + 8 * REGION_WORDS + 6 * shared
+        HEADER_BYTES + BITMAP_BYTES + SHARED_BYTES * shared
     }
 
     /// Bytes that the region would take now.
     pub(crate) fn encoded_bytes(&self) -> usize {
-        8 + (4 * self.runs().len()).min(8 * REGION_WORDS) + 6 * self.shared.len()
+        HEADER_BYTES + (RUN_BYTES * self.runs().len()).min(BITMAP_BYTES) + SHARED_BYTES * self.shared.len()
     }
 
     /// Runs of used units or the bitmap, whichever is shorter.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let runs = self.runs();
         let mut out = Encoder::with_capacity(Self::max_bytes(self.shared.len()));
-        let form = if runs.len() * 4 < 8 * REGION_WORDS { RUNS } else { BITMAP };
+        let form = if runs.len() * RUN_BYTES < BITMAP_BYTES { RUNS } else { BITMAP };
         out.u8(Kind::Region.code()).u8(form);
-        out.u16(if form == RUNS { u16::try_from(runs.len()).unwrap_or(u16::MAX) } else { 0 });
-        out.u32(u32::try_from(self.shared.len()).unwrap_or(u32::MAX));
+        out.u16(if form == RUNS { field_u16(runs.len(), "the number of runs of a region")? } else { 0 });
+        out.u32(field_u32(self.shared.len(), "the number of shared objects of a region")?);
         if form == RUNS {
             for (start, last) in runs {
                 out.u16(start).u16(last);
@@ -49,7 +68,7 @@ impl RegionImage {
         for (unit, extra) in &self.shared {
             out.u16(*unit).u32(*extra);
         }
-        out.bytes
+        Ok(out.bytes)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Decoded<Self> {
@@ -94,12 +113,13 @@ impl RegionImage {
 
     /// First and last unit of each run of used units.
     fn runs(&self) -> Vec<(u16, u16)> {
-        let short = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        // A unit's number in its region is below 2^16, which is how many units a region has.
+        let number = |unit: usize| low_u16(unit as u64);
         let mut runs = Vec::new();
         let mut at = next_bit(&self.allocated, 0, true);
         while let Some(start) = at {
             let end = next_bit(&self.allocated, start, false).unwrap_or(REGION_UNITS);
-            runs.push((short(start), short(end - 1)));
+            runs.push((number(start), number(end - 1)));
             at = next_bit(&self.allocated, end, true);
         }
         runs

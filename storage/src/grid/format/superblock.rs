@@ -1,19 +1,78 @@
-//! The two superblocks: the only commit point. And the copy of each that lies among the objects, where opening never
-//! looks and salvage does.
+//! The two superblocks, which are the only commit point, and the copy of each that lies among the objects, where
+//! opening never looks and salvage does.
+//!
+//! ```text
+//! superblock, in the sector at byte 0 and in the one at byte 4096
+//!     0 +------------------------------------------------+
+//!       | magic "HSGRID\r\n"                           8 |
+//!     8 +------------------------------------------------+ \
+//!       | format version                               4 |  |
+//!       | 0                                            4 |  |
+//!    16 | store id                                     8 |  |
+//!    24 | commit number                                8 |  |
+//!    32 | durable commit number                        8 |  | body
+//!    40 | reference to the root of the main tree      24 |  |
+//!    64 | number of regions                            8 |  |
+//!    72 | depth of the table of regions                8 |  |
+//!    80 | reference to the table of regions           24 |  |
+//!   104 | next sequence number of a version            8 |  |
+//!   112 +------------------------------------------------+ /
+//!       | reference to the copy of this superblock    24 |
+//!   136 | zeros                                      372 |
+//!   508 | CRC-32C of bytes 0 to 507                    4 |
+//!   512 +------------------------------------------------+
+//!
+//! copy, an object anywhere in the file
+//!     0 | kind 7, "HSGRID\n"                           8 |
+//!     8 | body, as above                             104 |
+//!   112 | zeros                                       12 |
+//!   124 | CRC-32C of bytes 0 to 123                    4 |
+//! ```
 
-use super::{Cursor, Encoder, FORMAT_VERSION, Kind, Ref};
+use super::cursor::{Cursor, Encoder};
+use super::object::{Decoded, FORMAT_VERSION, Kind};
+use super::reference::Ref;
 use crate::checksum::crc32c;
 
-/// Both begin at these offsets.
-pub(crate) const SUPERBLOCK_SLOTS: [u64; 2] = [0, 4096];
-/// What is written of one: a sector, so that a torn write is an old or a new one on most disks.
+/// What is written of a superblock: one sector, so that on most disks a torn write leaves the old one or the new one.
 pub(crate) const SUPERBLOCK_BYTES: usize = 512;
-const MAGIC: &[u8; 8] = b"HSGRID\r\n";
-const CRC_AT: usize = SUPERBLOCK_BYTES - 4;
 /// Length of a copy.
 pub(crate) const COPY_BYTES: usize = 128;
+/// Bytes before the first object: the superblocks, a page each.
+pub(crate) const RESERVED_BYTES: u64 = 2 * SLOT_BYTES;
+
+const SLOT_BYTES: u64 = 4096;
+const MAGIC: &[u8; 8] = b"HSGRID\r\n";
 const COPY_MAGIC: [u8; 8] = [Kind::Superblock.code(), b'H', b'S', b'G', b'R', b'I', b'D', b'\n'];
-const COPY_CRC_AT: usize = COPY_BYTES - 4;
+const CRC_OFFSET: usize = SUPERBLOCK_BYTES - 4;
+const COPY_CRC_OFFSET: usize = COPY_BYTES - 4;
+
+/// One of the two sectors of the file that hold a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SuperblockSlot {
+    First,
+    Second,
+}
+
+impl SuperblockSlot {
+    pub(crate) const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// The slot that the next superblock is written to when this one holds the newest durable one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// Where the slot begins in the file.
+    pub(crate) const fn offset(self) -> u64 {
+        match self {
+            Self::First => 0,
+            Self::Second => SLOT_BYTES,
+        }
+    }
+}
 
 /// A committed state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +112,7 @@ impl Superblock {
         out.raw(MAGIC);
         self.encode_body(&mut out);
         self.copy.encode(&mut out);
-        seal(out, CRC_AT)
+        seal(out, CRC_OFFSET)
     }
 
     /// The copy, without the reference to itself.
@@ -61,7 +120,7 @@ impl Superblock {
         let mut out = Encoder::with_capacity(COPY_BYTES);
         out.raw(&COPY_MAGIC);
         self.encode_body(&mut out);
-        seal(out, COPY_CRC_AT)
+        seal(out, COPY_CRC_OFFSET)
     }
 
     fn encode_body(&self, out: &mut Encoder) {
@@ -75,7 +134,7 @@ impl Superblock {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, SuperblockError> {
         let invalid = SuperblockError::Invalid;
-        let (body, crc) = bytes.split_at_checked(CRC_AT).ok_or(invalid("it is too short"))?;
+        let (body, crc) = bytes.split_at_checked(CRC_OFFSET).ok_or(invalid("it is too short"))?;
         let mut input = Cursor::new(body);
         if input.take(MAGIC.len()).map_err(invalid)? != MAGIC {
             return Err(invalid("it does not begin as one"));
@@ -94,7 +153,7 @@ impl Superblock {
 
     /// What a copy says; `None` when these bytes are not a copy of this format version.
     pub(crate) fn decode_copy(bytes: &[u8]) -> Option<Self> {
-        let (body, crc) = bytes.get(..COPY_BYTES)?.split_at_checked(COPY_CRC_AT)?;
+        let (body, crc) = bytes.get(..COPY_BYTES)?.split_at_checked(COPY_CRC_OFFSET)?;
         let mut input = Cursor::new(body);
         if input.take(COPY_MAGIC.len()) != Ok(&COPY_MAGIC)
             || Cursor::new(crc).u32() != Ok(crc32c(body))
@@ -105,7 +164,7 @@ impl Superblock {
         Self::decode_body(&mut input).ok()
     }
 
-    fn decode_body(input: &mut Cursor<'_>) -> super::Decoded<Self> {
+    fn decode_body(input: &mut Cursor<'_>) -> Decoded<Self> {
         input.u32()?;
         Ok(Self {
             store_id: input.u64()?,
@@ -116,14 +175,53 @@ impl Superblock {
             space_depth: u8::try_from(input.u64()?).map_err(|_| "its table of regions is too deep")?,
             space: Ref::decode(input)?,
             next_sequence: input.u64()?,
-            copy: Ref::default(),
+            copy: Ref::NULL,
         })
     }
 }
 
-fn seal(mut out: Encoder, crc_at: usize) -> Vec<u8> {
-    out.bytes.resize(crc_at, 0);
+/// Fills up with zeros to where the checksum stands, and appends it.
+fn seal(mut out: Encoder, crc_offset: usize) -> Vec<u8> {
+    out.bytes.resize(crc_offset, 0);
     let crc = crc32c(&out.bytes);
     out.u32(crc);
     out.bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(unit: u64) -> Ref {
+        Ref { unit, len: 100, crc: 7, birth: 9, aux: 0 }
+    }
+
+    #[test]
+    fn every_field_of_a_superblock_lies_where_the_drawing_says() {
+        let superblock = Superblock {
+            store_id: 1,
+            commit: 2,
+            durable_commit: 3,
+            root: reference(4),
+            regions: 5,
+            space_depth: 6,
+            space: reference(7),
+            next_sequence: 8,
+            copy: reference(9),
+        };
+        let bytes = superblock.encode();
+        let number = |offset: usize| {
+            let field = bytes.get(offset..offset + 8).and_then(|field| field.first_chunk());
+            field.map(|field| u64::from_le_bytes(*field))
+        };
+        // A reference begins with its unit, below its length.
+        let unit = |offset: usize| number(offset).map(|n| n & 0xff_ffff_ffff);
+        assert_eq!(bytes.len(), SUPERBLOCK_BYTES);
+        assert_eq!(number(8), Some(u64::from(FORMAT_VERSION)));
+        assert_eq!([16, 24, 32, 64, 72, 104].map(number), [1, 2, 3, 5, 6, 8].map(Some));
+        assert_eq!([40, 80, 112].map(unit), [4, 7, 9].map(Some));
+        assert_eq!(Superblock::decode(&bytes), Ok(superblock));
+        let copy = Superblock::decode_copy(&superblock.encode_copy());
+        assert_eq!(copy, Some(Superblock { copy: Ref::NULL, ..superblock }));
+    }
 }

@@ -1,12 +1,32 @@
 //! Radix tables: an array of references, some null, as a tree of nodes with a child mask.
+//!
+//! ```text
+//! table node
+//!   0 | kind 3                         | 1
+//!   1 | level, 1 above the entries     | 1
+//!   2 | number of entries, at most 256 | 2
+//!   4 | mask: bit n says entry n is    | 32
+//!     |   not null                     |
+//!  36 | references that the mask names | 24 each
+//!     | zeros                          |
+//! ```
+//!
+//! The root of a table is no object: up to 16 references stand in the record that owns the table.
 
-use super::{Cursor, Decoded, Encoder, Kind, Ref};
+use super::cursor::{Cursor, Encoder};
+use super::object::{Decoded, Kind};
+use super::reference::Ref;
+use crate::error::Result;
+use crate::integer::{field_u16, to_usize};
 
 /// Children of a table node.
 pub(crate) const FANOUT: usize = 256;
 /// Children of a table's root, which lies in the record that owns the table.
 const ROOT_CHILDREN: usize = 16;
 const MASK_WORDS: usize = FANOUT / 64;
+const TABLE_HEADER_BYTES: usize = 4 + 8 * MASK_WORDS;
+/// Bytes of a table node without null entries.
+pub(crate) const FULL_TABLE_NODE_BYTES: usize = TABLE_HEADER_BYTES + Ref::BYTES * FANOUT;
 
 /// The root of a table: `len` entries under at most 16 children, `depth` levels of nodes between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +50,8 @@ impl Table {
     /// A table of null references.
     pub(crate) fn empty(len: u64) -> Option<Self> {
         let depth = Self::depth_of(len)?;
-        let children = usize::try_from(Self::root_children(len, depth)).ok()?;
-        Some(Self { len, depth, children: vec![Ref::default(); children] })
+        let children = to_usize(Self::root_children(len, depth));
+        Some(Self { len, depth, children: vec![Ref::NULL; children] })
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
@@ -50,9 +70,10 @@ impl Table {
 }
 
 /// `level` 1 is the node above the entries.
-pub(crate) fn encode_table_node(level: u8, entries: &[Ref]) -> Vec<u8> {
-    let mut out = Encoder::with_capacity(4 + 8 * MASK_WORDS + Ref::BYTES * entries.len());
-    out.u8(Kind::Table.code()).u8(level).u16(u16::try_from(entries.len()).unwrap_or(u16::MAX));
+pub(crate) fn encode_table_node(level: u8, entries: &[Ref]) -> Result<Vec<u8>> {
+    let mut out = Encoder::with_capacity(TABLE_HEADER_BYTES + Ref::BYTES * entries.len());
+    out.u8(Kind::Table.code()).u8(level);
+    out.u16(field_u16(entries.len(), "the number of entries of a table node")?);
     for word in 0..MASK_WORDS {
         let bits = entries.iter().skip(word * 64).take(64).enumerate();
         out.u64(bits.fold(0, |mask, (bit, entry)| mask | u64::from(!entry.is_null()) << bit));
@@ -60,7 +81,7 @@ pub(crate) fn encode_table_node(level: u8, entries: &[Ref]) -> Vec<u8> {
     for entry in entries.iter().filter(|entry| !entry.is_null()) {
         entry.encode(&mut out);
     }
-    out.bytes
+    Ok(out.bytes)
 }
 
 pub(crate) fn decode_table_node(bytes: &[u8], level: u8) -> Decoded<Vec<Ref>> {
@@ -82,7 +103,7 @@ pub(crate) fn decode_table_node(bytes: &[u8], level: u8) -> Decoded<Vec<Ref>> {
     let mut entries = Vec::with_capacity(count);
     for index in 0..count {
         let present = mask.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1);
-        entries.push(if present { Ref::decode(&mut input)? } else { Ref::default() });
+        entries.push(if present { Ref::decode(&mut input)? } else { Ref::NULL });
     }
     if input.rest().iter().all(|byte| *byte == 0) {
         Ok(entries)

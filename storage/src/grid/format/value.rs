@@ -1,12 +1,37 @@
 //! What the leaves of the trees hold.
+//!
+//! ```text
+//! metadata    | 1 | bytes, at most 512                                             |
+//! metadata    | 2 | length 8 | table of blobs of 256 KiB                           |
+//! adapter     | 3 | highest version number 8                                       |
+//! tag         | 4 | name of a version                                              |
+//! version     | 5 | flags 1 | sequence 8 | reference to the root of its tree 24    |
+//! matrix      | 6 | type 1 | rows 4 | columns 4 | scale 4 | active 8 | table of chunks |
+//!
+//! blob, an object: a piece of a metadata value
+//!   0 | kind 5       | 1
+//!   1 | zeros        | 7
+//!   8 | the piece    | at most 256 KiB
+//! ```
+//!
+//! The types of numbers are 1 f32 and 2 f16; 3 (bf16) and 4 (int8) are reserved and refused. The scale is 1.
+//!
+//! The first byte says which it is; bit 0 of a version's flags says that it is published. A table is the references of
+//! its root, whose number follows from the record.
 
-use super::{Cursor, Decoded, Encoder, Ref, Table};
+use super::cursor::{Cursor, Encoder};
+use super::geometry::Geometry;
+use super::object::Malformed;
+use super::reference::Ref;
+use super::table::Table;
 use crate::grid::path::{DataType, MAX_ELEMENTS};
 
 /// Longest metadata value that stands in the leaf itself.
 pub(crate) const INLINE_BYTES: usize = 512;
+/// Bytes of a blob before its piece of a value.
+pub(crate) const BLOB_HEADER_BYTES: usize = 8;
 /// Bytes of one piece of a longer value.
-pub(crate) const BLOB_PIECE_BYTES: u64 = 256 << 10;
+pub(crate) const BLOB_PIECE_BYTES: usize = 256 << 10;
 
 const INLINE: u8 = 1;
 const BLOB: u8 = 2;
@@ -16,6 +41,8 @@ const VERSION: u8 = 5;
 const MATRIX: u8 = 6;
 
 const PUBLISHED: u8 = 1;
+/// The bits of 1.0: the scale of numbers that are stored as they are.
+const SCALE: u32 = 0x3f80_0000;
 
 /// A leaf's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,28 +83,41 @@ pub(crate) struct MatrixRecord {
     pub(crate) dtype: DataType,
     pub(crate) rows: u32,
     pub(crate) cols: u32,
-    /// What int8 values are multiplied by; 1 otherwise.
-    pub(crate) scale: f32,
     pub(crate) active: u64,
     pub(crate) chunks: Table,
 }
 
-pub(crate) fn dtype_code(dtype: DataType) -> u8 {
-    match dtype {
-        DataType::F32 => 1,
-        DataType::F16 => 2,
-        DataType::Bf16 => 3,
-        DataType::Int8 => 4,
+/// Why a leaf, or one of its values, is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeafError {
+    /// It is not what this format says.
+    Malformed(Malformed),
+    /// It holds a matrix of this type of numbers, which other builds have written and this one does not read.
+    UnsupportedType(&'static str),
+}
+
+impl From<Malformed> for LeafError {
+    fn from(reason: Malformed) -> Self {
+        Self::Malformed(reason)
     }
 }
 
-pub(crate) fn dtype_from_code(code: u8) -> Decoded<DataType> {
+/// The number of a type in matrices and chunks.
+pub(crate) const fn dtype_code(dtype: DataType) -> u8 {
+    match dtype {
+        DataType::F32 => 1,
+        DataType::F16 => 2,
+    }
+}
+
+fn dtype_from_code(code: u8) -> Result<DataType, LeafError> {
     match code {
         1 => Ok(DataType::F32),
         2 => Ok(DataType::F16),
-        3 => Ok(DataType::Bf16),
-        4 => Ok(DataType::Int8),
-        _ => Err("a matrix has an unknown type of numbers"),
+        // Reserved for the types that earlier builds wrote.
+        3 => Err(LeafError::UnsupportedType("bf16")),
+        4 => Err(LeafError::UnsupportedType("int8")),
+        _ => Err(LeafError::Malformed("a matrix has an unknown type of numbers")),
     }
 }
 
@@ -103,25 +143,25 @@ impl Value {
             }
             Self::Matrix(record) => {
                 out.u8(MATRIX).u8(dtype_code(record.dtype)).u32(record.rows).u32(record.cols);
-                out.u32(record.scale.to_bits()).u64(record.active);
+                out.u32(SCALE).u64(record.active);
                 record.chunks.encode(out);
             }
         }
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Decoded<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, LeafError> {
         let mut input = Cursor::new(bytes);
         let value = match input.u8()? {
             INLINE => return Ok(Self::Inline(input.rest().to_vec())),
             BLOB => {
                 let len = input.u64()?;
-                let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES))?;
+                let pieces = Table::decode(&mut input, len.div_ceil(BLOB_PIECE_BYTES as u64))?;
                 Self::Blob { len, pieces }
             }
             ADAPTER => Self::Adapter(AdapterRecord { highest: input.u64()? }),
             TAG => {
                 let name = String::from_utf8(input.rest().to_vec());
-                return name.map(Self::Tag).map_err(|_| "a tag is not UTF-8");
+                return name.map(Self::Tag).map_err(|_| LeafError::Malformed("a tag is not UTF-8"));
             }
             VERSION => {
                 let published = input.u8()? & PUBLISHED != 0;
@@ -132,24 +172,30 @@ impl Value {
                 })
             }
             MATRIX => Self::Matrix(decode_matrix(&mut input)?),
-            _ => return Err("a leaf's value is of an unknown kind"),
+            _ => return Err(LeafError::Malformed("a leaf's value is of an unknown kind")),
         };
-        if input.is_empty() { Ok(value) } else { Err("a leaf's value is longer than its kind") }
+        if input.is_empty() {
+            Ok(value)
+        } else {
+            Err(LeafError::Malformed("a leaf's value is longer than its kind"))
+        }
     }
 }
 
-fn decode_matrix(input: &mut Cursor<'_>) -> Decoded<MatrixRecord> {
+fn decode_matrix(input: &mut Cursor<'_>) -> Result<MatrixRecord, LeafError> {
     let dtype = dtype_from_code(input.u8()?)?;
     let (rows, cols) = (input.u32()?, input.u32()?);
-    let scale = f32::from_bits(input.u32()?);
+    if input.u32()? != SCALE {
+        return Err(LeafError::Malformed("a matrix has a scale other than 1"));
+    }
     let active = input.u64()?;
     let elements = u64::from(rows) * u64::from(cols);
     if elements == 0 || elements > MAX_ELEMENTS {
-        return Err("a matrix has an impossible shape");
+        return Err(LeafError::Malformed("a matrix has an impossible shape"));
     }
     if active > elements {
-        return Err("a matrix has more active elements than elements");
+        return Err(LeafError::Malformed("a matrix has more active elements than elements"));
     }
-    let chunks = crate::grid::chunk::Geometry::new(rows, cols).chunks();
-    Ok(MatrixRecord { dtype, rows, cols, scale, active, chunks: Table::decode(input, chunks)? })
+    let chunks = Geometry::new(rows, cols).chunks();
+    Ok(MatrixRecord { dtype, rows, cols, active, chunks: Table::decode(input, chunks)? })
 }

@@ -1,9 +1,16 @@
 //! Changing trees: touched nodes live in memory until the flush writes them, split to size.
 
-use super::read::{Node, ROOT, get, read_node, value_children};
+use super::node::{Node, ROOT, get, read_node, value_children};
 use crate::error::{Error, Result};
-use crate::grid::format::{Kind, Leaf, MAX_HEIGHT, NODE_BYTES, Ref, Value, encode_branch, encode_leaf};
-use crate::grid::writer::Writer;
+use crate::grid::format::cursor::Encoder;
+use crate::grid::format::node::{
+    CHILD_BYTES, ENTRY_HEADER_BYTES, Leaf, MAX_HEIGHT, NODE_BYTES, NODE_HEADER_BYTES, encode_branch,
+    encode_leaf,
+};
+use crate::grid::format::object::Kind;
+use crate::grid::format::reference::Ref;
+use crate::grid::format::value::Value;
+use crate::grid::objects::writer::Writer;
 
 /// A leaf in memory is split when it has more entries than this.
 const MAX_LEAF_ENTRIES: usize = 256;
@@ -20,10 +27,23 @@ enum Link {
     Dirty(Box<Dirty>),
 }
 
+/// A node in memory.
 #[derive(Debug)]
 enum Dirty {
     Leaf(Leaf),
     Branch(u8, Vec<(Vec<u8>, Link)>),
+}
+
+impl From<Node> for Dirty {
+    fn from(node: Node) -> Self {
+        match node {
+            Node::Leaf(entries) => Self::Leaf(entries),
+            Node::Branch(height, children) => {
+                let link = |(key, child)| (key, Link::Stored(child));
+                Self::Branch(height, children.into_iter().map(link).collect())
+            }
+        }
+    }
 }
 
 impl Tree {
@@ -39,7 +59,7 @@ impl Tree {
         };
         loop {
             match link {
-                Link::Stored(node) => return get_below(writer, node, key),
+                Link::Stored(node) => return get(&writer.objects, node, key),
                 Link::Dirty(dirty) => match dirty.as_ref() {
                     Dirty::Leaf(entries) => {
                         let found = entries.binary_search_by(|(k, _)| k.as_slice().cmp(key));
@@ -107,7 +127,7 @@ impl Tree {
     /// Writes what was changed and returns the root, null when the tree is empty.
     pub(crate) fn flush(&mut self, writer: &mut Writer) -> Result<Ref> {
         let link = match self.root.take() {
-            None => return Ok(Ref::default()),
+            None => return Ok(Ref::NULL),
             Some(Link::Stored(node)) => {
                 *self = Self::new(node);
                 return Ok(node);
@@ -123,21 +143,17 @@ impl Tree {
             }
             pieces.nodes = put_branches(writer, height, &pieces.nodes)?;
         }
-        let root = pieces.nodes.first().map(|(_, node)| *node).unwrap_or_default();
+        let root = pieces.nodes.first().map_or(Ref::NULL, |(_, node)| *node);
         *self = Self::new(root);
         Ok(root)
     }
-}
-
-fn get_below(writer: &Writer, node: &Ref, key: &[u8]) -> Result<Option<Value>> {
-    get(&writer.objects, node, key)
 }
 
 fn child_index<T>(children: &[(Vec<u8>, T)], key: &[u8]) -> usize {
     children.partition_point(|(first, _)| first.as_slice() <= key).saturating_sub(1)
 }
 
-/// Brings a stored node into memory: the caller's copy is the only owner of its children afterwards.
+/// Brings a stored node into memory. Its children belong to the copy in memory alone afterwards.
 fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<&'l mut Dirty> {
     if let Link::Stored(stored) = link {
         let node = *stored;
@@ -159,13 +175,7 @@ fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<
         } else {
             writer.free(&node)?;
         }
-        *link = Link::Dirty(Box::new(match decoded {
-            Node::Leaf(entries) => Dirty::Leaf(entries),
-            Node::Branch(height, children) => Dirty::Branch(
-                height,
-                children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect(),
-            ),
-        }));
+        *link = Link::Dirty(Box::new(decoded.into()));
     }
     match link {
         Link::Dirty(dirty) => Ok(dirty),
@@ -175,7 +185,7 @@ fn make_dirty<'l>(writer: &mut Writer, link: &'l mut Link, below: u8) -> Result<
 
 type Split = Option<(Vec<u8>, Link, u8)>;
 
-/// Inserts, and when a leaf got too long returns its second half with its first key and its parent's height.
+/// Inserts. When a leaf becomes too long, its second half is returned with its first key and its parent's height.
 fn insert_below(
     writer: &mut Writer,
     link: &mut Link,
@@ -192,7 +202,7 @@ fn insert_below(
                     return Ok((None, None));
                 }
                 let second = entries.split_off(entries.len() / 2);
-                let first_key = second.first().map(|(key, _)| key.clone()).unwrap_or_default();
+                let first_key = first_key(&second)?;
                 Ok((None, Some((first_key, Link::Dirty(Box::new(Dirty::Leaf(second))), 1))))
             }
         },
@@ -234,13 +244,7 @@ fn collect_below(writer: &Writer, link: &Link, below: u8, prefix: &[u8], found: 
     let dirty = match link {
         Link::Dirty(dirty) => dirty.as_ref(),
         Link::Stored(node) => {
-            stored = match read_node(&writer.objects, node, below)? {
-                Node::Leaf(entries) => Dirty::Leaf(entries),
-                Node::Branch(height, children) => Dirty::Branch(
-                    height,
-                    children.into_iter().map(|(key, child)| (key, Link::Stored(child))).collect(),
-                ),
-            };
+            stored = Dirty::from(read_node(&writer.objects, node, below)?);
             &stored
         }
     };
@@ -289,18 +293,17 @@ fn put_leaves(writer: &mut Writer, entries: &[(Vec<u8>, Value)]) -> Result<Vec<(
     let mut nodes = Vec::new();
     let mut rest = entries;
     while !rest.is_empty() {
-        let mut bytes = 4;
-        let mut scratch = crate::grid::format::Encoder::default();
+        let mut bytes = NODE_HEADER_BYTES;
+        let mut scratch = Encoder::default();
         let fit = rest.iter().take_while(|(key, value)| {
             scratch.bytes.clear();
             value.encode(&mut scratch);
-            bytes += 4 + key.len() + scratch.bytes.len();
+            bytes += ENTRY_HEADER_BYTES + key.len() + scratch.bytes.len();
             bytes <= NODE_BYTES
         });
         let (node, others) = rest.split_at_checked(fit.count().max(1)).unwrap_or((rest, &[]));
         rest = others;
-        let first = node.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        nodes.push((first, writer.put(&encode_leaf(node), 0)?));
+        nodes.push((first_key(node)?, writer.put(&encode_leaf(node)?, 0)?));
     }
     Ok(nodes)
 }
@@ -309,20 +312,25 @@ fn put_branches(writer: &mut Writer, height: u8, children: &[(Vec<u8>, Ref)]) ->
     let mut nodes = Vec::new();
     let mut rest = children;
     while !rest.is_empty() {
-        let mut bytes = 4;
+        let mut bytes = NODE_HEADER_BYTES;
         let fit = rest.iter().take_while(|(key, _)| {
-            bytes += 2 + key.len() + Ref::BYTES;
+            bytes += CHILD_BYTES + key.len();
             bytes <= NODE_BYTES
         });
         let (node, others) = rest.split_at_checked(fit.count().max(2)).unwrap_or((rest, &[]));
         rest = others;
-        let first = node.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        nodes.push((first, writer.put(&encode_branch(height, node), 0)?));
+        nodes.push((first_key(node)?, writer.put(&encode_branch(height, node)?, 0)?));
     }
     Ok(nodes)
 }
 
-/// One owner less of a tree and what is under it.
+/// Lower bound of the keys of a node that is not empty.
+fn first_key<T>(entries: &[(Vec<u8>, T)]) -> Result<Vec<u8>> {
+    let first = entries.first().map(|(key, _)| key.clone());
+    first.ok_or_else(|| Error::internal("a node without entries was to be stored"))
+}
+
+/// Removes an owner of a tree, and of what is under it where there is no other.
 pub(crate) fn release_tree(writer: &mut Writer, root: &Ref) -> Result<()> {
     if root.is_null() { Ok(()) } else { release_below(writer, root, ROOT) }
 }
@@ -346,7 +354,7 @@ fn release_below(writer: &mut Writer, node: &Ref, below: u8) -> Result<()> {
     writer.free(node)
 }
 
-/// One owner less of whatever a value owns.
+/// Removes an owner of what a value owns.
 pub(crate) fn release_value(writer: &mut Writer, value: &Value) -> Result<()> {
     match value {
         Value::Inline(_) | Value::Adapter(_) | Value::Tag(_) => Ok(()),

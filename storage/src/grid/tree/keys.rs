@@ -1,7 +1,7 @@
 //! Keys of the trees.
 
 use crate::error::Result;
-use crate::grid::format::{Decoded, Malformed};
+use crate::grid::format::object::{Decoded, Malformed};
 use crate::grid::path::check_name;
 
 const ADAPTER: u8 = b'a';
@@ -15,6 +15,16 @@ pub(crate) const MAX_METADATA_KEY: usize = 1024;
 
 pub(crate) fn metadata_key(key: &[u8]) -> Vec<u8> {
     [&[METADATA], key].concat()
+}
+
+/// The name in the key of metadata or of an adapter.
+pub(crate) fn split_name_key(key: &[u8]) -> Decoded<&[u8]> {
+    key.split_first().map(|(_, name)| name).ok_or(MALFORMED)
+}
+
+/// The name in the key of metadata, for messages.
+pub(crate) fn display_metadata_key(key: &[u8]) -> String {
+    String::from_utf8_lossy(key.strip_prefix(&[METADATA]).unwrap_or(key)).into_owned()
 }
 
 pub(crate) fn adapter_prefix() -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hyprstream_storage::{DifferenceKind, Selection, Snapshot};
 
-use super::{Model, version_name};
+use super::{Model, to_bits, version_name};
 
 /// What `diff` should find between two versions: changed elements by matrix, added and removed matrices.
 pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
@@ -18,10 +18,7 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
     for difference in &found {
         let key = (difference.layer, difference.module.clone(), difference.matrix.clone());
         let kind = match (before.matrices.get(&key), after.matrices.get(&key)) {
-            (Some(x), Some(y)) if x.numbers.scale != y.numbers.scale => difference.kind,
-            (Some(x), Some(y)) if (x.shape, x.numbers.dtype) != (y.shape, y.numbers.dtype) => {
-                DifferenceKind::Reshaped
-            }
+            (Some(x), Some(y)) if (x.shape, x.dtype) != (y.shape, y.dtype) => DifferenceKind::Reshaped,
             (Some(_), Some(_)) => DifferenceKind::Changed,
             (Some(_), None) => DifferenceKind::Removed,
             _ => DifferenceKind::Added,
@@ -43,12 +40,12 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
         let (Some(x), Some(y), DifferenceKind::Changed) = (x, y, difference.kind) else {
             continue;
         };
-        if x.numbers != y.numbers {
+        if x.dtype != y.dtype {
             continue;
         }
         let mut elements = BTreeMap::new();
         let mut visit = |row: usize, col: usize, was: f32, is: f32| {
-            elements.insert(row * x.shape.1 + col, (x.numbers.bits(was), x.numbers.bits(is)));
+            elements.insert(row * x.shape.1 + col, (to_bits(x.dtype, was), to_bits(x.dtype, is)));
             Ok(())
         };
         snapshot.for_each_difference(a, b, difference, &all, &mut visit).unwrap();

@@ -15,13 +15,13 @@ pub struct Image {
     pub states: Vec<Model>,
 }
 
-/// Operations on matrices of f32, f16 and bf16. The golden files hold what they lead to, so they stay as they are.
+/// Operations on matrices of f32 and f16. The golden files hold what they lead to, so they stay as they are.
 pub fn some_ops() -> Vec<Vec<Op>> {
     vec![
         vec![
             Op::Put { version: 0, matrix: 0, shape: 3, dtype: 0, density: 1, seed: 1 },
             Op::Put { version: 0, matrix: 1, shape: 2, dtype: 1, density: 2, seed: 2 },
-            Op::Put { version: 0, matrix: 2, shape: 6, dtype: 2, density: 0, seed: 3 },
+            Op::Put { version: 0, matrix: 2, shape: 6, dtype: 1, density: 0, seed: 3 },
             Op::Put { version: 0, matrix: 3, shape: 7, dtype: 0, density: 3, seed: 4 },
             Op::PutMetadata { key: 1, len: 40, seed: 5 },
             Op::PutMetadata { key: 2, len: 5000, seed: 6 },
@@ -42,18 +42,18 @@ pub fn some_ops() -> Vec<Vec<Op>> {
     ]
 }
 
-/// Operations on matrices of scaled bytes, in every form of a leaf, hot, cold and patched. Golden files hold what they
-/// lead to, too.
-pub fn int8_ops() -> Vec<Vec<Op>> {
+/// Operations on matrices of f16 in every form of a leaf, hot, cold and patched. Golden files hold what they lead to,
+/// too.
+pub fn form_ops() -> Vec<Vec<Op>> {
     let put =
-        |version, matrix, shape, density, seed| Op::Put { version, matrix, shape, dtype: 3, density, seed };
+        |version, matrix, shape, density, seed| Op::Put { version, matrix, shape, dtype: 1, density, seed };
     vec![
         vec![
             put(0, 0, 3, 1, 21),
             put(0, 1, 2, 2, 22),
             put(0, 2, 6, 0, 23),
             put(0, 3, 7, 3, 24),
-            Op::PutEmpty { version: 0, matrix: 4, shape: 3, dtype: 3 },
+            Op::PutEmpty { version: 0, matrix: 4, shape: 3, dtype: 1 },
         ],
         vec![Op::Publish { version: 0 }, Op::Branch { from: 0, to: 1 }],
         vec![

@@ -11,7 +11,7 @@ pub mod random;
 pub mod reads;
 
 pub use model::Model;
-pub use numbers::Numbers;
+pub use numbers::{from_bits, to_bits};
 pub use ops::{Op, op};
 
 use hyprstream_storage::{DataType, GridStore, MatrixPath, UpdateBatch};
@@ -49,7 +49,7 @@ impl Rng {
 
 pub const SHAPES: [(usize, usize); 9] =
     [(1, 1), (16, 2048), (300, 16), (100, 100), (7, 5000), (513, 130), (64, 64), (4096, 1), (300, 300)];
-pub const DTYPES: [DataType; 4] = [DataType::F32, DataType::F16, DataType::Bf16, DataType::Int8];
+pub const DTYPES: [DataType; 2] = [DataType::F32, DataType::F16];
 
 pub fn version_name(version: u8) -> (String, String) {
     let adapter = if version < 4 { "support" } else { "sales" };

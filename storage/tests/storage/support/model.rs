@@ -6,12 +6,14 @@ use hyprstream_storage::{
     Compression, DataType, Durability, GridStore, MatrixPath, Shape, Snapshot, WriteTransaction,
 };
 
-use super::{DTYPES, Numbers, Op, SHAPES, batch_of, blob, edits, make_values, matrix_path, version_name};
+use super::{
+    DTYPES, Op, SHAPES, batch_of, blob, edits, from_bits, make_values, matrix_path, to_bits, version_name,
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelMatrix {
     pub shape: (usize, usize),
-    pub numbers: Numbers,
+    pub dtype: DataType,
     pub bits: Vec<u32>,
 }
 
@@ -30,13 +32,12 @@ pub struct Model {
 
 impl ModelMatrix {
     fn of(shape: (usize, usize), dtype: DataType, values: &[f32]) -> Self {
-        let numbers = Numbers::of(dtype, values);
-        let bits = values.iter().map(|value| numbers.bits(*value)).collect();
-        Self { shape, numbers, bits }
+        let bits = values.iter().map(|value| to_bits(dtype, *value)).collect();
+        Self { shape, dtype, bits }
     }
 
     pub fn values(&self) -> Vec<f32> {
-        self.bits.iter().map(|bits| self.numbers.value(*bits)).collect()
+        self.bits.iter().map(|bits| from_bits(self.dtype, *bits)).collect()
     }
 }
 
@@ -57,8 +58,8 @@ impl Model {
         for &(row, col, kind, value) in edits {
             let slot = &mut m.bits[row as usize * m.shape.1 + col as usize];
             *slot = match kind {
-                0 => m.numbers.bits(value),
-                1 => m.numbers.bits(m.numbers.value(*slot) + value),
+                0 => to_bits(m.dtype, value),
+                1 => to_bits(m.dtype, from_bits(m.dtype, *slot) + value),
                 _ => 0,
             };
         }
@@ -80,14 +81,7 @@ impl Model {
                 }
                 let (path, shape, dtype) =
                     (matrix_path(version, matrix), SHAPES[usize::from(shape)], DTYPES[usize::from(dtype)]);
-                let mut values = make_values(shape, density, seed);
-                if dtype == DataType::Int8 {
-                    // Only numbers can be scaled; the factor makes scales differ.
-                    let factor = 1.0 + (seed % 5) as f32;
-                    for value in &mut values {
-                        *value = factor * if value.is_finite() { *value } else { 0.01 };
-                    }
-                }
+                let values = make_values(shape, density, seed);
                 write.put_matrix(&path, Shape::new(shape.0, shape.1), dtype, &values)?;
                 self.insert(name, path, ModelMatrix::of(shape, dtype, &values));
             }
@@ -173,11 +167,9 @@ impl Model {
                     .collect();
                 self.edit(version, matrix, &edits);
                 let now = self.matrix(version, matrix).unwrap();
-                let (shape, dtype, values) = (now.shape, now.numbers.dtype, now.values());
+                let (shape, dtype, values) = (now.shape, now.dtype, now.values());
                 let path = matrix_path(version, matrix);
                 write.put_matrix(&path, Shape::new(shape.0, shape.1), dtype, &values)?;
-                // An int8 matrix gets the scale of what it holds now.
-                self.insert(version_name(version), path, ModelMatrix::of(shape, dtype, &values));
             }
             Op::Recode { version, how } => {
                 let name = version_name(version);
@@ -216,8 +208,8 @@ impl Model {
                     let shape = (matrix.shape.rows, matrix.shape.cols);
                     let mut values = vec![7.0; shape.0 * shape.1];
                     snapshot.read_matrix(&matrix.path, &mut values)?;
-                    let numbers = Numbers { dtype: matrix.dtype, scale: matrix.scale };
-                    let bits: Vec<u32> = values.iter().map(|v| numbers.bits(*v)).collect();
+                    let dtype = matrix.dtype;
+                    let bits: Vec<u32> = values.iter().map(|value| to_bits(dtype, *value)).collect();
                     assert_eq!(
                         matrix.active,
                         bits.iter().filter(|b| **b != 0).count() as u64,
@@ -225,7 +217,7 @@ impl Model {
                         matrix.path
                     );
                     let key = (matrix.path.layer, matrix.path.module, matrix.path.matrix);
-                    version.matrices.insert(key, ModelMatrix { shape, numbers, bits });
+                    version.matrices.insert(key, ModelMatrix { shape, dtype, bits });
                 }
                 for tag in &info.tags {
                     model.tags.insert((adapter.clone(), tag.clone()), info.version.clone());
@@ -253,7 +245,7 @@ impl Model {
             );
             for (key, matrix) in &version.matrices {
                 let their_matrix = &theirs.matrices[key];
-                assert_eq!((matrix.shape, matrix.numbers), (their_matrix.shape, their_matrix.numbers));
+                assert_eq!((matrix.shape, matrix.dtype), (their_matrix.shape, their_matrix.dtype));
                 let difference = matrix.bits.iter().zip(&their_matrix.bits).position(|(a, b)| a != b);
                 assert_eq!(difference, None, "{name:?} {key:?} of {:?}", matrix.shape);
             }

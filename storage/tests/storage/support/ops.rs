@@ -20,9 +20,9 @@ pub enum Op {
 
 pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..6u8, 0..5u8, 0..9u8, 0..4u8, 0..6u8, any::<u64>())
+        4 => (0..6u8, 0..5u8, 0..9u8, 0..2u8, 0..6u8, any::<u64>())
             .prop_map(|(version, matrix, shape, dtype, density, seed)| Op::Put { version, matrix, shape, dtype, density, seed }),
-        1 => (0..6u8, 0..5u8, 0..9u8, 0..4u8)
+        1 => (0..6u8, 0..5u8, 0..9u8, 0..2u8)
             .prop_map(|(version, matrix, shape, dtype)| Op::PutEmpty { version, matrix, shape, dtype }),
         1 => (0..6u8, 0..5u8).prop_map(|(version, matrix)| Op::Remove { version, matrix }),
         4 => (0..6u8, 0..5u8, 1..400u16, any::<u64>())

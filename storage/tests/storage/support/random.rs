@@ -15,7 +15,7 @@ fn random_op(rng: &mut Rng) -> Op {
                 version,
                 matrix,
                 shape,
-                dtype: rng.below(4) as u8,
+                dtype: rng.below(2) as u8,
                 density: rng.below(6) as u8,
                 seed: rng.next(),
             }
