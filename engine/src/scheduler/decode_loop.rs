@@ -491,7 +491,7 @@ impl Decoder<'_> {
         let sequence = self.active.remove(index);
         self.statistics.active_sequences.subtract(1);
         if let Some(context) = &mut self.context
-            && let Err(error) = context.remove(sequence.slot, ..)
+            && let Err(error) = context.remove(sequence.slot)
         {
             tracing::error!(%error, "a sequence could not be removed; the cache is made anew");
             self.start_over();

@@ -1,5 +1,5 @@
 use hyprstream_models::Module;
-use hyprstream_models::random::lora_weights;
+use hyprstream_models_testing::random::lora_weights;
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};

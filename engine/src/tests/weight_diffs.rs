@@ -1,5 +1,5 @@
-use hyprstream_models::random::lora_weights;
 use hyprstream_models::{LoraWeights, Module};
+use hyprstream_models_testing::random::lora_weights;
 use hyprstream_storage::{MatrixPath, UpdateBatch};
 
 use super::adapters::base_hash;

@@ -1,20 +1,17 @@
 //! Models with random weights: of the right shape and format, for tests and benchmarks.
 
-use std::{
-    collections::HashSet,
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::Path,
-};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use half::bf16;
+use hyprstream_models::{
+    Architecture, ContentHash, Error, LoraMatrix, LoraWeights, ModelConfig, Module, Result,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
-
-use crate::{
-    Architecture, ContentHash, Error, LoraMatrix, LoraWeights, ModelConfig, Module, Result, tokenizer,
-};
 
 /// The tokens that every random vocabulary ends with; the last one ends a turn.
 pub const SPECIAL_TOKENS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
@@ -58,10 +55,10 @@ pub fn write_model_dir(directory: &Path, config: &ModelConfig, seed: u64) -> Res
             config.vocab_size
         )));
     }
-    fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    fs::create_dir_all(directory).map_err(failed("create", directory))?;
     let write = |name: &str, text: String| {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(Error::io("write", &path))
+        fs::write(&path, text).map_err(failed("write", &path))
     };
     write("config.json", config.to_json())?;
     write("tokenizer.json", tokenizer_json(config.vocab_size, seed).to_string())?;
@@ -73,7 +70,7 @@ pub fn write_model_dir(directory: &Path, config: &ModelConfig, seed: u64) -> Res
     });
     write("tokenizer_config.json", settings.to_string())?;
     let path = directory.join("model.safetensors");
-    write_weights(&path, config, seed).map_err(Error::io("write", &path))
+    write_weights(&path, config, seed).map_err(failed("write", &path))
 }
 
 /// Random adapter weights of these projections in every layer; with `zero_b` they change nothing.
@@ -100,7 +97,7 @@ pub fn lora_weights(
     LoraWeights { base, rank, alpha: 2.0 * rank as f32, layers }
 }
 
-fn write_weights(path: &Path, config: &ModelConfig, seed: u64) -> std::io::Result<()> {
+fn write_weights(path: &Path, config: &ModelConfig, seed: u64) -> io::Result<()> {
     let tensors = config.tensors();
     let mut header = Map::new();
     let mut offset = 0;
@@ -143,7 +140,7 @@ fn gaussian(random: &mut ChaCha8Rng) -> f32 {
 /// A byte-level BPE vocabulary of `size` tokens as Qwen's is built, with random merges.
 fn tokenizer_json(size: usize, seed: u64) -> Value {
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x746f_6b65_6e73);
-    let mut tokens: Vec<String> = tokenizer::byte_spellings().into_iter().map(String::from).collect();
+    let mut tokens: Vec<String> = byte_spellings().into_iter().map(String::from).collect();
     let mut known: HashSet<String> = tokens.iter().cloned().collect();
     let mut merges = Vec::new();
     let letters: Vec<String> = ('a'..='z').chain(['\u{120}']).map(String::from).collect();
@@ -186,4 +183,16 @@ fn tokenizer_json(size: usize, seed: u64) -> Value {
             "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
             "vocab": vocabulary, "merges": merges},
     })
+}
+
+/// GPT-2's spelling of every byte: printable ones stand for themselves, the others follow from U+0100.
+fn byte_spellings() -> Vec<char> {
+    let is_printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let mut others = '\u{100}'..;
+    let mut spelling = |byte: u8| if is_printable(byte) { Some(char::from(byte)) } else { others.next() };
+    (0..=255).filter_map(|byte| spelling(byte)).collect()
+}
+
+fn failed<'a>(action: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+    move |source| Error::Io { action: action.to_owned(), path: path.to_path_buf(), source }
 }

@@ -5,7 +5,9 @@
 
 use candle_core::{D, Device, Tensor};
 
-use crate::{Architecture, Error, LoraWeights, ModelConfig, Module, Result, TensorSource};
+use hyprstream_models::{
+    Architecture, Error, LoraMatrix, LoraWeights, ModelConfig, Module, Result, TensorSource,
+};
 
 /// The logits of every position, `[tokens, vocabulary]`, row-major.
 pub fn logits(tensors: &dyn TensorSource, lora: Option<&LoraWeights>, ids: &[u32]) -> Result<Vec<f32>> {
@@ -111,7 +113,7 @@ impl<'a> Forward<'a> {
             y = y.broadcast_add(&self.tensor(&bias)?)?;
         }
         let Some(lora) = self.lora else { return Ok(y) };
-        let matches = |matrix: &&crate::LoraMatrix| matrix.layer == layer && matrix.module == module;
+        let matches = |matrix: &&LoraMatrix| matrix.layer == layer && matrix.module == module;
         let Some(matrix) = lora.layers.iter().find(matches) else {
             return Ok(y);
         };
