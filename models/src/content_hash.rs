@@ -1,11 +1,12 @@
 //! The identity of a model: the SHA-256 of its content.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::error::{Error, Result};
 
 /// SHA-256 of what determines a model's answers: its configuration, vocabulary and weights.
 ///
@@ -39,7 +40,7 @@ impl ContentHash {
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -52,17 +53,10 @@ impl fmt::Debug for ContentHash {
 impl FromStr for ContentHash {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         let refuse = || Error::Argument(format!("`{text}` is not a content hash of 64 hexadecimal digits"));
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(refuse());
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| refuse())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| refuse())?;
         Ok(Self(bytes))
     }
 }
@@ -70,7 +64,7 @@ impl FromStr for ContentHash {
 impl TryFrom<String> for ContentHash {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }

@@ -1,14 +1,14 @@
-//! Chat templates: Jinja, with the functions and Python methods that templates on the Hub rely on.
-
-mod dates;
-mod python;
+//! A template that is rendered with the messages of a conversation.
 
 use std::path::Path;
 
-use minijinja::{Environment, Error as JinjaError, ErrorKind, Value, context, value::Kwargs};
+use minijinja::{Environment, Error as JinjaError, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::chat_template::dates::strftime_now;
+use crate::chat_template::json::to_json;
+use crate::chat_template::python;
+use crate::error::{Error, Result};
 
 const NAME: &str = "chat";
 /// How many instructions a template may take, so that a hostile one ends; real ones take some hundreds a message.
@@ -50,7 +50,7 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(python::method);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", dates::strftime_now);
+        environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
         environment
             .add_template_owned(NAME, source.to_owned())
@@ -90,50 +90,6 @@ fn raise_exception(message: String) -> std::result::Result<Value, JinjaError> {
     Err(JinjaError::new(ErrorKind::InvalidOperation, message))
 }
 
-/// `value|tojson`, spaced as Python's `json.dumps` does.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the environment calls")]
-fn to_json(value: Value, options: Kwargs) -> std::result::Result<Value, JinjaError> {
-    let indent: Option<usize> = options.get("indent").unwrap_or(None);
-    let failed = |error: serde_json::Error| {
-        JinjaError::new(ErrorKind::BadSerialization, "cannot be written as JSON").with_source(error)
-    };
-    let mut out = Vec::new();
-    if let Some(indent) = indent {
-        let spaces = " ".repeat(indent.min(16));
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-        value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter)).map_err(failed)?;
-    } else {
-        value
-            .serialize(&mut serde_json::Serializer::with_formatter(&mut out, PythonFormatter))
-            .map_err(failed)?;
-    }
-    Ok(Value::from_safe_string(String::from_utf8_lossy(&out).into_owned()))
-}
-
-struct PythonFormatter;
-
-impl serde_json::ser::Formatter for PythonFormatter {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        out.write_all(b": ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +113,12 @@ mod tests {
             render(source, &[ChatMessage::new("user", "\"é\"")]).unwrap(),
             "b|1|2|x1|a-b-|Hello World|[\"\\\"é\\\"\", 1]"
         );
+    }
+
+    #[test]
+    fn the_empty_text_is_counted_and_positions_are_of_characters() {
+        let source = "{{ 'abc'.count('') }}|{{ 'é-'.find('-') }}|{{ ''.isdigit() }}|{{ '12'.isdigit() }}";
+        assert_eq!(render(source, &[]).unwrap(), "4|1|false|true");
     }
 
     #[test]

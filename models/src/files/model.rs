@@ -1,23 +1,21 @@
 //! A model as it lies on disk, opened and validated as a whole.
 
-use std::{
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    ChatTemplate, ContentHash, Error, ModelConfig, Result, TensorSource, Tokenizer,
-    gguf::{self, GgufModel, WeightType},
-    safetensors::SafetensorsModel,
-};
-
-/// Larger text files than this are refused unread; the largest real tokenizers have some tens of megabytes.
-const MAX_TEXT: u64 = 256 << 20;
+use crate::chat_template::ChatTemplate;
+use crate::config::ModelConfig;
+use crate::content_hash::ContentHash;
+use crate::error::{Error, Result};
+use crate::files::text::{json, optional, required};
+use crate::files::tokenizer_settings::TokenizerSettings;
+use crate::gguf::{self, GgufModel, WeightType};
+use crate::tokenizer::Tokenizer;
+use crate::weights::{SafetensorsModel, TensorSource};
 
 /// A Hugging Face directory or a GGUF file, everything in it validated.
 #[derive(Debug)]
@@ -150,11 +148,6 @@ impl ModelFiles {
         })
     }
 
-    /// The size of the weights in 32-bit floats.
-    pub fn f32_bytes(&self) -> u64 {
-        self.config().parameters() * 4
-    }
-
     /// The model as a GGUF file: itself, or converted into `cache_dir` once for every content and type of weights.
     pub fn gguf(&self, cache_dir: &Path, weights: WeightType) -> Result<PathBuf> {
         let (model, tokenizer_json, add_bos_token) = match &self.source {
@@ -186,65 +179,6 @@ impl ModelFiles {
     }
 }
 
-/// What `tokenizer_config.json` and `chat_template.jinja` say.
-struct TokenizerSettings {
-    file: PathBuf,
-    bos_token: Option<String>,
-    eos_token: Option<String>,
-    add_bos_token: bool,
-    template: Option<String>,
-}
-
-impl TokenizerSettings {
-    fn read(directory: &Path) -> Result<Self> {
-        let file = directory.join("tokenizer_config.json");
-        let value = match optional(directory, "tokenizer_config.json")? {
-            Some(bytes) => json(&bytes, &file)?,
-            None => Value::Null,
-        };
-        // A token is a text, or an object that describes how it is split off.
-        let token = |name: &str| {
-            let token = value.get(name)?;
-            let text = token.as_str().or_else(|| token.get("content").and_then(Value::as_str));
-            text.map(str::to_owned)
-        };
-        let template = match optional(directory, "chat_template.jinja")? {
-            Some(bytes) => Some(
-                String::from_utf8(bytes)
-                    .map_err(|_| Error::invalid(directory.join("chat_template.jinja"), "is not UTF-8"))?,
-            ),
-            None => default_template(value.get("chat_template")),
-        };
-        let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
-        let add_bos_token = value.get("add_bos_token").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Self { file, bos_token, eos_token, add_bos_token, template })
-    }
-
-    fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        let text = |token: &Option<String>| token.clone().unwrap_or_default();
-        self.template
-            .as_deref()
-            .map(|source| {
-                ChatTemplate::try_new(source, &text(&self.bos_token), &text(&self.eos_token), &self.file)
-            })
-            .transpose()
-    }
-}
-
-/// The one template, or the one named `default` of several.
-fn default_template(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(source) => Some(source.clone()),
-        Value::Array(templates) => templates
-            .iter()
-            .find(|template| template.get("name").and_then(Value::as_str) == Some("default"))
-            .and_then(|template| template.get("template"))
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-        _ => None,
-    }
-}
-
 /// `generation_config.json` often names more end tokens than `config.json`.
 fn add_generation_config(config: &mut ModelConfig, directory: &Path) -> Result<()> {
     let Some(bytes) = optional(directory, "generation_config.json")? else {
@@ -266,28 +200,4 @@ fn add_generation_config(config: &mut ModelConfig, directory: &Path) -> Result<(
         }
     }
     Ok(())
-}
-
-fn json(bytes: &[u8], file: &Path) -> Result<Value> {
-    serde_json::from_slice(bytes).map_err(|error| Error::invalid(file, format!("is not valid JSON: {error}")))
-}
-
-fn required(directory: &Path, name: &str) -> Result<Vec<u8>> {
-    optional(directory, name)?.ok_or_else(|| Error::invalid(directory, format!("holds no {name}")))
-}
-
-fn optional(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
-    let path = directory.join(name);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("open", &path)(error)),
-    };
-    let metadata = file.metadata().map_err(Error::io("read", &path))?;
-    if !metadata.is_file() || metadata.len() > MAX_TEXT {
-        return Err(Error::invalid(&path, "is not a file of reasonable size"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_TEXT).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
-    Ok(Some(bytes))
 }

@@ -1,26 +1,22 @@
 //! Converting a Hugging Face model to GGUF, a tensor at a time.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-    process,
-};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process;
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    metadata::Value,
-    names::{gguf_name, is_permuted, permuted_row},
-    tokenizer,
-    types::GgmlType,
-    writer::{Tensor, pad, write_tables},
-};
-use crate::{
-    Error, ModelConfig, Result, RopeScaling, TensorSource,
-    safetensors::{SafetensorsModel, StoredType},
-};
+use crate::config::{ModelConfig, RopeScaling};
+use crate::error::{Error, Result};
+use crate::gguf::metadata::Value;
+use crate::gguf::names::{gguf_name, is_permuted, permuted_row};
+use crate::gguf::tokenizer_json::from_tokenizer_json;
+use crate::gguf::types::GgmlType;
+use crate::gguf::writer::{Tensor, pad, write_tables};
+use crate::weights::TensorSource;
+use crate::weights::{SafetensorsModel, StoredType};
 
 /// Rows are converted in groups of about this many values.
 const CHUNK: usize = 1 << 18;
@@ -225,7 +221,7 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
         metadata.push((key("rope.scaling.factor"), Value::Float(factor)));
     }
     let (json, file) = description.tokenizer_json;
-    metadata.extend(tokenizer::from_tokenizer_json(json, file, config)?);
+    metadata.extend(from_tokenizer_json(json, file, config)?);
     metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(description.add_bos_token)));
     if let Some(template) = description.chat_template {
         metadata.push(("tokenizer.chat_template".to_owned(), Value::String(template.to_owned())));

@@ -2,8 +2,10 @@
 
 use llama_cpp_sys_2 as sys;
 
-use super::MAX_SEQUENCES;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+
+/// The most sequences that one context can hold: llama.cpp's compiled limit.
+pub const MAX_SEQUENCES: u32 = 256;
 
 /// What a context computes for a sequence beside logits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,8 +15,6 @@ pub enum Pooling {
     None,
     /// The mean of the final norm's output over the sequence's tokens.
     Mean,
-    /// The final norm's output at the sequence's last token.
-    Last,
 }
 
 /// The type of the cached keys and values.
@@ -27,12 +27,12 @@ pub enum CacheType {
     F16,
 }
 
-/// The settings of a context.
+/// How a context is made: the size of its cache, its threads and what it computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextOptions {
     /// Tokens of the whole cache; without `unified_kv` each sequence gets an equal share.
     pub context_length: u32,
-    /// The most tokens of one [`LlamaContext::decode`].
+    /// The most tokens of one `decode`.
     pub batch: u32,
     /// The most tokens that are computed at once.
     pub micro_batch: u32,
@@ -110,7 +110,6 @@ impl ContextOptions {
         params.pooling_type = match self.pooling {
             Pooling::None => sys::LLAMA_POOLING_TYPE_NONE,
             Pooling::Mean => sys::LLAMA_POOLING_TYPE_MEAN,
-            Pooling::Last => sys::LLAMA_POOLING_TYPE_LAST,
         };
         let cache_type = match self.kv_type {
             CacheType::F32 => sys::GGML_TYPE_F32,

@@ -4,12 +4,10 @@
 //! Without OpenMP and without a pool, ggml starts and joins its threads in every decode, which costs more than
 //! decoding a token of a small model.
 
-use std::{
-    ffi::c_int,
-    mem::MaybeUninit,
-    ptr::NonNull,
-    time::{Duration, Instant},
-};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 use parking_lot::Mutex;

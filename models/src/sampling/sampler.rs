@@ -3,60 +3,12 @@
 //! The order of the transformations is Hugging Face's: temperature, `top_k`, `top_p`, `min_p`. Nothing here sorts the
 //! whole vocabulary: candidates are cut off by a threshold first, which does not change the outcome.
 
-mod softmax;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use self::softmax::{argmax, fast_exp, sum_exp};
-use crate::{Error, Result};
-
-/// How tokens are chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SamplingOptions {
-    /// 0 takes the likeliest token; above, logits are divided by it before anything else.
-    pub temperature: f32,
-    /// Keeps the smallest set of likeliest tokens whose probabilities reach this sum; 1 keeps all.
-    pub top_p: f32,
-    /// Keeps this many likeliest tokens; 0 keeps all.
-    pub top_k: u32,
-    /// Keeps tokens at least this fraction as likely as the likeliest; 0 keeps all.
-    pub min_p: f32,
-    /// The same seed draws the same tokens from the same logits; without one every sampler differs.
-    pub seed: Option<u64>,
-}
-
-impl Default for SamplingOptions {
-    fn default() -> Self {
-        Self { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: None }
-    }
-}
-
-impl SamplingOptions {
-    /// Checks that every number is in its range.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |name: &str, value: f32, range: &str| {
-            Err(Error::Argument(format!("{name} is {value}; it must be {range}")))
-        };
-        if !(0.0..=100.0).contains(&self.temperature) {
-            return refuse("temperature", self.temperature, "between 0 and 100");
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return refuse("top_p", self.top_p, "above 0 and at most 1");
-        }
-        if !(0.0..=1.0).contains(&self.min_p) {
-            return refuse("min_p", self.min_p, "between 0 and 1");
-        }
-        Ok(())
-    }
-
-    /// Whether equal logits always give equal tokens.
-    pub fn is_deterministic(&self) -> bool {
-        self.temperature == 0.0 || self.seed.is_some()
-    }
-}
+use crate::error::{Error, Result};
+use crate::sampling::options::SamplingOptions;
+use crate::sampling::softmax::{argmax, fast_exp, sum_exp};
 
 /// A chosen token.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,10 +1,14 @@
 //! Low-rank adapters in Hugging Face's (PEFT's) layout.
 
-use std::{fmt, str::FromStr};
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, Error, ModelConfig, Result};
+use crate::config::ModelConfig;
+use crate::content_hash::ContentHash;
+use crate::error::{Error, Result};
 
 /// A projection that an adapter can change, under PEFT's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,7 +132,7 @@ impl LoraWeights {
         if !self.alpha.is_finite() {
             return refuse(format!("alpha is {}", self.alpha));
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for LoraMatrix { layer, module, a, b } in &self.layers {
             if *layer >= config.num_hidden_layers {
                 return refuse(format!(

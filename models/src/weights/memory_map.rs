@@ -1,11 +1,14 @@
 //! Read-only memory maps of model files.
 #![expect(unsafe_code, reason = "mapping a file is unsafe in every binding; the argument stands at the call")]
 
-use std::{fs::File, ops::Deref, path::Path, sync::Arc};
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A whole file, mapped read-only; cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Where weights come from, whatever file they lie in.
 
-use crate::{ModelConfig, Result};
+use crate::config::ModelConfig;
+use crate::error::Result;
 
 /// A model's weights under Hugging Face's tensor names and in Hugging Face's layout.
 ///

@@ -1,17 +1,16 @@
-//! Text to tokens and back: by `tokenizer.json` where there is one, else by a GGUF file's own vocabulary.
+//! A model's tokenizer.
 
-use std::{
-    collections::{HashMap, HashSet},
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    string::FromUtf8Error,
-    sync::LazyLock,
-};
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::string::FromUtf8Error;
 
 use serde::Deserialize;
 use tokenizers::{DecoderWrapper, ModelWrapper};
 
-use crate::{Error, Result, llama::LlamaVocabulary};
+use crate::error::{Error, Result};
+use crate::llama::LlamaVocabulary;
+use crate::tokenizer::byte_level::byte_of;
 
 /// A model's tokenizer. It is `Send + Sync`: encoding and decoding change nothing.
 pub struct Tokenizer {
@@ -118,31 +117,9 @@ impl Tokenizer {
         Ok(String::from_utf8(bytes).unwrap_or_else(lossy))
     }
 
-    /// Decodes tokens one after another; special tokens are left out.
-    pub const fn stream(&self) -> TokenStream<'_> {
-        TokenStream {
-            tokenizer: self,
-            started: false,
-            bytes: Vec::new(),
-            ids: Vec::new(),
-            prefix: 0,
-            read: 0,
-        }
-    }
-
     /// The number of tokens that the model knows.
     pub const fn vocab_size(&self) -> usize {
         self.vocab_size
-    }
-
-    /// One token as text, special ones too; empty for an id without a token.
-    pub fn token_text(&self, id: u32) -> String {
-        match &self.kind {
-            Kind::HuggingFace { tokenizer, byte_level: false } => {
-                tokenizer.id_to_token(id).unwrap_or_default().replace('\u{2581}', " ")
-            }
-            _ => String::from_utf8_lossy(&self.piece(id, false)).into_owned(),
-        }
     }
 
     /// The id of a token by its text in the vocabulary.
@@ -161,12 +138,18 @@ impl Tokenizer {
         self.end.contains(&id) || matches!(&self.kind, Kind::Gguf(vocabulary) if vocabulary.is_end(id))
     }
 
-    fn strips_first_space(&self) -> bool {
+    /// Whether a token's text depends on its neighbours, so that decoding is more than joining bytes.
+    pub(super) fn decodes_in_context(&self) -> bool {
+        matches!(self.kind, Kind::HuggingFace { byte_level: false, .. })
+    }
+
+    /// Whether decoding takes away a space before the first token.
+    pub(super) fn strips_first_space(&self) -> bool {
         matches!(&self.kind, Kind::Gguf(vocabulary) if vocabulary.adds_space_prefix())
     }
 
     /// A token's bytes, where tokens are bytes.
-    fn piece(&self, id: u32, skip_special: bool) -> Vec<u8> {
+    pub(super) fn piece(&self, id: u32, skip_special: bool) -> Vec<u8> {
         match &self.kind {
             Kind::Gguf(vocabulary) => vocabulary.piece(id, !skip_special),
             Kind::HuggingFace { tokenizer, .. } => {
@@ -204,115 +187,4 @@ fn check_added_tokens(bytes: &[u8], vocabulary: &HashMap<String, u32>, file: &Pa
             format!("added token `{content}` has id {id}, which does not follow the vocabulary"),
         )),
     }
-}
-
-/// Text from tokens as they come, never a broken character.
-#[derive(Debug)]
-pub struct TokenStream<'a> {
-    tokenizer: &'a Tokenizer,
-    started: bool,
-    /// Bytes that do not yet end a character.
-    bytes: Vec<u8>,
-    /// Where tokens are not bytes: the tokens that still influence the next text.
-    ids: Vec<u32>,
-    prefix: usize,
-    read: usize,
-}
-
-impl TokenStream<'_> {
-    /// Takes a token and returns the text that it completes, which may be empty.
-    pub fn push(&mut self, id: u32) -> Result<String> {
-        if matches!(self.tokenizer.kind, Kind::HuggingFace { byte_level: false, .. }) {
-            return self.push_by_context(id);
-        }
-        self.bytes.extend(self.tokenizer.piece(id, true));
-        if !self.started && !self.bytes.is_empty() {
-            self.started = true;
-            if self.tokenizer.strips_first_space() && self.bytes.first() == Some(&b' ') {
-                self.bytes.remove(0);
-            }
-        }
-        Ok(self.complete())
-    }
-
-    /// What is left at the end: a character that never became whole is U+FFFD.
-    pub fn finish(mut self) -> Result<String> {
-        if matches!(self.tokenizer.kind, Kind::HuggingFace { byte_level: false, .. }) {
-            let known = self.tokenizer.decode(&self.ids[self.prefix..self.read], true)?;
-            let all = self.tokenizer.decode(&self.ids[self.prefix..], true)?;
-            return Ok(all.get(known.len()..).unwrap_or_default().to_owned());
-        }
-        let mut text = self.complete();
-        if !self.bytes.is_empty() {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
-        Ok(text)
-    }
-
-    /// Everything up to the last whole character; what can never become one is U+FFFD.
-    fn complete(&mut self) -> String {
-        let mut text = String::new();
-        loop {
-            match std::str::from_utf8(&self.bytes) {
-                Ok(rest) => {
-                    text.push_str(rest);
-                    self.bytes.clear();
-                    return text;
-                }
-                Err(error) => {
-                    let valid = error.valid_up_to();
-                    text.push_str(&String::from_utf8_lossy(&self.bytes[..valid]));
-                    let Some(length) = error.error_len() else {
-                        self.bytes.drain(..valid);
-                        return text;
-                    };
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    self.bytes.drain(..valid + length);
-                }
-            }
-        }
-    }
-
-    /// Where a token's text depends on its neighbours, compares the text with and without it.
-    fn push_by_context(&mut self, id: u32) -> Result<String> {
-        self.ids.push(id);
-        let known = self.tokenizer.decode(&self.ids[self.prefix..self.read], true)?;
-        let all = self.tokenizer.decode(&self.ids[self.prefix..], true)?;
-        if all.len() <= known.len() || all.ends_with(char::REPLACEMENT_CHARACTER) {
-            return Ok(String::new());
-        }
-        self.prefix = self.read;
-        self.read = self.ids.len();
-        Ok(all.get(known.len()..).unwrap_or_default().to_owned())
-    }
-}
-
-/// GPT-2's spelling of bytes: printable ones stand for themselves, the others follow from U+0100.
-static BYTES: LazyLock<[Option<u8>; 324]> = LazyLock::new(|| {
-    let mut bytes = [None; 324];
-    let mut next = 256;
-    for byte in 0..=255u8 {
-        if matches!(byte, 33..=126 | 161..=172 | 174..=255) {
-            bytes[byte as usize] = Some(byte);
-        } else {
-            bytes[next] = Some(byte);
-            next += 1;
-        }
-    }
-    bytes
-});
-
-fn byte_of(spelling: char) -> Option<u8> {
-    BYTES.get(spelling as usize).copied().flatten()
-}
-
-/// The spelling of every byte, for writing vocabularies.
-pub(crate) fn byte_spellings() -> Vec<char> {
-    let mut spellings = vec!['\0'; 256];
-    for (spelling, byte) in BYTES.iter().enumerate() {
-        if let (Some(byte), Some(spelling)) = (byte, char::from_u32(spelling as u32)) {
-            spellings[usize::from(*byte)] = spelling;
-        }
-    }
-    spellings
 }

@@ -1,0 +1,8 @@
+//! Chat templates: Jinja, with the functions and Python methods that templates on the Hub rely on.
+
+mod dates;
+mod json;
+mod python;
+mod template;
+
+pub use template::{ChatMessage, ChatTemplate};
