@@ -5,8 +5,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
-use crate::options::within;
-use crate::weights::Dims;
+use crate::limits::within;
+use crate::model::{Dims, Tensors};
 
 /// The shape of an adapter, under PEFT's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,25 +83,6 @@ impl Adapter {
         Self { layers: (0..dims.layers).map(|_| std::array::from_fn(&mut pair)).collect() }
     }
 
-    /// Every matrix in one fixed order.
-    pub(crate) fn tensors(&self) -> Vec<&[f32]> {
-        let pairs = self.layers.iter().flatten().flatten();
-        pairs.flat_map(|pair| [pair.a.as_slice(), pair.b.as_slice()]).collect()
-    }
-
-    /// The same, to be written.
-    pub(crate) fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
-        let pairs = self.layers.iter_mut().flatten().flatten();
-        pairs.flat_map(|pair| [pair.a.as_mut_slice(), pair.b.as_mut_slice()]).collect()
-    }
-
-    /// Zeros of the same shape.
-    pub(crate) fn zeros_like(&self) -> Self {
-        let mut zeros = self.clone();
-        zeros.tensors_mut().into_iter().for_each(|tensor| tensor.fill(0.0));
-        zeros
-    }
-
     /// The adapter as the rest of the system knows it.
     pub(crate) fn to_weights(&self, base: ContentHash, config: &LoraConfig) -> LoraWeights {
         let mut layers = Vec::new();
@@ -143,5 +124,18 @@ impl Adapter {
             }
         }
         Ok(())
+    }
+}
+
+impl Tensors for Adapter {
+    /// A and B of each pair, a layer after the other.
+    fn tensors(&self) -> Vec<&[f32]> {
+        let pairs = self.layers.iter().flatten().flatten();
+        pairs.flat_map(|pair| [pair.a.as_slice(), pair.b.as_slice()]).collect()
+    }
+
+    fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
+        let pairs = self.layers.iter_mut().flatten().flatten();
+        pairs.flat_map(|pair| [pair.a.as_mut_slice(), pair.b.as_mut_slice()]).collect()
     }
 }

@@ -6,9 +6,10 @@
 //! step of the first three quarters of the run, the smallest weights give their places to those outside the mask
 //! that have the largest gradient, ever fewer of them.
 
-use crate::adamw::AdamW;
+use crate::adapter::lora::{Adapter, LoraConfig};
 use crate::error::{Error, Result};
-use crate::lora::{Adapter, LoraConfig};
+use crate::model::Tensors;
+use crate::optimiser::AdamW;
 
 /// The part of a mask that moves at first; it falls along half a cosine.
 const MOVED: f64 = 0.3;

@@ -30,15 +30,15 @@ impl Rope {
 impl Rotation {
     /// Rotates the heads of `rows` (each `width` wide, `head` a head), whose sequences begin at `starts`.
     pub(crate) fn apply(&self, rows: &mut [f32], width: usize, head: usize, starts: &[usize]) {
-        self.turn(rows, width, head, starts, 1.0);
+        self.rotate(rows, width, head, starts, 1.0);
     }
 
     /// Rotates back, which is also the gradient of [`Rotation::apply`].
     pub(crate) fn undo(&self, rows: &mut [f32], width: usize, head: usize, starts: &[usize]) {
-        self.turn(rows, width, head, starts, -1.0);
+        self.rotate(rows, width, head, starts, -1.0);
     }
 
-    fn turn(&self, rows: &mut [f32], width: usize, head: usize, starts: &[usize], sign: f32) {
+    fn rotate(&self, rows: &mut [f32], width: usize, head: usize, starts: &[usize], sign: f32) {
         let half = head / 2;
         for bounds in starts.windows(2) {
             let sequence = &mut rows[bounds[0] * width..bounds[1] * width];

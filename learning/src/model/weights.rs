@@ -2,110 +2,26 @@
 
 use std::sync::Arc;
 
-use hyprstream_models::{Architecture, ModelConfig, TensorSource};
+use hyprstream_models::{Architecture, ContentHash, ModelConfig, TensorSource};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
-use crate::rope::Rope;
+use crate::model::dims::Dims;
+use crate::model::rope::Rope;
+use crate::model::tensors::Tensors;
 
-// The projections by number: their place in `Module::ALL`.
-pub(crate) const Q: usize = 0;
-pub(crate) const K: usize = 1;
-pub(crate) const V: usize = 2;
-pub(crate) const O: usize = 3;
-pub(crate) const GATE: usize = 4;
-pub(crate) const UP: usize = 5;
-pub(crate) const DOWN: usize = 6;
+// The tensors of a layer by number.
+pub(crate) const INPUT_NORM: usize = 0;
+pub(crate) const POST_NORM: usize = 1;
+pub(crate) const Q_NORM: usize = 2;
+pub(crate) const K_NORM: usize = 3;
+/// The first of the biases, of q, k and v.
+pub(crate) const BIASES: usize = 4;
+/// The first of the projections, which are row-major [out, in] and numbered as `Module::ALL`.
+pub(crate) const PROJECTIONS: usize = 7;
 
-/// The sizes of a model.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Dims {
-    pub(crate) vocab: usize,
-    pub(crate) hidden: usize,
-    pub(crate) inner: usize,
-    pub(crate) layers: usize,
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head: usize,
-    pub(crate) epsilon: f32,
-}
-
-impl Dims {
-    fn of(config: &ModelConfig) -> Self {
-        Self {
-            vocab: config.vocab_size,
-            hidden: config.hidden_size,
-            inner: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            kv_heads: config.num_key_value_heads,
-            head: config.head_dim,
-            epsilon: config.rms_norm_eps as f32,
-        }
-    }
-
-    /// The width of all query heads together.
-    pub(crate) fn q_width(&self) -> usize {
-        self.heads * self.head
-    }
-
-    /// The width of all key (or value) heads together.
-    pub(crate) fn kv_width(&self) -> usize {
-        self.kv_heads * self.head
-    }
-
-    /// (out, in) of a projection.
-    pub(crate) fn projection(&self, module: usize) -> (usize, usize) {
-        match module {
-            Q => (self.q_width(), self.hidden),
-            K | V => (self.kv_width(), self.hidden),
-            O => (self.hidden, self.q_width()),
-            GATE | UP => (self.inner, self.hidden),
-            _ => (self.hidden, self.inner),
-        }
-    }
-}
-
-/// One layer. What a family does not have is empty.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LayerWeights {
-    pub(crate) input_norm: Vec<f32>,
-    pub(crate) post_norm: Vec<f32>,
-    pub(crate) q_norm: Vec<f32>,
-    pub(crate) k_norm: Vec<f32>,
-    /// Of q, k and v.
-    pub(crate) biases: [Vec<f32>; 3],
-    /// Row-major [out, in], numbered as [`Module::ALL`].
-    pub(crate) projections: [Vec<f32>; 7],
-}
-
-/// All numbers of a model.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Weights {
-    pub(crate) embedding: Vec<f32>,
-    pub(crate) final_norm: Vec<f32>,
-    /// Empty when the embedding is also the head.
-    pub(crate) head: Vec<f32>,
-    pub(crate) layers: Vec<LayerWeights>,
-}
-
-impl LayerWeights {
-    fn fields(&self) -> [&Vec<f32>; 14] {
-        let [q, k, v, o, gate, up, down] = &self.projections;
-        let [bq, bk, bv] = &self.biases;
-        let (input, post) = (&self.input_norm, &self.post_norm);
-        [input, post, &self.q_norm, &self.k_norm, bq, bk, bv, q, k, v, o, gate, up, down]
-    }
-
-    fn fields_mut(&mut self) -> [&mut Vec<f32>; 14] {
-        let [q, k, v, o, gate, up, down] = &mut self.projections;
-        let [bq, bk, bv] = &mut self.biases;
-        let (input, post) = (&mut self.input_norm, &mut self.post_norm);
-        [input, post, &mut self.q_norm, &mut self.k_norm, bq, bk, bv, q, k, v, o, gate, up, down]
-    }
-}
-
+/// The tensors of a layer under their names in a checkpoint.
 const LAYER_NAMES: [&str; 14] = [
     "input_layernorm.weight",
     "post_attention_layernorm.weight",
@@ -122,28 +38,32 @@ const LAYER_NAMES: [&str; 14] = [
     "mlp.up_proj.weight",
     "mlp.down_proj.weight",
 ];
-const FIRST_PROJECTION: usize = 7;
 
-impl Weights {
-    /// Every tensor, in one fixed order, those a family does not have left out.
-    pub(crate) fn tensors(&self) -> Vec<&[f32]> {
+/// One layer. What a family does not have is empty.
+pub(crate) type LayerWeights = [Vec<f32>; LAYER_NAMES.len()];
+
+/// All numbers of a model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weights {
+    pub(crate) embedding: Vec<f32>,
+    pub(crate) final_norm: Vec<f32>,
+    /// Empty when the embedding is also the head.
+    pub(crate) head: Vec<f32>,
+    pub(crate) layers: Vec<LayerWeights>,
+}
+
+impl Tensors for Weights {
+    /// Those that a family does not have are left out.
+    fn tensors(&self) -> Vec<&[f32]> {
         let top = [&self.embedding, &self.final_norm, &self.head];
-        let all = top.into_iter().chain(self.layers.iter().flat_map(LayerWeights::fields));
+        let all = top.into_iter().chain(self.layers.iter().flatten());
         all.filter(|tensor| !tensor.is_empty()).map(Vec::as_slice).collect()
     }
 
-    /// The same, to be written.
-    pub(crate) fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
+    fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let top = [&mut self.embedding, &mut self.final_norm, &mut self.head];
-        let all = top.into_iter().chain(self.layers.iter_mut().flat_map(LayerWeights::fields_mut));
+        let all = top.into_iter().chain(self.layers.iter_mut().flatten());
         all.filter(|tensor| !tensor.is_empty()).map(Vec::as_mut_slice).collect()
-    }
-
-    /// Zeros of the same shape.
-    pub(crate) fn zeros_like(&self) -> Self {
-        let mut zeros = self.clone();
-        zeros.tensors_mut().into_iter().for_each(|tensor| tensor.fill(0.0));
-        zeros
     }
 }
 
@@ -177,17 +97,16 @@ impl BaseWeights {
         for index in 0..dims.layers {
             let prefix = format!("model.layers.{index}.");
             if source.shape(&format!("{prefix}self_attn.o_proj.bias")).is_some() {
-                return Err(Error::argument("a bias on o_proj cannot be trained over".to_owned()));
+                return Err(Error::argument("a bias on o_proj cannot be trained over"));
             }
             let mut layer = LayerWeights::default();
-            for ((name, field), shape) in LAYER_NAMES.iter().zip(layer.fields_mut()).zip(layer_shapes(&dims))
-            {
+            for ((name, tensor), shape) in LAYER_NAMES.iter().zip(&mut layer).zip(layer_shapes(&dims)) {
                 let name = format!("{prefix}{name}");
                 let optional = name.ends_with("bias")
                     || name.ends_with("q_norm.weight")
                     || name.ends_with("k_norm.weight");
                 if !optional || source.shape(&name).is_some() {
-                    *field = read(&name, &shape)?;
+                    *tensor = read(&name, &shape)?;
                 }
             }
             check_family(&config, index, &layer)?;
@@ -215,10 +134,9 @@ impl BaseWeights {
         let (has_norm, has_bias) = family(config);
         for _ in 0..dims.layers {
             let mut layer = LayerWeights::default();
-            for (index, (field, shape)) in layer.fields_mut().into_iter().zip(layer_shapes(&dims)).enumerate()
-            {
+            for ((name, tensor), shape) in LAYER_NAMES.iter().zip(&mut layer).zip(layer_shapes(&dims)) {
                 let len = shape.iter().product();
-                *field = match LAYER_NAMES[index] {
+                *tensor = match *name {
                     "self_attn.o_proj.weight" | "mlp.down_proj.weight" => normal(len, residual),
                     name if name.ends_with("proj.weight") => normal(len, deviation),
                     name if name.ends_with("bias") => vec![0.0; if has_bias { len } else { 0 }],
@@ -252,13 +170,28 @@ impl BaseWeights {
             ("lm_head.weight".to_owned(), table, weights.head.as_slice()),
         ];
         for (index, layer) in weights.layers.iter().enumerate() {
-            let rows = LAYER_NAMES.iter().zip(layer_shapes(dims)).zip(layer.fields());
-            named.extend(rows.map(|((name, shape), field)| {
-                (format!("model.layers.{index}.{name}"), shape, field.as_slice())
+            let rows = LAYER_NAMES.iter().zip(layer_shapes(dims)).zip(layer);
+            named.extend(rows.map(|((name, shape), tensor)| {
+                (format!("model.layers.{index}.{name}"), shape, tensor.as_slice())
             }));
         }
         named.retain(|(_, _, values)| !values.is_empty());
         named
+    }
+
+    /// Every tensor in one fixed order; those that the family does not have are left out.
+    pub fn tensors(&self) -> Vec<&[f32]> {
+        self.weights.tensors()
+    }
+
+    /// [`BaseWeights::tensors`], to be written.
+    pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
+        self.weights.tensors_mut()
+    }
+
+    /// Of the sizes alone: all models of one shape have the same.
+    pub fn shape_fingerprint(&self) -> ContentHash {
+        ContentHash::of(format!("{:?}", self.dims).as_bytes())
     }
 
     /// The rows of a logit: the head, or the embedding when they are tied.
@@ -285,8 +218,8 @@ fn family(config: &ModelConfig) -> (bool, bool) {
 }
 
 fn check_family(config: &ModelConfig, index: usize, layer: &LayerWeights) -> Result<()> {
-    let norms = [&layer.q_norm, &layer.k_norm].map(|tensor| !tensor.is_empty());
-    let biases = layer.biases.each_ref().map(|tensor| !tensor.is_empty());
+    let norms = [Q_NORM, K_NORM].map(|index| !layer[index].is_empty());
+    let biases = [0, 1, 2].map(|index| !layer[BIASES + index].is_empty());
     let (has_norm, _) = family(config);
     if norms != [has_norm; 2] || !(biases == [true; 3] || biases == [false; 3]) {
         return Err(Error::argument(format!(
@@ -296,21 +229,21 @@ fn check_family(config: &ModelConfig, index: usize, layer: &LayerWeights) -> Res
     Ok(())
 }
 
-fn layer_shapes(dims: &Dims) -> [Vec<usize>; 14] {
+fn layer_shapes(dims: &Dims) -> [Vec<usize>; LAYER_NAMES.len()] {
     std::array::from_fn(|index| match index {
-        0 | 1 => vec![dims.hidden],
-        2 | 3 => vec![dims.head],
-        4 => vec![dims.q_width()],
+        INPUT_NORM | POST_NORM => vec![dims.hidden],
+        Q_NORM | K_NORM => vec![dims.head],
+        BIASES => vec![dims.q_width()],
         5 | 6 => vec![dims.kv_width()],
         _ => {
-            let (rows, columns) = dims.projection(index - FIRST_PROJECTION);
+            let (rows, columns) = dims.projection(index - PROJECTIONS);
             vec![rows, columns]
         }
     })
 }
 
-/// A standard normal number.
-pub(crate) fn gaussian(rng: &mut impl Rng) -> f32 {
+/// A standard normal number, by Box and Muller.
+pub fn gaussian(rng: &mut impl Rng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     let angle = 2.0 * std::f64::consts::PI * rng.random::<f64>();
     (radius * angle.cos()) as f32

@@ -4,9 +4,9 @@
 //! never computed and nothing quadratic is kept: the backward pass makes a block's probabilities again from
 //! the saved logarithms of their sums.
 
-use crate::kernels::{Mat, dot, exp, scale};
-use crate::weights::Dims;
-use crate::workspace::Workspace;
+use crate::kernels::{Mat, MatMut, Store, dot, exp, exponentials, scale};
+use crate::model::Dims;
+use crate::network::workspace::Workspace;
 
 const BLOCK: usize = 64;
 
@@ -18,8 +18,25 @@ pub(crate) struct Heads<'a> {
     pub(crate) v: &'a [f32],
 }
 
+/// What attention makes of the heads.
+#[derive(Default)]
+pub(crate) struct Mixed {
+    /// The values weighted by their probabilities, [n, heads · head].
+    pub(crate) values: Vec<f32>,
+    /// For each row and head the logarithm of the sum of the exponentials of its scores, [n, heads].
+    pub(crate) log_sums: Vec<f32>,
+}
+
+/// The gradients of queries, keys and values, from the workspace.
+pub(crate) struct HeadGradients {
+    pub(crate) dq: Vec<f32>,
+    pub(crate) dk: Vec<f32>,
+    pub(crate) dv: Vec<f32>,
+}
+
 /// One block of queries of one head: where it lies in the packed rows.
 struct Block {
+    dims: Dims,
     /// First row of the sequence.
     start: usize,
     /// First and last-plus-one query row.
@@ -42,6 +59,46 @@ impl Block {
     fn seen(&self, index: usize) -> usize {
         self.rows.0 + index + 1 - self.start
     }
+
+    /// Where the log sum of query `index` stands in [`Mixed::log_sums`].
+    fn log_sum(&self, index: usize) -> usize {
+        (self.rows.0 + index) * self.dims.heads + self.query
+    }
+
+    /// Where the numbers of query `index` begin in rows of all query heads.
+    fn query_start(&self, index: usize) -> usize {
+        (self.rows.0 + index) * self.dims.q_width() + self.query * self.dims.head
+    }
+
+    /// Where the numbers of the first key begin in rows of all key heads.
+    fn key_start(&self) -> usize {
+        self.start * self.dims.kv_width() + self.key * self.dims.head
+    }
+
+    /// The block's queries in rows of all query heads, [size, head].
+    fn queries<'a>(&self, rows: &'a [f32]) -> Mat<'a> {
+        Mat::strided(&rows[self.query_start(0)..], self.size(), self.dims.head, self.dims.q_width())
+    }
+
+    fn queries_mut<'a>(&self, rows: &'a mut [f32]) -> MatMut<'a> {
+        MatMut::strided(&mut rows[self.query_start(0)..], self.size(), self.dims.head, self.dims.q_width())
+    }
+
+    /// The keys (or values) that the block sees in rows of all key heads, [keys, head].
+    fn seen_keys<'a>(&self, rows: &'a [f32]) -> Mat<'a> {
+        Mat::strided(&rows[self.key_start()..], self.keys(), self.dims.head, self.dims.kv_width())
+    }
+
+    fn seen_keys_mut<'a>(&self, rows: &'a mut [f32]) -> MatMut<'a> {
+        MatMut::strided(&mut rows[self.key_start()..], self.keys(), self.dims.head, self.dims.kv_width())
+    }
+
+    /// Writes the scaled scores, [size, keys]; those of keys a query does not see are there too.
+    fn write_scores(&self, heads: Heads<'_>, scores: &mut [f32], workspace: &mut Workspace) {
+        let target = MatMut::new(scores, self.keys());
+        let (queries, keys) = (self.queries(heads.q), self.seen_keys(heads.k));
+        workspace.multiply(target, Store::Overwrite, score_scale(self.dims), queries, keys.transposed());
+    }
 }
 
 fn blocks(dims: Dims, starts: &[usize]) -> impl Iterator<Item = Block> + '_ {
@@ -50,6 +107,7 @@ fn blocks(dims: Dims, starts: &[usize]) -> impl Iterator<Item = Block> + '_ {
         let (start, end) = (bounds[0], bounds[1]);
         (0..dims.heads).flat_map(move |query| {
             (start..end).step_by(BLOCK).map(move |first| Block {
+                dims,
                 start,
                 rows: (first, (first + BLOCK).min(end)),
                 query,
@@ -59,61 +117,39 @@ fn blocks(dims: Dims, starts: &[usize]) -> impl Iterator<Item = Block> + '_ {
     })
 }
 
-/// Answers the mixed values [n, heads · head] and, for each row and head, the logarithm of the sum of the
-/// exponentials of its scores [n, heads].
-pub(crate) fn forward(
-    dims: Dims,
-    heads: Heads<'_>,
-    starts: &[usize],
-    workspace: &mut Workspace,
-) -> (Vec<f32>, Vec<f32>) {
-    let (q_width, kv_width, head) = (dims.q_width(), dims.kv_width(), dims.head);
-    let n = heads.q.len() / q_width;
-    let mut out = workspace.take(n * q_width);
+/// Attends within the sequences that begin at `starts`; the results are from `workspace`.
+pub(crate) fn forward(dims: Dims, heads: Heads<'_>, starts: &[usize], workspace: &mut Workspace) -> Mixed {
+    let n = heads.q.len() / dims.q_width();
+    let mut values = workspace.take(n * dims.q_width());
     let mut log_sums = workspace.take(n * dims.heads);
-    let mut scores = workspace.take(BLOCK * longest(starts));
+    let mut buffer = workspace.take(BLOCK * longest(starts));
     for block in blocks(dims, starts) {
         let keys = block.keys();
-        block_scores(dims, heads, &block, &mut scores, workspace);
-        for (index, row) in scores.chunks_exact_mut(keys).take(block.size()).enumerate() {
+        let scores = &mut buffer[..block.size() * keys];
+        block.write_scores(heads, scores, workspace);
+        for (index, row) in scores.chunks_exact_mut(keys).enumerate() {
             let (seen, hidden) = row.split_at_mut(block.seen(index));
-            log_sums[(block.rows.0 + index) * dims.heads + block.query] = softmax(seen);
+            log_sums[block.log_sum(index)] = softmax(seen);
             hidden.fill(0.0);
         }
-        let value = Mat::rows(&heads.v[block.start * kv_width + block.key * head..], kv_width);
-        let out = &mut out[block.rows.0 * q_width + block.query * head..];
-        workspace.matmul(
-            out,
-            q_width,
-            (block.size(), head, keys),
-            Mat::rows(&scores, keys),
-            value,
-            1.0,
-            false,
-        );
+        let target = block.queries_mut(&mut values);
+        let probabilities = Mat::new(scores, keys);
+        workspace.multiply(target, Store::Overwrite, 1.0, probabilities, block.seen_keys(heads.v));
     }
-    workspace.give(scores);
-    (out, log_sums)
+    workspace.give(buffer);
+    Mixed { values, log_sums }
 }
 
-/// The gradients of queries, keys and values, from `workspace`.
-pub(crate) struct HeadGradients {
-    pub(crate) dq: Vec<f32>,
-    pub(crate) dk: Vec<f32>,
-    pub(crate) dv: Vec<f32>,
-}
-
-/// The gradient of [`forward`], whose results are `out` and `log_sums`, given the gradient of `out`.
+/// The gradient of [`forward`], given the gradient of its values.
 pub(crate) fn backward(
     dims: Dims,
     heads: Heads<'_>,
     starts: &[usize],
-    (out, log_sums): (&[f32], &[f32]),
-    d_out: &[f32],
+    mixed: &Mixed,
+    d_values: &[f32],
     workspace: &mut Workspace,
 ) -> HeadGradients {
-    let (q_width, kv_width, head) = (dims.q_width(), dims.kv_width(), dims.head);
-    let scale_scores = 1.0 / (head as f32).sqrt();
+    let (q_width, kv_width) = (dims.q_width(), dims.kv_width());
     let n = heads.q.len() / q_width;
     let mut dq = workspace.take(n * q_width);
     let mut dk = workspace.zeroed(n * kv_width);
@@ -121,75 +157,67 @@ pub(crate) fn backward(
     let mut probabilities = workspace.take(BLOCK * longest(starts));
     let mut d_scores = workspace.take(BLOCK * longest(starts));
     for block in blocks(dims, starts) {
-        let (keys, size) = (block.keys(), block.size());
-        let (q_at, kv_at) =
-            (block.rows.0 * q_width + block.query * head, block.start * kv_width + block.key * head);
-        block_scores(dims, heads, &block, &mut probabilities, workspace);
-        for (index, row) in probabilities.chunks_exact_mut(keys).take(size).enumerate() {
-            let log_sum = log_sums[(block.rows.0 + index) * dims.heads + block.query];
-            let (seen, hidden) = row.split_at_mut(block.seen(index));
-            for score in seen {
-                *score = exp(*score - log_sum);
-            }
-            hidden.fill(0.0);
-        }
-        let d_rows = Mat::rows(&d_out[q_at..], q_width);
-        let values = Mat::transposed(&heads.v[kv_at..], kv_width);
-        workspace.matmul(&mut d_scores, keys, (size, keys, head), d_rows, values, 1.0, false);
-        workspace.matmul(
-            &mut dv[kv_at..],
-            kv_width,
-            (keys, head, size),
-            Mat::transposed(&probabilities, keys),
-            d_rows,
-            1.0,
-            true,
-        );
-        let rows = d_scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)).take(size);
-        for (index, (d_row, row)) in rows.enumerate() {
-            let at = q_at + index * q_width;
-            let mean = dot(&d_out[at..at + head], &out[at..at + head]);
-            d_row.iter_mut().zip(row).for_each(|(d, p)| *d = p * (*d - mean));
-        }
-        let (queries, keys_rows) =
-            (Mat::rows(&heads.q[q_at..], q_width), Mat::rows(&heads.k[kv_at..], kv_width));
-        workspace.matmul(
-            &mut dq[q_at..],
-            q_width,
-            (size, head, keys),
-            Mat::rows(&d_scores, keys),
-            keys_rows,
-            scale_scores,
-            false,
-        );
-        let d_transposed = Mat::transposed(&d_scores, keys);
-        workspace.matmul(
-            &mut dk[kv_at..],
-            kv_width,
-            (keys, head, size),
-            d_transposed,
-            queries,
-            scale_scores,
-            true,
-        );
+        let keys = block.keys();
+        let probabilities = &mut probabilities[..block.size() * keys];
+        block.write_scores(heads, probabilities, workspace);
+        recompute_probabilities(&block, mixed, probabilities);
+
+        let d_scores = &mut d_scores[..block.size() * keys];
+        let (d_rows, values) = (block.queries(d_values), block.seen_keys(heads.v));
+        let target = MatMut::new(d_scores, keys);
+        workspace.multiply(target, Store::Overwrite, 1.0, d_rows, values.transposed());
+        let target = block.seen_keys_mut(&mut dv);
+        workspace.multiply(target, Store::Add, 1.0, Mat::new(probabilities, keys).transposed(), d_rows);
+        through_softmax(&block, mixed, d_values, probabilities, d_scores);
+
+        let (d_scores, scale) = (Mat::new(d_scores, keys), score_scale(dims));
+        let target = block.queries_mut(&mut dq);
+        workspace.multiply(target, Store::Overwrite, scale, d_scores, block.seen_keys(heads.k));
+        let target = block.seen_keys_mut(&mut dk);
+        workspace.multiply(target, Store::Add, scale, d_scores.transposed(), block.queries(heads.q));
     }
     workspace.give(probabilities);
     workspace.give(d_scores);
     HeadGradients { dq, dk, dv }
 }
 
-/// The scaled scores of a block, [size, keys]; those of keys a query does not see are there too.
-fn block_scores(dims: Dims, heads: Heads<'_>, block: &Block, scores: &mut [f32], workspace: &mut Workspace) {
-    let (q_width, kv_width, head) = (dims.q_width(), dims.kv_width(), dims.head);
-    let queries = Mat::rows(&heads.q[block.rows.0 * q_width + block.query * head..], q_width);
-    let keys = Mat::transposed(&heads.k[block.start * kv_width + block.key * head..], kv_width);
-    let shape = (block.size(), block.keys(), head);
-    workspace.matmul(scores, block.keys(), shape, queries, keys, 1.0 / (head as f32).sqrt(), false);
+/// The scores of a block become its probabilities.
+fn recompute_probabilities(block: &Block, mixed: &Mixed, scores: &mut [f32]) {
+    for (index, row) in scores.chunks_exact_mut(block.keys()).enumerate() {
+        let log_sum = mixed.log_sums[block.log_sum(index)];
+        let (seen, hidden) = row.split_at_mut(block.seen(index));
+        for score in seen {
+            *score = exp(*score - log_sum);
+        }
+        hidden.fill(0.0);
+    }
 }
 
-/// Turns scores into probabilities and answers the logarithm of the sum of their exponentials.
+/// The gradients of a block's probabilities become those of its scores.
+fn through_softmax(
+    block: &Block,
+    mixed: &Mixed,
+    d_values: &[f32],
+    probabilities: &[f32],
+    d_scores: &mut [f32],
+) {
+    let (keys, head) = (block.keys(), block.dims.head);
+    let rows = d_scores.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys));
+    for (index, (d_row, row)) in rows.enumerate() {
+        let at = block.query_start(index);
+        let mean = dot(&d_values[at..at + head], &mixed.values[at..at + head]);
+        d_row.iter_mut().zip(row).for_each(|(d, p)| *d = p * (*d - mean));
+    }
+}
+
+/// What the products of queries and keys are multiplied by.
+fn score_scale(dims: Dims) -> f32 {
+    1.0 / (dims.head as f32).sqrt()
+}
+
+/// Scores become probabilities; returns the logarithm of the sum of their exponentials.
 fn softmax(scores: &mut [f32]) -> f32 {
-    let (greatest, sum) = crate::loss::exponentials(scores);
+    let (greatest, sum) = exponentials(scores);
     scale(scores, 1.0 / sum);
     greatest + sum.ln()
 }

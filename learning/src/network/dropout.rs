@@ -2,7 +2,7 @@
 
 /// The mask of one projection's adapter input in one step.
 #[derive(Clone, Copy)]
-pub(crate) struct Mask {
+pub(crate) struct DropoutMask {
     key: u64,
     threshold: u32,
     kept_scale: f32,
@@ -22,8 +22,8 @@ impl Dropout {
         (rate > 0.0).then_some(Self { key: mix(key), rate })
     }
 
-    pub(crate) fn mask(self, layer: usize, module: usize) -> Mask {
-        Mask {
+    pub(crate) fn mask(self, layer: usize, module: usize) -> DropoutMask {
+        DropoutMask {
             key: mix(self.key ^ (layer * 7 + module) as u64),
             threshold: (f64::from(self.rate) * 4_294_967_296.0) as u32,
             kept_scale: 1.0 / (1.0 - self.rate),
@@ -31,7 +31,7 @@ impl Dropout {
     }
 }
 
-impl Mask {
+impl DropoutMask {
     /// Writes the kept elements of `x`, scaled up, and zeros.
     pub(crate) fn copy(self, x: &[f32], y: &mut [f32]) {
         for (index, (x, y)) in x.iter().zip(y).enumerate() {

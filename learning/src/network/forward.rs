@@ -1,15 +1,16 @@
 //! The forward pass over a packed shard: llama, qwen2 (biases on q, k and v) and qwen3 (norms on the heads
 //! of q and k), as in Hugging Face's `modeling_llama.py`, `modeling_qwen2.py` and `modeling_qwen3.py`.
 
-use crate::attention::{self, Heads};
+use std::mem::take;
+
 use crate::error::Result;
 use crate::kernels::{add, sigmoid};
-use crate::network::Network;
-use crate::norm;
-use crate::pack::Packed;
-use crate::rope::Rotation;
-use crate::weights::{DOWN, GATE, K, O, Q, UP, V};
-use crate::workspace::Workspace;
+use crate::model::{DOWN, GATE, INPUT_NORM, K, K_NORM, O, POST_NORM, Q, Q_NORM, Rotation, UP, V};
+use crate::network::adapted::Network;
+use crate::network::attention::{self, Heads, Mixed};
+use crate::network::norm;
+use crate::network::pack::Packed;
+use crate::network::workspace::Workspace;
 
 /// What the backward pass needs of a layer. Normalised rows and the gated product are made again there.
 #[derive(Default)]
@@ -19,14 +20,14 @@ pub(crate) struct LayerTrace {
     pub(crate) middle: Vec<f32>,
     pub(crate) input_inverse: Vec<f32>,
     pub(crate) post_inverse: Vec<f32>,
-    /// Before the norm of the heads (empty without one) and after norm and rotation.
+    /// Of q and k before the norm of the heads; empty without one.
     pub(crate) raw: [Vec<f32>; 2],
     pub(crate) head_inverses: [Vec<f32>; 2],
+    /// After norm and rotation.
     pub(crate) q: Vec<f32>,
     pub(crate) k: Vec<f32>,
     pub(crate) v: Vec<f32>,
-    pub(crate) mixed: Vec<f32>,
-    pub(crate) log_sums: Vec<f32>,
+    pub(crate) mixed: Mixed,
     pub(crate) gate: Vec<f32>,
     pub(crate) up: Vec<f32>,
     /// The inner activations of the seven adapters.
@@ -46,18 +47,14 @@ impl LayerTrace {
             k,
             v,
             mixed,
-            log_sums,
             gate,
             up,
             inner,
         } = self;
-        let single = [x, middle, input_inverse, post_inverse, q, k, v, mixed, log_sums, gate, up];
-        single
-            .into_iter()
-            .chain(raw)
-            .chain(head_inverses)
-            .chain(inner)
-            .for_each(|buffer| workspace.give(buffer));
+        let Mixed { values, log_sums } = mixed;
+        let single = [x, middle, input_inverse, post_inverse, q, k, v, values, log_sums, gate, up];
+        let all = single.into_iter().chain(raw).chain(head_inverses).chain(inner);
+        all.for_each(|buffer| workspace.give(buffer));
     }
 }
 
@@ -99,8 +96,17 @@ pub(crate) fn forward(
     let mut layers = Vec::new();
     for layer in 0..dims.layers {
         network.check_cancel()?;
-        let (next, trace) = layer_forward(network, layer, x, packed, &rotation, workspace);
-        x = next;
+        let mut pass = LayerPass {
+            network,
+            layer,
+            packed,
+            rotation: &rotation,
+            trace: LayerTrace::default(),
+            workspace,
+        };
+        pass.attention(x);
+        x = pass.feed_forward();
+        let trace = pass.trace;
         if keep {
             layers.push(trace);
         } else {
@@ -113,72 +119,90 @@ pub(crate) fn forward(
     Ok(Trace { layers, last: x, last_inverse, hidden, rotation })
 }
 
-fn layer_forward(
-    network: Network<'_>,
+/// One layer on its way forward.
+struct LayerPass<'a, 'w> {
+    network: Network<'a>,
     layer: usize,
-    x: Vec<f32>,
-    packed: &Packed,
-    rotation: &Rotation,
-    workspace: &mut Workspace,
-) -> (Vec<f32>, LayerTrace) {
-    let dims = network.base.dims;
-    let weights = &network.base.weights.layers[layer];
-    let n = packed.tokens.len();
-    let mut trace = LayerTrace::default();
+    packed: &'w Packed,
+    rotation: &'w Rotation,
+    trace: LayerTrace,
+    workspace: &'w mut Workspace,
+}
 
-    let mut normed = workspace.take(x.len());
-    trace.input_inverse = workspace.take(n);
-    norm::forward(&x, &weights.input_norm, dims.epsilon, &mut normed, &mut trace.input_inverse);
-    let linear = |module: usize, input: &[f32], trace: &mut LayerTrace, workspace: &mut Workspace| {
-        let (y, inner) = network.linear(layer, module).forward(input, workspace);
-        trace.inner[module] = inner;
-        y
-    };
-    let raw_q = linear(Q, &normed, &mut trace, workspace);
-    let raw_k = linear(K, &normed, &mut trace, workspace);
-    trace.v = linear(V, &normed, &mut trace, workspace);
-    workspace.give(normed);
+impl LayerPass<'_, '_> {
+    /// From the residual stream on entry to that after attention, both kept in the trace.
+    fn attention(&mut self, x: Vec<f32>) {
+        let dims = self.network.base.dims;
+        let starts = &self.packed.starts;
+        let (normed, inverse) = self.norm(&x, INPUT_NORM);
+        self.trace.input_inverse = inverse;
+        let raw_q = self.linear(Q, &normed);
+        let raw_k = self.linear(K, &normed);
+        self.trace.v = self.linear(V, &normed);
+        self.workspace.give(normed);
 
-    trace.q = head_norm(
-        raw_q,
-        &weights.q_norm,
-        dims.epsilon,
-        &mut trace.raw[0],
-        &mut trace.head_inverses[0],
-        workspace,
-    );
-    trace.k = head_norm(
-        raw_k,
-        &weights.k_norm,
-        dims.epsilon,
-        &mut trace.raw[1],
-        &mut trace.head_inverses[1],
-        workspace,
-    );
-    rotation.apply(&mut trace.q, dims.q_width(), dims.head, &packed.starts);
-    rotation.apply(&mut trace.k, dims.kv_width(), dims.head, &packed.starts);
-    let heads = Heads { q: &trace.q, k: &trace.k, v: &trace.v };
-    (trace.mixed, trace.log_sums) = attention::forward(dims, heads, &packed.starts, workspace);
+        self.trace.q = self.head_norm(Q, Q_NORM, raw_q);
+        self.trace.k = self.head_norm(K, K_NORM, raw_k);
+        self.rotation.apply(&mut self.trace.q, dims.q_width(), dims.head, starts);
+        self.rotation.apply(&mut self.trace.k, dims.kv_width(), dims.head, starts);
+        let heads = Heads { q: &self.trace.q, k: &self.trace.k, v: &self.trace.v };
+        self.trace.mixed = attention::forward(dims, heads, starts, self.workspace);
 
-    let mixed = std::mem::take(&mut trace.mixed);
-    let mut middle = linear(O, &mixed, &mut trace, workspace);
-    trace.mixed = mixed;
-    add(&mut middle, &x);
-    trace.x = x;
+        let values = take(&mut self.trace.mixed.values);
+        let mut middle = self.linear(O, &values);
+        self.trace.mixed.values = values;
+        add(&mut middle, &x);
+        self.trace.x = x;
+        self.trace.middle = middle;
+    }
 
-    let mut normed = workspace.take(middle.len());
-    trace.post_inverse = workspace.take(n);
-    norm::forward(&middle, &weights.post_norm, dims.epsilon, &mut normed, &mut trace.post_inverse);
-    trace.gate = linear(GATE, &normed, &mut trace, workspace);
-    trace.up = linear(UP, &normed, &mut trace, workspace);
-    workspace.give(normed);
-    let mut product = workspace.take(trace.gate.len());
-    gated(&trace.gate, &trace.up, &mut product);
-    let mut next = linear(DOWN, &product, &mut trace, workspace);
-    workspace.give(product);
-    add(&mut next, &middle);
-    trace.middle = middle;
-    (next, trace)
+    /// The residual stream after the layer.
+    fn feed_forward(&mut self) -> Vec<f32> {
+        let middle = take(&mut self.trace.middle);
+        let (normed, inverse) = self.norm(&middle, POST_NORM);
+        self.trace.post_inverse = inverse;
+        self.trace.gate = self.linear(GATE, &normed);
+        self.trace.up = self.linear(UP, &normed);
+        self.workspace.give(normed);
+        let mut product = self.workspace.take(self.trace.gate.len());
+        gated(&self.trace.gate, &self.trace.up, &mut product);
+        let mut next = self.linear(DOWN, &product);
+        self.workspace.give(product);
+        add(&mut next, &middle);
+        self.trace.middle = middle;
+        next
+    }
+
+    /// The normalised rows of `x` and their inverse root mean squares.
+    fn norm(&mut self, x: &[f32], index: usize) -> (Vec<f32>, Vec<f32>) {
+        let base = self.network.base;
+        let mut normed = self.workspace.take(x.len());
+        let mut inverse = self.workspace.take(self.packed.tokens.len());
+        let weight = &base.weights.layers[self.layer][index];
+        norm::forward(x, weight, base.dims.epsilon, &mut normed, &mut inverse);
+        (normed, inverse)
+    }
+
+    fn linear(&mut self, module: usize, input: &[f32]) -> Vec<f32> {
+        let projected = self.network.linear(self.layer, module).forward(input, self.workspace);
+        self.trace.inner[module] = projected.inner;
+        projected.y
+    }
+
+    /// Norms each head of the rows of q or k and keeps them; without a norm the rows pass through.
+    fn head_norm(&mut self, module: usize, index: usize, rows: Vec<f32>) -> Vec<f32> {
+        let base = self.network.base;
+        let weight = &base.weights.layers[self.layer][index];
+        if weight.is_empty() {
+            return rows;
+        }
+        let mut normed = self.workspace.take(rows.len());
+        let mut inverses = self.workspace.take(rows.len() / weight.len());
+        norm::forward(&rows, weight, base.dims.epsilon, &mut normed, &mut inverses);
+        self.trace.head_inverses[module] = inverses;
+        self.trace.raw[module] = rows;
+        normed
+    }
 }
 
 /// `silu(gate) · up`.
@@ -186,23 +210,4 @@ pub(crate) fn gated(gate: &[f32], up: &[f32], product: &mut [f32]) {
     for ((product, gate), up) in product.iter_mut().zip(gate).zip(up) {
         *product = gate * sigmoid(*gate) * up;
     }
-}
-
-/// Norms each head of `rows`, keeping them in `raw`; without a norm the rows pass through.
-fn head_norm(
-    rows: Vec<f32>,
-    weight: &[f32],
-    epsilon: f32,
-    raw: &mut Vec<f32>,
-    inverses: &mut Vec<f32>,
-    workspace: &mut Workspace,
-) -> Vec<f32> {
-    if weight.is_empty() {
-        return rows;
-    }
-    let mut normed = workspace.take(rows.len());
-    *inverses = workspace.take(rows.len() / weight.len());
-    norm::forward(&rows, weight, epsilon, &mut normed, inverses);
-    *raw = rows;
-    normed
 }

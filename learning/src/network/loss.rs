@@ -1,8 +1,10 @@
 //! Cross-entropy over the target rows, in chunks of rows so that the whole matrix of logits never exists.
 
-use crate::kernels::{Mat, exp, scale};
-use crate::network::{Gradients, Network};
-use crate::workspace::Workspace;
+use crate::kernels::{Mat, MatMut, Store, exponentials, scale};
+use crate::network::adapted::Network;
+use crate::network::gradients::Gradients;
+use crate::network::pack::Target;
+use crate::network::workspace::Workspace;
 
 /// The gradient side of [`cross_entropy`].
 pub(crate) struct LossGradient<'a> {
@@ -13,68 +15,46 @@ pub(crate) struct LossGradient<'a> {
     pub(crate) weights: &'a [f32],
 }
 
-/// The sum over `targets`, (row, token), of the negative logarithm of the token's probability, in nats.
+/// The sum over `targets` of the negative logarithm of the token's probability, in nats.
 pub(crate) fn cross_entropy(
     network: Network<'_>,
     hidden: &[f32],
-    targets: &[(usize, u32)],
+    targets: &[Target],
     mut gradient: Option<LossGradient<'_>>,
     workspace: &mut Workspace,
 ) -> f64 {
     const LOGITS: usize = 1 << 20;
     let (vocab, width) = (network.base.dims.vocab, network.base.dims.hidden);
     let chunk = (LOGITS / vocab).clamp(16, 512).min(targets.len().max(1));
-    let head = network.base.head();
+    let head = Mat::new(network.base.head(), width);
     let mut logits = workspace.take(chunk * vocab);
     let mut rows = workspace.take(chunk * width);
     let mut d_rows = workspace.take(chunk * width);
     let mut sum = 0.0;
     for (part, targets) in targets.chunks(chunk).enumerate() {
-        let count = targets.len();
-        for (row, &(index, _)) in rows.chunks_exact_mut(width).zip(targets) {
-            row.copy_from_slice(&hidden[index * width..][..width]);
+        // The last chunk may be shorter than the buffers.
+        let logits = &mut logits[..targets.len() * vocab];
+        let rows = &mut rows[..targets.len() * width];
+        for (row, target) in rows.chunks_exact_mut(width).zip(targets) {
+            row.copy_from_slice(&hidden[target.row * width..][..width]);
         }
-        let shape = (count, vocab, width);
-        workspace.matmul(
-            &mut logits,
-            vocab,
-            shape,
-            Mat::rows(&rows, width),
-            Mat::transposed(head, width),
-            1.0,
-            false,
-        );
+        let rows = Mat::new(rows, width);
+        workspace.multiply(MatMut::new(logits, vocab), Store::Overwrite, 1.0, rows, head.transposed());
         let weights = gradient.as_ref().map(|gradient| &gradient.weights[part * chunk..]);
-        for (index, (row, &(_, token))) in logits.chunks_exact_mut(vocab).zip(targets).enumerate() {
+        for (index, (row, target)) in logits.chunks_exact_mut(vocab).zip(targets).enumerate() {
             let weight = weights.map_or(0.0, |weights| weights[index]);
-            sum += f64::from(row_loss(row, token as usize, weight));
+            sum += f64::from(row_loss(row, target.token as usize, weight));
         }
         let Some(gradient) = &mut gradient else { continue };
-        let d_logits = Mat::rows(&logits, vocab);
-        workspace.matmul(
-            &mut d_rows,
-            width,
-            (count, width, vocab),
-            d_logits,
-            Mat::rows(head, width),
-            1.0,
-            false,
-        );
-        for (row, &(index, _)) in d_rows.chunks_exact(width).zip(targets) {
-            gradient.d_hidden[index * width..][..width].copy_from_slice(row);
+        let d_logits = Mat::new(logits, vocab);
+        let d_rows = &mut d_rows[..targets.len() * width];
+        workspace.multiply(MatMut::new(d_rows, width), Store::Overwrite, 1.0, d_logits, head);
+        for (row, target) in d_rows.chunks_exact(width).zip(targets) {
+            gradient.d_hidden[target.row * width..][..width].copy_from_slice(row);
         }
         if let Some(weights) = &mut gradient.gradients.weights {
             let d_head = if weights.head.is_empty() { &mut weights.embedding } else { &mut weights.head };
-            let d_logits = Mat::transposed(&logits, vocab);
-            workspace.matmul(
-                d_head,
-                width,
-                (vocab, width, count),
-                d_logits,
-                Mat::rows(&rows, width),
-                1.0,
-                true,
-            );
+            workspace.multiply(MatMut::new(d_head, width), Store::Add, 1.0, d_logits.transposed(), rows);
         }
     }
     for buffer in [logits, rows, d_rows] {
@@ -90,34 +70,6 @@ fn row_loss(row: &mut [f32], token: usize, weight: f32) -> f32 {
     scale(row, weight / sum);
     row[token] -= weight;
     sum.ln() + greatest - logit
-}
-
-/// Replaces values by their exponentials relative to the greatest; answers the greatest and the sum.
-pub(crate) fn exponentials(values: &mut [f32]) -> (f32, f32) {
-    const LANES: usize = 16;
-    let mut tops = [f32::NEG_INFINITY; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for chunk in chunks {
-        for lane in 0..LANES {
-            tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
-        }
-    }
-    let greatest = tops.into_iter().fold(rest, f32::max);
-    let mut sums = [0.0f32; LANES];
-    let mut chunks = values.chunks_exact_mut(LANES);
-    for chunk in &mut chunks {
-        for lane in 0..LANES {
-            chunk[lane] = exp(chunk[lane] - greatest);
-            sums[lane] += chunk[lane];
-        }
-    }
-    let mut sum = 0.0;
-    for value in chunks.into_remainder() {
-        *value = exp(*value - greatest);
-        sum += *value;
-    }
-    (greatest, sum + sums.iter().sum::<f32>())
 }
 
 #[cfg(test)]

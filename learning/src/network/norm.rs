@@ -11,8 +11,8 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32], in
     }
 }
 
-/// The normalised rows again, from the saved inverses.
-pub(crate) fn again(x: &[f32], weight: &[f32], inverse: &[f32], y: &mut [f32]) {
+/// Writes the normalised rows of `x` to `y`, from their inverse root mean squares.
+pub(crate) fn scaled(x: &[f32], weight: &[f32], inverse: &[f32], y: &mut [f32]) {
     let width = weight.len();
     for ((x, y), inverse) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(inverse) {
         scale_row(x, weight, *inverse, y);

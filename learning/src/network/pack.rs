@@ -1,7 +1,22 @@
-//! A batch without padding: the tokens of its sequences one after the other.
+//! Examples, and a batch of them without padding: the tokens of its sequences one after the other.
 
 use crate::error::{Error, Result};
-use crate::options::Example;
+
+/// One training sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Example {
+    /// Prompt and completion, as the model reads them.
+    pub tokens: Vec<u32>,
+    /// The first token that counts in the loss; the tokens before it are only read.
+    pub completion_start: usize,
+}
+
+impl Example {
+    /// The number of tokens that count in the loss. The first token of a sequence has nothing before it and never counts.
+    pub fn target_tokens(&self) -> usize {
+        self.tokens.len().saturating_sub(self.completion_start.max(1))
+    }
+}
 
 /// The sequences of one shard.
 #[derive(Clone, Debug, Default)]
@@ -10,28 +25,37 @@ pub(crate) struct Packed {
     pub(crate) tokens: Vec<u32>,
     /// Where each sequence begins, and the end of the last.
     pub(crate) starts: Vec<usize>,
-    /// (row that predicts, token that it must predict).
-    pub(crate) targets: Vec<(usize, u32)>,
+    pub(crate) targets: Vec<Target>,
     /// What the loss of each target is multiplied by.
     pub(crate) weights: Vec<f32>,
 }
 
+/// A token that counts in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The row that must predict it.
+    pub(crate) row: usize,
+    pub(crate) token: u32,
+}
+
 impl Packed {
     /// Examples, each with the weight of its targets.
-    pub(crate) fn of_examples<'a>(examples: impl IntoIterator<Item = (&'a Example, f32)>) -> Self {
+    pub(crate) fn from_examples<'a>(examples: impl IntoIterator<Item = (&'a Example, f32)>) -> Self {
         let mut packed = Self { starts: vec![0], ..Self::default() };
         for (example, weight) in examples {
             let begin = packed.tokens.len();
             let first = example.completion_start.max(1);
             let targets = example.tokens.iter().enumerate().skip(first);
-            packed.targets.extend(targets.map(|(position, &token)| (begin + position - 1, token)));
+            packed
+                .targets
+                .extend(targets.map(|(position, &token)| Target { row: begin + position - 1, token }));
             packed.push(&example.tokens);
             packed.weights.resize(packed.targets.len(), weight);
         }
         packed
     }
 
-    pub(crate) fn of_sequences<'a>(sequences: impl IntoIterator<Item = &'a [u32]>) -> Self {
+    pub(crate) fn from_sequences<'a>(sequences: impl IntoIterator<Item = &'a [u32]>) -> Self {
         let mut packed = Self { starts: vec![0], ..Self::default() };
         sequences.into_iter().for_each(|tokens| packed.push(tokens));
         packed
@@ -67,8 +91,8 @@ pub(crate) fn balance(lengths: &[usize], shards: usize) -> Vec<Vec<usize>> {
     sorted.collect()
 }
 
-/// Refuses token ids the model does not have.
-pub(crate) fn check_tokens(tokens: &[u32], vocab: usize) -> Result<()> {
+/// Refuses token ids that a model of `vocab` tokens does not have.
+pub fn check_tokens(tokens: &[u32], vocab: usize) -> Result<()> {
     match tokens.iter().find(|&&token| token as usize >= vocab) {
         Some(token) => {
             Err(Error::argument(format!("token {token} is not in the model's vocabulary of {vocab}")))
@@ -87,9 +111,10 @@ mod tests {
             Example { tokens: vec![5, 6, 7, 8], completion_start: 2 },
             Example { tokens: vec![9, 4], completion_start: 0 },
         ];
-        let packed = Packed::of_examples(examples.iter().zip([0.5, 0.25]));
+        let packed = Packed::from_examples(examples.iter().zip([0.5, 0.25]));
         assert_eq!(packed.starts, [0, 4, 6]);
-        assert_eq!(packed.targets, [(1, 7), (2, 8), (4, 4)]);
+        let targets: Vec<_> = packed.targets.iter().map(|target| (target.row, target.token)).collect();
+        assert_eq!(targets, [(1, 7), (2, 8), (4, 4)]);
         assert_eq!(packed.weights, [0.5, 0.5, 0.25]);
         assert_eq!(packed.longest(), 4);
     }

@@ -1,34 +1,23 @@
 //! Buffers that are used again from step to step, so that a step neither zeroes nor faults in fresh memory.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::kernels::{Mat, Multiplier};
-use crate::options::Precision;
+use crate::kernels::{Mat, MatMut, Multiplier, Precision, Store};
 
 /// The free buffers and the multiplier of one worker.
 pub(crate) struct Workspace {
     free: Vec<Vec<f32>>,
-    multiplier: Multiplier,
+    multiplier: Box<dyn Multiplier>,
 }
 
 impl Workspace {
     pub(crate) fn new(precision: Precision) -> Self {
-        Self { free: Vec::new(), multiplier: Multiplier::new(precision) }
+        Self { free: Vec::new(), multiplier: precision.multiplier() }
     }
 
     /// [`Multiplier::multiply`].
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a matrix product")]
-    pub(crate) fn matmul(
-        &mut self,
-        c: &mut [f32],
-        width: usize,
-        shape: (usize, usize, usize),
-        a: Mat<'_>,
-        b: Mat<'_>,
-        alpha: f32,
-        accumulate: bool,
-    ) {
-        self.multiplier.multiply(c, width, shape, a, b, alpha, accumulate);
+    pub(crate) fn multiply(&mut self, c: MatMut<'_>, store: Store, alpha: f32, a: Mat<'_>, b: Mat<'_>) {
+        self.multiplier.multiply(c, store, alpha, a, b);
     }
 
     /// A buffer of `len` numbers with unspecified contents.
@@ -80,7 +69,7 @@ impl Workspaces {
         result
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// How the learning rate falls after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Scheduler {
 
 impl Scheduler {
     /// The factor on the peak learning rate at `step` (from 0) of `total`, after `warmup` steps of linear rise.
-    pub(crate) fn factor(self, step: usize, total: usize, warmup: usize) -> f32 {
+    pub fn factor(self, step: usize, total: usize, warmup: usize) -> f32 {
         if step < warmup {
             return (step + 1) as f32 / (warmup + 1) as f32;
         }
@@ -37,7 +37,7 @@ impl Scheduler {
 impl FromStr for Scheduler {
     type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
+    fn from_str(name: &str) -> Result<Self> {
         match name.to_ascii_lowercase().as_str() {
             "linear" => Ok(Self::Linear),
             "cosine" => Ok(Self::Cosine),

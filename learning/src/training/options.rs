@@ -1,65 +1,9 @@
-//! What a run is told: examples, hyperparameters, and what a step answers.
+//! What a run is told, and what a step reports.
 
 use crate::error::{Error, Result};
-use crate::schedule::Scheduler;
-
-/// One training sequence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Example {
-    /// Prompt and completion, as the model reads them.
-    pub tokens: Vec<u32>,
-    /// The first token that counts in the loss; the tokens before it are only read.
-    pub completion_start: usize,
-}
-
-impl Example {
-    /// The number of tokens that count in the loss. The first token of a sequence has nothing before it and never counts.
-    pub fn target_tokens(&self) -> usize {
-        self.tokens.len().saturating_sub(self.completion_start.max(1))
-    }
-}
-
-/// The optimiser: `AdamW` with decoupled weight decay.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdamOptions {
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-    /// Decoupled weight decay.
-    pub weight_decay: f32,
-    /// The gradient is scaled down to this norm when it is longer; 0 turns clipping off.
-    pub max_grad_norm: f32,
-}
-
-impl Default for AdamOptions {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 }
-    }
-}
-
-impl AdamOptions {
-    pub(crate) fn validate(&self) -> Result<()> {
-        within("adam_beta1", self.beta1, 0.0, 0.999_999)?;
-        within("adam_beta2", self.beta2, 0.0, 0.999_999_9)?;
-        within("adam_epsilon", self.epsilon, 1e-30, 1.0)?;
-        within("weight_decay", self.weight_decay, 0.0, 10.0)?;
-        within("max_grad_norm", self.max_grad_norm, 0.0, f32::MAX)
-    }
-}
-
-/// The arithmetic of the matrix products. Sums, norms, softmax, gradients and weights are f32 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// f32 throughout: the loss is the one that an f32 runtime answers with.
-    #[default]
-    F32,
-    /// The factors of a product are rounded to bf16 where the processor has a matrix unit for it; elsewhere
-    /// this is [`Precision::F32`].
-    Bf16,
-}
+use crate::kernels::Precision;
+use crate::limits::{count, within};
+use crate::optimiser::{AdamOptions, Scheduler};
 
 /// The hyperparameters of a `LoRA` run.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,18 +97,4 @@ pub struct StepReport {
     pub tokens: usize,
     /// Tokens that counted in the loss.
     pub target_tokens: usize,
-}
-
-pub(crate) fn within(name: &str, value: f32, low: f32, high: f32) -> Result<()> {
-    if value.is_finite() && value >= low && value <= high {
-        return Ok(());
-    }
-    Err(Error::argument(format!("{name} is {value}; it must be between {low} and {high}")))
-}
-
-pub(crate) fn count(name: &str, value: usize, low: usize, high: usize) -> Result<()> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::argument(format!("{name} is {value}; it must be between {low} and {high}")))
 }

@@ -6,86 +6,90 @@
 
 use hyprstream_models::ContentHash;
 
-use crate::adamw::AdamW;
 use crate::error::{Error, Result};
+use crate::optimiser::AdamW;
 
 const MAGIC: &[u8; 8] = b"HYPTRAI1";
 const HASH: usize = 32;
 
-/// Writes the state of a run; `mask` is that of a sparse one, else empty.
-pub(crate) fn encode(
-    fingerprint: &ContentHash,
-    steps: usize,
-    parameters: &[&[f32]],
-    adam: &AdamW,
-    mask: &[u8],
-) -> Vec<u8> {
-    let numbers: usize = parameters.iter().map(|tensor| tensor.len()).sum();
-    let mut bytes = Vec::with_capacity(numbers * 12 + parameters.len() * 8 + 96);
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(fingerprint.as_bytes());
-    bytes.extend_from_slice(&(steps as u64).to_le_bytes());
-    bytes.extend_from_slice(&(parameters.len() as u64).to_le_bytes());
-    for ((parameter, first), second) in parameters.iter().zip(&adam.first).zip(&adam.second) {
-        bytes.extend_from_slice(&(parameter.len() as u64).to_le_bytes());
-        for values in [*parameter, first, second] {
-            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+/// What a saved run continues from.
+#[derive(Clone, Debug)]
+pub struct SavedRun {
+    /// Steps that were made.
+    pub steps: usize,
+    /// What is trained, a tensor each.
+    pub parameters: Vec<Vec<f32>>,
+    /// Their moments.
+    pub adam: AdamW,
+    /// The mask of a sparse run; empty for the others.
+    pub mask: Vec<u8>,
+}
+
+impl SavedRun {
+    /// Writes a run of this fingerprint, from parts that are still in use.
+    pub fn encode(
+        fingerprint: &ContentHash,
+        steps: usize,
+        parameters: &[&[f32]],
+        adam: &AdamW,
+        mask: &[u8],
+    ) -> Vec<u8> {
+        let numbers: usize = parameters.iter().map(|tensor| tensor.len()).sum();
+        let mut bytes = Vec::with_capacity(numbers * 12 + parameters.len() * 8 + 96);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(fingerprint.as_bytes());
+        bytes.extend_from_slice(&(steps as u64).to_le_bytes());
+        bytes.extend_from_slice(&(parameters.len() as u64).to_le_bytes());
+        for ((parameter, first), second) in parameters.iter().zip(&adam.first).zip(&adam.second) {
+            bytes.extend_from_slice(&(parameter.len() as u64).to_le_bytes());
+            for values in [*parameter, first, second] {
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            }
         }
+        bytes.extend_from_slice(mask);
+        let hash = ContentHash::of(&bytes);
+        bytes.extend_from_slice(hash.as_bytes());
+        bytes
     }
-    bytes.extend_from_slice(mask);
-    let hash = ContentHash::of(&bytes);
-    bytes.extend_from_slice(hash.as_bytes());
-    bytes
-}
 
-/// A state that was read and found whole.
-pub(crate) struct Decoded {
-    pub(crate) steps: usize,
-    pub(crate) parameters: Vec<Vec<f32>>,
-    pub(crate) adam: AdamW,
-    pub(crate) mask: Vec<u8>,
-}
-
-/// Reads a state back; `lengths` are those of the run's tensors.
-pub(crate) fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize]) -> Result<Decoded> {
-    let damaged = || Error::State("it is truncated or damaged".to_owned());
-    let split = bytes.len().checked_sub(HASH).ok_or_else(damaged)?;
-    let (content, hash) = bytes.split_at(split);
-    if ContentHash::of(content).as_bytes() != hash {
-        return Err(damaged());
-    }
-    let mut rest = content;
-    let mut next = |len: usize| -> Result<&[u8]> {
-        let (head, tail) = rest.split_at_checked(len).ok_or_else(damaged)?;
-        rest = tail;
-        Ok(head)
-    };
-    if next(MAGIC.len())? != MAGIC {
-        return Err(Error::State("it is of another version".to_owned()));
-    }
-    if next(HASH)? != fingerprint.as_bytes() {
-        return Err(Error::State("it belongs to a run with another model, options or examples".to_owned()));
-    }
-    let steps = number(next(8)?);
-    if number(next(8)?) != lengths.len() {
-        return Err(damaged());
-    }
-    let mut decoded = Decoded {
-        steps,
-        parameters: Vec::new(),
-        adam: AdamW { first: Vec::new(), second: Vec::new() },
-        mask: Vec::new(),
-    };
-    for &len in lengths {
-        if number(next(8)?) != len {
+    /// Reads a run back; `lengths` are those of the tensors of the run that continues.
+    pub fn decode(bytes: &[u8], fingerprint: &ContentHash, lengths: &[usize]) -> Result<Self> {
+        let damaged = || Error::State("it is truncated or damaged".to_owned());
+        let split = bytes.len().checked_sub(HASH).ok_or_else(damaged)?;
+        let (content, hash) = bytes.split_at(split);
+        if ContentHash::of(content).as_bytes() != hash {
             return Err(damaged());
         }
-        decoded.parameters.push(floats(next(len * 4)?));
-        decoded.adam.first.push(floats(next(len * 4)?));
-        decoded.adam.second.push(floats(next(len * 4)?));
+        let mut rest = content;
+        let mut next = |len: usize| -> Result<&[u8]> {
+            let (head, tail) = rest.split_at_checked(len).ok_or_else(damaged)?;
+            rest = tail;
+            Ok(head)
+        };
+        if next(MAGIC.len())? != MAGIC {
+            return Err(Error::State("it is of another version".to_owned()));
+        }
+        if next(HASH)? != fingerprint.as_bytes() {
+            return Err(Error::State(
+                "it belongs to a run with another model, options or examples".to_owned(),
+            ));
+        }
+        let steps = number(next(8)?);
+        if number(next(8)?) != lengths.len() {
+            return Err(damaged());
+        }
+        let mut parameters = Vec::new();
+        let mut adam = AdamW { first: Vec::new(), second: Vec::new() };
+        for &len in lengths {
+            if number(next(8)?) != len {
+                return Err(damaged());
+            }
+            parameters.push(floats(next(len * 4)?));
+            adam.first.push(floats(next(len * 4)?));
+            adam.second.push(floats(next(len * 4)?));
+        }
+        Ok(Self { steps, parameters, adam, mask: rest.to_vec() })
     }
-    decoded.mask = rest.to_vec();
-    Ok(decoded)
 }
 
 fn number(bytes: &[u8]) -> usize {

@@ -8,17 +8,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::adamw::{AdamW, Rule, global_norm};
-use crate::dropout::Dropout;
+use crate::adapter::{Adapter, LoraConfig, Mask, Moment};
 use crate::error::{Error, Result};
-use crate::lora::{Adapter, LoraConfig};
-use crate::network::{AdapterView, Gradients, Network};
-use crate::options::{Example, StepReport, TrainOptions};
-use crate::pack::check_tokens;
-use crate::shards::Shards;
-use crate::sparsity::{Mask, Moment};
-use crate::state;
-use crate::weights::BaseWeights;
+use crate::model::{BaseWeights, Tensors};
+use crate::network::{AdapterView, Dropout, Example, Gradients, Network, check_tokens};
+use crate::optimiser::{AdamW, Rule, Update, global_norm};
+use crate::training::options::{StepReport, TrainOptions};
+use crate::training::shards::Shards;
+use crate::training::state::SavedRun;
 
 /// A run of `LoRA` training, advanced step by step.
 ///
@@ -36,8 +33,13 @@ pub struct LoraTrainer {
     adam: AdamW,
     shards: Shards,
     steps: usize,
-    /// The order of the examples in one epoch.
-    order: (usize, Vec<usize>),
+    order: EpochOrder,
+}
+
+/// The order of the examples in one epoch.
+struct EpochOrder {
+    epoch: usize,
+    examples: Vec<usize>,
 }
 
 impl LoraTrainer {
@@ -75,7 +77,7 @@ impl LoraTrainer {
         if options.in_background {
             shards.pool().broadcast(|_| run_in_background());
         }
-        let order = (0, epoch_order(examples.len(), options.seed, 0));
+        let order = EpochOrder::drawn(examples.len(), options.seed, 0);
         Ok(Self { base, config, options, examples, skipped, adapter, mask, adam, shards, steps: 0, order })
     }
 
@@ -117,16 +119,11 @@ impl LoraTrainer {
         let batch = self.next_batch();
         let (total, per_epoch) = (self.total_steps(), self.steps_per_epoch());
         let examples: Vec<&Example> = batch.iter().map(|&index| &self.examples[index]).collect();
-        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
-        let (base, config, options, steps) = (&*self.base, &self.config, &self.options, self.steps);
-        let network = |shard: usize| Network {
-            base,
-            adapter: Some(pairs),
-            dropout: Dropout::new(config.dropout, options.seed, steps, shard),
-            cancel,
-        };
+        let whole = network(&self.base, &self.adapter, &self.config, cancel);
+        let (rate, seed, steps) = (self.config.dropout, self.options.seed, self.steps);
+        let dropping = |shard| Network { dropout: Dropout::new(rate, seed, steps, shard), ..whole };
         self.shards.clear();
-        let sum = self.shards.language(network, &examples, &[])?;
+        let sum = self.shards.language(dropping, &examples, &[])?;
         self.shards.reduce();
         let norm = self.gradient_norm();
         let loss = (sum.loss / sum.targets as f64) as f32;
@@ -139,10 +136,10 @@ impl LoraTrainer {
         let options = &self.options;
         let warmup = (f64::from(options.warmup_ratio) * total as f64).ceil() as usize;
         let rate = options.learning_rate * options.scheduler.factor(self.steps, total, warmup);
-        let rules = vec![Rule::Adam { decays: true }; gradients.len()];
-        let parameters = self.adapter.tensors_mut();
-        let (adam, constants) = (&mut self.adam, (rate, step, norm));
-        self.shards.pool().install(|| adam.update(parameters, &gradients, &rules, &options.adam, constants));
+        let rules = vec![Rule::Decayed; gradients.len()];
+        let update = Update { step, learning_rate: rate, grad_norm: norm };
+        let (adam, parameters) = (&mut self.adam, self.adapter.tensors_mut());
+        self.shards.pool().install(|| adam.update(parameters, &gradients, &rules, &options.adam, update));
         self.steps = step;
         Ok(StepReport {
             step,
@@ -160,8 +157,8 @@ impl LoraTrainer {
         self.shards.pool().install(|| global_norm(&gradients))
     }
 
-    /// Moves the mask of a sparse run when it is time and leaves of the gradient what the mask lets through. Answers
-    /// the norm of the gradient that is left.
+    /// Moves the mask of a sparse run when it is time and clears the gradient outside the mask. Returns the norm of
+    /// what is left.
     fn restrict_gradient(&mut self, norm: f32) -> f32 {
         let moment =
             Moment { steps: self.steps, total: self.total_steps(), interval: self.options.regrow_interval };
@@ -176,8 +173,7 @@ impl LoraTrainer {
         for example in examples {
             check_tokens(&example.tokens, self.base.dims.vocab)?;
         }
-        let pairs = AdapterView { pairs: &self.adapter, rank: self.config.rank, scale: self.config.scale() };
-        let network = Network { base: &self.base, adapter: Some(pairs), dropout: None, cancel };
+        let network = network(&self.base, &self.adapter, &self.config, cancel);
         let sum = self.shards.evaluate(network, examples)?;
         if sum.targets == 0 {
             return Err(Error::argument("no target token to evaluate on"));
@@ -192,7 +188,7 @@ impl LoraTrainer {
 
     /// Everything a later process needs to continue this run as if it had not stopped.
     pub fn state(&self) -> Vec<u8> {
-        state::encode(
+        SavedRun::encode(
             &self.fingerprint(),
             self.steps,
             &self.adapter.tensors(),
@@ -204,17 +200,17 @@ impl LoraTrainer {
     /// Continues from [`LoraTrainer::state`] of a run with the same base, configuration, options and examples.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let lengths: Vec<usize> = self.adapter.tensors().iter().map(|tensor| tensor.len()).collect();
-        let decoded = state::decode(bytes, &self.fingerprint(), &lengths)?;
+        let saved = SavedRun::decode(bytes, &self.fingerprint(), &lengths)?;
         if let Some(mask) = &mut self.mask
-            && !mask.copy_from_bytes(&decoded.mask)
+            && !mask.copy_from_bytes(&saved.mask)
         {
             return Err(Error::State("it does not hold the mask of a sparse run".to_owned()));
         }
-        for (own, saved) in self.adapter.tensors_mut().into_iter().zip(&decoded.parameters) {
+        for (own, saved) in self.adapter.tensors_mut().into_iter().zip(&saved.parameters) {
             own.copy_from_slice(saved);
         }
-        self.adam = decoded.adam;
-        self.steps = decoded.steps;
+        self.adam = saved.adam;
+        self.steps = saved.steps;
         Ok(())
     }
 
@@ -224,12 +220,12 @@ impl LoraTrainer {
 
     fn next_batch(&mut self) -> Vec<usize> {
         let epoch = self.steps / self.steps_per_epoch();
-        if self.order.0 != epoch {
-            self.order = (epoch, epoch_order(self.examples.len(), self.options.seed, epoch));
+        if self.order.epoch != epoch {
+            self.order = EpochOrder::drawn(self.examples.len(), self.options.seed, epoch);
         }
         let begin = self.steps % self.steps_per_epoch() * self.options.batch_size;
         let end = (begin + self.options.batch_size).min(self.examples.len());
-        self.order.1[begin..end].to_vec()
+        self.order.examples[begin..end].to_vec()
     }
 
     /// Of all that decides the run's weights, so not of the threads.
@@ -245,11 +241,24 @@ impl LoraTrainer {
     }
 }
 
-fn epoch_order(examples: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..examples).collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // Stream 0 draws the adapter's start.
-    rng.set_stream(epoch as u64 + 1);
-    order.shuffle(&mut rng);
-    order
+/// The model under its adapter, with nothing dropped.
+fn network<'a>(
+    base: &'a BaseWeights,
+    adapter: &'a Adapter,
+    config: &LoraConfig,
+    cancel: &'a AtomicBool,
+) -> Network<'a> {
+    let adapter = AdapterView { pairs: adapter, rank: config.rank, scale: config.scale() };
+    Network { adapter: Some(adapter), ..Network::new(base, cancel) }
+}
+
+impl EpochOrder {
+    fn drawn(count: usize, seed: u64, epoch: usize) -> Self {
+        let mut examples: Vec<usize> = (0..count).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Stream 0 draws the adapter's start.
+        rng.set_stream(epoch as u64 + 1);
+        examples.shuffle(&mut rng);
+        Self { epoch, examples }
+    }
 }

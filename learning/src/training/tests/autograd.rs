@@ -1,19 +1,15 @@
 //! The hand-written gradients against candle's automatic ones, in f64 and from a forward pass of its own, a
 //! sequence at a time.
 
-use std::sync::atomic::AtomicBool;
-
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use hyprstream_models::{Architecture, Module};
 
-use crate::gradient_tests::{drawn_adapter, examples, lively, small_config};
-use crate::lora::LoraConfig;
-use crate::network::{AdapterView, Gradients, Network};
-use crate::options::{Example, Precision};
-use crate::shards::Shards;
-use crate::weights::BaseWeights;
-
-static GO_ON: AtomicBool = AtomicBool::new(false);
+use crate::adapter::LoraConfig;
+use crate::kernels::Precision;
+use crate::model::{BaseWeights, Tensors};
+use crate::network::{AdapterView, Example, Gradients, Network};
+use crate::training::shards::Shards;
+use crate::training::tests::fixture::{GO_ON, drawn_adapter, examples, lively, small_config};
 
 /// The model's tensors by name, and A and B of each adapted projection under the names the layers ask for.
 struct Reference<'a> {
@@ -58,8 +54,8 @@ impl Reference<'_> {
             .collect();
         let angles = Tensor::from_vec(angles, (t, head), &Device::Cpu)?;
         let (first, second) = (x.narrow(2, 0, head / 2)?, x.narrow(2, head / 2, head / 2)?);
-        let turned = Tensor::cat(&[&second.neg()?, &first], 2)?;
-        x.broadcast_mul(&angles.cos()?)? + turned.broadcast_mul(&angles.sin()?)?
+        let rotated = Tensor::cat(&[&second.neg()?, &first], 2)?;
+        x.broadcast_mul(&angles.cos()?)? + rotated.broadcast_mul(&angles.sin()?)?
     }
 
     #[expect(clippy::many_single_char_names, reason = "the names of the formulas")]

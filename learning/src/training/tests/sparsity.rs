@@ -1,17 +1,16 @@
 //! Sparse runs: what the mask keeps, when it moves, and that the gradient inside it is the true one.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use hyprstream_models::{Architecture, ContentHash};
 
+use crate::adapter::LoraConfig;
 use crate::error::Error;
-use crate::gradient_tests::{examples, lively, small_config};
-use crate::lora::LoraConfig;
-use crate::options::{AdamOptions, TrainOptions};
-use crate::trainer::LoraTrainer;
-
-static GO_ON: AtomicBool = AtomicBool::new(false);
+use crate::model::Tensors;
+use crate::optimiser::AdamOptions;
+use crate::training::options::TrainOptions;
+use crate::training::tests::fixture::{GO_ON, examples, lively, small_config};
+use crate::training::trainer::LoraTrainer;
 
 fn options(sparsity: f32) -> TrainOptions {
     TrainOptions {
