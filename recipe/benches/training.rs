@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use hyprstream_bundled_recipe::full_training::BF16;
 use hyprstream_learning::{BaseWeights, Example, LoraConfig, LoraTrainer, Precision, TrainOptions};
 use hyprstream_models::{Architecture, ModelConfig};
 
@@ -18,7 +19,7 @@ fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let precision = match arguments.first().map(String::as_str) {
-        Some("bf16") => Precision::Bf16,
+        Some("bf16") => BF16,
         _ => Precision::F32,
     };
     let steps = arguments.get(1).and_then(|steps| steps.parse().ok()).unwrap_or(10);

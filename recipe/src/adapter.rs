@@ -1,21 +1,22 @@
 //! How well a low-rank adapter learns a list of names and what they mean, on phrasings of which some are held out.
 
-use std::{path::Path, sync::LazyLock, sync::atomic::AtomicBool, time::Instant};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use hyprstream_learning::{
     AdamOptions, BaseWeights, Example, LoraConfig, LoraTrainer, Scheduler, TrainOptions,
 };
 use hyprstream_models::Module;
 
-use crate::{
-    answer::Answerer,
-    chat::END,
-    corpus::{Sample, Split, Task},
-    error::{Error, Result},
-    evaluate::{self, Score},
-    phrasings::Phrasings,
-    rng::Rng,
-};
+use crate::answer::Answerer;
+use crate::chat::END;
+use crate::corpus::Phrasings;
+use crate::corpus::{Sample, Split, Task};
+use crate::error::{Error, Result};
+use crate::evaluate::{self, Score};
+use crate::rng::Rng;
 
 static PHRASINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../data/phrasings/adapter.txt")));

@@ -1,6 +1,7 @@
 //! The model behind llama.cpp, as the engine runs it: f32 weights and cache, no flash attention.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::Arc;
 
 use hyprstream_models::{
     Batch, CacheType, ChatMessage, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions,

@@ -1,17 +1,16 @@
 //! Scores: how often the whole answer is right, for every task, and how often `embed` finds a paraphrase.
 
-use std::{collections::HashSet, path::Path};
+use std::collections::HashSet;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    answer::Answerer,
-    corpus::{Sample, Split, Task},
-    error::{Error, Result},
-    rng::Rng,
-    tasks::paraphrases,
-};
+use crate::answer::Answerer;
+use crate::corpus::tasks::paraphrases;
+use crate::corpus::{Sample, Split, Task};
+use crate::error::{Error, Result};
+use crate::rng::Rng;
 
 /// So many right of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

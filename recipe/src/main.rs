@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hyprstream_bundled_recipe::{
-    Result, Split, Task,
-    adapter::{self, AdapterSettings},
-    answer::Answerer,
-    evaluate::{self, Miss},
-    rng::Rng,
-    tasks::paraphrases,
-    tokenizer,
-    train::{self, TrainSettings},
-};
+use hyprstream_bundled_recipe::adapter::{self, AdapterSettings};
+use hyprstream_bundled_recipe::answer::Answerer;
+use hyprstream_bundled_recipe::corpus::tasks::paraphrases;
+use hyprstream_bundled_recipe::evaluate::{self, Miss};
+use hyprstream_bundled_recipe::rng::Rng;
+use hyprstream_bundled_recipe::train::{self, TrainSettings};
+use hyprstream_bundled_recipe::{Result, Split, Task, tokenizer};
 
 #[derive(Parser)]
 #[command(about = "The recipe of the bundled model")]

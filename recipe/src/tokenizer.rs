@@ -5,24 +5,21 @@
 use std::path::Path;
 
 use serde_json::json;
+use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split as SplitAt, SplitPattern};
 use tokenizers::{
     AddedToken, DecoderWrapper, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
     SplitDelimiterBehavior, Tokenizer, TokenizerBuilder,
-    models::bpe::{BPE, BpeTrainerBuilder},
-    pre_tokenizers::{
-        byte_level::ByteLevel,
-        sequence::Sequence,
-        split::{Split as SplitAt, SplitPattern},
-    },
 };
 
-use crate::{
-    chat::{ASSISTANT, END, SYSTEM, TEMPLATE, USER},
-    corpus::{self, Mixture, Split},
-    error::{Error, Result},
-    rng::Rng,
-    tasks::{capitals::COUNTRIES, paraphrases},
-};
+use crate::chat::{ASSISTANT, END, SYSTEM, TEMPLATE, USER};
+use crate::corpus::tasks::capitals::COUNTRIES;
+use crate::corpus::tasks::paraphrases;
+use crate::corpus::{self, Mixture, Split};
+use crate::error::{Error, Result};
+use crate::rng::Rng;
 
 /// The number of tokens.
 pub const VOCABULARY: usize = 4096;

@@ -1,27 +1,23 @@
 //! The training run: what a step sees is a function of the seed and the number of the step, so that a run that
 //! was interrupted continues as if it had not been.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
-    time::Instant,
-};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use hyprstream_learning::{
-    AdamOptions, BaseWeights, Example, FullBatch, FullOptions, FullTrainer, ProjectionRule, Scheduler,
-};
+use hyprstream_learning::{AdamOptions, BaseWeights, Example, Scheduler};
 use hyprstream_models::{Architecture, ModelConfig};
 use tokenizers::Tokenizer;
 
-use crate::{
-    chat::{Chat, END},
-    corpus::{self, Mixture, Split, Task},
-    error::{Error, Result},
-    rng::Rng,
-    tasks::{paraphrases, plain_answers},
-    tokenizer::{self, CONTEXT, VOCABULARY},
-    typing::upper_first,
-};
+use crate::chat::{Chat, END};
+use crate::corpus::tasks::capitals::COUNTRIES;
+use crate::corpus::tasks::{paraphrases, plain_answers};
+use crate::corpus::upper_first;
+use crate::corpus::{self, Mixture, Split, Task};
+use crate::error::{Error, Result};
+use crate::full_training::{FullBatch, FullOptions, FullReport, FullTrainer, ProjectionRule};
+use crate::rng::Rng;
+use crate::tokenizer::{self, CONTEXT, VOCABULARY};
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -182,7 +178,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, report: &hyprstream_learning::FullReport) {
+    fn add(&mut self, report: &FullReport) {
         self.steps += 1.0;
         self.language += report.loss;
         if report.contrastive_loss > 0.0 {
@@ -242,7 +238,6 @@ fn example(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture) -> Result<Example> 
 
 /// Plain text without turns, for prompts that are sent raw.
 fn sentence(rng: &mut Rng) -> String {
-    use crate::tasks::capitals::COUNTRIES;
     match rng.index(3) {
         0 => {
             let country = rng.pick(COUNTRIES.as_slice());
@@ -269,7 +264,7 @@ fn pairs_batch(
     paraphrases::batch(rng, split, count).iter().map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?))).collect()
 }
 
-/// The settings' state file beside nothing that is shipped.
+/// The file of a run's state in `dir`, under a name that is never shipped.
 pub fn default_state(dir: &Path) -> PathBuf {
     dir.join("training.state.tmp")
 }

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use hyprstream_bundled_recipe::{
-    Split, Task,
-    corpus::{self, Mixture},
-    rng::Rng,
-    tasks::{capitals::COUNTRIES, paraphrases},
-    tokenizer,
-};
+use hyprstream_bundled_recipe::corpus::tasks::capitals::COUNTRIES;
+use hyprstream_bundled_recipe::corpus::tasks::paraphrases;
+use hyprstream_bundled_recipe::corpus::{self, Mixture};
+use hyprstream_bundled_recipe::rng::Rng;
+use hyprstream_bundled_recipe::{Split, Task, tokenizer};
 
 #[test]
 fn a_seed_determines_every_sample() {
@@ -105,7 +103,7 @@ fn a_batch_of_pairs_is_about_few_subjects_and_never_pairs_different_contents() {
 }
 
 fn shipped_tokenizer() -> tokenizers::Tokenizer {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundled");
     tokenizer::load(&dir).unwrap()
 }
 
@@ -126,7 +124,7 @@ fn the_shipped_tokenizer_gives_every_text_back() {
 
 #[test]
 fn digits_stand_alone_and_a_word_has_the_same_tokens_wherever_it_stands() {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundled");
     let tokenizer = tokenizer::load(&dir).unwrap();
     let tokens = |text: &str| tokenizer.encode(text, false).unwrap().get_tokens().to_vec();
     assert_eq!(tokens("1234"), ["1", "2", "3", "4"]);

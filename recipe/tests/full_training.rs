@@ -1,32 +1,28 @@
 //! Training of all weights, and the files it leaves.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hyprstream_bundled_recipe::Error;
+use hyprstream_bundled_recipe::full_training::{BF16, FullBatch, FullOptions, FullTrainer, ProjectionRule};
 use hyprstream_learning::{
-    AdamOptions, BaseWeights, Error, Example, FullBatch, FullOptions, FullTrainer, Precision, ProjectionRule,
+    AdamOptions, BaseWeights, Error as LearningError, Example, LoraConfig, LoraTrainer, Precision,
+    TrainOptions,
 };
-use hyprstream_models::{Architecture, ModelConfig};
+use hyprstream_models::{Architecture, ContentHash, LoraWeights, ModelConfig};
+use hyprstream_models_testing::random;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn config(tied: bool) -> ModelConfig {
     ModelConfig {
-        architecture: Architecture::Qwen3,
         vocab_size: 80,
         hidden_size: 32,
         intermediate_size: 64,
-        num_hidden_layers: 2,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
         head_dim: 8,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
         tie_word_embeddings: tied,
-        attention_bias: false,
-        max_position_embeddings: 128,
-        bos_token_id: None,
         eos_token_ids: vec![0],
+        ..random::small_config(Architecture::Qwen3)
     }
 }
 
@@ -128,7 +124,8 @@ fn a_saved_run_continues_to_the_same_bits() {
     assert_eq!(bits(&whole), bits(&second));
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(second.restore_state(&path), Err(Error::State(_))));
+    let damaged = second.restore_state(&path);
+    assert!(matches!(damaged, Err(Error::Learning(LearningError::State(_)))));
 }
 
 #[test]
@@ -189,7 +186,11 @@ fn norms_do_not_decay() {
 #[test]
 fn a_batch_that_cannot_be_trained_on_is_refused() {
     let mut trainer = trainer(1);
-    let refused = |result: Result<_, Error>| assert!(matches!(result, Err(Error::Argument(_))));
+    let refused = |result: Result<_, Error>| {
+        let by_argument =
+            matches!(result, Err(Error::Argument(_) | Error::Learning(LearningError::Argument(_))));
+        assert!(by_argument);
+    };
     refused(trainer.language_step(&[], &GO_ON));
     refused(trainer.language_step(&[Example { tokens: vec![80, 1], completion_start: 0 }], &GO_ON));
     refused(trainer.language_step(&[Example { tokens: vec![1; 2000], completion_start: 0 }], &GO_ON));
@@ -215,4 +216,37 @@ fn muon_moves_the_projections_its_own_way_and_everything_else_as_adamw_does() {
     for ((name, _, adamw), (_, _, muon)) in adamw.iter().zip(&muon) {
         assert_eq!(name.ends_with("_proj.weight"), adamw != muon, "{name}");
     }
+}
+
+fn lora_trainer(precision: Precision) -> LoraTrainer {
+    let base = Arc::new(BaseWeights::random(&config(true), 11).unwrap());
+    let options = TrainOptions {
+        learning_rate: 5e-3,
+        epochs: 3,
+        batch_size: 6,
+        seed: 4,
+        threads: 2,
+        precision,
+        ..TrainOptions::default()
+    };
+    LoraTrainer::try_new(base, LoraConfig::default(), options, language()).unwrap()
+}
+
+fn lora_weights(mut trainer: LoraTrainer) -> LoraWeights {
+    while !trainer.is_finished() {
+        trainer.step(&GO_ON).unwrap();
+    }
+    trainer.weights(ContentHash::of(b"base"))
+}
+
+#[test]
+fn bf16_products_train_to_about_the_same_place() {
+    let single = lora_weights(lora_trainer(Precision::F32));
+    let rounded = lora_weights(lora_trainer(BF16));
+    let mut after = lora_trainer(Precision::F32);
+    after.start_from(&single).unwrap();
+    let exact = after.evaluate(&language(), &GO_ON).unwrap();
+    after.start_from(&rounded).unwrap();
+    let close = after.evaluate(&language(), &GO_ON).unwrap();
+    assert!((exact - close).abs() < 0.02 * exact, "{exact} and {close}");
 }

@@ -1,20 +1,15 @@
 //! The scores of the shipped weights, asked through llama.cpp as the engine asks. A part of the questions is asked by
 //! default; `HYPRSTREAM_FULL=1` asks a thousand a task.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::{LazyLock, Mutex},
-};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
 
-use hyprstream_bundled_recipe::{
-    Split, Task,
-    answer::Answerer,
-    chat::Chat,
-    evaluate::{self, Score},
-    rng::Rng,
-    tokenizer,
-};
+use hyprstream_bundled_recipe::answer::Answerer;
+use hyprstream_bundled_recipe::chat::Chat;
+use hyprstream_bundled_recipe::evaluate::{self, Score};
+use hyprstream_bundled_recipe::rng::Rng;
+use hyprstream_bundled_recipe::{Split, Task, tokenizer};
 
 // The seed differs from the one that the model card's scores were drawn with.
 const SEED: u64 = 11;
@@ -25,7 +20,7 @@ static ANSWERER: LazyLock<Mutex<Answerer>> = LazyLock::new(|| {
 });
 
 fn bundle() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundled")
 }
 
 fn full() -> bool {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::corpus::Split;
+use crate::corpus::sample::Split;
 
 /// The lists of one file.
 pub struct Phrasings {

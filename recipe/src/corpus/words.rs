@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::{corpus::Split, rng::Rng, typing::upper_first};
+use crate::corpus::sample::Split;
+use crate::corpus::typing::upper_first;
+use crate::rng::Rng;
 
 const FIRST_NAMES: &[&str] = &[
     "Anna", "Maria", "John", "Peter", "Lucas", "Emma", "Olivia", "Noah", "Liam", "Mia", "Sofia", "Paul",
@@ -216,8 +218,8 @@ struct Pieces {
 
 // Every token of small letters, and every one of a capital before small letters.
 static PIECES: LazyLock<Pieces> = LazyLock::new(|| {
-    let tokenizer: Value =
-        serde_json::from_str(include_str!("../../tokenizer.json")).expect("the shipped tokenizer is JSON");
+    let tokenizer: Value = serde_json::from_str(include_str!("../../../models/bundled/tokenizer.json"))
+        .expect("the shipped tokenizer is JSON");
     let vocabulary = tokenizer["model"]["vocab"].as_object().expect("it has a vocabulary");
     let mut tokens: Vec<&'static str> = vocabulary.keys().map(|token| &*token.to_owned().leak()).collect();
     tokens.sort_unstable();
@@ -232,7 +234,7 @@ static PIECES: LazyLock<Pieces> = LazyLock::new(|| {
 
 static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let held_out = ["machine", "train", "recipe", "museum", "project", "vessel"];
-    include_str!("../data/english.txt")
+    include_str!("../../data/english.txt")
         .split_whitespace()
         .filter(|word| word.len() >= 4 && !word.ends_with('s') && !held_out.contains(word))
         .collect()

@@ -10,7 +10,7 @@
 #![expect(
     unsafe_code,
     reason = "tile and AVX-512 instructions; they are reached only after `available` and read through masks \
-              within views that `Mat::check` has bounded"
+              within views whose constructors have bounded them"
 )]
 
 use std::arch::asm;
@@ -22,7 +22,7 @@ use std::arch::x86_64::{
 };
 use std::sync::OnceLock;
 
-use super::matmul::Mat;
+use hyprstream_learning::kernels::{F32Multiplier, Mat, MatMut, Multiplier, Shape, Store};
 
 /// Rows (or columns) of a tile.
 const TILE: usize = 16;
@@ -37,11 +37,62 @@ const K_BLOCK: usize = 1024;
 const M_BLOCK: usize = 256;
 const N_BLOCK: usize = 512;
 
+/// Multiplies in bf16 with f32 sums where the processor has tiles, and in f32 elsewhere.
+#[derive(Default)]
+pub(super) struct TileMultiplier {
+    packs: Packs,
+}
+
 /// The packed operands of one worker.
 #[derive(Default)]
-pub(crate) struct Packs {
+struct Packs {
     a: Vec<u16>,
     b: Vec<u16>,
+}
+
+/// A part of an operand: rows (of B, columns) from `row` and values along k from `depth`.
+#[derive(Clone, Copy)]
+struct Part {
+    row: usize,
+    rows: usize,
+    depth: usize,
+    depths: usize,
+}
+
+/// What becomes of a product.
+#[derive(Clone, Copy)]
+struct Output {
+    alpha: f32,
+    store: Store,
+}
+
+impl Multiplier for TileMultiplier {
+    fn multiply(&mut self, mut c: MatMut<'_>, store: Store, alpha: f32, a: Mat<'_>, b: Mat<'_>) {
+        if !available() {
+            return F32Multiplier.multiply(c, store, alpha, a, b);
+        }
+        let Some(Shape { m, n, k }) = Shape::of(&c, store, a, b) else { return };
+        let stride = c.stride();
+        let packs = &mut self.packs;
+        configure();
+        for k0 in (0..k).step_by(K_BLOCK) {
+            let depths = K_BLOCK.min(k - k0);
+            let output = Output { alpha, store: if k0 > 0 { Store::Add } else { store } };
+            for n0 in (0..n).step_by(N_BLOCK) {
+                let columns = N_BLOCK.min(n - n0);
+                let part = Part { row: n0, rows: columns, depth: k0, depths };
+                pack(&mut packs.b, b.transposed(), part, Side::B);
+                for m0 in (0..m).step_by(M_BLOCK) {
+                    let rows = M_BLOCK.min(m - m0);
+                    let part = Part { row: m0, rows, depth: k0, depths };
+                    pack(&mut packs.a, a, part, Side::A);
+                    let target = &mut c.data()[m0 * stride + n0..];
+                    multiply_packed(MatMut::strided(target, rows, columns, stride), depths, packs, output);
+                }
+            }
+        }
+        release();
+    }
 }
 
 /// Whether this processor has the instructions and the system grants their state to this process.
@@ -67,42 +118,10 @@ fn request_tile_state() -> bool {
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0 }
 }
 
-/// As [`super::matmul::matmul`], whose checks have passed; only after [`available`] has answered yes.
-pub(super) fn matmul(
-    c: &mut [f32],
-    width: usize,
-    (m, n, k): (usize, usize, usize),
-    a: Mat<'_>,
-    b: Mat<'_>,
-    (alpha, accumulate): (f32, bool),
-    packs: &mut Packs,
-) {
-    assert!(available(), "the processor has no tiles");
-    configure();
-    for k0 in (0..k).step_by(K_BLOCK) {
-        let depth = K_BLOCK.min(k - k0);
-        for n0 in (0..n).step_by(N_BLOCK) {
-            let columns = N_BLOCK.min(n - n0);
-            pack(&mut packs.b, b.turned(), (n0, columns), (k0, depth), Side::B);
-            for m0 in (0..m).step_by(M_BLOCK) {
-                let rows = M_BLOCK.min(m - m0);
-                pack(&mut packs.a, a, (m0, rows), (k0, depth), Side::A);
-                let c = &mut c[m0 * width + n0..];
-                multiply(c, width, (rows, columns, depth), packs, (alpha, accumulate || k0 > 0));
-            }
-        }
-    }
-    release();
-}
-
-/// The product of the packed operands.
-fn multiply(
-    c: &mut [f32],
-    width: usize,
-    (rows, columns, depth): (usize, usize, usize),
-    packs: &Packs,
-    (alpha, accumulate): (f32, bool),
-) {
+/// The product of the packed operands, which are `depth` values long along k.
+fn multiply_packed(mut c: MatMut<'_>, depth: usize, packs: &Packs, Output { alpha, store }: Output) {
+    let (rows, columns, stride) = (c.rows(), c.columns(), c.stride());
+    let accumulate = store == Store::Add;
     let steps = depth.div_ceil(DEPTH);
     let panel = 2 * steps * TILE_VALUES;
     let mut apart = [0.0f32; BLOCK * BLOCK];
@@ -113,17 +132,18 @@ fn multiply(
             let (a, b) = (a.split_at(panel / 2), b.split_at(panel / 2));
             let operands =
                 Operands { a: [a.0.as_ptr(), a.1.as_ptr()], b: [b.0.as_ptr(), b.1.as_ptr()], steps };
+            let c = &mut c.data()[i * stride + j..];
             if tall == BLOCK && wide == BLOCK && alpha.to_bits() == 1.0_f32.to_bits() {
-                let target = &mut c[i * width + j..][..(BLOCK - 1) * width + BLOCK];
+                let target = &mut c[..(BLOCK - 1) * stride + BLOCK];
                 // SAFETY: the tiles are configured by the caller; each of the four pointers is good for
-                // `steps` tiles, and `target` for 32 rows of 32 numbers, `width` apart.
-                unsafe { kernel(operands, target.as_mut_ptr(), width, accumulate) };
+                // `steps` tiles, and `target` for 32 rows of 32 numbers, `stride` apart.
+                unsafe { kernel(operands, target.as_mut_ptr(), stride, accumulate) };
                 continue;
             }
             // SAFETY: as above, and `apart` is 32 rows of 32 numbers.
             unsafe { kernel(operands, apart.as_mut_ptr(), BLOCK, false) };
             for (row, sums) in apart.chunks_exact(BLOCK).take(tall).enumerate() {
-                let target = &mut c[(i + row) * width + j..][..wide];
+                let target = &mut c[row * stride..][..wide];
                 if accumulate {
                     target.iter_mut().zip(sums).for_each(|(c, sum)| *c = sum.mul_add(alpha, *c));
                 } else {
@@ -172,12 +192,12 @@ fn release() {
 }
 
 /// Writes the 32 × 32 product of two tiles of A below each other and two tiles of B side by side, summed over
-/// `steps` tiles along k, to rows that are `width` apart; adds it to them when `accumulate`.
+/// `steps` tiles along k, to rows that are `stride` apart; adds it to them when `accumulate`.
 ///
 /// # Safety
 /// The tiles are configured; each operand is good for `steps` tiles, of which there is at least one, and `c`
-/// for 32 rows of 32 numbers, `width` apart.
-unsafe fn kernel(operands: Operands, c: *mut f32, width: usize, accumulate: bool) {
+/// for 32 rows of 32 numbers, `stride` apart.
+unsafe fn kernel(operands: Operands, c: *mut f32, stride: usize, accumulate: bool) {
     let Operands { a, b, steps } = operands;
     // SAFETY: reads and writes only what the caller vouches for.
     unsafe {
@@ -190,10 +210,10 @@ unsafe fn kernel(operands: Operands, c: *mut f32, width: usize, accumulate: bool
             "tilezero tmm3",
             "jmp 2f",
             "3:",
-            "tileloadd tmm0, [{top} + {width}*1]",
-            "tileloadd tmm1, [{top} + {width}*1 + 64]",
-            "tileloadd tmm2, [{bottom} + {width}*1]",
-            "tileloadd tmm3, [{bottom} + {width}*1 + 64]",
+            "tileloadd tmm0, [{top} + {row}*1]",
+            "tileloadd tmm1, [{top} + {row}*1 + 64]",
+            "tileloadd tmm2, [{bottom} + {row}*1]",
+            "tileloadd tmm3, [{bottom} + {row}*1 + 64]",
             "2:",
             "tileloadd tmm4, [{a0} + {stride}*1]",
             "tileloadd tmm6, [{b0} + {stride}*1]",
@@ -209,10 +229,10 @@ unsafe fn kernel(operands: Operands, c: *mut f32, width: usize, accumulate: bool
             "add {b1}, 1024",
             "dec {steps}",
             "jnz 2b",
-            "tilestored [{top} + {width}*1], tmm0",
-            "tilestored [{top} + {width}*1 + 64], tmm1",
-            "tilestored [{bottom} + {width}*1], tmm2",
-            "tilestored [{bottom} + {width}*1 + 64], tmm3",
+            "tilestored [{top} + {row}*1], tmm0",
+            "tilestored [{top} + {row}*1 + 64], tmm1",
+            "tilestored [{bottom} + {row}*1], tmm2",
+            "tilestored [{bottom} + {row}*1 + 64], tmm3",
             a0 = inout(reg) a[0] => _,
             a1 = inout(reg) a[1] => _,
             b0 = inout(reg) b[0] => _,
@@ -220,8 +240,8 @@ unsafe fn kernel(operands: Operands, c: *mut f32, width: usize, accumulate: bool
             steps = inout(reg) steps => _,
             stride = in(reg) 64usize,
             top = in(reg) c,
-            bottom = in(reg) c.wrapping_add(TILE * width),
-            width = in(reg) width * size_of::<f32>(),
+            bottom = in(reg) c.wrapping_add(TILE * stride),
+            row = in(reg) stride * size_of::<f32>(),
             accumulate = in(reg) usize::from(accumulate),
             options(nostack),
         );
@@ -234,38 +254,26 @@ enum Side {
     B,
 }
 
-/// Packs `count` rows of `view` from `first`, `depth` values of each from `k0`, into panels of two tiles' rows;
-/// what the panels have beyond the view is zero.
-fn pack(
-    packed: &mut Vec<u16>,
-    view: Mat<'_>,
-    (first, count): (usize, usize),
-    (k0, depth): (usize, usize),
-    side: Side,
-) {
-    let steps = depth.div_ceil(DEPTH);
-    let tiles = count.div_ceil(BLOCK) * 2;
+/// Packs a part of `view` into panels of two tiles' rows; what the panels have beyond it is zero.
+fn pack(packed: &mut Vec<u16>, view: Mat<'_>, part: Part, side: Side) {
+    let steps = part.depths.div_ceil(DEPTH);
+    let tiles = part.rows.div_ceil(BLOCK) * 2;
     packed.resize(tiles * steps * TILE_VALUES, 0);
     for (tile, out) in packed.chunks_exact_mut(TILE_VALUES).enumerate() {
-        let (o, z) = (tile / steps * TILE, tile % steps * DEPTH);
-        let rows = count.saturating_sub(o).min(TILE);
-        let values = (depth - z).min(DEPTH);
-        // SAFETY: `available` was asserted. The view was checked for all of its rows and columns, and
-        // `pack_tile` reads `rows` × `values` of them from (first + o, k0 + z), which lie inside.
-        unsafe { pack_tile(out, view, (first + o, k0 + z), (rows, values), side) };
+        let (row, depth) = (tile / steps * TILE, tile % steps * DEPTH);
+        let rows = part.rows.saturating_sub(row).min(TILE);
+        let depths = (part.depths - depth).min(DEPTH);
+        let tile = Part { row: part.row + row, rows, depth: part.depth + depth, depths };
+        // SAFETY: `available` has answered yes. A view's elements lie in its slice, and `tile` lies in the view.
+        unsafe { pack_tile(out, view, tile, side) };
     }
 }
 
 /// # Safety
-/// The processor has the features; `rows` × `values` elements of `view` from (o, z) are inside its slice.
+/// The processor has the features; `part` is inside `view` and at most a tile.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn pack_tile(
-    out: &mut [u16],
-    view: Mat<'_>,
-    (o, z): (usize, usize),
-    (rows, values): (usize, usize),
-    side: Side,
-) {
+unsafe fn pack_tile(out: &mut [u16], view: Mat<'_>, part: Part, side: Side) {
+    let Part { row: o, rows, depth: z, depths: values } = part;
     let mut pairs = [_mm512_setzero_si512(); TILE];
     let along = view.column_stride() == 1;
     let base = view.data().as_ptr();
@@ -376,16 +384,16 @@ mod tests {
             eprintln!("this processor has no tiles; nothing to compare");
             return;
         }
-        let mut packs = Packs::default();
+        let mut multiplier = TileMultiplier::default();
         for (m, n, k) in [(1, 1, 1), (16, 16, 32), (37, 45, 51), (300, 33, 70), (33, 530, 1100), (64, 8, 8)] {
             let a: Vec<f32> = (0..m * k).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.017).collect();
             let b: Vec<f32> = (0..n * k).map(|i| ((i * 53 % 97) as f32 - 48.0) * 0.013).collect();
             for layout in 0..4 {
-                let left = if layout & 1 == 0 { Mat::rows(&a, k) } else { Mat::transposed(&a, m) };
-                let right = if layout & 2 == 0 { Mat::rows(&b, n) } else { Mat::transposed(&b, k) };
+                let left = if layout & 1 == 0 { Mat::new(&a, k) } else { Mat::new(&a, m).transposed() };
+                let right = if layout & 2 == 0 { Mat::new(&b, n) } else { Mat::new(&b, k).transposed() };
                 let mut c = vec![1.0; m * n];
                 let alpha = if layout == 3 { 1.0 } else { 0.5 };
-                matmul(&mut c, n, (m, n, k), left, right, (alpha, true), &mut packs);
+                multiplier.multiply(MatMut::new(&mut c, n), Store::Add, alpha, left, right);
                 for i in (0..m).step_by(7) {
                     for j in 0..n {
                         let a_at = |z: usize| {

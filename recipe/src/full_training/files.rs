@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use hyprstream_models::ContentHash;
+use hyprstream_learning::SavedRun;
 
 use crate::error::{Error, Result};
-use crate::full::FullTrainer;
-use crate::state;
+use crate::full_training::bf16::rounded;
+use crate::full_training::trainer::FullTrainer;
 
 impl FullTrainer {
     /// Writes the weights as a safetensors file of bf16 (rounded to nearest even). An older file is replaced
@@ -33,7 +33,7 @@ impl FullTrainer {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(header.as_bytes())?;
             for (_, _, values) in &tensors {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| bf16(*value).to_le_bytes()).collect();
+                let bytes: Vec<u8> = values.iter().flat_map(|value| rounded(*value).to_le_bytes()).collect();
                 file.write_all(&bytes)?;
             }
             Ok(())
@@ -42,26 +42,22 @@ impl FullTrainer {
 
     /// Writes what a later process needs to continue, replacing an older state only once it is whole.
     pub fn save_state(&self, path: &Path) -> Result<()> {
-        let bytes =
-            state::encode(&self.fingerprint(), self.steps, &self.base.weights.tensors(), &self.adam, &[]);
+        let (fingerprint, parameters) = (self.base.shape_fingerprint(), self.base.tensors());
+        let bytes = SavedRun::encode(&fingerprint, self.steps, &parameters, &self.adam, &[]);
         replace(path, |file| file.write_all(&bytes))
     }
 
     /// Continues from [`FullTrainer::save_state`] of a run of the same model shape.
     pub fn restore_state(&mut self, path: &Path) -> Result<()> {
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let lengths: Vec<usize> = self.base.weights.tensors().iter().map(|tensor| tensor.len()).collect();
-        let decoded = state::decode(&bytes, &self.fingerprint(), &lengths)?;
-        for (own, saved) in self.base.weights.tensors_mut().into_iter().zip(&decoded.parameters) {
+        let lengths: Vec<usize> = self.base.tensors().iter().map(|tensor| tensor.len()).collect();
+        let saved = SavedRun::decode(&bytes, &self.base.shape_fingerprint(), &lengths)?;
+        for (own, saved) in self.base.tensors_mut().into_iter().zip(&saved.parameters) {
             own.copy_from_slice(saved);
         }
-        self.adam = decoded.adam;
-        self.steps = decoded.steps;
+        self.adam = saved.adam;
+        self.steps = saved.steps;
         Ok(())
-    }
-
-    fn fingerprint(&self) -> ContentHash {
-        ContentHash::of(format!("{:?}", self.base.dims).as_bytes())
     }
 }
 
@@ -78,13 +74,4 @@ fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Res
     fs::rename(&part, path).map_err(Error::io("rename", &part))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", folder))
-}
-
-/// The nearest bf16, ties to even.
-fn bf16(value: f32) -> u16 {
-    let bits = value.to_bits();
-    if value.is_nan() {
-        return (bits >> 16) as u16 | 0x40;
-    }
-    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }

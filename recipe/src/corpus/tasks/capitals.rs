@@ -2,12 +2,10 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::{as_typed, upper_first},
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::{as_typed, upper_first};
+use crate::rng::Rng;
 
 /// One country.
 pub struct Country {
@@ -25,7 +23,7 @@ pub struct Country {
 
 /// Every country.
 pub static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
-    include_str!("../../data/countries.txt")
+    include_str!("../../../data/countries.txt")
         .lines()
         .filter_map(|line| {
             let mut fields = line.split('|');
@@ -41,7 +39,7 @@ pub static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| {
 });
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/capitals.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/capitals.txt")));
 
 /// Fills `{c}` the country, `{C}` the same at the start of a sentence, `{b}` without its article, `{p}` the
 /// possessive and `{k}` the capital.

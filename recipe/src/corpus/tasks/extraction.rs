@@ -3,13 +3,11 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::{lightly, upper_first},
-    words,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::{lightly, upper_first};
+use crate::corpus::words;
+use crate::rng::Rng;
 
 /// The keys in the order in which answers have them; numbers are written without quotes.
 const KEYS: &[(&str, bool)] = &[
@@ -26,7 +24,7 @@ const KEYS: &[(&str, bool)] = &[
 ];
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/extraction.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/extraction.txt")));
 
 /// The values that a sentence is filled with, in the order of [`KEYS`].
 pub struct Record(Vec<(&'static str, bool, String)>);

@@ -3,21 +3,17 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::Split,
-    phrasings::Phrasings,
-    rng::Rng,
-    tasks::{
-        capitals::{self, COUNTRIES},
-        extraction::Record,
-        plain_answers, sql_questions,
-    },
-    typing::as_typed,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::Split;
+use crate::corpus::tasks::capitals::{self, COUNTRIES};
+use crate::corpus::tasks::extraction::Record;
+use crate::corpus::tasks::{plain_answers, sql_questions};
+use crate::corpus::typing::as_typed;
+use crate::rng::Rng;
 
 // The headings are numbers; the fields in braces are those of the extractions.
 static SAYINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sayings.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sayings.txt")));
 
 /// What a pair is about: a capital, a thing or command, a question about a table, or one of the sayings.
 #[derive(Clone, Copy)]
@@ -60,7 +56,7 @@ pub fn pair(rng: &mut Rng, split: Split) -> (String, String) {
 
 // More ways for the same headings, and more headings; training draws from both.
 static WIDE_SAYINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sayings_wide.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sayings_wide.txt")));
 
 /// Training pairs about few subjects, so that the names and numbers in them must tell them apart.
 pub fn batch(rng: &mut Rng, split: Split, count: usize) -> Vec<(String, String)> {

@@ -3,12 +3,10 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::{as_typed, lower_first, upper_first},
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::{as_typed, lower_first, upper_first};
+use crate::rng::Rng;
 
 type Entries = Vec<(&'static str, &'static str)>;
 
@@ -18,14 +16,15 @@ fn entries(text: &'static str) -> Entries {
 
 /// Things with what they are.
 pub static DEFINITIONS: LazyLock<Entries> =
-    LazyLock::new(|| entries(include_str!("../../data/definitions.txt")));
+    LazyLock::new(|| entries(include_str!("../../../data/definitions.txt")));
 /// Commands with what they do.
-pub static COMMANDS: LazyLock<Entries> = LazyLock::new(|| entries(include_str!("../../data/commands.txt")));
-static OPPOSITES: LazyLock<Entries> = LazyLock::new(|| entries(include_str!("../../data/opposites.txt")));
-static TALK: LazyLock<Entries> = LazyLock::new(|| entries(include_str!("../../data/talk.txt")));
+pub static COMMANDS: LazyLock<Entries> =
+    LazyLock::new(|| entries(include_str!("../../../data/commands.txt")));
+static OPPOSITES: LazyLock<Entries> = LazyLock::new(|| entries(include_str!("../../../data/opposites.txt")));
+static TALK: LazyLock<Entries> = LazyLock::new(|| entries(include_str!("../../../data/talk.txt")));
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/plain_answers.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/plain_answers.txt")));
 
 /// A short question with its plain answer.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
@@ -68,7 +67,7 @@ fn command(rng: &mut Rng, split: Split) -> (String, String) {
 }
 
 fn sequence(rng: &mut Rng, split: Split) -> (String, String) {
-    let items = if rng.chance(0.5) { crate::words::WEEKDAYS } else { crate::words::MONTHS };
+    let items = if rng.chance(0.5) { crate::corpus::words::WEEKDAYS } else { crate::corpus::words::MONTHS };
     let at = rng.index(items.len());
     let next = (at + 1) % items.len();
     if rng.chance(0.6) {

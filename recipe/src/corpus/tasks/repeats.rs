@@ -3,17 +3,15 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    tasks::plain_answers::{COMMANDS, DEFINITIONS},
-    typing::upper_first,
-    words,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::tasks::plain_answers::{COMMANDS, DEFINITIONS};
+use crate::corpus::typing::upper_first;
+use crate::corpus::words;
+use crate::rng::Rng;
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/repeats.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/repeats.txt")));
 
 /// A text to be said back, or the question what follows a word of it; always of the training half.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {

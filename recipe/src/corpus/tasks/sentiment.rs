@@ -2,17 +2,15 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::{as_typed, lower_first, upper_first},
-    words,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::{as_typed, lower_first, upper_first};
+use crate::corpus::words;
+use crate::rng::Rng;
 
 // `{n}` and `{m}` are things, `{g}` a word of the review's own feeling and `{o}` one of the opposite.
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sentiment.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sentiment.txt")));
 
 // Frames that name the opposite feeling too, which are the hard ones.
 static CONTRASTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {

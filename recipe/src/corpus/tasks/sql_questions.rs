@@ -2,23 +2,21 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::{lightly, lower_first},
-    words,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::{lightly, lower_first};
+use crate::corpus::words;
+use crate::rng::Rng;
 
 // The headings are the SQL. `{T}` is the table, `{t}` its rows as a noun, `{c}` and `{d}` columns as nouns, `{C}` and
 // `{D}` the same columns as they are named, `{n}` a number and `{v}` a word to compare with.
 static QUESTIONS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sql.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sql.txt")));
 static LAYOUTS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sql_layouts.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sql_layouts.txt")));
 // A table, its number columns and its text columns.
 static TABLES: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/tables.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/tables.txt")));
 
 /// A schema with a question, and the SQL that answers it.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {

@@ -2,15 +2,13 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::as_typed,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::as_typed;
+use crate::rng::Rng;
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/sums.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/sums.txt")));
 
 /// A sum whose pair of operands belongs to `split`; the small times table is taught whole.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {

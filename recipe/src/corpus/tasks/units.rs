@@ -2,12 +2,10 @@
 
 use std::sync::LazyLock;
 
-use crate::{
-    corpus::{Sample, Split},
-    phrasings::Phrasings,
-    rng::Rng,
-    typing::as_typed,
-};
+use crate::corpus::phrasings::Phrasings;
+use crate::corpus::sample::{Sample, Split};
+use crate::corpus::typing::as_typed;
+use crate::rng::Rng;
 
 /// A larger unit, the ways to write it, the smaller one, its ways, how many make one, and the largest amount asked.
 struct Pair {
@@ -59,7 +57,7 @@ const PAIRS: &[Pair] = &[
 ];
 
 static PHRASINGS: LazyLock<Phrasings> =
-    LazyLock::new(|| Phrasings::parse(include_str!("../../data/phrasings/units.txt")));
+    LazyLock::new(|| Phrasings::parse(include_str!("../../../data/phrasings/units.txt")));
 
 /// A conversion; in the training half an amount of one is asked for more often, as people do.
 pub fn sample(rng: &mut Rng, split: Split) -> Sample {
