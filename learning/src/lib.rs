@@ -15,7 +15,7 @@
 mod adapter;
 mod error;
 pub mod kernels;
-mod limits;
+pub mod limits;
 mod model;
 mod network;
 mod optimiser;
@@ -24,7 +24,6 @@ mod training;
 pub use adapter::LoraConfig;
 pub use error::{Error, Result};
 pub use kernels::Precision;
-pub use limits::{count, within};
 pub use model::{BaseWeights, Tensors, gaussian};
 pub use network::{Example, Gradients, Network, check_tokens};
 pub use optimiser::{AdamOptions, AdamW, Rule, Scheduler, Update, global_norm};

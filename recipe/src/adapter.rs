@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use clap::Args;
 use hyprstream_learning::{
     AdamOptions, BaseWeights, Example, LoraConfig, LoraTrainer, Scheduler, TrainOptions,
 };
@@ -22,21 +23,28 @@ static PHRASINGS: LazyLock<Phrasings> =
     LazyLock::new(|| Phrasings::parse(include_str!("../data/phrasings/adapter.txt")));
 
 /// The settings of an adapter's run.
-#[derive(Clone, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct AdapterSettings {
-    /// The rank; the scale is twice as much over it.
+    /// The adapter's rank; the scale is twice as much over it.
+    #[arg(long, default_value_t = 16)]
     pub rank: usize,
     /// The highest learning rate.
+    #[arg(long, default_value_t = 3e-3)]
     pub learning_rate: f32,
     /// How often every pair is seen.
+    #[arg(long, default_value_t = 16)]
     pub epochs: usize,
     /// Pairs a step.
+    #[arg(long, default_value_t = 32)]
     pub batch_size: usize,
     /// How many phrasings of each name are trained.
+    #[arg(long, default_value_t = 4)]
     pub phrasings: usize,
-    /// Gives every name another one's meaning, which leaves nothing to learn but by heart.
+    /// Give every name another one's meaning, which leaves nothing to learn but by heart.
+    #[arg(long)]
     pub shuffled: bool,
     /// The seed of the adapter and of the order.
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 

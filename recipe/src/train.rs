@@ -1,10 +1,11 @@
 //! The training run: what a step sees is a function of the seed and the number of the step, so that a run that
 //! was interrupted continues as if it had not been.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use clap::Args;
 use hyprstream_learning::{AdamOptions, BaseWeights, Example, Scheduler};
 use hyprstream_models::{Architecture, ModelConfig};
 use tokenizers::Tokenizer;
@@ -20,30 +21,49 @@ use crate::rng::Rng;
 use crate::tokenizer::{self, CONTEXT, VOCABULARY};
 
 /// The settings of a run.
-#[derive(Clone, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct TrainSettings {
-    /// Where the model is written.
+    /// Where the tokenizer is and the model is written.
+    #[arg(long, default_value = "models/bundled")]
     pub dir: PathBuf,
-    /// Where the state to continue from is kept.
-    pub state: PathBuf,
+    /// The file of the state to continue from; without it `training.state.tmp` beside the model.
+    #[arg(long)]
+    pub state: Option<PathBuf>,
     /// The seed of the corpus and of the first weights.
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Steps of the run, which the learning rate's fall spans.
+    #[arg(long, default_value_t = 6000)]
     pub steps: usize,
-    /// How many of them see all tasks alike, so that facts are known by heart before copying is practised.
+    /// How many of them see all tasks alike, so that facts are known by heart before copying is practised; the others
+    /// see more of what is learnt slowest.
+    #[arg(long, default_value_t = 1200)]
     pub first_steps: usize,
     /// The highest learning rate.
+    #[arg(long, default_value_t = 3e-3)]
     pub learning_rate: f32,
-    /// Whether the projections too follow `AdamW`, and not Muon.
+    /// Let the projections follow `AdamW` too, and not Muon.
+    #[arg(long)]
     pub adamw: bool,
     /// Tokens of questions and answers a step.
+    #[arg(long, default_value_t = 3072)]
     pub batch_tokens: usize,
     /// Pairs of paraphrases in every second step.
+    #[arg(long, default_value_t = 24)]
     pub pairs: usize,
     /// Minutes between two saves.
+    #[arg(long, default_value_t = 4)]
     pub save_minutes: u64,
     /// Threads; the weights do not depend on their number.
+    #[arg(long, default_value_t = 4)]
     pub threads: usize,
+}
+
+impl TrainSettings {
+    /// The file of the run's state; by default under a name beside the model that is never shipped.
+    fn state(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.dir.join("training.state.tmp"))
+    }
 }
 
 const SYSTEMS: &[&str] = &[
@@ -83,7 +103,8 @@ pub fn config(tokenizer: &Tokenizer) -> ModelConfig {
 /// directory.
 pub fn train(settings: &TrainSettings) -> Result<()> {
     std::fs::create_dir_all(&settings.dir).map_err(Error::io("create", &settings.dir))?;
-    let continued = settings.state.exists();
+    let state = settings.state();
+    let continued = state.exists();
     if !continued {
         tokenizer::save(&tokenizer::train(settings.seed)?, &settings.dir)?;
     }
@@ -95,7 +116,7 @@ pub fn train(settings: &TrainSettings) -> Result<()> {
     eprintln!("{} parameters, {} steps", weights.parameter_count(), settings.steps);
     let mut trainer = FullTrainer::try_new(weights, options(settings))?;
     if continued {
-        trainer.restore_state(&settings.state)?;
+        trainer.restore_state(&state)?;
         eprintln!("continues after step {}", trainer.completed_steps());
     }
     run(&mut trainer, settings, &tokenizer)?;
@@ -202,8 +223,7 @@ impl Sums {
 
 fn save(trainer: &FullTrainer, settings: &TrainSettings) -> Result<()> {
     trainer.save_safetensors(&settings.dir.join("model.safetensors"))?;
-    trainer.save_state(&settings.state)?;
-    Ok(())
+    trainer.save_state(&settings.state())
 }
 
 fn language_batch(rng: &mut Rng, chat: &Chat<'_>, mixture: Mixture, most: usize) -> Result<Vec<Example>> {
@@ -262,9 +282,4 @@ fn pairs_batch(
     count: usize,
 ) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
     paraphrases::batch(rng, split, count).iter().map(|(a, b)| Ok((chat.text(a)?, chat.text(b)?))).collect()
-}
-
-/// The file of a run's state in `dir`, under a name that is never shipped.
-pub fn default_state(dir: &Path) -> PathBuf {
-    dir.join("training.state.tmp")
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hyprstream_bundled_recipe::Error;
-use hyprstream_bundled_recipe::full_training::{BF16, FullBatch, FullOptions, FullTrainer, ProjectionRule};
+use hyprstream_bundled_recipe::full_training::{
+    BF16, FullBatch, FullOptions, FullReport, FullTrainer, ProjectionRule,
+};
 use hyprstream_learning::{
     AdamOptions, BaseWeights, Error as LearningError, Example, LoraConfig, LoraTrainer, Precision,
     TrainOptions,
@@ -56,6 +58,19 @@ fn step(trainer: &mut FullTrainer) -> (f32, f32) {
     };
     let report = trainer.step(&batch, &GO_ON).unwrap();
     (report.loss, report.contrastive_loss)
+}
+
+fn language_step(trainer: &mut FullTrainer, examples: &[Example]) -> Result<FullReport, Error> {
+    trainer.step(&FullBatch { language: examples, ..FullBatch::default() }, &GO_ON)
+}
+
+fn contrastive_step(
+    trainer: &mut FullTrainer,
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    temperature: f32,
+) -> Result<FullReport, Error> {
+    let batch = FullBatch { pairs, temperature, contrastive_weight: 1.0, ..FullBatch::default() };
+    trainer.step(&batch, &GO_ON)
 }
 
 #[test]
@@ -173,7 +188,7 @@ fn norms_do_not_decay() {
         .into_iter()
         .map(|(name, _, values)| (name, values.to_vec()))
         .collect();
-    trainer.language_step(&language(), &GO_ON).unwrap();
+    language_step(&mut trainer, &language()).unwrap();
     for ((name, before), (_, shape, after)) in before.iter().zip(trainer.weights().named_tensors()) {
         let most = before
             .iter()
@@ -191,15 +206,15 @@ fn a_batch_that_cannot_be_trained_on_is_refused() {
             matches!(result, Err(Error::Argument(_) | Error::Learning(LearningError::Argument(_))));
         assert!(by_argument);
     };
-    refused(trainer.language_step(&[], &GO_ON));
-    refused(trainer.language_step(&[Example { tokens: vec![80, 1], completion_start: 0 }], &GO_ON));
-    refused(trainer.language_step(&[Example { tokens: vec![1; 2000], completion_start: 0 }], &GO_ON));
+    refused(language_step(&mut trainer, &[]));
+    refused(language_step(&mut trainer, &[Example { tokens: vec![80, 1], completion_start: 0 }]));
+    refused(language_step(&mut trainer, &[Example { tokens: vec![1; 2000], completion_start: 0 }]));
     for weights in [&[1.0; 9][..], &[0.0; 10], &[f32::NAN; 10]] {
         let batch = FullBatch { language: &language(), language_weights: weights, ..FullBatch::default() };
         refused(trainer.step(&batch, &GO_ON));
     }
-    refused(trainer.contrastive_step(&pairs(), 0.0, &GO_ON));
-    refused(trainer.contrastive_step(&[(vec![], vec![1])], 0.1, &GO_ON));
+    refused(contrastive_step(&mut trainer, &pairs(), 0.0));
+    refused(contrastive_step(&mut trainer, &[(vec![], vec![1])], 0.1));
     assert_eq!(trainer.completed_steps(), 0);
 }
 
@@ -209,7 +224,7 @@ fn muon_moves_the_projections_its_own_way_and_everything_else_as_adamw_does() {
         let options = FullOptions { total_steps: 1, projections, ..FullOptions::default() };
         let base = BaseWeights::random(&config(false), 2).unwrap();
         let mut trainer = FullTrainer::try_new(base, options).unwrap();
-        trainer.language_step(&language(), &GO_ON).unwrap();
+        language_step(&mut trainer, &language()).unwrap();
         trainer
     });
     let [adamw, muon] = [0, 1].map(|index: usize| ends[index].weights().named_tensors());

@@ -5,4 +5,4 @@ mod sparsity;
 
 pub use lora::LoraConfig;
 pub(crate) use lora::{Adapter, Pair};
-pub(crate) use sparsity::{Mask, Moment};
+pub(crate) use sparsity::{Mask, Progress};

@@ -1,10 +1,10 @@
 //! Sparse adapters: a mask that moves while it trains, after SET (1707.04780) and `RigL` (1911.11134).
 //!
 //! Each of the matrices A and B keeps at most its share of weights; the others are exactly +0.0 and get no gradient.
-//! A begins with the largest weights that were drawn for each of its rows, so that every rank is alive. B begins at
-//! zero, as it must, and gets its places from the gradient of the first step. From then on, at every `interval`th
-//! step of the first three quarters of the run, the smallest weights give their places to those outside the mask
-//! that have the largest gradient, ever fewer of them.
+//! Of each row of a fresh A the largest weights are kept, so that every rank is alive. B begins at zero, as it must,
+//! and its first weights are chosen by the gradient of the first step. From then on the mask moves at every
+//! `interval`th step of the first three quarters of the run: the smallest weights inside are dropped, and as many
+//! outside that have the largest gradient are grown, ever fewer of them.
 
 use crate::adapter::lora::{Adapter, LoraConfig};
 use crate::error::{Error, Result};
@@ -24,9 +24,9 @@ pub(crate) struct Mask {
     budgets: Vec<usize>,
 }
 
-/// Where a run is when its mask may move.
+/// How far a run is, which decides whether its mask moves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Progress {
     /// Steps made.
     pub(crate) steps: usize,
     /// Steps of the run.
@@ -35,7 +35,7 @@ pub(crate) struct Moment {
     pub(crate) interval: usize,
 }
 
-impl Moment {
+impl Progress {
     /// The part of the mask that moves now; `None` when it stays as it is.
     fn moved(self) -> Option<f64> {
         if self.steps == 0 {
@@ -103,14 +103,14 @@ impl Mask {
         })
     }
 
-    /// Moves the mask when it is time, by the gradient of all weights. A weight that loses its place becomes zero and
-    /// one that gets a place begins at zero; neither keeps moments.
+    /// Moves the mask when it is time, by the gradient of all weights. A dropped weight becomes zero and a grown one
+    /// begins at zero; neither keeps moments.
     pub(crate) fn advance(
         &mut self,
         adapter: &mut Adapter,
         gradients: &[&[f32]],
         adam: &mut AdamW,
-        now: Moment,
+        now: Progress,
     ) {
         let Some(moved) = now.moved() else { return };
         for (index, weights) in adapter.tensors_mut().into_iter().enumerate() {
@@ -144,7 +144,7 @@ impl Mask {
         }
     }
 
-    /// The places as bits, tensor by tensor, each beginning with a byte of its own.
+    /// The mask as bits, tensor by tensor, each beginning with a byte of its own.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let byte = |eight: &[bool]| eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
         let tensors = self.active.iter();
@@ -186,17 +186,17 @@ fn clear_inactive(values: &mut [f32], active: &[bool]) {
     }
 }
 
-/// The first `count` places in an order, in any order; of equal ones the lower comes first.
+/// The first `count` indices by `order`, themselves in no order; of equal ones the lower counts as first.
 fn first_by(
-    mut places: Vec<usize>,
+    mut indices: Vec<usize>,
     count: usize,
     order: impl Fn(&usize, &usize) -> std::cmp::Ordering,
 ) -> Vec<usize> {
-    if count < places.len() {
-        places.select_nth_unstable_by(count, |a, b| order(a, b).then(a.cmp(b)));
-        places.truncate(count);
+    if count < indices.len() {
+        indices.select_nth_unstable_by(count, |a, b| order(a, b).then(a.cmp(b)));
+        indices.truncate(count);
     }
-    places
+    indices
 }
 
 #[cfg(test)]

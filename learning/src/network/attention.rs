@@ -4,8 +4,11 @@
 //! never computed and nothing quadratic is kept: the backward pass makes a block's probabilities again from
 //! the saved logarithms of their sums.
 
+use std::ops::Range;
+
 use crate::kernels::{Mat, MatMut, Store, dot, exp, exponentials, scale};
 use crate::model::Dims;
+use crate::network::pack::longest;
 use crate::network::workspace::Workspace;
 
 const BLOCK: usize = 64;
@@ -39,35 +42,35 @@ struct Block {
     dims: Dims,
     /// First row of the sequence.
     start: usize,
-    /// First and last-plus-one query row.
-    rows: (usize, usize),
+    /// The rows of its queries.
+    rows: Range<usize>,
     query: usize,
     key: usize,
 }
 
 impl Block {
     fn size(&self) -> usize {
-        self.rows.1 - self.rows.0
+        self.rows.len()
     }
 
     /// Keys that any query of the block sees.
     fn keys(&self) -> usize {
-        self.rows.1 - self.start
+        self.rows.end - self.start
     }
 
     /// Keys that query `index` of the block sees.
     fn seen(&self, index: usize) -> usize {
-        self.rows.0 + index + 1 - self.start
+        self.rows.start + index + 1 - self.start
     }
 
     /// Where the log sum of query `index` stands in [`Mixed::log_sums`].
     fn log_sum(&self, index: usize) -> usize {
-        (self.rows.0 + index) * self.dims.heads + self.query
+        (self.rows.start + index) * self.dims.heads + self.query
     }
 
     /// Where the numbers of query `index` begin in rows of all query heads.
     fn query_start(&self, index: usize) -> usize {
-        (self.rows.0 + index) * self.dims.q_width() + self.query * self.dims.head
+        (self.rows.start + index) * self.dims.q_width() + self.query * self.dims.head
     }
 
     /// Where the numbers of the first key begin in rows of all key heads.
@@ -109,7 +112,7 @@ fn blocks(dims: Dims, starts: &[usize]) -> impl Iterator<Item = Block> + '_ {
             (start..end).step_by(BLOCK).map(move |first| Block {
                 dims,
                 start,
-                rows: (first, (first + BLOCK).min(end)),
+                rows: first..(first + BLOCK).min(end),
                 query,
                 key: query / group,
             })
@@ -220,8 +223,4 @@ fn softmax(scores: &mut [f32]) -> f32 {
     let (greatest, sum) = exponentials(scores);
     scale(scores, 1.0 / sum);
     greatest + sum.ln()
-}
-
-fn longest(starts: &[usize]) -> usize {
-    starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
 }

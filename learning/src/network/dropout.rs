@@ -1,4 +1,4 @@
-//! Dropout that is drawn again instead of stored: the mask is a function of a key and the element's place.
+//! Dropout that is drawn again instead of stored: the mask is a function of a key and the element's index.
 
 /// The mask of one projection's adapter input in one step.
 #[derive(Clone, Copy)]

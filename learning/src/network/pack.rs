@@ -67,8 +67,13 @@ impl Packed {
     }
 
     pub(crate) fn longest(&self) -> usize {
-        self.starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
+        longest(&self.starts)
     }
+}
+
+/// The length of the longest of the sequences that begin at `starts`, the last of which is the end of all.
+pub(super) fn longest(starts: &[usize]) -> usize {
+    starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0)
 }
 
 /// Splits sequences of these lengths into at most `shards` groups of about the same number of tokens; a group

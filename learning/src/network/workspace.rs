@@ -1,6 +1,6 @@
 //! Buffers that are used again from step to step, so that a step neither zeroes nor faults in fresh memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
 
 use crate::kernels::{Mat, MatMut, Multiplier, Precision, Store};
 
@@ -63,13 +63,9 @@ impl Workspaces {
 
     /// Runs `work` with a workspace of its own.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let mut workspace = self.lock().pop().unwrap_or_else(|| Workspace::new(self.precision));
+        let mut workspace = self.idle.lock().pop().unwrap_or_else(|| Workspace::new(self.precision));
         let result = work(&mut workspace);
-        self.lock().push(workspace);
+        self.idle.lock().push(workspace);
         result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Workspace>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

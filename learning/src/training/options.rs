@@ -32,7 +32,7 @@ pub struct TrainOptions {
     pub precision: Precision,
     /// The share of the weights of each A and each B that is held at zero: at least 0 (none) and below 1.
     pub sparsity: f32,
-    /// Steps after which a sparse adapter gives the places of its smallest weights to others.
+    /// Steps between two moves of a sparse adapter's mask, each from its smallest weights to others.
     pub regrow_interval: usize,
     /// Whether the threads give way to what else the machine does. The result does not depend on it.
     pub in_background: bool,

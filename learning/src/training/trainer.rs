@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::adapter::{Adapter, LoraConfig, Mask, Moment};
+use crate::adapter::{Adapter, LoraConfig, Mask, Progress};
 use crate::error::{Error, Result};
 use crate::model::{BaseWeights, Tensors};
 use crate::network::{AdapterView, Dropout, Example, Gradients, Network, check_tokens};
@@ -160,10 +160,10 @@ impl LoraTrainer {
     /// Moves the mask of a sparse run when it is time and clears the gradient outside the mask. Returns the norm of
     /// what is left.
     fn restrict_gradient(&mut self, norm: f32) -> f32 {
-        let moment =
-            Moment { steps: self.steps, total: self.total_steps(), interval: self.options.regrow_interval };
+        let progress =
+            Progress { steps: self.steps, total: self.total_steps(), interval: self.options.regrow_interval };
         let Some(mask) = &mut self.mask else { return norm };
-        mask.advance(&mut self.adapter, &self.shards.sum().tensors(), &mut self.adam, moment);
+        mask.advance(&mut self.adapter, &self.shards.sum().tensors(), &mut self.adam, progress);
         mask.apply(self.shards.sum_mut().tensors_mut());
         self.gradient_norm()
     }

@@ -63,8 +63,8 @@ pub(crate) fn write_adapter(
 fn write_values(out: &mut impl Write, values: &[f32]) -> io::Result<()> {
     let mut bytes = [0; 4096];
     for chunk in values.chunks(bytes.len() / 4) {
-        for (place, value) in bytes.as_chunks_mut().0.iter_mut().zip(chunk) {
-            *place = value.to_le_bytes();
+        for (target, value) in bytes.as_chunks_mut().0.iter_mut().zip(chunk) {
+            *target = value.to_le_bytes();
         }
         out.write_all(&bytes[..chunk.len() * 4])?;
     }

@@ -39,7 +39,7 @@ pub struct ContextOptions {
     /// Sequences are numbered below this; at most [`MAX_SEQUENCES`].
     pub max_sequences: u32,
     /// One cache for all sequences: they can share a prefix and use each other's free room, but every token
-    /// attends over all cells in use. Without it each sequence has its own stretch, which decodes faster.
+    /// attends over all cells in use. Without it each sequence has cells of its own, which decodes faster.
     pub unified_kv: bool,
     /// Threads of the computation, the calling one included; while other work contends for the processor, decodes
     /// run on one.

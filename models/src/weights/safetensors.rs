@@ -185,7 +185,8 @@ impl TensorSource for SafetensorsModel {
     }
 }
 
-/// Weights without a place in the configuration's model belong to another model, which would answer otherwise.
+/// Refuses a weight that the configuration's model does not have: it belongs to a model that would answer otherwise.
+/// Buffers are passed over.
 fn expect_buffer(path: &Path, name: &str) -> Result<()> {
     let is_weight = matches!(name.rsplit('.').next(), Some("weight" | "bias"));
     // A tied head is stored by some, and is the embedding.

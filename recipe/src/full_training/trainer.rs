@@ -2,9 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
+use hyprstream_learning::limits::{count, within};
 use hyprstream_learning::{
     AdamOptions, AdamW, BaseWeights, Error as LearningError, Example, Gradients, LossSum, Network, Rule,
-    Shards, Tensors, Update, check_tokens, count, global_norm, within,
+    Shards, Tensors, Update, check_tokens, global_norm,
 };
 use rayon::prelude::*;
 
@@ -51,22 +52,7 @@ impl FullTrainer {
         &self.base
     }
 
-    /// Makes one optimiser step on next tokens.
-    pub fn language_step(&mut self, examples: &[Example], cancel: &AtomicBool) -> Result<FullReport> {
-        self.step(&FullBatch { language: examples, ..FullBatch::default() }, cancel)
-    }
-
-    /// Makes one optimiser step on pairs.
-    pub fn contrastive_step(
-        &mut self,
-        pairs: &[(Vec<u32>, Vec<u32>)],
-        temperature: f32,
-        cancel: &AtomicBool,
-    ) -> Result<FullReport> {
-        self.step(&FullBatch { pairs, temperature, contrastive_weight: 1.0, ..FullBatch::default() }, cancel)
-    }
-
-    /// Makes one optimiser step on the sum of both losses. An error leaves the weights as they were.
+    /// Makes one optimiser step on the sum of both losses, of which a batch may have one. An error leaves the weights as they were.
     pub fn step(&mut self, batch: &FullBatch<'_>, cancel: &AtomicBool) -> Result<FullReport> {
         self.check(batch)?;
         let mut report = FullReport { step: self.steps + 1, ..FullReport::default() };
