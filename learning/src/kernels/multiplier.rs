@@ -4,6 +4,7 @@
     unsafe_code,
     reason = "the matrix product takes raw pointers; the views' shapes prove their bounds"
 )]
+#![expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
 
 use crate::kernels::matrix::{Mat, MatMut};
 
@@ -35,7 +36,7 @@ pub struct Shape {
 
 impl Shape {
     /// The sizes of `c = a · b`; `None` if there is nothing to compute. Panics if the shapes do not fit together.
-    pub fn of(c: &MatMut<'_>, store: Store, a: Mat<'_>, b: Mat<'_>) -> Option<Self> {
+    pub fn checked(c: &MatMut<'_>, store: Store, a: Mat<'_>, b: Mat<'_>) -> Option<Self> {
         let (m, n, k) = (a.rows(), b.columns(), a.columns());
         let fits = k == b.rows() && m == c.rows() && n == c.columns();
         assert!(fits, "{m}×{k} times {}×{n} is not {}×{}", b.rows(), c.rows(), c.columns());
@@ -53,9 +54,9 @@ pub struct F32Multiplier;
 
 impl Multiplier for F32Multiplier {
     fn multiply(&mut self, mut c: MatMut<'_>, store: Store, alpha: f32, a: Mat<'_>, b: Mat<'_>) {
-        let Some(Shape { m, n, k }) = Shape::of(&c, store, a, b) else { return };
+        let Some(Shape { m, n, k }) = Shape::checked(&c, store, a, b) else { return };
         let stride = c.stride() as isize;
-        // SAFETY: a view's elements lie within its slice, and `Shape::of` has compared the views' shapes, so every
+        // SAFETY: a view's elements lie within its slice, and `Shape::checked` has compared the views' shapes, so every
         // element that the product touches is inside. c is borrowed exclusively and so overlaps neither a nor b.
         unsafe {
             gemm::gemm(
@@ -88,7 +89,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
     fn a_strided_product_agrees_with_the_definition() {
         let (m, n, k) = (5, 7, 3);
         let a: Vec<f32> = (0..m * k).map(|i| i as f32 * 0.5 - 2.0).collect();

@@ -25,7 +25,7 @@ pub(crate) struct Dims {
 }
 
 impl Dims {
-    pub(crate) fn of(config: &ModelConfig) -> Self {
+    pub(crate) fn new(config: &ModelConfig) -> Self {
         Self {
             vocab: config.vocab_size,
             hidden: config.hidden_size,

@@ -200,7 +200,7 @@ impl BaseWeights {
     }
 
     fn empty(config: &ModelConfig) -> Result<Self> {
-        let dims = Dims::of(config);
+        let dims = Dims::new(config);
         let sizes = [dims.vocab, dims.hidden, dims.inner, dims.layers, dims.heads, dims.kv_heads, dims.head];
         if sizes.contains(&0) || !dims.heads.is_multiple_of(dims.kv_heads) || !dims.head.is_multiple_of(2) {
             return Err(Error::argument(format!("a model of these sizes cannot be trained: {dims:?}")));

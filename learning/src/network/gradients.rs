@@ -25,7 +25,7 @@ impl Tensors for Gradients {
 
 impl Gradients {
     /// Zeros for all weights of a model, in the order of [`BaseWeights::tensors`].
-    pub fn of_weights(base: &BaseWeights) -> Self {
+    pub fn zeros_for(base: &BaseWeights) -> Self {
         Self { adapter: None, weights: Some(base.weights.zeros_like()) }
     }
 

@@ -115,7 +115,8 @@ impl LowRank<'_> {
         let (rank, columns) = (self.a.rows(), self.a.columns());
         let mut du = workspace.take(dy.rows() * rank);
         workspace.multiply(MatMut::new(&mut du, rank), Store::Overwrite, self.scale, dy, self.b);
-        if let Some(Pair { a, b }) = gradient {
+        if let Some(pair) = gradient {
+            let Pair { a, b } = pair;
             let target = MatMut::new(b, rank);
             workspace.multiply(target, Store::Add, self.scale, dy.transposed(), Mat::new(inner, rank));
             let dropped = self.dropped(x, workspace);

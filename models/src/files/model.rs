@@ -46,12 +46,12 @@ impl ModelFiles {
         if tokenizer.vocab_size() != model.config().vocab_size {
             return Err(Error::invalid(path, "its tokenizer and its embedding disagree on the vocabulary"));
         }
-        let (bos, eos) = model.special_tokens();
+        let special = model.special_tokens();
         let chat_template = model
             .chat_template()
             .map(|source| {
                 let text = |token: &Option<String>| token.clone().unwrap_or_default();
-                ChatTemplate::try_new(source, &text(bos), &text(eos), path)
+                ChatTemplate::try_new(source, &text(&special.bos), &text(&special.eos), path)
             })
             .transpose()?;
         Ok(Self {
@@ -170,7 +170,8 @@ impl ModelFiles {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let description = gguf::Description {
             name: &name,
-            tokenizer_json: (tokenizer_json, &self.path.join("tokenizer.json")),
+            tokenizer_json,
+            tokenizer_file: &self.path.join("tokenizer.json"),
             chat_template: self.chat_template.as_ref().map(ChatTemplate::source),
             add_bos_token,
         };

@@ -51,7 +51,8 @@ impl WeightType {
         }
     }
 
-    fn of(self, stored: StoredType, shape: &[usize]) -> GgmlType {
+    /// How GGUF stores a tensor of this shape.
+    fn ggml_type(self, stored: StoredType, shape: &[usize]) -> GgmlType {
         if shape.len() == 1 {
             return GgmlType::F32;
         }
@@ -74,7 +75,9 @@ impl WeightType {
 /// What a converted file says beside the tensors.
 pub(crate) struct Description<'a> {
     pub(crate) name: &'a str,
-    pub(crate) tokenizer_json: (&'a [u8], &'a Path),
+    pub(crate) tokenizer_json: &'a [u8],
+    /// Where `tokenizer_json` was read, for errors.
+    pub(crate) tokenizer_file: &'a Path,
     pub(crate) chat_template: Option<&'a str>,
     pub(crate) add_bos_token: bool,
 }
@@ -120,7 +123,7 @@ fn write_file(
     for (name, shape) in config.tensors() {
         let missing = || Error::Internal(format!("tensor `{name}` has no place in GGUF"));
         let (stored, bytes) = model.stored(&name).ok_or_else(missing)?;
-        let kind = weights.of(stored, &shape);
+        let kind = weights.ggml_type(stored, &shape);
         tensors.push(Tensor { name: gguf_name(&name).ok_or_else(missing)?, shape, kind });
         sources.push((name, stored, bytes));
     }
@@ -220,8 +223,7 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
         metadata.push((key("rope.scaling.type"), Value::String("linear".to_owned())));
         metadata.push((key("rope.scaling.factor"), Value::Float(factor)));
     }
-    let (json, file) = description.tokenizer_json;
-    metadata.extend(from_tokenizer_json(json, file, config)?);
+    metadata.extend(from_tokenizer_json(description.tokenizer_json, description.tokenizer_file, config)?);
     metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(description.add_bos_token)));
     if let Some(template) = description.chat_template {
         metadata.push(("tokenizer.chat_template".to_owned(), Value::String(template.to_owned())));

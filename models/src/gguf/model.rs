@@ -9,7 +9,7 @@ use crate::gguf::config::read_config;
 use crate::gguf::names::{gguf_name, is_permuted, permuted_row};
 use crate::gguf::reader::{self, TensorInfo};
 use crate::gguf::types::GgmlType;
-use crate::gguf::vocabulary;
+use crate::gguf::vocabulary::{self, SpecialTokens};
 use crate::weights::{MappedFile, TensorSource};
 
 /// A validated GGUF file, mapped; tensors are read under Hugging Face's names and in its order.
@@ -21,7 +21,7 @@ pub struct GgufModel {
     /// By Hugging Face's name.
     tensors: HashMap<String, TensorInfo>,
     chat_template: Option<String>,
-    special_tokens: (Option<String>, Option<String>),
+    special_tokens: SpecialTokens,
 }
 
 impl GgufModel {
@@ -80,7 +80,7 @@ impl GgufModel {
     }
 
     /// The texts of the tokens that begin and end a text.
-    pub(crate) const fn special_tokens(&self) -> &(Option<String>, Option<String>) {
+    pub(crate) const fn special_tokens(&self) -> &SpecialTokens {
         &self.special_tokens
     }
 }

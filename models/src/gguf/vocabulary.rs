@@ -121,10 +121,17 @@ fn validate_byte_level(metadata: &Metadata<'_>) -> Result<()> {
 }
 
 /// The texts of the tokens that begin and end a text.
-pub(super) fn special_tokens(metadata: &Metadata<'_>) -> (Option<String>, Option<String>) {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpecialTokens {
+    pub(crate) bos: Option<String>,
+    pub(crate) eos: Option<String>,
+}
+
+/// The special tokens that the metadata names.
+pub(super) fn special_tokens(metadata: &Metadata<'_>) -> SpecialTokens {
     let text = |name: &str| {
         let id = metadata.optional_size(&format!("tokenizer.ggml.{name}_token_id")).ok().flatten()?;
         metadata.strings("tokenizer.ggml.tokens").ok()?.get(id).cloned()
     };
-    (text("bos"), text("eos"))
+    SpecialTokens { bos: text("bos"), eos: text("eos") }
 }

@@ -189,8 +189,8 @@ fn tokenizer_json(size: usize, seed: u64) -> Value {
 fn byte_spellings() -> Vec<char> {
     let is_printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let mut others = '\u{100}'..;
-    let mut spelling = |byte: u8| if is_printable(byte) { Some(char::from(byte)) } else { others.next() };
-    (0..=255).filter_map(|byte| spelling(byte)).collect()
+    let spelling = |byte: u8| if is_printable(byte) { Some(char::from(byte)) } else { others.next() };
+    (0..=255).filter_map(spelling).collect()
 }
 
 fn failed<'a>(action: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {

@@ -6,7 +6,6 @@
 //! is the transpose of the other, so an operand needs a transposition of pairs only when its memory runs the
 //! other way.
 
-#![expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
 #![expect(
     unsafe_code,
     reason = "tile and AVX-512 instructions; they are reached only after `available` and read through masks \
@@ -71,7 +70,7 @@ impl Multiplier for TileMultiplier {
         if !available() {
             return F32Multiplier.multiply(c, store, alpha, a, b);
         }
-        let Some(Shape { m, n, k }) = Shape::of(&c, store, a, b) else { return };
+        let Some(Shape { m, n, k }) = Shape::checked(&c, store, a, b) else { return };
         let stride = c.stride();
         let packs = &mut self.packs;
         configure();
@@ -379,6 +378,7 @@ mod tests {
 
     /// Against the definition over rounded operands, with edges in every direction and every layout.
     #[test]
+    #[expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
     fn tiles_agree_with_the_definition() {
         if !available() {
             eprintln!("this processor has no tiles; nothing to compare");

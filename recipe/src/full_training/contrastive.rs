@@ -195,7 +195,7 @@ mod tests {
         }
 
         fn run(&mut self) -> (f64, Vec<Vec<f32>>) {
-            let zeros = Gradients::of_weights(&self.0);
+            let zeros = Gradients::zeros_for(&self.0);
             let mut shards = Shards::try_new(1, 2, Precision::F32, &zeros).unwrap();
             let (network, pairs) = (Network::new(&self.0, &GO_ON), pairs());
             let batch = FullBatch {

@@ -37,7 +37,7 @@ impl FullTrainer {
         options.adam.validate()?;
         let adam = AdamW::new(&base.tensors());
         let rules = rules(&base, options.projections);
-        let zeros = Gradients::of_weights(&base);
+        let zeros = Gradients::zeros_for(&base);
         let shards = Shards::try_new(options.threads, options.shards, options.precision, &zeros)?;
         Ok(Self { base, adam, steps: 0, options, rules, shards })
     }
