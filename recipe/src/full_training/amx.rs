@@ -378,7 +378,6 @@ mod tests {
 
     /// Against the definition over rounded operands, with edges in every direction and every layout.
     #[test]
-    #[expect(clippy::many_single_char_names, reason = "the names of a matrix product")]
     fn tiles_agree_with_the_definition() {
         if !available() {
             eprintln!("this processor has no tiles; nothing to compare");
