@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_empty_text_is_counted_and_positions_are_of_characters() {
         let source = "{{ 'abc'.count('') }}|{{ 'é-'.find('-') }}|{{ ''.isdigit() }}|{{ '12'.isdigit() }}";
-        assert_eq!(render(source, &[]).unwrap(), "4|1|false|true");
+        assert_eq!(render(source, &[]).unwrap(), "4|1|False|True");
     }
 
     #[test]
