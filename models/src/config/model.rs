@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// A model's shape and constants, under the names of Hugging Face's `config.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// The family.
+    /// The family, which decides on biases and on norms of heads.
     pub architecture: Architecture,
     /// Rows of the embedding and of the output head.
     pub vocab_size: usize,

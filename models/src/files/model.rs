@@ -105,7 +105,7 @@ impl ModelFiles {
         self.tensors().config()
     }
 
-    /// The weights.
+    /// The weights, under Hugging Face's names whichever file they lie in.
     pub fn tensors(&self) -> &dyn TensorSource {
         match &self.source {
             Source::HuggingFace { weights, .. } => weights.as_ref(),
@@ -113,7 +113,7 @@ impl ModelFiles {
         }
     }
 
-    /// The tokenizer.
+    /// The tokenizer, shared with whoever encodes or decodes.
     pub fn tokenizer(&self) -> Arc<Tokenizer> {
         Arc::clone(&self.tokenizer)
     }

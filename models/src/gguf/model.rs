@@ -64,7 +64,7 @@ impl GgufModel {
         Ok(Self { path: path.to_path_buf(), data, config, tensors: named, chat_template, special_tokens })
     }
 
-    /// The file.
+    /// The file that is mapped.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -86,7 +86,7 @@ impl LlamaContext {
         })
     }
 
-    /// The model.
+    /// The model that it computes, which lives as long as it.
     pub const fn model(&self) -> &Arc<LlamaModel> {
         &self.model
     }

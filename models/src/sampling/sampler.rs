@@ -13,7 +13,7 @@ use crate::sampling::softmax::{argmax, fast_exp, sum_exp};
 /// A chosen token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampled {
-    /// The token.
+    /// Its id in the vocabulary.
     pub token_id: u32,
     /// The natural logarithm of its probability: at temperature 0 under the softmax of the raw logits, else under the
     /// distribution that it was drawn from (after temperature and all cuts).

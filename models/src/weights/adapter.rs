@@ -94,9 +94,9 @@ impl FromStr for Module {
 /// One adapted projection: `W + alpha / rank · B A`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraMatrix {
-    /// The layer.
+    /// The layer, from 0.
     pub layer: usize,
-    /// The projection.
+    /// Which projection of the layer.
     pub module: Module,
     /// `A`, `[rank, inputs]`, row-major.
     pub a: Vec<f32>,
