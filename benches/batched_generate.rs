@@ -15,11 +15,11 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use hyprstream_engine::{Engine, EngineOptions, GenerateRequest, WeightPreference};
-use hyprstream_models::random::write_model_dir;
 use hyprstream_models::{
     Architecture, Batch, CacheType, ChatMessage, ContextOptions, LlamaContext, LlamaModel, LoadOptions,
     ModelConfig, ModelFiles, Pooling, Sampler, SamplingOptions, WeightType,
 };
+use hyprstream_models_testing::random::write_model_dir;
 use hyprstream_sql::{Database, DatabaseOptions, Outcome, Session, SessionOptions};
 
 const PROMPTS: usize = 256;

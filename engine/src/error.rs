@@ -169,7 +169,6 @@ impl From<hyprstream_learning::Error> for Error {
         match error {
             Learning::Model(error) => error.into(),
             Learning::Cancelled => Self::Cancelled,
-            Learning::Io { action, path, source } => Self::Io { action: action.to_owned(), path, source },
             Learning::Resource(reason) => Self::Resource(reason),
             Learning::State(reason) => Self::Corrupt(format!("saved training state: {reason}")),
             refused => Self::Refused(refused.to_string()),

@@ -1,7 +1,5 @@
 //! What can go wrong in training, by whose fault it is.
 
-use std::path::PathBuf;
-
 /// The error of everything in this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,16 +28,6 @@ pub enum Error {
     /// A saved state does not belong to this run, or is damaged.
     #[error("saved training state: {0}")]
     State(String),
-    /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
     /// The machine refused something, such as a thread.
     #[error("{0}")]
     Resource(String),
@@ -51,10 +39,5 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub(crate) fn argument(reason: impl Into<String>) -> Self {
         Self::Argument(reason.into())
-    }
-
-    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io { action, path, source }
     }
 }

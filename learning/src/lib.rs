@@ -1,4 +1,7 @@
-//! `LoRA` and full-parameter training: pure algorithms over models and data.
+//! `LoRA` training: pure algorithms over models and data.
+//!
+//! [`LoraTrainer`] is the whole of it for most callers. The parts it is made of ([`Network`], [`Shards`], [`AdamW`],
+//! [`kernels`], …) are public for trainers of other kinds, which bring their own loss, optimiser or [`Precision`].
 //!
 //! Invariants:
 //! - A gradient is the derivative of the loss that is reported, written by hand for the llama, qwen2 and
@@ -9,43 +12,19 @@
 //!   seed gives the same weights bit for bit whatever the number of threads or the load of the machine.
 //! - Nothing here knows of SQL, sockets or storage. `unsafe` stays in [`kernels`].
 
-mod adamw;
-mod attention;
-#[cfg(test)]
-mod autograd_tests;
-mod backward;
-mod contrastive;
-mod dropout;
+mod adapter;
 mod error;
-mod forward;
-mod full;
-mod full_state;
-#[cfg(test)]
-mod gradient_tests;
-mod kernels;
-mod linear;
-mod lora;
-mod loss;
-mod muon;
+pub mod kernels;
+pub mod limits;
+mod model;
 mod network;
-mod norm;
-mod options;
-mod pack;
-mod rope;
-mod schedule;
-mod shards;
-mod sparsity;
-#[cfg(test)]
-mod sparsity_tests;
-mod state;
-mod trainer;
-mod weights;
-mod workspace;
+mod optimiser;
+mod training;
 
+pub use adapter::LoraConfig;
 pub use error::{Error, Result};
-pub use full::{FullBatch, FullOptions, FullReport, FullTrainer, ProjectionRule};
-pub use lora::LoraConfig;
-pub use options::{AdamOptions, Example, Precision, StepReport, TrainOptions};
-pub use schedule::Scheduler;
-pub use trainer::LoraTrainer;
-pub use weights::BaseWeights;
+pub use kernels::Precision;
+pub use model::{BaseWeights, Tensors, gaussian};
+pub use network::{Example, Gradients, Network, check_tokens};
+pub use optimiser::{AdamOptions, AdamW, Rule, Scheduler, Update, global_norm};
+pub use training::{LoraTrainer, LossSum, Pass, SavedRun, Shards, StepReport, TrainOptions};

@@ -2,12 +2,16 @@
 //!
 //! `cargo bench -p hyprstream-models --bench decode [-- 0.6b] [threads=N]`, on an idle machine.
 
-use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use hyprstream_models::{
     Architecture, Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, LoadOptions, ModelConfig,
-    ModelFiles, Sampler, SamplingOptions, WeightType, random,
+    ModelFiles, Sampler, SamplingOptions, WeightType,
 };
+use hyprstream_models_testing::random;
 
 const PROMPT: u32 = 48;
 const STEPS: u32 = 32;

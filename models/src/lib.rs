@@ -8,32 +8,25 @@
 
 mod chat_template;
 mod config;
+mod content_hash;
 mod error;
 mod files;
 mod gguf;
-mod hash;
 pub mod llama;
-mod lora;
-mod memory_map;
-pub mod random;
-pub mod reference;
-mod safetensors;
 mod sampling;
-mod tensors;
 mod tokenizer;
+mod weights;
 
 pub use chat_template::{ChatMessage, ChatTemplate};
 pub use config::{Architecture, ModelConfig, RopeScaling};
+pub use content_hash::ContentHash;
 pub use error::{Error, Result};
 pub use files::ModelFiles;
 pub use gguf::{GgufModel, WeightType};
-pub use hash::ContentHash;
 pub use llama::{
     Batch, CacheType, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions, Pooling,
     run_in_background,
 };
-pub use lora::{LoraMatrix, LoraWeights, Module};
-pub use safetensors::SafetensorsModel;
 pub use sampling::{Sampled, Sampler, SamplingOptions, log_softmax_at};
-pub use tensors::TensorSource;
 pub use tokenizer::{TokenStream, Tokenizer};
+pub use weights::{LoraMatrix, LoraWeights, Module, SafetensorsModel, TensorSource};

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use hyprstream_models::{Architecture, Error, ModelFiles, WeightType, random};
+use hyprstream_models::{Architecture, Error, ModelFiles, WeightType};
+use hyprstream_models_testing::random;
 use tempfile::TempDir;
 
 const FAMILIES: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];

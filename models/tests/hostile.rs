@@ -1,15 +1,14 @@
 //! Malformed model files of every sort are refused with the file and the reason: no panic, no abort.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::LazyLock,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use hyprstream_models::{
     Architecture, Batch, ContextOptions, Error, GgufModel, LlamaContext, LlamaModel, LoadOptions,
-    ModelConfig, ModelFiles, WeightType, random,
+    ModelConfig, ModelFiles, WeightType,
 };
+use hyprstream_models_testing::random;
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -1,12 +1,14 @@
 //! llama.cpp's answers against the independent forward pass, for every family.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::Arc;
 
 use hyprstream_models::{
     Architecture, Batch, CacheType, ContextOptions, GgufModel, LlamaAdapter, LlamaContext, LlamaModel,
     LoadOptions, LoraWeights, ModelConfig, ModelFiles, Module, Pooling, RopeScaling, TensorSource,
-    WeightType, random, reference,
+    WeightType,
 };
+use hyprstream_models_testing::{random, reference};
 use tempfile::TempDir;
 
 const TOLERANCE: f32 = 1e-3;

@@ -1,11 +1,14 @@
 //! A model from its files to its answers through llama.cpp.
 
-use std::{path::Path, sync::Arc, sync::atomic::Ordering};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyprstream_models::{
     Architecture, Batch, CacheType, ContextOptions, Error, LlamaAdapter, LlamaContext, LlamaModel,
-    LoadOptions, ModelConfig, ModelFiles, Module, Pooling, Sampler, SamplingOptions, WeightType, random,
+    LoadOptions, ModelConfig, ModelFiles, Module, Pooling, Sampler, SamplingOptions, WeightType,
 };
+use hyprstream_models_testing::random;
 use tempfile::TempDir;
 
 fn write(directory: &Path, config: &ModelConfig) -> ModelFiles {
@@ -86,8 +89,8 @@ fn a_copied_prefix_continues_like_the_original() {
         let whole = sequence(&mut context, 0, &[5, 6, 7, 8]);
         context.clear();
         sequence(&mut context, 0, &[5, 6, 7]);
-        context.copy(0, 1, ..).unwrap();
-        context.remove(0, ..).unwrap();
+        context.copy(0, 1).unwrap();
+        context.remove(0).unwrap();
         let mut batch = Batch::new(1);
         batch.add(8, 3, 1, true).unwrap();
         context.decode(&batch).unwrap();
@@ -95,7 +98,6 @@ fn a_copied_prefix_continues_like_the_original() {
         let worst = whole.iter().zip(copied).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "unified {unified_kv}: {worst}");
         assert_eq!((context.max_position(0), context.max_position(1)), (None, Some(3)));
-        assert_eq!(context.copy(1, 0, 0..2).is_ok(), unified_kv);
     }
 }
 
@@ -307,11 +309,9 @@ fn the_number_of_threads_does_not_change_an_answer() {
     let (_, model) = load(directory.path(), Architecture::Qwen3);
     let tokens: Vec<u32> = (0..200).map(|i| i * 13 % 500).collect();
     for (flash_attention, kv_type) in [(false, CacheType::F32), (true, CacheType::F16)] {
-        let settings = ContextOptions { flash_attention, kv_type, ..options() };
-        let mut context = LlamaContext::try_new(&model, &settings).unwrap();
-        let mut answer = |threads| {
-            context.clear();
-            context.set_threads(threads);
+        let answer = |threads| {
+            let settings = ContextOptions { flash_attention, kv_type, threads, ..options() };
+            let mut context = LlamaContext::try_new(&model, &settings).unwrap();
             sequence(&mut context, 0, &tokens[..199]);
             let mut batch = Batch::new(1);
             batch.add(tokens[199], 199, 0, true).unwrap();

@@ -1,11 +1,10 @@
 //! A Hugging Face model whose weights lie in several files is the model that they would be in one.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use hyprstream_models::{Architecture, Error, ModelFiles, random};
+use hyprstream_models::{Architecture, Error, ModelFiles};
+use hyprstream_models_testing::random;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 

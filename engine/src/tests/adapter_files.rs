@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use hyprstream_models::random::lora_weights;
 use hyprstream_models::{LoraWeights, Module};
+use hyprstream_models_testing::random::lora_weights;
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config, write_random};

@@ -1,8 +1,8 @@
 //! Adapters in answers: alone, stacked, many in one batch, and refused on another base.
 
 use futures::future::join_all;
-use hyprstream_models::random::lora_weights;
 use hyprstream_models::{ContentHash, Module};
+use hyprstream_models_testing::random::lora_weights;
 
 use super::{Bench, ask_random, publish_weights, random_config, statistic, tokens, write_random};
 use crate::{Error, GenerateRequest, MatrixKind, RestoreSource, WeightFilter};

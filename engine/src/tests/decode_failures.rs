@@ -1,8 +1,8 @@
 //! Decodes that fail, and model files that are answered as they are.
 
 use futures::StreamExt;
-use hyprstream_models::random::write_model_dir;
 use hyprstream_models::{ModelFiles, WeightType};
+use hyprstream_models_testing::random::write_model_dir;
 
 use super::{Bench, ask_random, random_config, statistic, tokens};
 use crate::{Error, WeightPreference};

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use hyprstream_models::random::{small_config, write_model_dir};
 use hyprstream_models::{Architecture, LoraWeights, ModelConfig};
+use hyprstream_models_testing::random::{small_config, write_model_dir};
 use tempfile::TempDir;
 
 use crate::adapters::matrices::put_weights;

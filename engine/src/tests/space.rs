@@ -1,7 +1,7 @@
 //! The space that adapters take: rotation, freezing, compaction.
 
 use hyprstream_models::Module;
-use hyprstream_models::random::lora_weights;
+use hyprstream_models_testing::random::lora_weights;
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};

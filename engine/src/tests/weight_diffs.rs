@@ -1,7 +1,7 @@
 //! Weights in which two versions differ.
 
-use hyprstream_models::random::lora_weights;
 use hyprstream_models::{LoraWeights, Module};
+use hyprstream_models_testing::random::lora_weights;
 use hyprstream_storage::{MatrixPath, UpdateBatch};
 
 use super::adapters::base_hash;

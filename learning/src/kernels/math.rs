@@ -6,7 +6,7 @@ const LANES: usize = 16;
 /// (Cephes' polynomial). Below −87 it is 0 to within f32's normal range, above 88 it stays at e⁸⁸.
 #[inline]
 #[expect(clippy::many_single_char_names, reason = "the names of the polynomial")]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
@@ -24,13 +24,13 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// The logistic function.
 #[inline]
-pub(crate) fn sigmoid(x: f32) -> f32 {
+pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The inner product.
 #[inline]
-pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+pub fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();
@@ -44,12 +44,12 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 /// The sum of squares.
 #[inline]
-pub(crate) fn square_sum(x: &[f32]) -> f32 {
+pub fn square_sum(x: &[f32]) -> f32 {
     dot(x, x)
 }
 
 /// `y += x`.
-pub(crate) fn add(y: &mut [f32], x: &[f32]) {
+pub fn add(y: &mut [f32], x: &[f32]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += x;
     }
@@ -57,17 +57,44 @@ pub(crate) fn add(y: &mut [f32], x: &[f32]) {
 
 /// `y += factor · x`.
 #[inline]
-pub(crate) fn axpy(y: &mut [f32], factor: f32, x: &[f32]) {
+pub fn axpy(y: &mut [f32], factor: f32, x: &[f32]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y = x.mul_add(factor, *y);
     }
 }
 
 /// `x *= factor`.
-pub(crate) fn scale(x: &mut [f32], factor: f32) {
+pub fn scale(x: &mut [f32], factor: f32) {
     for x in x {
         *x *= factor;
     }
+}
+
+/// Replaces values by their exponentials relative to the greatest; returns the greatest and the sum.
+pub fn exponentials(values: &mut [f32]) -> (f32, f32) {
+    let mut tops = [f32::NEG_INFINITY; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for chunk in chunks {
+        for lane in 0..LANES {
+            tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
+        }
+    }
+    let greatest = tops.into_iter().fold(rest, f32::max);
+    let mut sums = [0.0f32; LANES];
+    let mut chunks = values.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for lane in 0..LANES {
+            chunk[lane] = exp(chunk[lane] - greatest);
+            sums[lane] += chunk[lane];
+        }
+    }
+    let mut sum = 0.0;
+    for value in chunks.into_remainder() {
+        *value = exp(*value - greatest);
+        sum += *value;
+    }
+    (greatest, sum + sums.iter().sum::<f32>())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Matrix products and the element-wise arithmetic under everything else.
 //!
-//! This is the only module of the crate with `unsafe`: the call of the matrix product, whose bounds are
-//! checked here, and the instructions of the matrix unit.
+//! The call of the matrix product, in [`multiplier`], is the only `unsafe` of the crate; its bounds are checked there.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod amx;
 mod math;
-mod matmul;
+mod matrix;
+mod multiplier;
+mod precision;
 
-pub(crate) use math::{add, axpy, dot, exp, scale, sigmoid, square_sum};
-pub(crate) use matmul::{Mat, Multiplier};
+pub use math::{add, axpy, dot, exp, exponentials, scale, sigmoid, square_sum};
+pub use matrix::{Mat, MatMut};
+pub use multiplier::{F32Multiplier, Multiplier, Shape, Store};
+pub use precision::Precision;

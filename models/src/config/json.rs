@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, ModelConfig, RopeScaling};
-use crate::{Error, Result};
+use crate::config::architecture::Architecture;
+use crate::config::model::ModelConfig;
+use crate::config::rope::RopeScaling;
+use crate::error::{Error, Result};
 
 impl ModelConfig {
     /// Reads and validates a `config.json`; `file` is named in errors.

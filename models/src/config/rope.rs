@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How rotary frequencies are stretched beyond the trained context.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,26 +1,22 @@
 //! Converting a Hugging Face model to GGUF, a tensor at a time.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-    process,
-};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process;
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    metadata::Value,
-    names::{gguf_name, is_permuted, permuted_row},
-    tokenizer,
-    types::GgmlType,
-    writer::{Tensor, pad, write_tables},
-};
-use crate::{
-    Error, ModelConfig, Result, RopeScaling, TensorSource,
-    safetensors::{SafetensorsModel, StoredType},
-};
+use crate::config::{ModelConfig, RopeScaling};
+use crate::error::{Error, Result};
+use crate::gguf::metadata::Value;
+use crate::gguf::names::{gguf_name, is_permuted, permuted_row};
+use crate::gguf::tokenizer_json::from_tokenizer_json;
+use crate::gguf::types::GgmlType;
+use crate::gguf::writer::{Tensor, pad, write_tables};
+use crate::weights::TensorSource;
+use crate::weights::{SafetensorsModel, StoredType};
 
 /// Rows are converted in groups of about this many values.
 const CHUNK: usize = 1 << 18;
@@ -55,7 +51,8 @@ impl WeightType {
         }
     }
 
-    fn of(self, stored: StoredType, shape: &[usize]) -> GgmlType {
+    /// How GGUF stores a tensor of this shape.
+    fn ggml_type(self, stored: StoredType, shape: &[usize]) -> GgmlType {
         if shape.len() == 1 {
             return GgmlType::F32;
         }
@@ -78,7 +75,9 @@ impl WeightType {
 /// What a converted file says beside the tensors.
 pub(crate) struct Description<'a> {
     pub(crate) name: &'a str,
-    pub(crate) tokenizer_json: (&'a [u8], &'a Path),
+    pub(crate) tokenizer_json: &'a [u8],
+    /// Where `tokenizer_json` was read, for errors.
+    pub(crate) tokenizer_file: &'a Path,
     pub(crate) chat_template: Option<&'a str>,
     pub(crate) add_bos_token: bool,
 }
@@ -124,7 +123,7 @@ fn write_file(
     for (name, shape) in config.tensors() {
         let missing = || Error::Internal(format!("tensor `{name}` has no place in GGUF"));
         let (stored, bytes) = model.stored(&name).ok_or_else(missing)?;
-        let kind = weights.of(stored, &shape);
+        let kind = weights.ggml_type(stored, &shape);
         tensors.push(Tensor { name: gguf_name(&name).ok_or_else(missing)?, shape, kind });
         sources.push((name, stored, bytes));
     }
@@ -224,8 +223,7 @@ fn metadata(config: &ModelConfig, description: &Description<'_>) -> Result<Vec<(
         metadata.push((key("rope.scaling.type"), Value::String("linear".to_owned())));
         metadata.push((key("rope.scaling.factor"), Value::Float(factor)));
     }
-    let (json, file) = description.tokenizer_json;
-    metadata.extend(tokenizer::from_tokenizer_json(json, file, config)?);
+    metadata.extend(from_tokenizer_json(description.tokenizer_json, description.tokenizer_file, config)?);
     metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(description.add_bos_token)));
     if let Some(template) = description.chat_template {
         metadata.push(("tokenizer.chat_template".to_owned(), Value::String(template.to_owned())));

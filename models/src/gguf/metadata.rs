@@ -1,8 +1,9 @@
 //! The key-value pairs at the head of a GGUF file.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
+use std::path::Path;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A metadata value.
 #[derive(Clone, Debug, PartialEq)]

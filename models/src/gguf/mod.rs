@@ -2,16 +2,20 @@
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
+mod adapter;
+mod config;
 mod convert;
 mod metadata;
 mod model;
 mod names;
 mod reader;
-mod tokenizer;
+mod token_types;
+mod tokenizer_json;
 mod types;
+mod vocabulary;
 mod writer;
 
+pub(crate) use adapter::write_adapter;
 pub use convert::WeightType;
 pub(crate) use convert::{Description, convert};
 pub use model::GgufModel;
-pub(crate) use writer::write_adapter;

@@ -1,6 +1,6 @@
 //! Hugging Face's tensor names and row orders against GGUF's.
 
-use crate::Architecture;
+use crate::config::Architecture;
 
 /// The GGUF name of a Hugging Face tensor.
 pub(crate) fn gguf_name(name: &str) -> Option<String> {

@@ -1,16 +1,12 @@
 //! The structure of a GGUF file, every number of it checked before it is used.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    path::Path,
-};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::path::Path;
 
-use super::{
-    metadata::{Metadata, Value},
-    types::GgmlType,
-};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::gguf::metadata::{Metadata, Value};
+use crate::gguf::types::GgmlType;
 
 /// llama.cpp's limit on tensor names, its terminating NUL included.
 const MAX_NAME: usize = 64;

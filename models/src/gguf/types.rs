@@ -1,11 +1,10 @@
 //! How GGUF stores tensors' values.
 
-use candle_core::{
-    Device,
-    quantized::{GgmlDType, ggml_file::qtensor_from_ggml},
-};
+use candle_core::Device;
+use candle_core::quantized::GgmlDType;
+use candle_core::quantized::ggml_file::qtensor_from_ggml;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The storage types that are understood, under ggml's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

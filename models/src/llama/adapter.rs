@@ -1,18 +1,18 @@
 //! A low-rank adapter, loaded from memory.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    os::fd::{AsRawFd, FromRawFd},
-    path::PathBuf,
-    ptr::NonNull,
-    sync::Arc,
-};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 use llama_cpp_sys_2 as sys;
 
-use super::{LlamaModel, model::c_path};
-use crate::{Error, LoraWeights, Result, gguf::write_adapter};
+use crate::error::{Error, Result};
+use crate::gguf::write_adapter;
+use crate::llama::model::{LlamaModel, c_path};
+use crate::weights::LoraWeights;
 
 /// An adapter of a loaded model, ready to be set on its contexts.
 #[derive(Debug)]

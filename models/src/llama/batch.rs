@@ -1,6 +1,6 @@
 //! The tokens of one decode.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Tokens of any number of sequences, to be decoded together.
 #[derive(Clone, Debug, Default)]

@@ -1,22 +1,18 @@
 //! A context: the key-value cache of some sequences, and the computation over it.
 
-use std::{
-    ffi::c_void,
-    ops::{Bound, RangeBounds},
-    ptr::NonNull,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_sys_2 as sys;
 
-use super::{
-    Batch, ContextOptions, LlamaAdapter, LlamaModel, Pooling,
-    threads::{ThreadPool, paced},
-};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::llama::adapter::LlamaAdapter;
+use crate::llama::batch::Batch;
+use crate::llama::model::LlamaModel;
+use crate::llama::options::{ContextOptions, Pooling};
+use crate::llama::threads::{ThreadPool, paced};
 
 /// A context of a model. One thread at a time drives it (`Send`, not `Sync`).
 #[derive(Debug)]
@@ -34,8 +30,6 @@ pub struct LlamaContext {
     /// What a sequence's cache is moved through.
     moving: Vec<u8>,
     pool: Option<ThreadPool>,
-    /// The threads that the next decode may use.
-    threads: u32,
     model: Arc<LlamaModel>,
 }
 
@@ -88,12 +82,11 @@ impl LlamaContext {
             adapters: Vec::new(),
             moving: Vec::new(),
             pool,
-            threads: options.threads,
             model: Arc::clone(model),
         })
     }
 
-    /// The model.
+    /// The model that it computes, which lives as long as it.
     pub const fn model(&self) -> &Arc<LlamaModel> {
         &self.model
     }
@@ -101,12 +94,6 @@ impl LlamaContext {
     /// The settings in force: as asked for, with `batch` and `micro_batch` lowered to what the cache can take.
     pub const fn options(&self) -> &ContextOptions {
         &self.options
-    }
-
-    /// Tokens that one sequence can hold; llama.cpp rounds its share up.
-    pub fn sequence_length(&self) -> u32 {
-        // SAFETY: the pointer is a live context.
-        unsafe { sys::llama_n_ctx_seq(self.raw.as_ptr()) }
     }
 
     /// Setting this flag makes the decode in progress, and every later one, end with [`Error::Cancelled`] within
@@ -173,7 +160,7 @@ impl LlamaContext {
     /// Decodes on all threads, or on one while the processor is contended. The number does not change the result:
     /// every value is computed by one thread, whichever it is.
     fn run(&self, batch: sys::llama_batch) -> i32 {
-        paced(self.threads, |threads| {
+        paced(self.options.threads, |threads| {
             // SAFETY: the context is live and its pool has at least as many threads; `decode` built the batch: every
             // array has `n_tokens` elements that outlive the call, which copies them before it computes and writes
             // to none; tokens and sequences are in range (`check`).
@@ -191,7 +178,7 @@ impl LlamaContext {
         }
         let limit = match self.options.pooling {
             Pooling::None => self.options.batch,
-            Pooling::Mean | Pooling::Last => self.options.micro_batch,
+            Pooling::Mean => self.options.micro_batch,
         };
         if batch.len() > limit as usize {
             return refuse(format!("a batch of {} tokens exceeds the context's {limit}", batch.len()));
@@ -276,36 +263,23 @@ impl LlamaContext {
         }
     }
 
-    /// Removes the positions in `range` of a sequence from the cache.
-    pub fn remove(&mut self, sequence: u32, range: impl RangeBounds<u32>) -> Result<()> {
+    /// Removes a sequence from the cache.
+    pub fn remove(&mut self, sequence: u32) -> Result<()> {
         let sequence = self.sequence(sequence)?;
-        let Some((from, to)) = positions(&range) else {
-            return Ok(());
-        };
-        // SAFETY: the context is live and the sequence inside its limit.
-        let removed = unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, from, to) };
+        // SAFETY: the context is live and the sequence inside its limit; −1 leaves the range of positions open.
+        let removed = unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, -1, -1) };
         if removed { Ok(()) } else { Err(Error::Internal(format!("sequence {sequence} kept its cache"))) }
     }
 
-    /// Makes the positions in `range` of one sequence part of another.
+    /// Makes the cache of one sequence that of another too, in place of its own.
     ///
-    /// With `unified_kv` the two share the cells, whatever the range; without it the whole sequence is copied and
-    /// replaces the other, so the range must be `..`.
-    pub fn copy(&mut self, source: u32, target: u32, range: impl RangeBounds<u32>) -> Result<()> {
+    /// With `unified_kv` the two share the cells; without it they are copied.
+    pub fn copy(&mut self, source: u32, target: u32) -> Result<()> {
         let (source, target) = (self.sequence(source)?, self.sequence(target)?);
-        let whole = matches!((range.start_bound(), range.end_bound()), (Bound::Unbounded, Bound::Unbounded));
-        if !self.options.unified_kv && !whole {
-            return Err(Error::Argument(
-                "a part of a sequence can be copied in a unified cache only".to_owned(),
-            ));
-        }
-        let Some((from, to)) = positions(&range) else {
-            return Ok(());
-        };
         if source != target {
-            // SAFETY: the context is live, both sequences are inside its limit, and in a cache that is not
-            // unified, where llama.cpp aborts on a partial range, the range is whole.
-            unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, from, to) };
+            // SAFETY: the context is live, both sequences are inside its limit, and the range is whole: in a cache
+            // that is not unified llama.cpp aborts on a part of one.
+            unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, -1, -1) };
         }
         Ok(())
     }
@@ -320,8 +294,8 @@ impl LlamaContext {
             return self.sequence(source).map(drop);
         }
         if self.options.unified_kv {
-            self.remove(target, ..)?;
-            self.copy(source, target, ..)?;
+            self.remove(target)?;
+            self.copy(source, target)?;
         } else {
             let from = self.sequence(source)?;
             let to = self.sequence(target)?;
@@ -342,7 +316,7 @@ impl LlamaContext {
                 )));
             }
         }
-        self.remove(source, ..)
+        self.remove(source)
     }
 
     /// Empties the cache.
@@ -357,11 +331,6 @@ impl LlamaContext {
         // SAFETY: the context is live and the sequence inside its limit.
         let position = unsafe { sys::llama_memory_seq_pos_max(self.memory(), sequence) };
         u32::try_from(position).ok()
-    }
-
-    /// Changes the number of threads, up to that of the options.
-    pub fn set_threads(&mut self, threads: u32) {
-        self.threads = threads.clamp(1, self.options.threads);
     }
 
     fn sequence(&self, sequence: u32) -> Result<i32> {
@@ -390,22 +359,4 @@ impl Drop for LlamaContext {
         drop(guard);
         self.pool = None;
     }
-}
-
-/// llama.cpp's `[from, to)`, −1 for an open end; `None` for an empty range.
-fn positions(range: &impl RangeBounds<u32>) -> Option<(i32, i32)> {
-    let start = match range.start_bound() {
-        Bound::Included(start) => *start,
-        Bound::Excluded(start) => start.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(end) => end.saturating_add(1),
-        Bound::Excluded(end) => *end,
-        Bound::Unbounded => {
-            return Some((if start == 0 { -1 } else { i32::try_from(start).ok()? }, -1));
-        }
-    };
-    let end = end.min(i32::MAX as u32);
-    (start < end).then_some((start as i32, end as i32))
 }

@@ -16,6 +16,7 @@
 #![expect(unsafe_code, reason = "this module is the wrapper around llama.cpp's C interface")]
 
 mod adapter;
+mod backend;
 mod batch;
 mod context;
 mod model;
@@ -27,22 +28,6 @@ pub use adapter::LlamaAdapter;
 pub use batch::Batch;
 pub use context::LlamaContext;
 pub use model::{LlamaModel, LoadOptions};
-pub use options::{CacheType, ContextOptions, Pooling};
+pub use options::{CacheType, ContextOptions, MAX_SEQUENCES, Pooling};
 pub use threads::run_in_background;
 pub(crate) use vocabulary::LlamaVocabulary;
-
-use std::sync::OnceLock;
-
-use llama_cpp_2::{LogOptions, llama_backend::LlamaBackend, send_logs_to_tracing};
-
-/// The most sequences that one context can hold: llama.cpp's compiled limit.
-pub const MAX_SEQUENCES: u32 = 256;
-
-/// Initialises llama.cpp once a process; its log goes to `tracing`.
-fn initialise() {
-    static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
-    BACKEND.get_or_init(|| {
-        send_logs_to_tracing(LogOptions::default());
-        LlamaBackend::init().ok()
-    });
-}

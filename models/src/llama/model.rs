@@ -1,17 +1,19 @@
 //! A loaded model.
 
-use std::{
-    ffi::CString,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-    ptr::NonNull,
-    sync::Arc,
-};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 use llama_cpp_sys_2 as sys;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Error, ModelConfig, Result, TensorSource, gguf::GgufModel};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::gguf::GgufModel;
+use crate::llama::backend::initialise;
+use crate::weights::TensorSource;
 
 /// How a model is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl LlamaModel {
     }
 
     fn load_validated(path: &Path, options: &LoadOptions, config: ModelConfig) -> Result<Arc<Self>> {
-        super::initialise();
+        initialise();
         let c_path = c_path(path)?;
         // SAFETY: takes nothing and returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };

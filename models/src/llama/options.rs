@@ -2,8 +2,10 @@
 
 use llama_cpp_sys_2 as sys;
 
-use super::MAX_SEQUENCES;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+
+/// The most sequences that one context can hold: llama.cpp's compiled limit.
+pub const MAX_SEQUENCES: u32 = 256;
 
 /// What a context computes for a sequence beside logits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,8 +15,6 @@ pub enum Pooling {
     None,
     /// The mean of the final norm's output over the sequence's tokens.
     Mean,
-    /// The final norm's output at the sequence's last token.
-    Last,
 }
 
 /// The type of the cached keys and values.
@@ -27,19 +27,19 @@ pub enum CacheType {
     F16,
 }
 
-/// The settings of a context.
+/// How a context is made: the size of its cache, its threads and what it computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextOptions {
     /// Tokens of the whole cache; without `unified_kv` each sequence gets an equal share.
     pub context_length: u32,
-    /// The most tokens of one [`LlamaContext::decode`].
+    /// The most tokens of one `decode`.
     pub batch: u32,
     /// The most tokens that are computed at once.
     pub micro_batch: u32,
     /// Sequences are numbered below this; at most [`MAX_SEQUENCES`].
     pub max_sequences: u32,
     /// One cache for all sequences: they can share a prefix and use each other's free room, but every token
-    /// attends over all cells in use. Without it each sequence has its own stretch, which decodes faster.
+    /// attends over all cells in use. Without it each sequence has cells of its own, which decodes faster.
     pub unified_kv: bool,
     /// Threads of the computation, the calling one included; while other work contends for the processor, decodes
     /// run on one.
@@ -110,7 +110,6 @@ impl ContextOptions {
         params.pooling_type = match self.pooling {
             Pooling::None => sys::LLAMA_POOLING_TYPE_NONE,
             Pooling::Mean => sys::LLAMA_POOLING_TYPE_MEAN,
-            Pooling::Last => sys::LLAMA_POOLING_TYPE_LAST,
         };
         let cache_type = match self.kv_type {
             CacheType::F32 => sys::GGML_TYPE_F32,

@@ -4,12 +4,10 @@
 //! Without OpenMP and without a pool, ggml starts and joins its threads in every decode, which costs more than
 //! decoding a token of a small model.
 
-use std::{
-    ffi::c_int,
-    mem::MaybeUninit,
-    ptr::NonNull,
-    time::{Duration, Instant},
-};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 use parking_lot::Mutex;
@@ -62,17 +60,17 @@ impl Drop for ThreadPool {
 /// microseconds. Contention is the machine's, so all contexts share one pace.
 #[derive(Debug)]
 pub(super) struct Pace {
-    alone_until: Option<Instant>,
-    /// How long the last time alone was.
-    stretch: Duration,
+    single_until: Option<Instant>,
+    /// How long the last time on one thread was.
+    backoff: Duration,
     /// Of the decodes on several threads since the last judgement: what the calling thread lost, and all.
     lost: Duration,
     took: Duration,
 }
 
 static PACE: Mutex<Pace> = Mutex::new(Pace {
-    alone_until: None,
-    stretch: Duration::ZERO,
+    single_until: None,
+    backoff: Duration::ZERO,
     lost: Duration::ZERO,
     took: Duration::ZERO,
 });
@@ -84,13 +82,13 @@ const CONTENDED_SHARE: f64 = 0.2;
 /// Decoding time that is judged together, so that one moment in which another thread answers a client is not taken
 /// for contention.
 const WINDOW: Duration = Duration::from_millis(50);
-const FIRST_STRETCH: Duration = Duration::from_millis(250);
-const LONGEST_STRETCH: Duration = Duration::from_secs(8);
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
 
 /// Runs a decode with the number of threads that it should use, at most `threads`.
 pub(super) fn paced<T>(threads: u32, decode: impl FnOnce(u32) -> T) -> T {
     let start = Instant::now();
-    if threads == 1 || PACE.lock().is_alone(start) {
+    if threads == 1 || PACE.lock().is_single(start) {
         return decode(1);
     }
     let before = processor_time();
@@ -102,8 +100,8 @@ pub(super) fn paced<T>(threads: u32, decode: impl FnOnce(u32) -> T) -> T {
 }
 
 impl Pace {
-    fn is_alone(&self, now: Instant) -> bool {
-        self.alone_until.is_some_and(|until| now < until)
+    fn is_single(&self, now: Instant) -> bool {
+        self.single_until.is_some_and(|until| now < until)
     }
 
     /// Takes account of a decode on several threads that `took` so long, for `lost` of which the calling thread did
@@ -117,10 +115,10 @@ impl Pace {
         let share = self.lost.as_secs_f64() / self.took.as_secs_f64();
         (self.lost, self.took) = (Duration::ZERO, Duration::ZERO);
         if share > CONTENDED_SHARE {
-            self.stretch = (self.stretch * 2).clamp(FIRST_STRETCH, LONGEST_STRETCH);
-            self.alone_until = Some(now + self.stretch);
+            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+            self.single_until = Some(now + self.backoff);
         } else {
-            self.stretch /= 2;
+            self.backoff /= 2;
         }
     }
 }
@@ -151,26 +149,26 @@ mod tests {
     #[test]
     fn contention_is_answered_with_growing_times_on_one_thread() {
         let mut pace =
-            Pace { alone_until: None, stretch: Duration::ZERO, lost: Duration::ZERO, took: Duration::ZERO };
+            Pace { single_until: None, backoff: Duration::ZERO, lost: Duration::ZERO, took: Duration::ZERO };
         let start = Instant::now();
         let half = WINDOW / 2;
         let calm = |pace: &mut Pace| pace.judge(WINDOW / 10, WINDOW, start);
         let contended = |pace: &mut Pace| pace.judge(half, WINDOW, start);
         calm(&mut pace);
         pace.judge(half, half, start);
-        assert!(!pace.is_alone(start), "one moment is not contention");
+        assert!(!pace.is_single(start), "one moment is not contention");
         pace.judge(Duration::ZERO, half, start);
         assert!(
-            pace.is_alone(start + FIRST_STRETCH / 2) && !pace.is_alone(start + FIRST_STRETCH),
+            pace.is_single(start + FIRST_BACKOFF / 2) && !pace.is_single(start + FIRST_BACKOFF),
             "half of a window is, in however many decodes"
         );
         contended(&mut pace);
-        assert!(pace.is_alone(start + FIRST_STRETCH) && !pace.is_alone(start + FIRST_STRETCH * 2));
+        assert!(pace.is_single(start + FIRST_BACKOFF) && !pace.is_single(start + FIRST_BACKOFF * 2));
         (0..20).for_each(|_| contended(&mut pace));
-        assert!(!pace.is_alone(start + LONGEST_STRETCH));
+        assert!(!pace.is_single(start + LONGEST_BACKOFF));
         (0..20).for_each(|_| calm(&mut pace));
         contended(&mut pace);
-        assert!(!pace.is_alone(start + FIRST_STRETCH), "a calm machine is forgiven");
+        assert!(!pace.is_single(start + FIRST_BACKOFF), "a calm machine is forgiven");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! A GGUF file's own vocabulary, for models that come without a `tokenizer.json`.
 
-use std::{
-    ffi::{c_char, c_int},
-    path::Path,
-    ptr::NonNull,
-};
+use std::ffi::{c_char, c_int};
+use std::path::Path;
+use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
 
-use super::model::c_path;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::llama::backend::initialise;
+use crate::llama::model::c_path;
 
 /// The vocabulary of a validated GGUF file, loaded without the weights.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ unsafe impl Sync for LlamaVocabulary {}
 impl LlamaVocabulary {
     /// Loads the vocabulary of a file that was validated by the caller.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        super::initialise();
+        initialise();
         let c_path = c_path(path)?;
         // SAFETY: takes nothing and returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };

@@ -103,7 +103,7 @@ impl<'a> Cache<'a> {
     /// Empties a slot. After an error the cache can no longer be relied on.
     pub(super) fn clear_slot(&mut self, slot: u32) -> Result<()> {
         match &mut self.open {
-            Some(open) => Ok(open.context.remove(slot, ..)?),
+            Some(open) => Ok(open.context.remove(slot)?),
             None => Ok(()),
         }
     }

@@ -1,0 +1,54 @@
+//! How tokens are chosen, and the limits of the numbers that say so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How tokens are chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SamplingOptions {
+    /// 0 takes the likeliest token; above, logits are divided by it before anything else.
+    pub temperature: f32,
+    /// Keeps the smallest set of likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    pub top_p: f32,
+    /// Keeps this many likeliest tokens; 0 keeps all.
+    pub top_k: u32,
+    /// Keeps tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    pub min_p: f32,
+    /// The same seed draws the same tokens from the same logits; without one every sampler differs.
+    pub seed: Option<u64>,
+}
+
+impl Default for SamplingOptions {
+    fn default() -> Self {
+        Self { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: None }
+    }
+}
+
+impl SamplingOptions {
+    /// The highest temperature; the lowest is 0.
+    pub const MAX_TEMPERATURE: f32 = 10.0;
+    /// The highest `top_p`, which must be above 0.
+    pub const MAX_TOP_P: f32 = 1.0;
+    /// The highest `min_p`; the lowest is 0.
+    pub const MAX_MIN_P: f32 = 1.0;
+
+    /// Refuses a number outside its limits by its name. This is the one place where the limits are kept.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |name: &str, value: f32, range: &str| {
+            Err(Error::Argument(format!("{name} is {value}; it is {range}")))
+        };
+        let Self { temperature, top_p, min_p, .. } = *self;
+        if !(0.0..=Self::MAX_TEMPERATURE).contains(&temperature) {
+            return refuse("temperature", temperature, "between 0 and 10");
+        }
+        if !(top_p > 0.0 && top_p <= Self::MAX_TOP_P) {
+            return refuse("top_p", top_p, "above 0 and at most 1");
+        }
+        if !(0.0..=Self::MAX_MIN_P).contains(&min_p) {
+            return refuse("min_p", min_p, "between 0 and 1");
+        }
+        Ok(())
+    }
+}
