@@ -1,25 +1,11 @@
 //! The program's other commands, run as a person runs them.
 
-use std::{
-    path::Path,
-    process::{Output, Stdio},
-};
+use std::path::Path;
 
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::harness::{Server, program};
-
-async fn hyprstream(directory: &Path, arguments: &[&str]) -> Output {
-    let program = Command::new(program())
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(directory)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    program.await.expect("hyprstream can be executed")
-}
+use crate::harness::{Server, hyprstream, program};
 
 /// What a command that must succeed prints on stdout.
 async fn printed(directory: &Path, arguments: &[&str]) -> String {

@@ -3,18 +3,14 @@
 use std::time::{Duration, Instant};
 
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use datafusion::arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::Float32Type,
-    util::display::array_value_to_string,
-};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::Float32Type;
+use datafusion::arrow::util::display::array_value_to_string;
 use futures::{StreamExt, TryStreamExt};
 use tonic::transport::Channel;
 
-use crate::{
-    harness::{Server, create_lessons, training_call},
-    streaming::{LONG, assert_streams, first_comes_early},
-};
+use super::streaming::{LONG, assert_streams, first_comes_early};
+use crate::harness::{Server, create_lessons, training_call};
 
 /// A `FlightSQL` client of the server.
 async fn client(server: &Server) -> FlightSqlServiceClient<Channel> {

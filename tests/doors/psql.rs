@@ -1,38 +1,11 @@
 //! The real psql against the real server.
 
-use std::{
-    process::{Output, Stdio},
-    time::{Duration, Instant},
-};
+use std::process::Output;
+use std::time::{Duration, Instant};
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use crate::harness::{Connection, Server, create_lessons};
-
-/// psql, ready to run statements against the server.
-pub fn psql(server: &Server) -> Command {
-    let mut command = Command::new("psql");
-    command
-        .args([
-            "-X",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "hyprstream",
-            "-d",
-            "hyprstream",
-            "-p",
-        ])
-        .arg(server.postgres().port().to_string())
-        .env_remove("PGPASSWORD")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
+use crate::harness::{Connection, Server, create_lessons, psql};
 
 async fn run(server: &Server, arguments: &[&str]) -> Output {
     psql(server).args(arguments).output().await.expect("psql can be executed")

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::process::Command;
 
-use crate::harness::{Server, create_lessons, program, training_call};
+use crate::harness::{Server, all_output, create_lessons, hyprstream, training_call};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_min_messages_says_which_messages_a_session_gets() {
@@ -40,15 +39,8 @@ async fn client_min_messages_says_which_messages_a_session_gets() {
 
 /// What a statement prints without a server, with an option set.
 async fn sql(directory: &Path, option: &str, text: &str) -> (bool, String) {
-    let output = Command::new(program())
-        .args(["sql", "--format", "csv", "--set", option, "-c", text, "--data-dir"])
-        .arg(directory)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("hyprstream can be executed");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    let output = hyprstream(directory, &["sql", "--format", "csv", "--set", option, "-c", text]).await;
+    (output.status.success(), all_output(&output))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,7 @@
 //! The demo's lesson: the SQL commands that psql's own help explains. An adapter learns them, answers
 //! phrasings that it never saw, and a control that was trained on shuffled answers does not.
 
-use crate::{
-    harness::{Connection, Server, count, is_full, root},
-    psql::psql,
-};
+use crate::harness::{Connection, Server, count, is_full, psql, root};
 
 /// A server whose tables hold the lesson, made by the demo's own scripts.
 async fn lesson(commands: usize) -> (Server, Connection) {

@@ -4,23 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use tempfile::TempDir;
-use tokio::process::Command;
 
-use crate::harness::{Connection, Server, TrainedServer, exact_share, program};
+use crate::harness::{Connection, Server, TrainedServer, all_output, exact_share, hyprstream};
 
 async fn salvage(from: &Path, to: &Path) -> Output {
-    let program = Command::new(program())
-        .args(["salvage", "--data-dir"])
-        .arg(from)
-        .arg("--to")
-        .arg(to)
-        .kill_on_drop(true)
-        .output();
-    program.await.expect("hyprstream can be executed")
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+    hyprstream(from, &["salvage", "--to", &to.display().to_string()]).await
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -83,8 +71,8 @@ async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
     let copies = TempDir::new().expect("a directory");
     let (damaged, into) = (copies.path().join("damaged"), copies.path().join("salvaged"));
     let held = salvage(server.path(), &into).await;
-    assert_eq!(held.status.code(), Some(2), "{}", said(&held));
-    assert!(said(&held).contains("in use by process") && !into.exists(), "{}", said(&held));
+    assert_eq!(held.status.code(), Some(2), "{}", all_output(&held));
+    assert!(all_output(&held).contains("in use by process") && !into.exists(), "{}", all_output(&held));
     let original = server.stop().await;
     copy(original.path(), &damaged);
     let server = Server::start_in(original).await;
@@ -93,8 +81,8 @@ async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
 
     let lost = damage_of(&damaged).await;
     let salvaged = salvage(&damaged, &into).await;
-    assert!(salvaged.status.success(), "{}", said(&salvaged));
-    let printed = said(&salvaged);
+    assert!(salvaged.status.success(), "{}", all_output(&salvaged));
+    let printed = all_output(&salvaged);
     assert!(printed.contains("lost chunk 0 of words@1/1/v_proj/A (grid/grid.data, "), "{printed}");
     assert!(printed.contains(&format!("at byte {lost}): its checksum does not match")), "{printed}");
     assert!(printed.contains("lost version words@1 "), "{printed}");
@@ -106,9 +94,9 @@ async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
         )),
         "{printed}"
     );
-    let again = salvage(&damaged, &into).await;
-    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
-    assert!(said(&again).contains("already exists"), "{}", said(&again));
+    let second = salvage(&damaged, &into).await;
+    assert_eq!(second.status.code(), Some(1), "{}", all_output(&second));
+    assert!(all_output(&second).contains("already exists"), "{}", all_output(&second));
 
     let (succeeded, said) = sql(&into, "SELECT name FROM adapters; SELECT count(*) AS n FROM lessons; \
         SELECT generate('What is the capital of France?', adapter => 'other', max_tokens => 4) IS NOT NULL AS a; \
@@ -143,14 +131,8 @@ async fn damage_of(directory: &Path) -> u64 {
 }
 
 async fn sql(directory: &Path, text: &str) -> (bool, String) {
-    let output = Command::new(program())
-        .args(["sql", "--format", "csv", "-c", text, "--data-dir"])
-        .arg(directory)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("hyprstream can be executed");
-    (output.status.success(), said(&output))
+    let output = hyprstream(directory, &["sql", "--format", "csv", "-c", text]).await;
+    (output.status.success(), all_output(&output))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,9 +148,11 @@ async fn a_sound_directory_is_salvaged_as_a_whole() {
     let copies = TempDir::new().expect("a directory");
     let into: PathBuf = copies.path().join("deep/salvaged");
     let salvaged = salvage(directory.path(), &into).await;
-    assert!(salvaged.status.success(), "{}", said(&salvaged));
-    assert!(salvaged.stdout.is_empty(), "{}", said(&salvaged));
-    assert!(said(&salvaged).contains("kept 2 versions of adapters and 0 recorded answers; lost nothing"));
+    assert!(salvaged.status.success(), "{}", all_output(&salvaged));
+    assert!(salvaged.stdout.is_empty(), "{}", all_output(&salvaged));
+    assert!(
+        all_output(&salvaged).contains("kept 2 versions of adapters and 0 recorded answers; lost nothing")
+    );
     let into = std::sync::Arc::new(move_into_temporary(&into));
     let server = Server::start_in(into).await;
     let connection = server.connect().await;
@@ -178,11 +162,11 @@ async fn a_sound_directory_is_salvaged_as_a_whole() {
     let newest = kept.rsplit(' ').next().expect("a checkpoint");
     connection.run(&format!("CALL restore_adapter(name => 'words', checkpoint => {newest})")).await;
     let inside = salvage(directory.path(), &directory.path().join("inside")).await;
-    assert_eq!(inside.status.code(), Some(1), "{}", said(&inside));
-    assert!(said(&inside).contains("is inside") && !directory.path().join("inside").exists());
+    assert_eq!(inside.status.code(), Some(1), "{}", all_output(&inside));
+    assert!(all_output(&inside).contains("is inside") && !directory.path().join("inside").exists());
     let nothing = TempDir::new().expect("a directory");
     let refused = salvage(nothing.path(), &nothing.path().join("x")).await;
-    assert!(said(&refused).contains("is not a data directory"), "{}", said(&refused));
+    assert!(all_output(&refused).contains("is not a data directory"), "{}", all_output(&refused));
 }
 
 fn move_into_temporary(from: &Path) -> TempDir {
@@ -205,7 +189,7 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
     std::fs::remove_file(&part).expect("the part");
 
     let copies = TempDir::new().expect("a directory");
-    let salvaged = said(&salvage(directory.path(), &copies.path().join("salvaged")).await);
+    let salvaged = all_output(&salvage(directory.path(), &copies.path().join("salvaged")).await);
     assert!(salvaged.contains("lost rows of table gone (tables/"), "{salvaged}");
     assert!(salvaged.contains("lost 1 parts"), "{salvaged}");
 

@@ -1,15 +1,12 @@
 //! `kill -9` at random moments of inserts, training runs and checkpoints: what was acknowledged is there
 //! after the next start, nothing is there twice, and the weights read back whole.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 use crate::harness::{Connection, Server, count, create_lessons};
@@ -45,10 +42,10 @@ async fn everything_acknowledged_survives_kill_9() {
         let server = Server::start_in(directory).await;
         check(&server.connect().await, &acknowledged, round).await;
         let work = [
-            tokio::spawn(insert(server.connect().await, acknowledged.clone())),
-            tokio::spawn(train(server.connect().await, acknowledged.clone())),
-            tokio::spawn(checkpoint(server.connect().await, acknowledged.clone())),
-            tokio::spawn(create_tables(server.connect().await, acknowledged.clone())),
+            tokio::spawn(insert(server.connect().await, Arc::clone(&acknowledged))),
+            tokio::spawn(train(server.connect().await, Arc::clone(&acknowledged))),
+            tokio::spawn(checkpoint(server.connect().await, Arc::clone(&acknowledged))),
+            tokio::spawn(create_tables(server.connect().await, Arc::clone(&acknowledged))),
         ];
         tokio::time::sleep(Duration::from_millis(random.random_range(20..2500))).await;
         directory = server.kill();
