@@ -1,18 +1,15 @@
-//! Errors and notices as a Postgres client receives them.
+//! Errors and notices, with what Postgres clients expect to be told of them.
 
 use hyprstream_sql::{Notice, Severity};
-use pgwire::error::ErrorInfo;
 
-use super::replies::c_text;
-
-/// An error or notice; every door and command gives it in its own way.
+/// An error or notice. The Postgres door sends it as a message, the commands print it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub severity: &'static str,
     pub sqlstate: &'static str,
     pub message: String,
     pub hint: Option<String>,
-    /// The place in the statement's text, in characters from 1.
+    /// Where in the statement's text, in characters from 1.
     pub position: Option<usize>,
 }
 
@@ -30,16 +27,6 @@ impl Report {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
-    }
-
-    /// The fields of the `ErrorResponse` or `NoticeResponse`.
-    pub(crate) fn info(&self) -> ErrorInfo {
-        let mut info =
-            ErrorInfo::new(self.severity.to_owned(), self.sqlstate.to_owned(), c_text(&self.message));
-        info.severity_nonlocalized = Some(self.severity.to_owned());
-        info.hint = self.hint.as_deref().map(c_text);
-        info.position = self.position.map(|position| position.to_string());
-        info
     }
 }
 
@@ -66,29 +53,6 @@ impl From<Notice> for Report {
             severity => (severity.as_str(), "00000"),
         };
         Self { severity, ..Self::error(sqlstate, notice.message) }
-    }
-}
-
-/// Why a message was not answered as asked.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The statement failed; the connection stays usable.
-    Statement(Report),
-    /// The connection ends with this word to the client.
-    Fatal(Report),
-    /// The client has gone, so there is nobody to tell.
-    Gone,
-}
-
-impl From<Report> for Failure {
-    fn from(report: Report) -> Self {
-        Self::Statement(report)
-    }
-}
-
-impl From<hyprstream_sql::Error> for Failure {
-    fn from(error: hyprstream_sql::Error) -> Self {
-        Self::Statement(error.into())
     }
 }
 

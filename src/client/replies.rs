@@ -1,123 +1,62 @@
-//! What a server sends, decoded.
+//! What a server sends, as receivers take it.
 
-use bytes::{Buf, Bytes, BytesMut};
+use std::io;
 
-use super::Column;
-use crate::pg::errors::Report;
-use crate::pg::messages::{Malformed, integer32, text};
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Header, Message, RowDescriptionBody};
+use postgres_types::Type;
+
+use super::receiver::Column;
+use crate::report::Report;
 
 /// No message of ours is longer; a larger length means that the other side is no hyprstream.
-const MAX_BYTES: usize = 1 << 30;
+const MAX_BYTES: i32 = 1 << 30;
 
-/// A message of the server that a client of text results cares about.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    AuthenticationOk,
-    Sasl,
-    SaslContinue(String),
-    SaslFinal(String),
-    KeyData { process: u32, secret: Bytes },
-    Columns(Vec<Column>),
-    Row(Vec<Option<String>>),
-    Complete(String),
-    Error(Report),
-    Notice(Report),
-    Ready { in_transaction: bool },
-    Other,
+/// Takes the next whole message off the front of `buffer`, or `None` while it is incomplete.
+pub(super) fn next_message(buffer: &mut BytesMut) -> io::Result<Option<Message>> {
+    if let Some(header) = Header::parse(buffer)?
+        && header.len() > MAX_BYTES
+    {
+        return Err(malformed(format!("the server sent a message of {} bytes", header.len())));
+    }
+    Message::parse(buffer)
 }
 
-/// Takes the next whole message off the front of `buffer`.
-pub(super) fn next_reply(buffer: &mut BytesMut) -> Result<Option<Reply>, Malformed> {
-    let (Some(kind), Some(length)) = (buffer.first().copied(), buffer.get(1..5)) else {
-        return Ok(None);
+/// The columns of a result. A type that is not built into Postgres is shown as its text.
+pub(super) fn columns(body: &RowDescriptionBody) -> io::Result<Vec<Column>> {
+    let column = |name: &str, oid| Column {
+        name: name.to_owned(),
+        data_type: Type::from_oid(oid).unwrap_or(Type::TEXT),
     };
-    let length = length.iter().fold(0usize, |length, byte| length << 8 | usize::from(*byte));
-    if !(4..=MAX_BYTES).contains(&length) {
-        return Err(Malformed(format!("the server sent a message of {length} bytes")));
-    }
-    if buffer.len() < 1 + length {
-        return Ok(None);
-    }
-    let mut body = buffer.split_to(1 + length).freeze();
-    body.advance(5);
-    decode(kind, &mut body).map(Some)
+    body.fields().map(|field| Ok(column(field.name(), field.type_oid()))).collect()
 }
 
-fn decode(kind: u8, body: &mut Bytes) -> Result<Reply, Malformed> {
-    Ok(match kind {
-        b'R' => match integer32(body)? {
-            0 => Reply::AuthenticationOk,
-            10 => Reply::Sasl,
-            11 => Reply::SaslContinue(String::from_utf8_lossy(body).into_owned()),
-            12 => Reply::SaslFinal(String::from_utf8_lossy(body).into_owned()),
-            other => {
-                return Err(Malformed(format!("the server asks for authentication method {other}")));
-            }
-        },
-        b'K' => Reply::KeyData { process: integer32(body)?, secret: std::mem::take(body) },
-        b'T' => Reply::Columns(items(body, column)?),
-        b'D' => Reply::Row(items(body, value)?),
-        b'C' => Reply::Complete(text(body)?),
-        b'E' => Reply::Error(report(body)?),
-        b'N' => Reply::Notice(report(body)?),
-        b'Z' => Reply::Ready { in_transaction: body.first() != Some(&b'I') },
-        _ => Reply::Other,
-    })
+/// The values of a row, as text.
+pub(super) fn row(body: &DataRowBody) -> io::Result<Vec<Option<String>>> {
+    let text = |range| String::from_utf8_lossy(&body.buffer()[range]).into_owned();
+    body.ranges().map(|range| Ok(range.map(text))).collect()
 }
 
-fn items<T>(
-    body: &mut Bytes,
-    item: impl Fn(&mut Bytes) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = body.try_get_u16().map_err(|_| short())?;
-    (0..count).map(|_| item(body)).collect()
-}
-
-fn short() -> Malformed {
-    Malformed("the server sent a message that is cut short".into())
-}
-
-fn column(body: &mut Bytes) -> Result<Column, Malformed> {
-    let name = text(body)?;
-    if body.len() < 18 {
-        return Err(short());
-    }
-    body.advance(6);
-    let oid = integer32(body)?;
-    body.advance(8);
-    Ok(Column { name, oid })
-}
-
-fn value(body: &mut Bytes) -> Result<Option<String>, Malformed> {
-    let length = integer32(body)? as i32;
-    if length == -1 {
-        return Ok(None);
-    }
-    match usize::try_from(length) {
-        Ok(length) if length <= body.len() => {
-            Ok(Some(String::from_utf8_lossy(&body.split_to(length)).into_owned()))
-        }
-        _ => Err(short()),
-    }
-}
-
-fn report(body: &mut Bytes) -> Result<Report, Malformed> {
+/// An error or notice.
+pub(super) fn report(mut fields: ErrorFields<'_>) -> io::Result<Report> {
     let mut report = Report::error("XX000", "");
-    loop {
-        let field = body.try_get_u8().map_err(|_| short())?;
-        if field == 0 {
-            return Ok(report);
-        }
-        let value = text(body)?;
-        match field {
-            b'V' => report.severity = severity(&value),
-            b'C' => report.sqlstate = sqlstate(&value),
-            b'M' => report.message = value,
-            b'H' => report.hint = Some(value),
+    while let Some(field) = fields.next()? {
+        let value = std::str::from_utf8(field.value_bytes()).map_err(malformed)?;
+        match field.type_() {
+            b'V' => report.severity = severity(value),
+            b'C' => report.sqlstate = sqlstate(value),
+            b'M' => report.message = value.to_owned(),
+            b'H' => report.hint = Some(value.to_owned()),
             b'P' => report.position = value.parse().ok(),
             _ => {}
         }
     }
+    Ok(report)
+}
+
+fn malformed(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 fn severity(text: &str) -> &'static str {
@@ -134,39 +73,61 @@ fn sqlstate(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut;
+    use pgwire::error::ErrorInfo;
+    use pgwire::messages::Message as _;
+    use pgwire::messages::data::{FieldDescription, RowDescription};
+    use pgwire::messages::response::{CommandComplete, ErrorResponse};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pg::messages::Format;
-    use crate::pg::types::ColumnType;
 
     #[test]
-    fn what_the_server_writes_is_read_back() {
-        use crate::pg::replies;
+    fn what_a_server_writes_is_read_back() {
         let mut buffer = BytesMut::new();
-        let column_type = ColumnType { oid: 25, size: -1, modifier: -1 };
-        replies::row_description(&mut buffer, [("a", column_type, Format::Text)].into_iter());
-        let error = Report { position: Some(7), ..Report::error("57014", "stopped").with_hint("wait") };
-        replies::error(&mut buffer, &error);
-        replies::command_complete(&mut buffer, "SELECT 1");
-        let mut replies = Vec::new();
-        while let Some(reply) = next_reply(&mut buffer).unwrap() {
-            replies.push(reply);
-        }
-        let columns = vec![Column { name: "a".into(), oid: 25 }];
-        assert_eq!(
-            replies,
-            [Reply::Columns(columns), Reply::Error(error), Reply::Complete("SELECT 1".into())]
-        );
+        let field = FieldDescription::new("a".into(), 0, 0, Type::TEXT.oid(), -1, -1, 0);
+        RowDescription::new(vec![field]).encode(&mut buffer).unwrap();
+        let mut info = ErrorInfo::new("ERROR".into(), "57014".into(), "stopped".into());
+        info.severity_nonlocalized = Some("ERROR".into());
+        info.hint = Some("wait".into());
+        info.position = Some("7".into());
+        ErrorResponse::from(info).encode(&mut buffer).unwrap();
+        CommandComplete::new("SELECT 1".into()).encode(&mut buffer).unwrap();
+        let mut next = || next_message(&mut buffer).unwrap();
+        let Some(Message::RowDescription(body)) = next() else { panic!("no columns") };
+        assert_eq!(columns(&body).unwrap(), [Column { name: "a".into(), data_type: Type::TEXT }]);
+        let Some(Message::ErrorResponse(body)) = next() else { panic!("no error") };
+        let stopped = Report { position: Some(7), ..Report::error("57014", "stopped").with_hint("wait") };
+        assert_eq!(report(body.fields()).unwrap(), stopped);
+        let Some(Message::CommandComplete(body)) = next() else { panic!("no tag") };
+        assert_eq!(body.tag().unwrap(), "SELECT 1");
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_refused_before_its_bytes_arrive() {
+        let error = next_message(&mut BytesMut::from(&b"D\x7f\xff\xff\xff"[..])).err().unwrap();
+        assert!(error.to_string().contains("2147483647 bytes"), "{error}");
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             for kind in *b"RKTDCENZ" {
-                let _ = decode(kind, &mut Bytes::from(bytes.clone()));
+                let mut frame = BytesMut::new();
+                frame.put_u8(kind);
+                frame.put_u32(bytes.len() as u32 + 4);
+                frame.put_slice(&bytes);
+                match next_message(&mut frame) {
+                    Ok(Some(Message::RowDescription(body))) => drop(columns(&body)),
+                    Ok(Some(Message::DataRow(body))) => drop(row(&body)),
+                    Ok(Some(Message::ErrorResponse(body))) => drop(report(body.fields())),
+                    Ok(Some(Message::NoticeResponse(body))) => drop(report(body.fields())),
+                    Ok(Some(Message::CommandComplete(body))) => drop(body.tag().map(str::len)),
+                    _ => {}
+                }
             }
-            let _ = next_reply(&mut BytesMut::from(&bytes[..]));
+            let _ = next_message(&mut BytesMut::from(&bytes[..]));
         }
     }
 }

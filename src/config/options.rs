@@ -1,19 +1,11 @@
-//! Configuration: every option is one field below, with its documentation and its default.
-//!
-//! A value comes from the first of: a flag, the environment (`HYPRSTREAM_` and the option's name), the TOML
-//! file, the default.
-
-mod layers;
-mod values;
+//! Every option is one field below, with its documentation and its default.
 
 use std::path::PathBuf;
 
 use hyprstream_engine::WeightPreference;
 
-pub use self::layers::{Environment, Loaded, Source};
-pub(crate) use self::layers::{file_path, xdg_directory};
-pub use self::values::Door;
-use self::values::Value;
+use super::environment::{Environment, default_data_dir};
+use super::values::{Door, Value};
 
 /// What the documentation of an option is made of.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +27,12 @@ macro_rules! options {
             &[$(OptionInfo { name: stringify!($name), doc: concat!($($doc),+) }),+];
 
         impl Config {
-            fn defaults(environment: &dyn Environment) -> Self {
+            pub(super) fn defaults(environment: &dyn Environment) -> Self {
                 Self { $($name: $default(environment),)+ }
             }
 
-            fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+            /// Sets the option `name`, or says what its value should look like.
+            pub(super) fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
                 match name {
                     $(stringify!($name) => self.$name = Value::parse(text)?,)+
                     _ => return Err("no such option".into()),
@@ -60,7 +53,7 @@ macro_rules! options {
 
 options! {
     /// Where models, tables, adapters and trajectories are kept. It is made when it is not there.
-    data_dir: PathBuf = layers::default_data_dir;
+    data_dir: PathBuf = default_data_dir;
     /// The address that Postgres clients connect to; `off` closes this door, port 0 picks a free port.
     pg: Door = |_: &dyn Environment| Door::On("127.0.0.1:5433".into());
     /// The address that Arrow Flight SQL clients connect to; `off` closes this door, port 0 picks a free port.
@@ -92,8 +85,3 @@ options! {
     /// reports every cancelled decode as a failure; errors of decoding are reported without it.
     log: String = |_: &dyn Environment| "warn,hyprstream=info,llama-cpp-2=off".into();
 }
-
-/// A configuration that cannot be used, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);

@@ -2,24 +2,26 @@
 
 use std::fmt::{self, Write};
 
+use chrono::{Datelike, Days, NaiveDate};
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Days between 1970-01-01, where Arrow counts from, and 2000-01-01, where Postgres does.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
 
-/// The proleptic Gregorian date of a day counted from 1970-01-01.
+/// The same in microseconds.
+pub(super) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * MICROS_PER_DAY;
+
+/// After this many years, which have this many days, the Gregorian calendar repeats.
+const CYCLE_YEARS: i64 = 400;
+const CYCLE_DAYS: i64 = 146_097;
+
+/// The proleptic Gregorian year, month and day of a day counted from 1970-01-01.
 fn civil(days: i64) -> (i64, u32, u32) {
-    // Years are counted from March, so the leap day is the last of its year.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month as u32, day as u32)
+    // chrono ends at the year 262 142 and dates of Arrow at 5 881 580, so chrono is only asked about one cycle.
+    let date = NaiveDate::default() + Days::new(days.rem_euclid(CYCLE_DAYS) as u64);
+    let year = i64::from(date.year()) + CYCLE_YEARS * days.div_euclid(CYCLE_DAYS);
+    (year, date.month(), date.day())
 }
 
 /// Writes the date; the era follows at the end of the whole value, so it is returned.
@@ -100,6 +102,8 @@ mod tests {
         assert_eq!(date(11_016), "2000-02-29");
         assert_eq!(date(-719_162), "0001-01-01");
         assert_eq!(date(-719_163), "0001-12-31 BC");
+        assert_eq!(date(i32::MAX), "5881580-07-11");
+        assert_eq!(date(i32::MIN), "5877642-06-23 BC");
     }
 
     #[test]

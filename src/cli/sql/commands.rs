@@ -1,6 +1,6 @@
 //! The backslash commands.
 
-use crate::client::literal;
+use crate::cli::terminal::statement::literal;
 
 /// What `\?` prints.
 pub(super) const HELP: &str = "\
@@ -23,7 +23,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether a line is a command and not SQL: one with a backslash, or one of psql's words for the lost.
+    /// Whether a line is a command and not SQL: one with a backslash or, as in psql, `help`, `quit` or `exit`.
     pub(super) fn begins(line: &str) -> bool {
         let line = line.trim();
         line.starts_with('\\') || ["help", "quit", "exit"].contains(&line.trim_end_matches(';'))

@@ -1,15 +1,15 @@
-//! The interactive session of `hyprstream sql`.
-
-mod commands;
-mod lines;
-pub(crate) mod statements;
+//! The interactive session: statements are typed, and run once they are complete.
 
 use std::time::Instant;
 
-use self::commands::Command;
-pub(crate) use self::lines::Lines;
-use crate::cli::{Exit, interrupt, report};
-use crate::client::{Client, ClientError, Receiver};
+use super::commands::{self, Command};
+use super::statements;
+use crate::cli::terminal::exit::{Exit, fail, report};
+use crate::cli::terminal::lines::{Line, Lines};
+use crate::cli::terminal::statement::interrupt;
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::receiver::Receiver;
 
 /// What the session shows besides results.
 #[derive(Debug, Default)]
@@ -18,31 +18,29 @@ struct Display {
 }
 
 /// Reads statements and runs them until the input ends.
-pub(crate) async fn run(client: &mut Client, receiver: &mut dyn Receiver) -> Exit {
+pub(super) async fn run(client: &mut Client, receiver: &mut dyn Receiver) -> Exit {
     let mut lines = match Lines::open("sql_history") {
         Ok(lines) => lines,
-        Err(error) => {
-            eprintln!("hyprstream: {error}");
-            return Exit::Fatal;
-        }
+        Err(error) => return fail(&error),
     };
-    eprintln!("hyprstream {} in {}. \\? shows help, \\q quits.", env!("CARGO_PKG_VERSION"), client.place());
+    eprintln!("hyprstream {} in {}. \\? shows help, \\q quits.", env!("CARGO_PKG_VERSION"), client.target());
     let mut display = Display::default();
     let mut pending = String::new();
     loop {
-        let Some(line) = lines.read(prompt(client, &pending)) else {
-            return Exit::Success;
+        let line = match lines.read(prompt(client, &pending)) {
+            Some(Line::Text(line)) => line,
+            Some(Line::Interrupt) => {
+                pending.clear();
+                continue;
+            }
+            None => return Exit::Success,
         };
-        if line.is_interrupted() {
-            pending.clear();
-            continue;
-        }
         if pending.is_empty() && Command::begins(&line) {
             lines.remember(&line);
             match Command::parse(&line) {
                 Ok(Command::Quit) => return Exit::Success,
                 Ok(command) => {
-                    if let Some(exit) = obey(client, receiver, &mut display, &command).await {
+                    if let Some(exit) = run_command(client, receiver, &mut display, &command).await {
                         return exit;
                     }
                 }
@@ -74,7 +72,7 @@ fn prompt(client: &Client, pending: &str) -> &'static str {
     }
 }
 
-async fn obey(
+async fn run_command(
     client: &mut Client,
     receiver: &mut dyn Receiver,
     display: &mut Display,

@@ -1,15 +1,21 @@
-//! `hyprstream sql`.
+//! `hyprstream sql`: statements from the command line, from a file or typed one by one.
+
+mod commands;
+mod interactive;
+mod statements;
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, interrupt, report};
-use crate::client::{Client, ClientError, Receiver};
-use crate::config::Config;
+use crate::cli::terminal::exit::{Exit, fail, report};
+use crate::cli::terminal::statement::interrupt;
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::receiver::Receiver;
+use crate::config::options::Config;
 use crate::output::{self, OutputFormat};
-use crate::repl::{self, statements};
 
 /// What to run. Without a statement or a file, statements are read from the terminal.
 #[derive(Debug, Args)]
@@ -28,7 +34,7 @@ pub(super) struct SqlArguments {
 pub(super) async fn run(config: &Config, arguments: SqlArguments) -> Exit {
     let script = match script(&arguments) {
         Ok(script) => script,
-        Err(error) => return super::fail(&error),
+        Err(error) => return fail(&error),
     };
     let mut client = match Client::open(config).await {
         Ok(client) => client,
@@ -40,7 +46,7 @@ pub(super) async fn run(config: &Config, arguments: SqlArguments) -> Exit {
             run_all(&mut client, &arguments.commands, &mut *receiver, Exit::Fatal).await
         }
         Some(text) => run_all(&mut client, &statements::split(&text), &mut *receiver, Exit::Script).await,
-        None => repl::run(&mut client, &mut *receiver).await,
+        None => interactive::run(&mut client, &mut *receiver).await,
     };
     match client.close().await {
         Err(error) if exit == Exit::Success => report(&error, ""),

@@ -1,8 +1,8 @@
 //! Where statements end in a text.
 
-/// What the characters at some place of a text belong to.
+/// What the next character of a text belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum State {
     Code,
     /// Inside quotes; `'` and `"` double themselves.
     Quoted(char),
@@ -14,87 +14,87 @@ enum Place {
 }
 
 /// The statements of a text, without their semicolons, blank ones left out.
-pub(crate) fn split(text: &str) -> Vec<String> {
+pub(super) fn split(text: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let mut start = 0;
     scan(text, |end| {
-        statements.push(text[start..end].to_string());
+        statements.push(text[start..end].to_owned());
         start = end + 1;
     });
-    statements.push(text[start..].to_string());
+    statements.push(text[start..].to_owned());
     statements.retain(|statement| !is_blank(statement));
     statements
 }
 
 /// Whether the text ends behind a semicolon, so that nothing of a statement is missing.
-pub(crate) fn is_complete(text: &str) -> bool {
+pub(super) fn is_complete(text: &str) -> bool {
     let mut end = None;
-    let place = scan(text, |position| end = Some(position));
-    let finished = matches!(place, Place::Code | Place::LineComment);
+    let state = scan(text, |position| end = Some(position));
+    let finished = matches!(state, State::Code | State::LineComment);
     finished && end.is_some_and(|end| is_blank(&text[end + 1..]))
 }
 
 /// Whether there is nothing but blanks and comments.
-pub(crate) fn is_blank(text: &str) -> bool {
-    let mut place = Place::Code;
+pub(super) fn is_blank(text: &str) -> bool {
+    let mut state = State::Code;
     let mut rest = text;
     while !rest.is_empty() {
-        let (next, length) = step(&place, rest);
-        let code = place == Place::Code && next == Place::Code;
-        if code && !rest[..length].trim().is_empty() || matches!(next, Place::Quoted(_) | Place::Dollar(_)) {
+        let (next, length) = step(&state, rest);
+        let code = state == State::Code && next == State::Code;
+        if code && !rest[..length].trim().is_empty() || matches!(next, State::Quoted(_) | State::Dollar(_)) {
             return false;
         }
-        place = next;
+        state = next;
         rest = &rest[length..];
     }
-    matches!(place, Place::Code | Place::LineComment)
+    matches!(state, State::Code | State::LineComment)
 }
 
-/// Calls `at` with the position of each semicolon that ends a statement; says where the text breaks off.
-fn scan(text: &str, mut at: impl FnMut(usize)) -> Place {
-    let mut place = Place::Code;
+/// Calls `at` with the position of each semicolon that ends a statement, and returns the state at the end.
+fn scan(text: &str, mut at: impl FnMut(usize)) -> State {
+    let mut state = State::Code;
     let mut position = 0;
     while position < text.len() {
         let rest = &text[position..];
-        if place == Place::Code && rest.starts_with(';') {
+        if state == State::Code && rest.starts_with(';') {
             at(position);
         }
-        let (next, length) = step(&place, rest);
-        place = next;
+        let (next, length) = step(&state, rest);
+        state = next;
         position += length;
     }
-    place
+    state
 }
 
-/// Where the text goes on after the next token, and how long that is.
-fn step(place: &Place, rest: &str) -> (Place, usize) {
+/// The state after the next token, and how long that is.
+fn step(state: &State, rest: &str) -> (State, usize) {
     let first = rest.chars().next().unwrap_or(' ');
     let length = first.len_utf8();
-    match place {
-        Place::Code => match first {
-            '\'' | '"' => (Place::Quoted(first), length),
-            '-' if rest.starts_with("--") => (Place::LineComment, 2),
-            '/' if rest.starts_with("/*") => (Place::BlockComment(1), 2),
+    match state {
+        State::Code => match first {
+            '\'' | '"' => (State::Quoted(first), length),
+            '-' if rest.starts_with("--") => (State::LineComment, 2),
+            '/' if rest.starts_with("/*") => (State::BlockComment(1), 2),
             '$' => match dollar_tag(rest) {
-                Some(tag) => (Place::Dollar(tag.to_string()), tag.len()),
-                None => (Place::Code, length),
+                Some(tag) => (State::Dollar(tag.to_owned()), tag.len()),
+                None => (State::Code, length),
             },
             // A name may hold a dollar sign, which then opens nothing.
             first if first.is_alphanumeric() || first == '_' => {
                 let word = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
-                (Place::Code, rest.find(|letter| !word(letter)).unwrap_or(rest.len()))
+                (State::Code, rest.find(|letter| !word(letter)).unwrap_or(rest.len()))
             }
-            _ => (Place::Code, length),
+            _ => (State::Code, length),
         },
-        Place::Quoted(quote) if first == *quote => (Place::Code, length),
-        Place::LineComment if first == '\n' => (Place::Code, length),
-        Place::BlockComment(depth) if rest.starts_with("*/") => match depth {
-            1 => (Place::Code, 2),
-            depth => (Place::BlockComment(depth - 1), 2),
+        State::Quoted(quote) if first == *quote => (State::Code, length),
+        State::LineComment if first == '\n' => (State::Code, length),
+        State::BlockComment(depth) if rest.starts_with("*/") => match depth {
+            1 => (State::Code, 2),
+            depth => (State::BlockComment(depth - 1), 2),
         },
-        Place::BlockComment(depth) if rest.starts_with("/*") => (Place::BlockComment(depth + 1), 2),
-        Place::Dollar(tag) if rest.starts_with(tag.as_str()) => (Place::Code, tag.len()),
-        place => (place.clone(), length),
+        State::BlockComment(depth) if rest.starts_with("/*") => (State::BlockComment(depth + 1), 2),
+        State::Dollar(tag) if rest.starts_with(tag.as_str()) => (State::Code, tag.len()),
+        state => (state.clone(), length),
     }
 }
 

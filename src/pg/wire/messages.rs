@@ -5,7 +5,7 @@
 //! has been verified against the bytes of its frame; a malformed message is an error of its connection and
 //! never more.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use pgwire::error::PgWireError;
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::data::{FORMAT_CODE_BINARY, FORMAT_CODE_TEXT};
@@ -21,7 +21,7 @@ pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 /// The type bytes of the messages that a client may send.
 const KINDS: &[u8] = b"QPBDCEHSXpdcfF";
 
-/// A message that breaks the protocol; the connection that sent it is closed.
+/// A message that breaks the protocol, and why; its connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Malformed(pub String);
@@ -29,28 +29,6 @@ pub(crate) struct Malformed(pub String);
 impl From<PgWireError> for Malformed {
     fn from(error: PgWireError) -> Self {
         Self(error.to_string())
-    }
-}
-
-/// The format of one parameter or result column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Text,
-    Binary,
-}
-
-impl Format {
-    /// The format that a checked code stands for.
-    pub(crate) fn from_code(code: i16) -> Self {
-        if code == FORMAT_CODE_BINARY { Self::Binary } else { Self::Text }
-    }
-
-    /// The code on the wire.
-    pub(crate) fn code(self) -> i16 {
-        match self {
-            Self::Text => FORMAT_CODE_TEXT,
-            Self::Binary => FORMAT_CODE_BINARY,
-        }
     }
 }
 
@@ -93,7 +71,7 @@ pub(crate) fn next_opening(buffer: &mut BytesMut) -> Result<Option<PgWireFronten
     let frame = buffer.split_to(length);
     check_opening(&frame)?;
     let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_2);
-    context.awaiting_frontend_ssl = asks_for_encryption(&frame);
+    context.awaiting_frontend_ssl = requests_encryption(&frame);
     decode(frame, &context).map(Some)
 }
 
@@ -153,7 +131,7 @@ fn check_message(kind: u8, mut body: &[u8]) -> Result<(), Malformed> {
             c_string(rest)?;
             integer32(rest)?;
         }
-        // The bodies of these are nothing but data: what a password message means depends on what was asked.
+        // The bodies of these are data alone; what a password message holds depends on what was asked.
         b'd' | b'p' => return Ok(()),
         _ => {}
     }
@@ -165,7 +143,7 @@ fn check_opening(frame: &[u8]) -> Result<(), Malformed> {
         return Err(short());
     };
     let version = integer32(&mut body)?;
-    if asks_for_encryption(frame) {
+    if requests_encryption(frame) {
         return end(body);
     }
     if CancelRequest::is_cancel_request_packet(frame) {
@@ -188,7 +166,7 @@ fn check_opening(frame: &[u8]) -> Result<(), Malformed> {
     end(body)
 }
 
-fn asks_for_encryption(frame: &[u8]) -> bool {
+fn requests_encryption(frame: &[u8]) -> bool {
     SslRequest::is_ssl_request_packet(frame) || GssEncRequest::is_gss_enc_request_packet(frame)
 }
 
@@ -203,17 +181,11 @@ fn end(rest: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// A NUL-terminated string.
-pub(crate) fn text(body: &mut Bytes) -> Result<String, Malformed> {
-    let text = c_string(&mut &body[..])?.to_owned();
-    body.advance(text.len() + 1);
-    Ok(text)
-}
-
-pub(crate) fn integer32(body: &mut impl Buf) -> Result<u32, Malformed> {
+fn integer32(body: &mut &[u8]) -> Result<u32, Malformed> {
     body.try_get_u32().map_err(|_| short())
 }
 
+/// A NUL-terminated string.
 fn c_string<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Malformed> {
     let end = rest.iter().position(|byte| *byte == 0).ok_or_else(short)?;
     let (text, after) = rest.split_at(end);

@@ -1,13 +1,11 @@
 //! What the server answers, as messages of `pgwire`.
 
 use bytes::BytesMut;
+use pgwire::error::ErrorInfo;
 use pgwire::messages::Message;
-use pgwire::messages::data::{FieldDescription, RowDescription};
 use pgwire::messages::response::{CommandComplete, ErrorResponse, NoticeResponse};
 
-use super::errors::Report;
-use super::messages::Format;
-use super::types::ColumnType;
+use crate::report::Report;
 
 /// Appends a message, or nothing where it is longer than the protocol allows.
 pub(crate) fn try_put(out: &mut BytesMut, message: &impl Message) -> Result<(), Report> {
@@ -18,7 +16,7 @@ pub(crate) fn try_put(out: &mut BytesMut, message: &impl Message) -> Result<(), 
     })
 }
 
-/// Appends a message that only the server's own words make long.
+/// Appends a message whose length the server decides, so that it is never too long.
 pub(crate) fn put(out: &mut BytesMut, message: &impl Message) {
     if let Err(report) = try_put(out, message) {
         tracing::error!("{}", report.message);
@@ -34,38 +32,27 @@ pub(crate) fn command_complete(out: &mut BytesMut, tag: &str) {
     put(out, &CommandComplete::new(c_text(tag)));
 }
 
-pub(crate) fn row_description<'a>(
-    out: &mut BytesMut,
-    columns: impl Iterator<Item = (&'a str, ColumnType, Format)>,
-) {
-    let fields = columns.map(|(name, column_type, format)| {
-        FieldDescription::new(
-            c_text(name),
-            0,
-            0,
-            column_type.oid,
-            column_type.size,
-            column_type.modifier,
-            format.code(),
-        )
-    });
-    put(out, &RowDescription::new(fields.collect()));
-}
-
 /// An `ErrorResponse`.
 pub(crate) fn error(out: &mut BytesMut, report: &Report) {
-    put(out, &ErrorResponse::from(report.info()));
+    put(out, &ErrorResponse::from(info(report)));
 }
 
 /// A `NoticeResponse`.
 pub(crate) fn notice(out: &mut BytesMut, report: &Report) {
-    put(out, &NoticeResponse::from(report.info()));
+    put(out, &NoticeResponse::from(info(report)));
+}
+
+fn info(report: &Report) -> ErrorInfo {
+    let severity = report.severity.to_owned();
+    let mut info = ErrorInfo::new(severity.clone(), report.sqlstate.to_owned(), c_text(&report.message));
+    info.severity_nonlocalized = Some(severity);
+    info.hint = report.hint.as_deref().map(c_text);
+    info.position = report.position.map(|position| position.to_string());
+    info
 }
 
 #[cfg(test)]
 mod tests {
-    use pgwire::messages::response::CommandComplete;
-
     use super::*;
 
     #[test]
@@ -81,13 +68,5 @@ mod tests {
         let report = try_put(&mut out, &CommandComplete::new("x".repeat(30_000))).unwrap_err();
         assert_eq!(report.sqlstate, "54000");
         assert_eq!(&out[..], b"before");
-    }
-
-    #[test]
-    fn a_row_description_names_type_and_format() {
-        let mut out = BytesMut::new();
-        let column = ColumnType { oid: 25, size: -1, modifier: -1 };
-        row_description(&mut out, [("a", column, Format::Binary)].into_iter());
-        assert_eq!(&out[..], b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\x01");
     }
 }

@@ -1,4 +1,4 @@
-//! One client's socket: frames in, frames out, and the notice that it has gone.
+//! One client's socket: messages in, messages out, and word that the client has gone.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const READ_AHEAD_BYTES: usize = 1 << 20;
 /// From this size on, rows are sent without waiting for more.
 pub(crate) const FLUSH_BYTES: usize = 32 << 10;
 
-/// How often a client that has filled the read-ahead is looked at.
+/// How often a client that has filled the read-ahead is checked for having gone.
 const PEER_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a client that sent too much may go on before the connection is closed.
@@ -106,9 +106,9 @@ impl Input {
         }
     }
 
-    /// Reads on for a while without keeping anything. Closed while the client still sends, the connection would be
-    /// reset, and the client would not see why.
+    /// Reads on for a while without keeping anything.
     pub(crate) async fn discard(&mut self) {
+        // A connection that is closed while the client still sends is reset, and the client would not see why.
         let reading = async {
             loop {
                 self.buffer.clear();

@@ -1,12 +1,14 @@
 //! Values in binary format: network byte order, dates from 2000-01-01.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
+use postgres_types::Type;
 
-use super::calendar::EPOCH_DAYS;
-use super::{Column, Values, numeric};
-use crate::pg::messages::Format;
-
-const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
+use super::column::{Column, Values};
+use crate::values::calendar::{EPOCH_DAYS, EPOCH_MICROS};
+use crate::values::format::Format;
+use crate::values::numeric;
 
 impl Column {
     /// Appends the value of `row`, which is not NULL.
@@ -39,7 +41,7 @@ impl Column {
                 out.put_i32(value.months);
             }
             Values::List { ranges, items, element: Some(element) } => {
-                write_array(items, ranges[row], *element, out);
+                write_array(items, ranges[row].clone(), element, out);
             }
             // JSON is text in both formats; writing to a growing buffer never fails.
             Values::List { element: None, .. } | Values::Struct(_) | Values::Map { .. } => {
@@ -49,15 +51,16 @@ impl Column {
     }
 }
 
-fn write_array(items: &Column, (start, end): (usize, usize), element: u32, out: &mut BytesMut) {
-    out.put_i32(i32::from(end > start));
-    out.put_i32(i32::from((start..end).any(|row| items.is_null(row))));
-    out.put_u32(element);
-    if end > start {
-        out.put_i32((end - start) as i32);
+/// Writes the items in `rows` as an array of at most one dimension, whose lower bound is 1.
+fn write_array(items: &Column, rows: Range<usize>, element: &Type, out: &mut BytesMut) {
+    out.put_i32(i32::from(!rows.is_empty()));
+    out.put_i32(i32::from(rows.clone().any(|row| items.is_null(row))));
+    out.put_u32(element.oid());
+    if !rows.is_empty() {
+        out.put_i32(rows.len() as i32);
         out.put_i32(1);
     }
-    for row in start..end {
+    for row in rows {
         items.write(row, Format::Binary, out);
     }
 }

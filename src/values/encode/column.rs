@@ -1,13 +1,6 @@
-//! Arrow columns as Postgres values, in text and in binary.
-//!
-//! A column is looked at once a batch: [`Column::new`] settles its type, and a row is then one match away
-//! from its bytes.
+//! Columns of a batch. The type of each is settled once, so that a row is then one match away from its bytes.
 
-mod binary;
-mod calendar;
-mod json;
-mod numeric;
-mod text;
+use std::ops::Range;
 
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
@@ -25,18 +18,20 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::error::ArrowError;
 
-pub(crate) use self::numeric::read_binary as read_numeric;
-use super::messages::Format;
+use postgres_types::Type;
+
+use crate::values::format::Format;
+use crate::values::types::{array_of, postgres_type};
 
 /// One column of one batch, ready to be read a row at a time.
 #[derive(Debug)]
 pub(crate) struct Column {
     nulls: Option<NullBuffer>,
-    values: Values,
+    pub(super) values: Values,
 }
 
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     Null,
     Bool(BooleanArray),
     Int2(Int16Array),
@@ -59,13 +54,13 @@ enum Values {
     Interval(IntervalMonthDayNanoArray),
     /// A list over elements that have an array type of their own, or (`element` is `None`) a JSON array.
     List {
-        ranges: Vec<(usize, usize)>,
+        ranges: Vec<Range<usize>>,
         items: Box<Column>,
-        element: Option<u32>,
+        element: Option<Type>,
     },
     Struct(Vec<(String, Column)>),
     Map {
-        ranges: Vec<(usize, usize)>,
+        ranges: Vec<Range<usize>>,
         keys: Box<Column>,
         values: Box<Column>,
     },
@@ -195,8 +190,7 @@ impl Values {
             Ok(Self::List {
                 ranges,
                 items: Box::new(Column::new(items)?),
-                element: Some(super::types::type_oid(items.data_type()))
-                    .filter(|oid| super::types::array_of(*oid).is_some()),
+                element: Some(postgres_type(items.data_type())).filter(|element| array_of(element).is_some()),
             })
         };
         match array.data_type() {
@@ -237,10 +231,7 @@ impl Values {
     }
 }
 
-fn ranges(offsets: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
+fn ranges(offsets: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let offsets: Vec<usize> = offsets.collect();
-    offsets.windows(2).map(|pair| (pair[0], pair[1])).collect()
+    offsets.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Column, Values};
+use super::column::{Column, Values};
 
 impl Column {
     /// Writes the value of `row` as JSON, `null` included.
@@ -26,17 +26,13 @@ impl Column {
                 write_members(fields.iter().map(|(name, column)| (name.clone(), column, row)), out)
             }
             Values::Map { ranges, keys, values } => {
-                let (start, end) = ranges[row];
-                write_members(
-                    (start..end).map(|item| (keys.text(item).unwrap_or_default(), &**values, item)),
-                    out,
-                )
+                let items = ranges[row].clone();
+                write_members(items.map(|item| (keys.text(item).unwrap_or_default(), &**values, item)), out)
             }
             Values::List { ranges, items, .. } => {
-                let (start, end) = ranges[row];
                 out.write_char('[')?;
-                for item in start..end {
-                    if item > start {
+                for (index, item) in ranges[row].clone().enumerate() {
+                    if index > 0 {
                         out.write_char(',')?;
                     }
                     items.write_json(item, out)?;

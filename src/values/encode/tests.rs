@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use datafusion::arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, FixedSizeListArray, Float32Array, Int32Array, Int32Builder,
-    ListArray, MapBuilder, StringArray, StringBuilder, StructArray, TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, Decimal128Array, DictionaryArray, FixedSizeListArray, Float32Array, Int32Array,
+    Int32Builder, ListArray, MapBuilder, StringArray, StringBuilder, StructArray, TimestampNanosecondArray,
+    UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Float32Type, Int32Type};
 
-use super::*;
+use super::column::Column;
+use crate::values::format::Format;
 
 fn texts(array: impl Array + 'static) -> Vec<Option<String>> {
     let array: ArrayRef = Arc::new(array);
@@ -35,7 +38,7 @@ fn an_embedding_is_readable_and_binary_as_real_array() {
     );
     let sliced: ArrayRef = Arc::new(values.slice(1, 2));
     assert_eq!(texts(values), [Some("{0.5,-1}".into()), None, Some("{2,0.25}".into())]);
-    assert_eq!(texts(sliced.clone()), [None, Some("{2,0.25}".into())]);
+    assert_eq!(texts(Arc::clone(&sliced)), [None, Some("{2,0.25}".into())]);
     let expected = [
         &[0, 0, 0, 36][..],
         &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0xbc, 0, 0, 0, 2, 0, 0, 0, 1],

@@ -1,8 +1,10 @@
 //! Values in text format, letter for letter as Postgres 15 prints them.
 
 use std::fmt::{self, Write};
+use std::ops::Range;
 
-use super::{Column, Values, calendar};
+use super::column::{Column, Values};
+use crate::values::{array_literal, calendar};
 
 impl Column {
     /// Writes the value of `row`, which is not NULL.
@@ -21,8 +23,8 @@ impl Column {
             Values::Text(values) => out.write_str(values.value(row)),
             Values::LargeText(values) => out.write_str(values.value(row)),
             Values::TextView(values) => out.write_str(values.value(row)),
-            Values::Bytes(values) => write_bytes(values.value(row), out),
-            Values::LargeBytes(values) => write_bytes(values.value(row), out),
+            Values::Bytes(values) => write!(out, "\\x{}", hex::encode(values.value(row))),
+            Values::LargeBytes(values) => write!(out, "\\x{}", hex::encode(values.value(row))),
             Values::Date(values) => calendar::write_date(values.value(row), out),
             Values::Time(values) => calendar::write_time(values.value(row), out),
             Values::Timestamp(values) => calendar::write_timestamp(values.value(row), false, out),
@@ -31,7 +33,7 @@ impl Column {
                 let value = values.value(row);
                 calendar::write_interval(value.months, value.days, value.nanoseconds, out)
             }
-            Values::List { ranges, items, element: Some(_) } => write_array(items, ranges[row], out),
+            Values::List { ranges, items, element: Some(_) } => write_array(items, ranges[row].clone(), out),
             Values::List { element: None, .. } | Values::Struct(_) | Values::Map { .. } => {
                 self.write_json(row, out)
             }
@@ -69,16 +71,11 @@ fn write_float(scientific: &str, fixed_digits: i32, out: &mut impl Write) -> fmt
     }
 }
 
-fn write_bytes(bytes: &[u8], out: &mut impl Write) -> fmt::Result {
-    out.write_str("\\x")?;
-    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-}
-
 /// `{1,NULL,"two words"}`
-fn write_array(items: &Column, (start, end): (usize, usize), out: &mut impl Write) -> fmt::Result {
+fn write_array(items: &Column, rows: Range<usize>, out: &mut impl Write) -> fmt::Result {
     out.write_char('{')?;
-    for row in start..end {
-        if row > start {
+    for (index, row) in rows.enumerate() {
+        if index > 0 {
             out.write_char(',')?;
         }
         match &items.values {
@@ -97,27 +94,11 @@ fn write_array(items: &Column, (start, end): (usize, usize), out: &mut impl Writ
             _ => {
                 let mut text = String::new();
                 items.write_text(row, &mut text)?;
-                write_array_item(&text, out)?;
+                array_literal::write_item(&text, out)?;
             }
         }
     }
     out.write_char('}')
-}
-
-fn write_array_item(text: &str, out: &mut impl Write) -> fmt::Result {
-    let special =
-        |letter: char| matches!(letter, '"' | '{' | '}' | ',' | '\\') || letter.is_ascii_whitespace();
-    if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(special) {
-        return out.write_str(text);
-    }
-    out.write_char('"')?;
-    for letter in text.chars() {
-        if matches!(letter, '"' | '\\') {
-            out.write_char('\\')?;
-        }
-        out.write_char(letter)?;
-    }
-    out.write_char('"')
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyFail};
 use pgwire::messages::extendedquery::{Bind, Close, Describe, Execute, Flush, Parse, Sync};
 use pgwire::messages::simplequery::Query;
@@ -77,9 +78,9 @@ fn accept(buffer: &mut BytesMut) -> Result<bool, Malformed> {
         return Ok(false);
     };
     if let Request::Message(message) = request {
-        let mut again = BytesMut::new();
-        message.encode(&mut again).unwrap();
-        assert_eq!(again, before[..before.len() - buffer.len()]);
+        let mut written = BytesMut::new();
+        message.encode(&mut written).unwrap();
+        assert_eq!(written, before[..before.len() - buffer.len()]);
         if let PgWireFrontendMessage::PasswordMessageFamily(message) = message {
             let _ = sasl_initial(message);
         }
@@ -106,10 +107,10 @@ fn every_message_is_taken_once_it_is_whole() {
         }
         let mut buffer = whole.clone();
         buffer.extend_from_slice(b"next");
-        let mut again = BytesMut::new();
+        let mut written = BytesMut::new();
         let message = next_opening(&mut buffer).unwrap().unwrap();
-        message.encode(&mut again).unwrap();
-        assert_eq!((again, &buffer[..]), (whole, &b"next"[..]));
+        message.encode(&mut written).unwrap();
+        assert_eq!((written, &buffer[..]), (whole, &b"next"[..]));
     }
 }
 
@@ -218,13 +219,13 @@ fn a_sasl_answer_must_hold_the_data_that_it_announces() {
 
 /// What is done to a body: a byte is overwritten, inserted or removed, or the rest is cut off.
 fn damage(body: &mut Vec<u8>, changes: &[(u8, usize, u8)]) {
-    for (change, place, byte) in changes {
-        let place = place % (body.len() + 1);
+    for (change, index, byte) in changes {
+        let index = index % (body.len() + 1);
         match change {
-            0 if place < body.len() => body[place] = *byte,
-            1 if place < body.len() => drop(body.remove(place)),
-            2 => body.insert(place, *byte),
-            3 => body.truncate(place),
+            0 if index < body.len() => body[index] = *byte,
+            1 if index < body.len() => drop(body.remove(index)),
+            2 => body.insert(index, *byte),
+            3 => body.truncate(index),
             _ => {}
         }
     }

@@ -1,13 +1,12 @@
 //! Lines from a terminal, edited and remembered, or from a pipe.
 
 use std::io::{BufRead, IsTerminal};
-use std::ops::Deref;
 use std::path::PathBuf;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use crate::config::xdg_directory;
+use crate::config::environment::xdg_directory;
 
 /// Where lines come from.
 pub(crate) struct Lines {
@@ -15,28 +14,15 @@ pub(crate) struct Lines {
     history: PathBuf,
 }
 
-/// A line, or the Ctrl-C that stood in its place.
-pub(crate) struct Line {
-    text: String,
-    interrupted: bool,
-}
-
-impl Line {
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted
-    }
-}
-
-impl Deref for Line {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.text
-    }
+/// What was typed.
+pub(crate) enum Line {
+    Text(String),
+    /// Ctrl-C.
+    Interrupt,
 }
 
 impl Lines {
-    /// Opens the terminal with the history kept under `name`, or the pipe that stands in its place.
+    /// Opens the terminal with the history kept under `name`, or the pipe that is read instead.
     pub(crate) fn open(name: &str) -> Result<Self, ReadlineError> {
         let environment = |variable: &str| std::env::var(variable).ok();
         let history = xdg_directory(&environment, "XDG_STATE_HOME", ".local/state").join(name);
@@ -54,14 +40,14 @@ impl Lines {
         tokio::task::block_in_place(|| {
             if let Some(editor) = &mut self.editor {
                 return match editor.readline(prompt) {
-                    Ok(text) => Some(Line { text, interrupted: false }),
-                    Err(ReadlineError::Interrupted) => Some(Line { text: String::new(), interrupted: true }),
+                    Ok(text) => Some(Line::Text(text)),
+                    Err(ReadlineError::Interrupted) => Some(Line::Interrupt),
                     Err(_) => None,
                 };
             }
             let mut text = String::new();
             let read = std::io::stdin().lock().read_line(&mut text).ok()?;
-            (read > 0).then_some(Line { text, interrupted: false })
+            (read > 0).then_some(Line::Text(text))
         })
     }
 
