@@ -61,14 +61,13 @@ impl RemoteClient {
         self.send(|out| frontend::startup_message(parameters, out)).await?;
         loop {
             match self.message().await? {
-                Message::AuthenticationOk => {}
                 Message::AuthenticationSasl(_) => self.authenticate(config).await?,
                 Message::BackendKeyData(key) => {
-                    (self.process, self.secret) = (key.process_id(), key.secret_key())
+                    (self.process, self.secret) = (key.process_id(), key.secret_key());
                 }
                 Message::ErrorResponse(body) => return Err(self.refused(replies::report(body.fields()))),
                 Message::ReadyForQuery(_) => return Ok(()),
-                Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
+                Message::AuthenticationOk | Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
                 _ => return Err(self.lost(&"it asks for something else than SCRAM-SHA-256 or nothing")),
             }
         }
@@ -128,7 +127,7 @@ impl RemoteClient {
                 Message::DataRow(body) => receiver.row(self.read(replies::row(&body))?)?,
                 Message::CommandComplete(body) => receiver.complete(self.read(body.tag())?)?,
                 Message::NoticeResponse(body) => {
-                    receiver.notice(&self.read(replies::report(body.fields()))?)?
+                    receiver.notice(&self.read(replies::report(body.fields()))?)?;
                 }
                 Message::ErrorResponse(body) => {
                     let report = self.read(replies::report(body.fields()))?;

@@ -46,7 +46,7 @@ pub(super) fn report(mut fields: ErrorFields<'_>) -> io::Result<Report> {
         match field.type_() {
             b'V' => report.severity = severity(value),
             b'C' => report.sqlstate = sqlstate(value),
-            b'M' => report.message = value.to_owned(),
+            b'M' => value.clone_into(&mut report.message),
             b'H' => report.hint = Some(value.to_owned()),
             b'P' => report.position = value.parse().ok(),
             _ => {}
