@@ -2,19 +2,15 @@
 //! on the bare runtime in this process; and how long `hyprstream serve` takes from its start to a first
 //! token, with the memory it then holds. Both sides take turns in one run.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use hyprstream_models::{
-    ChatMessage, ModelFiles, WeightType,
-    llama::{Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, LoadOptions},
-};
+use hyprstream_models::llama::{Batch, CacheType, ContextOptions, LlamaContext, LlamaModel, LoadOptions};
+use hyprstream_models::{ChatMessage, ModelFiles, WeightType};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 

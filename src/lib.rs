@@ -1,8 +1,9 @@
 //! The program: command line, configuration and the doors that clients come in by.
 //!
-//! Nothing here knows how a statement is answered. A door turns messages into statements of a
-//! [`hyprstream_sql::Session`] and rows back into messages; the commands do the same without a socket, or
-//! through the Postgres door of the server that holds the data directory.
+//! Nothing here knows how a statement is answered. The doors `pg` and `flight` turn messages into statements of a
+//! [`hyprstream_sql::Session`] and rows back into messages. The commands in `cli` run statements by a `client`,
+//! without a socket or through the Postgres door of the server that holds the data directory, and write what comes
+//! back by an `output`. Values and errors look alike everywhere: `values` and `report`.
 
 mod cli;
 mod client;
@@ -10,7 +11,8 @@ pub mod config;
 mod flight;
 mod output;
 mod pg;
-mod repl;
+mod report;
 mod stopping;
+mod values;
 
 pub use cli::run;

@@ -9,11 +9,11 @@ enum Phase {
     Cancelling,
 }
 
-/// The side that decides.
+/// Stops the server.
 #[derive(Debug)]
 pub(crate) struct StopSwitch(watch::Sender<Phase>);
 
-/// The side that obeys.
+/// Learns that the server stops; every door and connection has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopping(watch::Receiver<Phase>);
 
@@ -46,7 +46,7 @@ impl Stopping {
     }
 
     async fn reached(&mut self, phase: Phase) {
-        // A switch that is gone without a word means that the process ends.
+        // A switch that was dropped means that the process ends.
         drop(self.0.wait_for(|current| *current >= phase).await);
     }
 }

@@ -194,9 +194,9 @@ impl From<hyprstream_storage::Error> for Error {
             Storage::Io { action, path, source } => {
                 Self::Io { action: action.to_owned(), path: path.0, source }
             }
-            Storage::Corrupt { .. } | Storage::UnsupportedVersion { .. } | Storage::UnsupportedType { .. } => {
-                Self::Corrupt(error.to_string())
-            }
+            Storage::Corrupt { .. }
+            | Storage::UnsupportedVersion { .. }
+            | Storage::UnsupportedType { .. } => Self::Corrupt(error.to_string()),
             Storage::OutcomeUnknown { .. } => Self::Resource(error.to_string()),
             Storage::Internal(reason) => Self::Internal(reason),
             other => Self::Refused(other.to_string()),

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, model, run_statements};
-use crate::client::literal;
-use crate::config::Config;
+use super::model;
+use super::terminal::exit::Exit;
+use super::terminal::statement::{literal, run_statements};
+use crate::config::options::Config;
 use crate::output::{self, OutputFormat};
 
 /// What to do with adapters.

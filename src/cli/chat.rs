@@ -4,12 +4,15 @@ use std::io::{IsTerminal, Write};
 
 use clap::Args;
 
-use super::{Exit, interrupt, report};
-use crate::client::{Client, ClientError, Column, Receiver, literal};
-use crate::config::Config;
-use crate::output;
-use crate::pg::errors::Report;
-use crate::repl::Lines;
+use super::terminal::exit::{Exit, fail, report};
+use super::terminal::lines::{Line, Lines};
+use super::terminal::statement::{interrupt, literal};
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::receiver::Receiver;
+use crate::config::options::Config;
+use crate::output::messages::print_notice;
+use crate::report::Report;
 
 /// Who answers and how.
 #[derive(Debug, Args)]
@@ -56,18 +59,10 @@ impl ChatArguments {
 struct Answer;
 
 impl Receiver for Answer {
-    fn columns(&mut self, _columns: &[Column]) -> std::io::Result<()> {
-        Ok(())
-    }
-
     fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()> {
         let mut out = std::io::stdout();
         values.into_iter().flatten().try_for_each(|token| out.write_all(token.as_bytes()))?;
         out.flush()
-    }
-
-    fn pause(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 
     fn complete(&mut self, _tag: &str) -> std::io::Result<()> {
@@ -76,7 +71,7 @@ impl Receiver for Answer {
     }
 
     fn notice(&mut self, notice: &Report) -> std::io::Result<()> {
-        output::print_notice(notice)
+        print_notice(notice)
     }
 }
 
@@ -111,13 +106,14 @@ async fn turn(
 async fn converse(client: &mut Client, arguments: &ChatArguments, session: &str) -> Exit {
     let mut lines = match Lines::open("chat_history") {
         Ok(lines) => lines,
-        Err(error) => return super::fail(&error),
+        Err(error) => return fail(&error),
     };
     if std::io::stdin().is_terminal() {
         eprintln!("Conversation {session}; Ctrl-C stops an answer, Ctrl-D ends the conversation.");
     }
     let mut exit = Exit::Success;
     while let Some(line) = lines.read("> ") {
+        let Line::Text(line) = line else { continue };
         if line.trim().is_empty() {
             continue;
         }
@@ -131,7 +127,7 @@ async fn converse(client: &mut Client, arguments: &ChatArguments, session: &str)
             Err(error) => return report(&error, ""),
         }
     }
-    // A mistake on the way is no failure of a conversation that people go on with.
+    // At a terminal the person has seen the error and gone on; a script must hear of it.
     if std::io::stdin().is_terminal() { Exit::Success } else { exit }
 }
 

@@ -1,9 +1,9 @@
 //! `hyprstream completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Exit};
+use super::terminal::exit::{Exit, fail};
 
 /// Which shell the script is for.
 #[derive(Debug, Args)]
@@ -12,11 +12,11 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &CompletionsArguments) -> Exit {
+pub(super) fn run(arguments: &CompletionsArguments, command: &mut Command) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "hyprstream", &mut script);
+    clap_complete::generate(arguments.shell, command, "hyprstream", &mut script);
     match std::io::Write::write_all(&mut std::io::stdout(), &script) {
         Ok(()) => Exit::Success,
-        Err(error) => super::fail(&error),
+        Err(error) => fail(&error),
     }
 }

@@ -1,12 +1,14 @@
 //! `hyprstream config show`.
 
 use clap::Subcommand;
+use postgres_types::Type;
 
-use super::{Exit, report};
-use crate::client::{ClientError, Column};
-use crate::config::{Loaded, OPTIONS};
+use super::terminal::exit::{Exit, report};
+use crate::client::error::ClientError;
+use crate::client::receiver::Column;
+use crate::config::layers::Loaded;
+use crate::config::options::OPTIONS;
 use crate::output::{self, OutputFormat};
-use crate::pg::types::oid;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -34,11 +36,12 @@ fn show(loaded: &Loaded, format: OutputFormat, describe: bool) -> std::io::Resul
     let mut receiver = output::to_stdout(format);
     let names: &[&str] =
         if describe { &["option", "value", "source", "description"] } else { &["option", "value", "source"] };
-    let columns: Vec<_> = names.iter().map(|name| Column { name: (*name).into(), oid: oid::TEXT }).collect();
+    let columns: Vec<_> =
+        names.iter().map(|name| Column { name: (*name).into(), data_type: Type::TEXT }).collect();
     receiver.columns(&columns)?;
     for (option, source) in OPTIONS.iter().zip(&loaded.sources) {
         let value = Some(loaded.config.show(option.name)).filter(|value| !value.is_empty());
-        let mut row = vec![Some(option.name.to_string()), value, Some(source.to_string())];
+        let mut row = vec![Some(option.name.to_owned()), value, Some(source.to_string())];
         row.extend(describe.then(|| Some(option.doc.trim().replace("  ", " "))));
         receiver.row(row)?;
     }

@@ -8,18 +8,20 @@ mod model;
 mod salvage;
 mod serve;
 mod sql;
+mod terminal;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use hyprstream_engine::EngineOptions;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::client::{Client, ClientError, Receiver};
-use crate::config::{Config, ConfigError, Environment, Loaded};
-use crate::output;
+use self::terminal::exit::{Exit, fail};
+use crate::config::error::ConfigError;
+use crate::config::file;
+use crate::config::layers::Loaded;
+use crate::config::options::Config;
 
 /// A database for language models that learn: generate, embed and train in SQL.
 #[derive(Debug, Parser)]
@@ -67,24 +69,6 @@ enum Command {
     Completions(completions::CompletionsArguments),
 }
 
-/// How the program ends, with psql's exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Success = 0,
-    /// A mistake in the call, or an error that nothing can follow.
-    Fatal = 1,
-    /// The data directory or its server could not be reached.
-    Connection = 2,
-    /// A statement of a script failed.
-    Script = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
 /// Runs the program with the arguments of the process.
 pub fn run() -> ExitCode {
     run_with(std::env::args_os()).into()
@@ -100,7 +84,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     if let Command::Completions(arguments) = &cli.command {
-        return completions::run(arguments);
+        return completions::run(arguments, &mut Cli::command());
     }
     match load(&cli) {
         Ok(loaded) => dispatch(cli.command, &loaded),
@@ -115,7 +99,7 @@ fn load(cli: &Cli) -> Result<Loaded, ConfigError> {
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| ConfigError(format!("--set {setting} is not of the form NAME=VALUE")))?;
-        flags.push((name.to_string(), value.to_string()));
+        flags.push((name.to_owned(), value.to_owned()));
     }
     if let Some(directory) = &cli.global.data_dir {
         flags.push(("data_dir".into(), directory.display().to_string()));
@@ -123,27 +107,12 @@ fn load(cli: &Cli) -> Result<Loaded, ConfigError> {
     if let Command::Serve(arguments) = &cli.command {
         flags.extend(arguments.flags());
     }
-    let file = read_file(cli.global.config.clone(), &environment)?;
+    let file = file::read(cli.global.config.clone(), &environment)?;
     Loaded::try_new(&flags, &environment, file)
 }
 
-fn read_file(
-    given: Option<PathBuf>,
-    environment: &dyn Environment,
-) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let Some(path) = crate::config::file_path(given, environment) else {
-        return Ok(None);
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path, text))),
-        Err(error) => {
-            Err(ConfigError(format!("cannot read the configuration file {}: {error}", path.display())))
-        }
-    }
-}
-
-/// Planning recurses once a level of an expression, and a long chain of operators has many; memory is taken only as
-/// far as the stack is used.
+/// Planning recurses once for each level of an expression, and a long chain of operators has many. The system gives
+/// memory to the part of a stack that is used.
 const STACK_BYTES: usize = 64 << 20;
 
 fn dispatch(command: Command, loaded: &Loaded) -> Exit {
@@ -169,7 +138,7 @@ fn dispatch(command: Command, loaded: &Loaded) -> Exit {
             Command::Adapter(command) => adapter::run(config, command).await,
             Command::Salvage(arguments) => salvage::run(config, &arguments),
             Command::Config(command) => config::run(loaded, &command),
-            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -191,86 +160,8 @@ fn start_logging(config: &Config) {
     );
 }
 
-/// Prints what went wrong before anything ran.
-fn fail(error: &dyn std::fmt::Display) -> Exit {
-    eprintln!("hyprstream: {error}");
-    Exit::Fatal
-}
-
-/// How the engine is opened under this configuration.
-pub(crate) fn engine_options(config: &Config) -> EngineOptions {
-    EngineOptions {
-        default_model: config.default_model.clone(),
-        threads: config.threads,
-        training_threads: config.threads,
-        weights: config.weights,
-        context_length: config.context_length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-        ..EngineOptions::new(&config.data_dir)
-    }
-}
-
-/// The password in the configured file, checked to be one that every client encodes alike.
-pub(crate) fn password(config: &Config) -> Result<Option<String>, ClientError> {
-    let Some(path) = &config.password_file else {
-        return Ok(None);
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        ClientError::Connection(format!("cannot read the password file {}: {error}", path.display()))
-    })?;
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() || !password.chars().all(|letter| letter.is_ascii_graphic() || letter == ' ') {
-        return Err(ClientError::Connection(format!(
-            "the password file {} must hold one line of printable ASCII characters",
-            path.display()
-        )));
-    }
-    Ok(Some(password.to_owned()))
-}
-
-/// Runs `text` in a fresh session, prints what comes of it and says how the program ends.
-async fn run_statements(config: &Config, text: &str, receiver: &mut dyn Receiver) -> Exit {
-    let mut client = match Client::open(config).await {
-        Ok(client) => client,
-        Err(error) => return report(&error, text),
-    };
-    let result = client.run(text, receiver, &mut interrupt()).await;
-    let closed = client.close().await;
-    match result.and(closed) {
-        Ok(()) => Exit::Success,
-        Err(error) => report(&error, text),
-    }
-}
-
-/// Completes at Ctrl-C.
-pub(crate) fn interrupt() -> impl Future<Output = ()> + Unpin + Send {
-    Box::pin(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-/// Prints an error and says how the program ends with it.
-pub(crate) fn report(error: &ClientError, text: &str) -> Exit {
-    match error {
-        ClientError::Statement(error) => {
-            output::print_error(error, text);
-            Exit::Fatal
-        }
-        ClientError::Connection(message) => {
-            eprintln!("hyprstream: {message}");
-            Exit::Connection
-        }
-        // Whoever read the output has seen enough, as in `hyprstream sql … | head`.
-        ClientError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
-        ClientError::Output(_) => fail(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -2,11 +2,15 @@
 
 use clap::Subcommand;
 
-use super::{Exit, interrupt, report, run_statements};
-use crate::client::{Client, Column, Receiver, literal};
-use crate::config::Config;
-use crate::output::{self, Layout, OutputFormat, TableOutput};
-use crate::pg::errors::Report;
+use super::terminal::exit::{Exit, report};
+use super::terminal::statement::{interrupt, literal, run_statements};
+use crate::client::Client;
+use crate::client::receiver::Receiver;
+use crate::config::options::Config;
+use crate::output::messages::print_notice;
+use crate::output::table::{Layout, TableOutput};
+use crate::output::{self, OutputFormat};
+use crate::report::Report;
 
 /// What to do with models.
 #[derive(Debug, Subcommand)]
@@ -44,9 +48,9 @@ pub(super) async fn run(config: &Config, command: ModelCommand) -> Exit {
 /// Shows the rows of `table` that have this name, or fails because there are none.
 pub(super) async fn show(config: &Config, table: &str, name: &str, kind: &str) -> Exit {
     let sql = format!("SELECT * FROM {table} WHERE name = {}", literal(name));
-    let mut counted = Counted::new(TableOutput::new(std::io::stdout(), Layout::Expanded));
-    let exit = run_statements(config, &sql, &mut counted).await;
-    if exit == Exit::Success && counted.rows == 0 {
+    let mut table = TableOutput::new(std::io::stdout(), Layout::Expanded);
+    let exit = run_statements(config, &sql, &mut table).await;
+    if exit == Exit::Success && table.rows() == 0 {
         eprintln!(
             "ERROR:  {kind} \"{name}\" does not exist\nHINT:  hyprstream {kind} list shows those that do"
         );
@@ -55,67 +59,31 @@ pub(super) async fn show(config: &Config, table: &str, name: &str, kind: &str) -
     exit
 }
 
-/// Passes rows on and counts them.
-struct Counted<R> {
-    receiver: R,
-    rows: u64,
+/// A model whose files were read.
+struct Verified {
+    name: String,
+    path: String,
+    fault: Option<String>,
 }
 
-impl<R> Counted<R> {
-    fn new(receiver: R) -> Self {
-        Self { receiver, rows: 0 }
-    }
-}
-
-impl<R: Receiver> Receiver for Counted<R> {
-    fn columns(&mut self, columns: &[Column]) -> std::io::Result<()> {
-        self.receiver.columns(columns)
-    }
-
-    fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()> {
-        self.rows += 1;
-        self.receiver.row(values)
-    }
-
-    fn pause(&mut self) -> std::io::Result<()> {
-        self.receiver.pause()
-    }
-
-    fn complete(&mut self, tag: &str) -> std::io::Result<()> {
-        self.receiver.complete(tag)
-    }
-
-    fn notice(&mut self, notice: &Report) -> std::io::Result<()> {
-        self.receiver.notice(notice)
-    }
-}
-
-/// Collects name, path and fault of the models that were read.
+/// Collects rows of name, path and fault.
 #[derive(Default)]
-struct Findings(Vec<(String, String, Option<String>)>);
+struct Findings(Vec<Verified>);
 
 impl Receiver for Findings {
-    fn columns(&mut self, _columns: &[Column]) -> std::io::Result<()> {
-        Ok(())
-    }
-
     fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()> {
         let mut values = values.into_iter();
         let mut next = || values.next().flatten();
-        self.0.push((next().unwrap_or_default(), next().unwrap_or_default(), next()));
-        Ok(())
-    }
-
-    fn pause(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn complete(&mut self, _tag: &str) -> std::io::Result<()> {
+        self.0.push(Verified {
+            name: next().unwrap_or_default(),
+            path: next().unwrap_or_default(),
+            fault: next(),
+        });
         Ok(())
     }
 
     fn notice(&mut self, notice: &Report) -> std::io::Result<()> {
-        output::print_notice(notice)
+        print_notice(notice)
     }
 }
 
@@ -138,7 +106,7 @@ async fn verify(config: &Config, name: Option<&str>) -> Exit {
         return Exit::Fatal;
     }
     let mut exit = Exit::Success;
-    for (name, path, fault) in findings.0 {
+    for Verified { name, path, fault } in findings.0 {
         match fault {
             None => println!("{name}: ok ({path})"),
             Some(fault) => {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use hyprstream_engine::{DamageRow, Engine, EngineOptions, Error, SalvagedStore};
 
-use super::{Exit, fail};
-use crate::config::Config;
+use super::terminal::exit::{Exit, fail};
+use crate::config::options::Config;
 
 /// Where the new data directory is made.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `hyprstream serve`.
 
+use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,15 +8,19 @@ use std::time::Duration;
 
 use clap::Args;
 use hyprstream_engine::{CallContext, EmbedRequest, Engine};
-use hyprstream_sql::{Database, DatabaseOptions};
+use hyprstream_sql::Database;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
-use super::{Exit, engine_options, fail, password};
-use crate::client::announcement;
-use crate::config::{Config, Door};
-use crate::flight::{FlightListener, FlightOptions};
-use crate::pg::{PgListener, PgOptions};
+use super::terminal::exit::{Exit, fail};
+use crate::client::announcement::announcement;
+use crate::config::database::{database_options, engine_options};
+use crate::config::options::Config;
+use crate::config::password;
+use crate::config::values::Door;
+use crate::flight::listener::{FlightListener, FlightOptions};
+use crate::pg::listener::{PgListener, PgOptions};
 use crate::stopping::StopSwitch;
 
 /// How long connections may take to close once their statements are cancelled.
@@ -38,50 +43,56 @@ pub(super) struct ServeArguments {
 impl ServeArguments {
     pub(super) fn flags(&self) -> Vec<(String, String)> {
         let given = [("pg", &self.pg), ("flight", &self.flight), ("password_file", &self.password_file)];
-        given.into_iter().filter_map(|(name, value)| Some((name.to_string(), value.clone()?))).collect()
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
     }
 }
 
 pub(super) async fn run(config: &Config) -> Exit {
     match serve(config).await {
-        Ok(exit) => exit,
+        Ok(()) => Exit::Success,
         Err(message) => fail(&message),
     }
 }
 
-async fn serve(config: &Config) -> Result<Exit, String> {
-    let password = password(config).map_err(|error| error.to_string())?;
-    let pg = bind(&config.pg, "Postgres", password.is_some()).await?;
-    let flight = bind(&config.flight, "FlightSQL", false).await?;
+async fn serve(config: &Config) -> Result<(), String> {
+    let password = password::read(config).map_err(|error| error.to_string())?;
+    let pg = Socket::bind(&config.pg, Clients::Postgres, password.is_some()).await?;
+    let flight = Socket::bind(&config.flight, Clients::FlightSql, false).await?;
     let engine = Engine::open(engine_options(config)).map_err(|error| error.to_string())?;
-    let options = DatabaseOptions { file_directories: config.file_directories.clone() };
-    let database = Database::try_new(engine.clone(), &options).map_err(|error| error.to_string())?;
+    let database = Database::try_new(Arc::clone(&engine), &database_options(config))
+        .map_err(|error| error.to_string())?;
     let (pg_address, flight_address) = (address(pg.as_ref())?, address(flight.as_ref())?);
     engine.announce(&announcement(pg_address, flight_address)).map_err(|error| error.to_string())?;
-    announce("Postgres", pg_address)?;
-    announce("FlightSQL", flight_address)?;
+    announce(Clients::Postgres, pg_address)?;
+    announce(Clients::FlightSql, flight_address)?;
 
     let (switch, stopping) = StopSwitch::new();
-    let mut doors = tokio::task::JoinSet::new();
-    if let Some((listener, loopback)) = pg {
+    let mut doors = JoinSet::new();
+    if let Some(Socket { listener, is_loopback }) = pg {
         let options = PgOptions {
-            password: if loopback { None } else { password },
+            password: if is_loopback { None } else { password },
             max_connections: config.max_connections,
             max_message_bytes: config.max_message_bytes,
         };
-        doors.spawn(PgListener::new(listener, options).serve(database.clone(), stopping.clone()));
+        doors.spawn(PgListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
     }
-    if let Some((listener, _)) = flight {
+    if let Some(Socket { listener, .. }) = flight {
         let options = FlightOptions {
             max_connections: config.max_connections,
             max_message_bytes: config.max_message_bytes,
         };
-        doors.spawn(FlightListener::new(listener, options).serve(database.clone(), stopping.clone()));
+        doors.spawn(FlightListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
     }
     warm_up(&engine);
     drop(database);
 
     wait_for_signal().await?;
+    stop(&switch, doors, config).await?;
+    engine.close().map_err(|error| error.to_string())
+}
+
+/// Lets running statements finish for a while, then cancels them, and waits until the doors are closed.
+async fn stop(switch: &StopSwitch, mut doors: JoinSet<()>, config: &Config) -> Result<(), String> {
     tracing::info!("stopping: running statements have {} s to finish", config.stop_timeout_seconds);
     switch.drain();
     let mut closed = async || while doors.join_next().await.is_some() {};
@@ -89,8 +100,8 @@ async fn serve(config: &Config) -> Result<Exit, String> {
     let drained = tokio::select! {
         drained = tokio::time::timeout(grace, closed()) => drained.is_ok(),
         // Whoever asks a second time does not want to wait.
-        again = wait_for_signal() => {
-            again?;
+        second = wait_for_signal() => {
+            second?;
             false
         }
     };
@@ -100,44 +111,66 @@ async fn serve(config: &Config) -> Result<Exit, String> {
             tracing::warn!("some clients did not take their last message");
         }
     }
-    engine.close().map_err(|error| error.to_string())?;
-    Ok(Exit::Success)
+    Ok(())
 }
 
-/// Binds a door; the flag says whether only this machine can reach it.
-async fn bind(
-    door: &Door,
-    clients: &str,
-    authenticated: bool,
-) -> Result<Option<(TcpListener, bool)>, String> {
-    let Door::On(address) = door else {
-        return Ok(None);
-    };
-    let cannot = |error: std::io::Error| format!("cannot listen for {clients} clients on {address}: {error}");
-    let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(cannot)?.collect();
-    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
-    if !loopback && !authenticated {
-        return Err(match clients {
-            "Postgres" => format!(
-                "refusing to listen on {address}, which other machines can reach, without authentication; \
-                 name a file with a password in --password-file, or listen on 127.0.0.1"
-            ),
-            _ => format!(
-                "refusing to listen for {clients} clients on {address}, which other machines can reach: this \
-                 door has neither authentication nor TLS in this version; listen on 127.0.0.1, or turn it off"
-            ),
-        });
+/// Whose clients a door is for.
+#[derive(Debug, Clone, Copy)]
+enum Clients {
+    Postgres,
+    FlightSql,
+}
+
+impl fmt::Display for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres => "Postgres",
+            Self::FlightSql => "FlightSQL",
+        })
     }
-    let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot)?;
-    Ok(Some((listener, loopback)))
 }
 
-fn address(door: Option<&(TcpListener, bool)>) -> Result<Option<SocketAddr>, String> {
-    door.map(|(listener, _)| listener.local_addr()).transpose().map_err(|error| error.to_string())
+/// A door's bound socket.
+struct Socket {
+    listener: TcpListener,
+    /// Whether only this machine can reach it.
+    is_loopback: bool,
+}
+
+impl Socket {
+    /// Binds a door, unless it is off. One that other machines can reach must be `authenticated`.
+    async fn bind(door: &Door, clients: Clients, authenticated: bool) -> Result<Option<Self>, String> {
+        let Door::On(address) = door else {
+            return Ok(None);
+        };
+        let cannot =
+            |error: std::io::Error| format!("cannot listen for {clients} clients on {address}: {error}");
+        let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(cannot)?.collect();
+        let is_loopback = addresses.iter().all(|address| address.ip().is_loopback());
+        if !is_loopback && !authenticated {
+            return Err(match clients {
+                Clients::Postgres => format!(
+                    "refusing to listen on {address}, which other machines can reach, without authentication; \
+                     name a file with a password in --password-file, or listen on 127.0.0.1"
+                ),
+                Clients::FlightSql => format!(
+                    "refusing to listen for {clients} clients on {address}, which other machines can reach: \
+                     this door has neither authentication nor TLS in this version; listen on 127.0.0.1, or \
+                     turn it off"
+                ),
+            });
+        }
+        let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot)?;
+        Ok(Some(Self { listener, is_loopback }))
+    }
+}
+
+fn address(socket: Option<&Socket>) -> Result<Option<SocketAddr>, String> {
+    socket.map(|socket| socket.listener.local_addr()).transpose().map_err(|error| error.to_string())
 }
 
 /// Says on stdout where a door is, for people and for scripts that start a server on port 0.
-fn announce(clients: &str, address: Option<SocketAddr>) -> Result<(), String> {
+fn announce(clients: Clients, address: Option<SocketAddr>) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     let written = match address {
         Some(address) => writeln!(out, "listening for {clients} clients on {address}"),
@@ -148,7 +181,7 @@ fn announce(clients: &str, address: Option<SocketAddr>) -> Result<(), String> {
 
 /// Loads the default model in the background, so that the first statement need not wait for it.
 fn warm_up(engine: &Arc<Engine>) {
-    let engine = engine.clone();
+    let engine = Arc::clone(engine);
     tokio::spawn(async move {
         let call = CallContext::local();
         let request = EmbedRequest { texts: vec!["hyprstream".into()], model: None, dimensions: None, call };

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use hyprstream_engine::Engine;
-use hyprstream_sql::{
-    Database, DatabaseOptions, Notice, Outcome, Session, SessionOptions, TransactionStatus,
-};
+use hyprstream_sql::{Database, Notice, Outcome, Session, SessionOptions, TransactionStatus};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{ClientError, Column, PAUSE, Receiver};
-use crate::config::Config;
-use crate::pg::command_tag;
-use crate::pg::encode;
-use crate::pg::errors::Report;
-use crate::pg::types::column_type;
+use super::error::ClientError;
+use super::receiver::{Column, PAUSE, Receiver};
+use crate::config::database::database_options;
+use crate::config::options::Config;
+use crate::report::Report;
+use crate::values::command_tag::command_tag;
+use crate::values::encode;
+use crate::values::types::column_type;
 
 /// An engine of our own with one session.
 pub(crate) struct LocalClient {
@@ -27,8 +27,7 @@ type Interrupt<'a> = &'a mut (dyn Future<Output = ()> + Unpin + Send);
 
 impl LocalClient {
     pub(super) fn try_new(engine: Arc<Engine>, config: &Config) -> Result<Self, ClientError> {
-        let options = DatabaseOptions { file_directories: config.file_directories.clone() };
-        let database = Database::try_new(engine.clone(), &options)?;
+        let database = Database::try_new(Arc::clone(&engine), &database_options(config))?;
         let options = SessionOptions { application_name: "hyprstream".into(), ..SessionOptions::default() };
         let session = database.session(options)?;
         Ok(Self { engine, notices: session.take_notices(), session })
@@ -60,7 +59,10 @@ impl LocalClient {
                     let columns: Vec<Column> = schema
                         .fields()
                         .iter()
-                        .map(|field| Column { name: field.name().clone(), oid: column_type(field).oid })
+                        .map(|field| Column {
+                            name: field.name().clone(),
+                            data_type: column_type(field).data_type,
+                        })
                         .collect();
                     receiver.columns(&columns)?;
                     let mut count = 0;
@@ -92,7 +94,7 @@ impl LocalClient {
         self.session.transaction_status() != TransactionStatus::Idle
     }
 
-    pub(super) fn place(&self) -> String {
+    pub(super) fn target(&self) -> String {
         format!("the data directory {}", self.engine.data_dir().display())
     }
 

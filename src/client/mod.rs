@@ -1,67 +1,27 @@
 //! What the commands talk to: a session in this process, or the server that holds the data directory.
 
+pub(crate) mod announcement;
+pub(crate) mod error;
 mod local;
+pub(crate) mod receiver;
 mod remote;
-mod wire;
+mod replies;
 
 use std::time::Duration;
 
 use hyprstream_engine::{Engine, Error as EngineError};
 
+use self::error::ClientError;
 use self::local::LocalClient;
+use self::receiver::Receiver;
 use self::remote::RemoteClient;
-pub(crate) use self::remote::announcement;
-use crate::config::Config;
-use crate::pg::errors::Report;
+use crate::config::database::engine_options;
+use crate::config::options::Config;
 
 /// How long a server that has just taken the directory may need to say where it listens.
 const ANNOUNCEMENT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long the receiver of rows is left alone while none come.
-const PAUSE: Duration = Duration::from_millis(150);
-
-/// A column of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub name: String,
-    pub oid: u32,
-}
-
-/// Where results go, in the order in which they come.
-pub(crate) trait Receiver {
-    /// A result begins.
-    fn columns(&mut self, columns: &[Column]) -> std::io::Result<()>;
-    /// One row of the result, as text.
-    fn row(&mut self, values: Vec<Option<String>>) -> std::io::Result<()>;
-    /// No row has come for a moment: what is held back may be shown.
-    fn pause(&mut self) -> std::io::Result<()>;
-    /// A statement is complete, with its command tag.
-    fn complete(&mut self, tag: &str) -> std::io::Result<()>;
-    /// A message beside the rows.
-    fn notice(&mut self, notice: &Report) -> std::io::Result<()>;
-}
-
-/// Why statements did not run to their end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    /// A statement failed; further ones can be run.
-    #[error("{}", .0.message)]
-    Statement(Report),
-    /// The data directory could not be opened, or its server could not be reached or was lost.
-    #[error("{0}")]
-    Connection(String),
-    /// The results could not be written.
-    #[error("cannot write the results: {0}")]
-    Output(#[from] std::io::Error),
-}
-
-impl From<hyprstream_sql::Error> for ClientError {
-    fn from(error: hyprstream_sql::Error) -> Self {
-        Self::Statement(error.into())
-    }
-}
-
-/// A place where statements run.
+/// Runs statements.
 pub(crate) enum Client {
     Local(Box<LocalClient>),
     Remote(Box<RemoteClient>),
@@ -72,7 +32,7 @@ impl Client {
     pub(crate) async fn open(config: &Config) -> Result<Self, ClientError> {
         let deadline = tokio::time::Instant::now() + ANNOUNCEMENT_LIMIT;
         loop {
-            let error = match Engine::open(crate::cli::engine_options(config)) {
+            let error = match Engine::open(engine_options(config)) {
                 Ok(engine) => return Ok(Self::Local(Box::new(LocalClient::try_new(engine, config)?))),
                 Err(error) => error,
             };
@@ -110,11 +70,11 @@ impl Client {
         }
     }
 
-    /// Where statements run, in words.
-    pub(crate) fn place(&self) -> String {
+    /// Names the data directory or the server that statements run in.
+    pub(crate) fn target(&self) -> String {
         match self {
-            Self::Local(client) => client.place(),
-            Self::Remote(client) => client.place(),
+            Self::Local(client) => client.target(),
+            Self::Remote(client) => client.target(),
         }
     }
 
@@ -128,9 +88,4 @@ impl Client {
             }
         }
     }
-}
-
-/// A string as an SQL literal.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

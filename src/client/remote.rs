@@ -1,45 +1,54 @@
 //! The server that holds the data directory, over the Postgres protocol.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt::Display;
+use std::io;
+
+use bytes::BytesMut;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::wire::{self, Reply};
-use super::{ClientError, PAUSE, Receiver};
-use crate::config::Config;
-use crate::pg::errors::Report;
-use crate::pg::scram::{ClientExchange, MECHANISM};
+use super::announcement::postgres_address;
+use super::error::ClientError;
+use super::receiver::{PAUSE, Receiver};
+use super::replies;
+use crate::config::options::Config;
+use crate::config::password;
+use crate::report::Report;
 
 /// A connection to a running server.
 pub(crate) struct RemoteClient {
     address: String,
     stream: TcpStream,
     buffer: BytesMut,
-    process: u32,
-    secret: Bytes,
+    /// What the server asks for in a cancel request.
+    process: i32,
+    secret: i32,
     in_transaction: bool,
 }
 
 impl RemoteClient {
-    /// Connects to the server that announced `address` in the lock file.
-    pub(super) async fn connect(address: &str, config: &Config) -> Result<Self, ClientError> {
-        let Some(address) = postgres_address(address) else {
+    /// Connects to the server that announced `announced` in the lock file.
+    pub(super) async fn connect(announced: &str, config: &Config) -> Result<Self, ClientError> {
+        let Some(address) = postgres_address(announced) else {
             return Err(ClientError::Connection(format!(
-                "the data directory {} is held by a server without a Postgres door ({address}); \
+                "the data directory {} is held by a server without a Postgres door ({announced}); \
                  start the server with --pg HOST:PORT, or stop it",
                 config.data_dir.display()
             )));
         };
-        let stream = TcpStream::connect(&address).await.map_err(|error| {
+        let stream = TcpStream::connect(address).await.map_err(|error| {
             ClientError::Connection(format!("cannot connect to the server at {address}: {error}"))
         })?;
         drop(stream.set_nodelay(true));
         let mut client = Self {
-            address,
+            address: address.to_owned(),
             stream,
             buffer: BytesMut::new(),
             process: 0,
-            secret: Bytes::new(),
+            secret: 0,
             in_transaction: false,
         };
         client.start(config).await?;
@@ -47,50 +56,45 @@ impl RemoteClient {
     }
 
     async fn start(&mut self, config: &Config) -> Result<(), ClientError> {
-        let mut body = BytesMut::new();
-        body.put_u32(3 << 16);
-        for (name, value) in
-            [("user", "hyprstream"), ("database", "hyprstream"), ("application_name", "hyprstream")]
-        {
-            body.put_slice(format!("{name}\0{value}\0").as_bytes());
-        }
-        body.put_u8(0);
-        let mut message = BytesMut::new();
-        message.put_u32(body.len() as u32 + 4);
-        message.put_slice(&body);
-        self.send(&message).await?;
-        let mut exchange = None;
-        let mut expected_signature = None;
+        let parameters =
+            [("user", "hyprstream"), ("database", "hyprstream"), ("application_name", "hyprstream")];
+        self.send(|out| frontend::startup_message(parameters, out)).await?;
         loop {
-            match self.reply().await? {
-                Reply::Sasl => {
-                    let (started, first) = ClientExchange::start();
-                    let mut body = BytesMut::from(format!("{MECHANISM}\0").as_bytes());
-                    body.put_u32(first.len() as u32);
-                    body.put_slice(first.as_bytes());
-                    self.send_message(b'p', &body).await?;
-                    exchange = Some((started, crate::cli::password(config)?));
+            match self.message().await? {
+                Message::AuthenticationSasl(_) => self.authenticate(config).await?,
+                Message::BackendKeyData(key) => {
+                    (self.process, self.secret) = (key.process_id(), key.secret_key());
                 }
-                Reply::SaslContinue(server_first) => {
-                    let proof = exchange
-                        .as_ref()
-                        .and_then(|(exchange, password)| exchange.prove(password.as_deref()?, &server_first));
-                    let Some((proof, signature)) = proof else {
-                        return Err(ClientError::Connection(format!(
-                            "the server at {} asks for a password; name its file in the option password_file",
-                            self.address
-                        )));
-                    };
-                    expected_signature = Some(signature);
-                    self.send_message(b'p', proof.as_bytes()).await?;
+                Message::ErrorResponse(body) => return Err(self.refused(replies::report(body.fields()))),
+                Message::ReadyForQuery(_) => return Ok(()),
+                Message::AuthenticationOk | Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
+                _ => return Err(self.lost(&"it asks for something else than SCRAM-SHA-256 or nothing")),
+            }
+        }
+    }
+
+    async fn authenticate(&mut self, config: &Config) -> Result<(), ClientError> {
+        let Some(password) = password::read(config)? else {
+            return Err(ClientError::Connection(format!(
+                "the server at {} asks for a password; name its file in the option password_file",
+                self.address
+            )));
+        };
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        self.send(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out)).await?;
+        loop {
+            match self.message().await? {
+                Message::AuthenticationSaslContinue(body) => {
+                    scram.update(body.data()).map_err(|error| self.lost(&error))?;
+                    self.send(|out| frontend::sasl_response(scram.message(), out)).await?;
                 }
-                Reply::SaslFinal(signature) if Some(&signature) != expected_signature.as_ref() => {
-                    return Err(ClientError::Connection("the server does not know the password".into()));
+                Message::AuthenticationSaslFinal(body) => {
+                    return scram.finish(body.data()).map_err(|_| {
+                        ClientError::Connection("the server does not know the password".into())
+                    });
                 }
-                Reply::KeyData { process, secret } => (self.process, self.secret) = (process, secret),
-                Reply::Error(report) => return Err(ClientError::Connection(report.message)),
-                Reply::Ready { .. } => return Ok(()),
-                _ => {}
+                Message::ErrorResponse(body) => return Err(self.refused(replies::report(body.fields()))),
+                _ => return Err(self.lost(&"it broke the authentication off")),
             }
         }
     }
@@ -101,37 +105,40 @@ impl RemoteClient {
         receiver: &mut dyn Receiver,
         interrupt: &mut (dyn Future<Output = ()> + Unpin + Send),
     ) -> Result<(), ClientError> {
-        let mut body = BytesMut::from(text.replace('\0', "").as_bytes());
-        body.put_u8(0);
-        self.send_message(b'Q', &body).await?;
-        let mut failed = None;
+        self.send(|out| frontend::query(&text.replace('\0', ""), out)).await?;
+        let mut failed: Option<Report> = None;
         let mut cancelled = false;
         loop {
-            let reply = tokio::select! {
+            let message = tokio::select! {
                 biased;
                 () = &mut *interrupt, if !cancelled => {
                     cancelled = true;
                     self.cancel().await?;
                     continue;
                 }
-                reply = self.reply() => reply?,
+                message = self.message() => message?,
                 () = tokio::time::sleep(PAUSE) => {
                     receiver.pause()?;
                     continue;
                 }
             };
-            match reply {
-                Reply::Columns(columns) => receiver.columns(&columns)?,
-                Reply::Row(values) => receiver.row(values)?,
-                Reply::Complete(tag) => receiver.complete(&tag)?,
-                Reply::Notice(notice) => receiver.notice(&notice)?,
-                Reply::Error(report) if report.severity == "FATAL" => {
-                    return Err(ClientError::Connection(report.message));
+            match message {
+                Message::RowDescription(body) => receiver.columns(&self.read(replies::columns(&body))?)?,
+                Message::DataRow(body) => receiver.row(self.read(replies::row(&body))?)?,
+                Message::CommandComplete(body) => receiver.complete(self.read(body.tag())?)?,
+                Message::NoticeResponse(body) => {
+                    receiver.notice(&self.read(replies::report(body.fields()))?)?;
                 }
-                Reply::Error(report) => failed = Some(report),
-                Reply::Ready { in_transaction } => {
-                    self.in_transaction = in_transaction;
-                    return failed.map_or(Ok(()), |report: Report| Err(ClientError::Statement(report)));
+                Message::ErrorResponse(body) => {
+                    let report = self.read(replies::report(body.fields()))?;
+                    if report.severity == "FATAL" {
+                        return Err(ClientError::Connection(report.message));
+                    }
+                    failed = Some(report);
+                }
+                Message::ReadyForQuery(body) => {
+                    self.in_transaction = body.status() != b'I';
+                    return failed.map_or(Ok(()), |report| Err(ClientError::Statement(report)));
                 }
                 _ => {}
             }
@@ -142,46 +149,41 @@ impl RemoteClient {
         self.in_transaction
     }
 
-    pub(super) fn place(&self) -> String {
+    pub(super) fn target(&self) -> String {
         format!("the server at {}", self.address)
     }
 
     pub(super) async fn close(mut self) {
         // The server also notices without a goodbye.
-        drop(self.send_message(b'X', &[]).await);
+        let goodbye = self.send(|out| {
+            frontend::terminate(out);
+            Ok(())
+        });
+        drop(goodbye.await);
     }
 
     async fn cancel(&self) -> Result<(), ClientError> {
-        let mut message = BytesMut::new();
-        message.put_u32(12 + self.secret.len() as u32);
-        message.put_u32(80_877_102);
-        message.put_u32(self.process);
-        message.put_slice(&self.secret);
+        let mut request = BytesMut::new();
+        frontend::cancel_request(self.process, self.secret, &mut request);
         let send = async {
             let mut stream = TcpStream::connect(&self.address).await?;
-            stream.write_all(&message).await
+            stream.write_all(&request).await
         };
         send.await.map_err(|error| ClientError::Connection(format!("cannot cancel the statement: {error}")))
     }
 
-    async fn send_message(&mut self, kind: u8, body: &[u8]) -> Result<(), ClientError> {
-        let mut message = BytesMut::with_capacity(body.len() + 5);
-        message.put_u8(kind);
-        message.put_u32(body.len() as u32 + 4);
-        message.put_slice(body);
-        self.send(&message).await
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.stream.write_all(bytes).await.map_err(|error| self.lost(&error))
+    async fn send(&mut self, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<(), ClientError> {
+        let mut message = BytesMut::new();
+        write(&mut message).map_err(|error| self.lost(&error))?;
+        self.stream.write_all(&message).await.map_err(|error| self.lost(&error))
     }
 
     /// The next message; dropping the future loses nothing.
-    async fn reply(&mut self) -> Result<Reply, ClientError> {
+    async fn message(&mut self) -> Result<Message, ClientError> {
         loop {
-            let reply = wire::next_reply(&mut self.buffer);
-            if let Some(reply) = reply.map_err(|malformed| self.lost(&malformed))? {
-                return Ok(reply);
+            let message = replies::next_message(&mut self.buffer);
+            if let Some(message) = self.read(message)? {
+                return Ok(message);
             }
             self.buffer.reserve(8 << 10);
             match self.stream.read_buf(&mut self.buffer).await {
@@ -192,41 +194,19 @@ impl RemoteClient {
         }
     }
 
-    fn lost(&self, reason: &dyn std::fmt::Display) -> ClientError {
-        ClientError::Connection(format!("lost the server at {}: {reason}", self.address))
+    /// What was read of a message; a malformed one ends the connection.
+    fn read<T>(&self, result: io::Result<T>) -> Result<T, ClientError> {
+        result.map_err(|error| self.lost(&error))
     }
-}
 
-/// What a server announces in the lock file.
-pub(crate) fn announcement(pg: Option<std::net::SocketAddr>, flight: Option<std::net::SocketAddr>) -> String {
-    let reachable = |mut address: std::net::SocketAddr| {
-        if address.ip().is_unspecified() {
-            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    fn refused(&self, report: io::Result<Report>) -> ClientError {
+        match report {
+            Ok(report) => ClientError::Connection(report.message),
+            Err(error) => self.lost(&error),
         }
-        address
-    };
-    match (pg, flight) {
-        (Some(address), _) => format!("postgres://hyprstream@{}/hyprstream", reachable(address)),
-        (None, Some(address)) => format!("grpc://{}", reachable(address)),
-        (None, None) => "no door is open".into(),
     }
-}
 
-fn postgres_address(announcement: &str) -> Option<String> {
-    let rest = announcement.strip_prefix("postgres://hyprstream@")?;
-    rest.strip_suffix("/hyprstream").map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_announcement_says_where_to_connect() {
-        let everywhere = "0.0.0.0:5433".parse().unwrap();
-        let announced = announcement(Some(everywhere), None);
-        assert_eq!(postgres_address(&announced).as_deref(), Some("127.0.0.1:5433"));
-        let flight_only = announcement(None, Some("127.0.0.1:50051".parse().unwrap()));
-        assert_eq!(postgres_address(&flight_only), None);
+    fn lost(&self, reason: &dyn Display) -> ClientError {
+        ClientError::Connection(format!("lost the server at {}: {reason}", self.address))
     }
 }

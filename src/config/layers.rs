@@ -2,19 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigError, OPTIONS};
-
-/// The variables of the process, behind a seam that tests replace.
-pub trait Environment {
-    /// The value of a variable that is set.
-    fn variable(&self, name: &str) -> Option<String>;
-}
-
-impl<F: Fn(&str) -> Option<String>> Environment for F {
-    fn variable(&self, name: &str) -> Option<String> {
-        self(name)
-    }
-}
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::file;
+use super::options::{Config, OPTIONS};
 
 /// Where an option's value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +51,7 @@ impl Loaded {
         let mut loaded =
             Self { config: Config::defaults(environment), sources: vec![Source::Default; OPTIONS.len()] };
         if let Some((path, text)) = file {
-            for (name, value) in file_values(&path, &text)? {
+            for (name, value) in file::values(&path, &text)? {
                 loaded.set(&name, &value, Source::File(path.clone()))?;
             }
         }
@@ -92,51 +83,14 @@ impl Loaded {
     }
 }
 
-fn file_values(path: &std::path::Path, text: &str) -> Result<Vec<(String, String)>, ConfigError> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error| ConfigError(format!("{} is not valid TOML: {error}", path.display())))?;
-    table
-        .into_iter()
-        .map(|(name, value)| match value {
-            toml::Value::String(text) => Ok((name, text)),
-            toml::Value::Integer(number) => Ok((name, number.to_string())),
-            other => Err(ConfigError(format!(
-                "option `{name}` in {} has a value of type {}; a string or a whole number is expected",
-                path.display(),
-                other.type_str()
-            ))),
-        })
-        .collect()
-}
-
-/// The configuration file's path: as given, else the one under the XDG configuration directory if it exists.
-pub(crate) fn file_path(given: Option<PathBuf>, environment: &dyn Environment) -> Option<PathBuf> {
-    given.or_else(|| environment.variable("HYPRSTREAM_CONFIG").map(PathBuf::from)).or_else(|| {
-        let path = xdg_directory(environment, "XDG_CONFIG_HOME", ".config").join("config.toml");
-        path.is_file().then_some(path)
-    })
-}
-
-pub(super) fn default_data_dir(environment: &dyn Environment) -> PathBuf {
-    xdg_directory(environment, "XDG_DATA_HOME", ".local/share")
-}
-
-/// The program's own directory below an XDG base directory, which counts only when it is absolute.
-pub(crate) fn xdg_directory(environment: &dyn Environment, variable: &str, below_home: &str) -> PathBuf {
-    let base = environment.variable(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || PathBuf::from(environment.variable("HOME").unwrap_or_else(|| ".".into())).join(below_home);
-    base.unwrap_or_else(home).join("hyprstream")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Door;
     use super::*;
+    use crate::config::values::Door;
 
     fn environment(variables: &'static [(&'static str, &'static str)]) -> impl Environment {
         move |name: &str| {
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_string())
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         }
     }
 
@@ -153,7 +107,7 @@ mod tests {
     fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
         let variables = environment(&[("HYPRSTREAM_PG", "127.0.0.1:2"), ("HYPRSTREAM_THREADS", "2")]);
         let text = "pg = '127.0.0.1:1'\nthreads = 1\nmax_connections = 7";
-        let flags = [("pg".to_string(), "127.0.0.1:3".to_string())];
+        let flags = [("pg".to_owned(), "127.0.0.1:3".to_owned())];
         let loaded = Loaded::try_new(&flags, &variables, Some(("/etc/h.toml".into(), text.into()))).unwrap();
         assert_eq!(loaded.config.pg, Door::On("127.0.0.1:3".into()));
         assert_eq!(source(&loaded, "pg"), Source::Flag);
@@ -163,14 +117,6 @@ mod tests {
         assert_eq!(source(&loaded, "max_connections"), Source::File("/etc/h.toml".into()));
         assert_eq!(loaded.config.flight, Door::On("127.0.0.1:50051".into()));
         assert_eq!(source(&loaded, "flight"), Source::Default);
-    }
-
-    #[test]
-    fn the_data_directory_follows_xdg_and_home() {
-        let home = environment(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "relative")]);
-        assert_eq!(default_data_dir(&home), PathBuf::from("/home/a/.local/share/hyprstream"));
-        let xdg = environment(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]);
-        assert_eq!(default_data_dir(&xdg), PathBuf::from("/data/hyprstream"));
     }
 
     #[test]
@@ -191,7 +137,7 @@ mod tests {
         let none = environment(&[]);
         let loaded = Loaded::try_new(&[], &none, None).unwrap();
         let shown: Vec<_> =
-            OPTIONS.iter().map(|option| (option.name.to_string(), loaded.config.show(option.name))).collect();
+            OPTIONS.iter().map(|option| (option.name.to_owned(), loaded.config.show(option.name))).collect();
         assert_eq!(Loaded::try_new(&shown, &none, None).unwrap().config, loaded.config);
     }
 }

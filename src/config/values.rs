@@ -27,7 +27,7 @@ impl fmt::Display for Door {
 pub(super) trait Value: Sized {
     /// Reads the value, or says what it should look like.
     fn parse(text: &str) -> Result<Self, String>;
-    /// The value as it would be read again.
+    /// The value as `parse` reads it.
     fn show(&self) -> String;
 }
 

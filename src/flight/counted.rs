@@ -1,4 +1,4 @@
-//! A socket that counts as one of the door's places until it is closed.
+//! A socket that counts as one of the door's connections until it is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -9,16 +9,16 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// A client's socket and its place.
+/// A client's socket and the permit of its connection.
 #[derive(Debug)]
 pub(super) struct CountedStream {
     stream: TcpStream,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl CountedStream {
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, _place: place }
+    pub(super) fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        Self { stream, _permit: permit }
     }
 }
 

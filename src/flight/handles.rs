@@ -1,9 +1,9 @@
 //! Things kept for clients under handles that nobody can guess.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tonic::Status;
 
 /// How long a handle lives without being used.
@@ -37,7 +37,7 @@ impl<T: Clone> Handles<T> {
     /// Keeps a value and returns its handle.
     pub(super) fn insert(&self, value: T) -> Result<Handle, Status> {
         let now = Instant::now();
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         if kept.swept + LIFETIME / 10 < now || kept.values.len() >= LIMIT {
             kept.values.retain(|_, (_, used)| *used + LIFETIME > now);
             kept.swept = now;
@@ -52,7 +52,7 @@ impl<T: Clone> Handles<T> {
 
     /// The value under a handle.
     pub(super) fn get(&self, handle: &[u8]) -> Result<T, Status> {
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         let found = key(handle).and_then(|key| kept.values.get_mut(&key));
         match found {
             Some((value, used)) if used.elapsed() < LIFETIME => {
@@ -65,7 +65,7 @@ impl<T: Clone> Handles<T> {
 
     /// Takes the value under a handle away, so that it is used once.
     pub(super) fn take(&self, handle: &[u8]) -> Result<T, Status> {
-        let taken = key(handle).and_then(|key| self.lock().values.remove(&key));
+        let taken = key(handle).and_then(|key| self.kept.lock().values.remove(&key));
         match taken {
             Some((value, used)) if used.elapsed() < LIFETIME => Ok(value),
             _ => Err(self.unknown()),
@@ -74,7 +74,7 @@ impl<T: Clone> Handles<T> {
 
     /// Puts another value under a handle that is there.
     pub(super) fn replace(&self, handle: &[u8], value: T) -> Result<(), Status> {
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         let found = key(handle).and_then(|key| kept.values.get_mut(&key)).ok_or_else(|| self.unknown())?;
         *found = (value, Instant::now());
         Ok(())
@@ -82,10 +82,6 @@ impl<T: Clone> Handles<T> {
 
     fn unknown(&self) -> Status {
         Status::not_found(format!("the {} does not exist, was used before or has expired", self.what))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,7 +118,7 @@ mod tests {
     fn an_expired_handle_is_unknown() {
         let handles = Handles::new("ticket");
         let handle = handles.insert(1).unwrap();
-        if let Some(entry) = handles.lock().values.get_mut(&handle) {
+        if let Some(entry) = handles.kept.lock().values.get_mut(&handle) {
             entry.1 -= LIFETIME * 2;
         }
         assert!(handles.get(&handle).is_err());

@@ -37,10 +37,10 @@ impl FlightListener {
         let service = FlightServiceServer::new(HyprstreamFlight::new(database, stopping.clone()))
             .max_decoding_message_size(self.options.max_message_bytes)
             .max_encoding_message_size(usize::MAX);
-        let places = Arc::new(Semaphore::new(self.options.max_connections));
+        let permits = Arc::new(Semaphore::new(self.options.max_connections));
         let incoming = TcpListenerStream::new(self.listener).filter_map(move |accepted| {
-            let place = places.clone().try_acquire_owned();
-            async move { admit(accepted, place.ok()).await.map(Ok::<_, std::io::Error>) }
+            let permit = Arc::clone(&permits).try_acquire_owned();
+            async move { admit(accepted, permit.ok()).await.map(Ok::<_, std::io::Error>) }
         });
         let served = tonic::transport::Server::builder()
             .add_service(service)
@@ -52,15 +52,15 @@ impl FlightListener {
     }
 }
 
-/// Takes a client in. A client that cannot be taken is its own trouble and not the door's.
+/// Admits a client. What goes wrong with one client leaves the door open for others.
 async fn admit(
     accepted: std::io::Result<TcpStream>,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Option<CountedStream> {
-    match (accepted, place) {
-        (Ok(stream), Some(place)) => {
+    match (accepted, permit) {
+        (Ok(stream), Some(permit)) => {
             drop(stream.set_nodelay(true));
-            Some(CountedStream::new(stream, place))
+            Some(CountedStream::new(stream, permit))
         }
         (Ok(_), None) => {
             tracing::warn!("turned a FlightSQL client away: the limit is the option max_connections");

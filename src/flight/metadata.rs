@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use hyprstream_sql::Session;
 use tonic::{Response, Status};
 
-use super::errors::status;
+use super::error::status;
 use super::statements::{FlightStream, batches, query};
 
 const TABLES: &str = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \

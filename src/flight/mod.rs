@@ -4,13 +4,11 @@
 //! batches as they come. Closing the stream drops the work.
 
 mod counted;
-mod errors;
+mod error;
 mod handles;
-mod listener;
+pub(crate) mod listener;
 mod metadata;
 mod parameters;
 mod service;
 mod sql_info;
 mod statements;
-
-pub(crate) use self::listener::{FlightListener, FlightOptions};

@@ -26,7 +26,7 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::errors::status;
+use super::error::status;
 use super::handles::Handles;
 use super::metadata;
 use super::parameters;

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hyprstream_sql::{Outcome, Prepared, Session, Statement};
 use tonic::{Response, Status};
 
-use super::errors::status;
+use super::error::status;
 use crate::stopping::Stopping;
 
 /// What `DoGet` answers with.
@@ -48,7 +48,7 @@ impl Planned {
 
     /// The columns of the result; none for a statement without rows.
     pub(super) fn schema(&self) -> SchemaRef {
-        if self.prepared.is_query { self.prepared.schema.clone() } else { Arc::new(Schema::empty()) }
+        if self.prepared.is_query { Arc::clone(&self.prepared.schema) } else { Arc::new(Schema::empty()) }
     }
 
     /// Runs the statement and streams its rows.
@@ -66,7 +66,7 @@ impl Planned {
         };
         match self.execute(parameters).await? {
             Outcome::Rows { stream, .. } => {
-                let session = self.session.clone();
+                let session = Arc::clone(&self.session);
                 Ok(rows(stream, move |error| stream_status(&session, &error), stopping))
             }
             Outcome::Command { .. } | Outcome::Empty => Ok(batches(Arc::new(Schema::empty()), Vec::new())),
@@ -162,7 +162,7 @@ mod tests {
     fn endless() -> SendableRecordBatchStream {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, true)]));
         let numbers = Arc::new(Int32Array::from(vec![1]));
-        let batch = RecordBatch::try_new(schema.clone(), vec![numbers]).unwrap();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![numbers]).unwrap();
         let batches = stream::iter([Ok(batch)]).chain(stream::pending());
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::print_notice;
-use crate::client::{Column, Receiver};
-use crate::pg::errors::Report;
+use super::messages::print_notice;
+use crate::client::receiver::{Column, Receiver};
+use crate::report::Report;
 
 /// Writes each row as it comes.
 pub(crate) struct CsvOutput<W> {
@@ -58,12 +58,15 @@ impl<W: Write> Receiver for CsvOutput<W> {
 
 #[cfg(test)]
 mod tests {
+    use postgres_types::Type;
+
     use super::*;
 
     #[test]
     fn quotes_and_line_breaks_are_escaped_and_null_is_not_the_empty_string() {
         let mut csv = CsvOutput::new(Vec::new());
-        csv.columns(&[Column { name: "a,b".into(), oid: 25 }, Column { name: "c".into(), oid: 25 }]).unwrap();
+        let columns = ["a,b", "c"].map(|name| Column { name: name.into(), data_type: Type::TEXT });
+        csv.columns(&columns).unwrap();
         csv.row(vec![Some("say \"hi\"\n".into()), None]).unwrap();
         csv.row(vec![Some(String::new()), Some("1".into())]).unwrap();
         assert_eq!(String::from_utf8(csv.out).unwrap(), "\"a,b\",c\n\"say \"\"hi\"\"\n\",\n\"\",1\n");

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use postgres_types::Type;
 use serde_json::Value;
 
-use super::print_notice;
-use crate::client::{Column, Receiver};
-use crate::pg::errors::Report;
-use crate::pg::parameters::array_items;
-use crate::pg::types::{element_of, oid};
+use super::messages::print_notice;
+use crate::client::receiver::{Column, Receiver};
+use crate::report::Report;
+use crate::values::array_literal;
+use crate::values::types::element_of;
 
 /// Writes each row as it comes.
 pub(crate) struct JsonOutput<W: Write> {
@@ -54,7 +55,7 @@ impl<W: Write> Receiver for JsonOutput<W> {
             if index > 0 {
                 self.out.write_all(b",")?;
             }
-            let value = text.map_or(Value::Null, |text| value(text, column.oid));
+            let value = text.map_or(Value::Null, |text| value(text, &column.data_type));
             write!(self.out, "{}:{value}", Value::from(column.name.as_str()))?;
         }
         self.out.write_all(b"}")
@@ -74,18 +75,18 @@ impl<W: Write> Receiver for JsonOutput<W> {
 }
 
 /// A value from its text; what JSON has no notation for (NaN, dates) stays a string.
-fn value(text: String, type_oid: u32) -> Value {
-    match type_oid {
-        oid::BOOL => Value::from(text == "t"),
-        oid::INT2
-        | oid::INT4
-        | oid::INT8
-        | oid::OID
-        | oid::FLOAT4
-        | oid::FLOAT8
-        | oid::NUMERIC
-        | oid::JSON => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        array => match element_of(array).zip(array_items(&text)) {
+fn value(text: String, data_type: &Type) -> Value {
+    match *data_type {
+        Type::BOOL => Value::from(text == "t"),
+        Type::INT2
+        | Type::INT4
+        | Type::INT8
+        | Type::OID
+        | Type::FLOAT4
+        | Type::FLOAT8
+        | Type::NUMERIC
+        | Type::JSON => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        _ => match element_of(data_type).zip(array_literal::items(&text)) {
             Some((element, items)) => {
                 items.into_iter().map(|item| item.map_or(Value::Null, |item| value(item, element))).collect()
             }
@@ -100,13 +101,13 @@ mod tests {
 
     #[test]
     fn values_keep_their_types() {
-        let column = |name: &str, oid| Column { name: name.into(), oid };
+        let column = |name: &str, data_type| Column { name: name.into(), data_type };
         let mut json = JsonOutput::new(Vec::new());
         json.columns(&[
-            column("n", oid::INT4),
-            column("t", oid::TEXT),
-            column("e", 1021),
-            column("j", oid::JSON),
+            column("n", Type::INT4),
+            column("t", Type::TEXT),
+            column("e", Type::FLOAT4_ARRAY),
+            column("j", Type::JSON),
         ])
         .unwrap();
         json.row(vec![

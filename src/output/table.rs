@@ -6,12 +6,12 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use postgres_types::Type;
 use unicode_width::UnicodeWidthStr;
 
-use super::print_notice;
-use crate::client::{Column, Receiver};
-use crate::pg::errors::Report;
-use crate::pg::types::oid;
+use super::messages::print_notice;
+use crate::client::receiver::{Column, Receiver};
+use crate::report::Report;
 
 /// How long and how many rows are held back.
 const HOLD: Duration = Duration::from_millis(300);
@@ -31,6 +31,8 @@ pub(crate) struct TableOutput<W> {
     out: W,
     layout: Layout,
     result: Option<Result>,
+    /// The rows of the last result that were written.
+    rows: u64,
 }
 
 struct Result {
@@ -39,12 +41,16 @@ struct Result {
     since: Instant,
     /// The columns' widths, once they are settled.
     widths: Option<Vec<usize>>,
-    rows: u64,
 }
 
 impl<W: Write> TableOutput<W> {
     pub(crate) fn new(out: W, layout: Layout) -> Self {
-        Self { out, layout, result: None }
+        Self { out, layout, result: None, rows: 0 }
+    }
+
+    /// How many rows of the last result were written.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Settles the widths and writes what was held back.
@@ -59,10 +65,10 @@ impl<W: Write> TableOutput<W> {
             result.widths = Some(widths);
         }
         for row in held {
-            result.rows += 1;
+            self.rows += 1;
             match &result.widths {
                 Some(widths) => write_row(&mut self.out, &result.columns, widths, &row)?,
-                None => write_record(&mut self.out, &result.columns, result.rows, &row)?,
+                None => write_record(&mut self.out, &result.columns, self.rows, &row)?,
             }
         }
         Ok(())
@@ -71,13 +77,9 @@ impl<W: Write> TableOutput<W> {
 
 impl<W: Write> Receiver for TableOutput<W> {
     fn columns(&mut self, columns: &[Column]) -> io::Result<()> {
-        self.result = Some(Result {
-            columns: columns.to_vec(),
-            held: Vec::new(),
-            since: Instant::now(),
-            widths: None,
-            rows: 0,
-        });
+        self.result =
+            Some(Result { columns: columns.to_vec(), held: Vec::new(), since: Instant::now(), widths: None });
+        self.rows = 0;
         Ok(())
     }
 
@@ -108,9 +110,9 @@ impl<W: Write> Receiver for TableOutput<W> {
     fn complete(&mut self, tag: &str) -> io::Result<()> {
         self.release()?;
         match self.result.take() {
-            Some(result) if self.layout == Layout::Aligned => {
-                let plural = if result.rows == 1 { "row" } else { "rows" };
-                writeln!(self.out, "({} {plural})\n", result.rows)?;
+            Some(_) if self.layout == Layout::Aligned => {
+                let plural = if self.rows == 1 { "row" } else { "rows" };
+                writeln!(self.out, "({} {plural})\n", self.rows)?;
             }
             Some(_) => {}
             None => writeln!(self.out, "{tag}")?,
@@ -143,8 +145,8 @@ fn widths(columns: &[Column], rows: &[Vec<Option<String>>]) -> Vec<usize> {
 
 fn is_number(column: &Column) -> bool {
     matches!(
-        column.oid,
-        oid::INT2 | oid::INT4 | oid::INT8 | oid::OID | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC
+        column.data_type,
+        Type::INT2 | Type::INT4 | Type::INT8 | Type::OID | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC
     )
 }
 
@@ -213,8 +215,10 @@ mod tests {
 
     fn table(layout: Layout) -> TableOutput<Vec<u8>> {
         let mut table = TableOutput::new(Vec::new(), layout);
-        let columns =
-            [Column { name: "name".into(), oid: oid::TEXT }, Column { name: "n".into(), oid: oid::INT4 }];
+        let columns = [
+            Column { name: "name".into(), data_type: Type::TEXT },
+            Column { name: "n".into(), data_type: Type::INT4 },
+        ];
         table.columns(&columns).unwrap();
         table.row(vec![Some("two\nlines".into()), Some("10".into())]).unwrap();
         table.row(vec![Some("日本".into()), None]).unwrap();

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
@@ -16,17 +17,6 @@ pub(crate) struct CancelSwitch {
 }
 
 impl CancelSwitch {
-    /// Arms the switch for a statement; a request that came earlier concerned an earlier one.
-    pub(crate) fn arm(&self) {
-        self.cancelled.store(false, Ordering::SeqCst);
-        self.running.store(true, Ordering::SeqCst);
-    }
-
-    /// The statement is over.
-    pub(crate) fn disarm(&self) {
-        self.running.store(false, Ordering::SeqCst);
-    }
-
     /// Stops the running statement; without one nothing happens, as in Postgres.
     pub(crate) fn cancel(&self) {
         if self.running.load(Ordering::SeqCst) {
@@ -44,6 +34,26 @@ impl CancelSwitch {
             }
             changed.await;
         }
+    }
+}
+
+/// A statement that runs until this is dropped, and that a cancel request stops meanwhile.
+#[derive(Debug)]
+#[must_use = "the statement is over once this is dropped"]
+pub(crate) struct RunningStatement(Arc<CancelSwitch>);
+
+impl RunningStatement {
+    pub(crate) fn begin(switch: &Arc<CancelSwitch>) -> Self {
+        // A request that came before concerned an earlier statement.
+        switch.cancelled.store(false, Ordering::SeqCst);
+        switch.running.store(true, Ordering::SeqCst);
+        Self(Arc::clone(switch))
+    }
+}
+
+impl Drop for RunningStatement {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::SeqCst);
     }
 }
 
@@ -72,13 +82,13 @@ impl Connections {
         let process = self.next_process.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let secret: [u8; 4] = rand::random();
         let switch = Arc::new(CancelSwitch::default());
-        self.lock().insert(process, (secret, Arc::downgrade(&switch)));
-        Registration { connections: self.clone(), process, secret, switch }
+        self.open.lock().insert(process, (secret, Arc::downgrade(&switch)));
+        Registration { connections: Arc::clone(self), process, secret, switch }
     }
 
     /// Serves a cancel request; a wrong secret is ignored without a word, as the protocol asks.
     pub(crate) fn cancel(&self, process: i32, secret: &[u8]) {
-        let switch = match self.lock().get(&process) {
+        let switch = match self.open.lock().get(&process) {
             Some((expected, switch)) if bool::from(expected[..].ct_eq(secret)) => switch.upgrade(),
             _ => None,
         };
@@ -86,15 +96,11 @@ impl Connections {
             switch.cancel();
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.connections.lock().remove(&self.process);
+        self.connections.open.lock().remove(&self.process);
     }
 }
 
@@ -110,7 +116,7 @@ mod tests {
     fn only_the_right_secret_stops_a_running_statement() {
         let connections = Arc::new(Connections::default());
         let registration = connections.register();
-        registration.switch.arm();
+        let _running = RunningStatement::begin(&registration.switch);
         let mut wrong = registration.secret;
         wrong[0] ^= 1;
         connections.cancel(registration.process, &wrong);
@@ -124,10 +130,9 @@ mod tests {
     fn a_request_between_statements_does_not_stop_the_next_one() {
         let connections = Arc::new(Connections::default());
         let registration = connections.register();
-        registration.switch.arm();
-        registration.switch.disarm();
+        drop(RunningStatement::begin(&registration.switch));
         connections.cancel(registration.process, &registration.secret);
-        registration.switch.arm();
+        let _running = RunningStatement::begin(&registration.switch);
         assert!(!is_cancelled(&registration.switch));
     }
 
@@ -135,6 +140,6 @@ mod tests {
     fn a_closed_connection_leaves_no_entry() {
         let connections = Arc::new(Connections::default());
         drop(connections.register());
-        assert!(connections.lock().is_empty());
+        assert!(connections.open.lock().is_empty());
     }
 }

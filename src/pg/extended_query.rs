@@ -1,5 +1,6 @@
 //! The extended protocol: prepared statements, and portals that are executed a number of rows at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -11,14 +12,17 @@ use pgwire::messages::extendedquery::{
     TARGET_TYPE_BYTE_PORTAL,
 };
 use pgwire::messages::response::EmptyQueryResponse;
+use postgres_types::Type;
 
-use super::connection::Connection;
-use super::errors::{Failure, Report};
-use super::messages::Format;
-use super::parameters::{self, ParameterType};
-use super::replies::{self, put};
-use super::rows::{self, Progress, Rows, command_tag};
-use super::types::{self, ColumnType};
+use super::backend::Backend;
+use super::error::Failure;
+use super::rows::{Progress, Rows};
+use super::wire::columns::{self, ColumnDescription};
+use crate::report::Report;
+use crate::values::command_tag::command_tag;
+use crate::values::decode::{self, ParameterType};
+use crate::values::format::Format;
+use crate::values::types;
 
 /// How many statements and portals a connection may keep.
 const MAX_KEPT: usize = 10_000;
@@ -47,10 +51,28 @@ enum State {
     Done,
 }
 
-impl Connection {
+/// What a connection has prepared.
+#[derive(Default)]
+pub(crate) struct ExtendedQuery {
+    statements: HashMap<String, Arc<PreparedStatement>>,
+    portals: HashMap<String, Portal>,
+}
+
+impl ExtendedQuery {
+    /// Forgets the statement and the portal without a name.
+    pub(super) fn forget_unnamed(&mut self) {
+        self.statements.remove("");
+        self.portals.remove("");
+    }
+
+    /// Forgets all portals, as the end of a transaction does.
+    pub(super) fn forget_portals(&mut self) {
+        self.portals.clear();
+    }
+
     /// Plans a statement and keeps it under its name.
-    pub(super) async fn parse(&mut self, parse: Parse) -> Result<(), Failure> {
-        let (name, oids) = (parse.name.unwrap_or_default(), &parse.type_oids);
+    pub(super) async fn parse(&mut self, backend: &mut Backend, parse: Parse) -> Result<(), Failure> {
+        let name = parse.name.unwrap_or_default();
         if name.is_empty() {
             self.statements.remove("");
         } else if self.statements.contains_key(&name) {
@@ -58,7 +80,7 @@ impl Connection {
             return Err(Report::error("42P05", message).into());
         }
         check_kept(self.statements.len(), "prepared statements")?;
-        let mut statements = self.session.parse(&parse.query)?;
+        let mut statements = backend.session().parse(&parse.query)?;
         if statements.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Report::error("42601", message).into());
@@ -66,22 +88,22 @@ impl Connection {
         let Some(statement) = statements.pop() else {
             return Err(Report::error("42601", "there is no statement to prepare").into());
         };
-        let declared: Vec<Option<DataType>> = oids.iter().map(|oid| types::parameter_type(*oid)).collect();
-        let session = self.session.clone();
-        self.registration.switch.arm();
-        let prepared = self.attend(session.prepare(&statement, &declared)).await;
-        self.registration.switch.disarm();
-        let prepared = prepared??;
-        let parameters = parameter_types(&prepared, oids, &declared);
-        let statement = PreparedStatement { statement, prepared, parameters };
-        self.statements.insert(name, Arc::new(statement));
-        put(&mut self.output.buffer, &ParseComplete::new());
+        let wire: Vec<Option<Type>> = parse.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
+        let declared: Vec<Option<DataType>> =
+            wire.iter().map(|wire| wire.as_ref().and_then(types::arrow_type)).collect();
+        let prepared = {
+            let _running = backend.begin_statement();
+            backend.prepare(&statement, &declared).await?
+        };
+        let parameters = parameter_types(&prepared, &wire, &declared);
+        self.statements.insert(name, Arc::new(PreparedStatement { statement, prepared, parameters }));
+        backend.reply(&ParseComplete::new());
         Ok(())
     }
 
     /// Makes a portal of a statement and its parameters.
-    pub(super) fn bind(&mut self, bind: Bind) -> Result<(), Failure> {
-        let statement = self.statement(bind.statement_name.as_deref().unwrap_or_default())?.clone();
+    pub(super) fn bind(&mut self, backend: &mut Backend, bind: Bind) -> Result<(), Failure> {
+        let statement = Arc::clone(self.statement(bind.statement_name.as_deref().unwrap_or_default())?);
         let name = bind.portal_name.unwrap_or_default();
         if name.is_empty() {
             self.portals.remove("");
@@ -103,106 +125,59 @@ impl Connection {
             .into_iter()
             .enumerate()
             .map(|(index, value)| {
-                parameters::read(index, &statement.parameters[index], parameter_formats[index], value)
+                decode::read(index, &statement.parameters[index], parameter_formats[index], value)
             })
             .collect::<Result<_, _>>()?;
         let formats =
             spread(&bind.result_column_format_codes, statement.prepared.schema.fields().len(), "result")?;
-        let portal = Portal { statement, parameters, formats, state: State::Bound };
-        self.portals.insert(name, portal);
-        put(&mut self.output.buffer, &BindComplete::new());
+        self.portals.insert(name, Portal { statement, parameters, formats, state: State::Bound });
+        backend.reply(&BindComplete::new());
         Ok(())
     }
 
     /// Says what a statement takes and what it or a portal returns.
-    pub(super) fn describe(&mut self, describe: &Describe) -> Result<(), Failure> {
+    pub(super) fn describe(&self, backend: &mut Backend, describe: &Describe) -> Result<(), Failure> {
         let name = describe.name.as_deref().unwrap_or_default();
         let columns = if describe.target_type == TARGET_TYPE_BYTE_PORTAL {
             let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
-            rows_of(&portal.statement.prepared, |index| portal.formats[index])?
+            returned_columns(&portal.statement.prepared, |index| portal.formats[index])?
         } else {
             let statement = self.statement(name)?;
-            let columns = rows_of(&statement.prepared, |_| Format::Text)?;
-            let oids = statement.parameters.iter().map(|parameter| parameter.oid);
-            let parameters = ParameterDescription::new(oids.collect());
-            put(&mut self.output.buffer, &parameters);
+            let columns = returned_columns(&statement.prepared, |_| Format::Text)?;
+            let oids = statement.parameters.iter().map(|parameter| parameter.wire.oid());
+            backend.reply(&ParameterDescription::new(oids.collect()));
             columns
         };
         match columns {
-            Some(columns) => rows::write_description(&columns, &mut self.output.buffer),
-            None => put(&mut self.output.buffer, &NoData::new()),
+            Some(columns) => backend.reply(&columns::row_description(&columns)),
+            None => backend.reply(&NoData::new()),
         }
         Ok(())
     }
 
     /// Runs a portal, or goes on with it.
-    pub(super) async fn execute(&mut self, execute: Execute) -> Result<(), Failure> {
+    pub(super) async fn execute(&mut self, backend: &mut Backend, execute: Execute) -> Result<(), Failure> {
         let name = execute.name.unwrap_or_default();
         let max_rows = usize::try_from(execute.max_rows).unwrap_or(0);
         // The portal is out of the map while it runs, so a failure drops it and with it the work.
         let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
-        self.registration.switch.arm();
-        let result = self.run_portal(&mut portal, max_rows).await;
-        self.registration.switch.disarm();
-        result?;
+        {
+            let _running = backend.begin_statement();
+            portal.run(backend, max_rows).await?;
+        }
         self.portals.insert(name, portal);
-        self.flush_if_full().await
-    }
-
-    async fn run_portal(&mut self, portal: &mut Portal, max_rows: usize) -> Result<(), Failure> {
-        if matches!(portal.state, State::Bound) {
-            let statement = portal.statement.clone();
-            match self.start(&statement.statement, &portal.parameters).await? {
-                Outcome::Rows { tag, schema, stream } => {
-                    if schema.fields().len() != portal.formats.len() {
-                        let message = "cached plan must not change result type";
-                        return Err(Report::error("0A000", message).into());
-                    }
-                    let rows = Rows::try_new(tag, &schema, stream, |index| portal.formats[index])?;
-                    portal.state = State::Running(rows);
-                }
-                Outcome::Command { tag, rows } => {
-                    portal.state = State::Done;
-                    self.pending_notices();
-                    replies::command_complete(&mut self.output.buffer, &command_tag(&tag, rows));
-                    return Ok(());
-                }
-                Outcome::Empty => {
-                    portal.state = State::Done;
-                    put(&mut self.output.buffer, &EmptyQueryResponse::new());
-                    return Ok(());
-                }
-            }
-        }
-        match std::mem::replace(&mut portal.state, State::Done) {
-            State::Running(mut rows) => {
-                if self.send_rows(&mut rows, max_rows).await? == Progress::Suspended {
-                    put(&mut self.output.buffer, &PortalSuspended::new());
-                    portal.state = State::Running(rows);
-                } else {
-                    replies::command_complete(&mut self.output.buffer, &rows.tag());
-                    portal.state = State::Exhausted(rows);
-                }
-                Ok(())
-            }
-            State::Exhausted(mut rows) => {
-                replies::command_complete(&mut self.output.buffer, &rows.tag());
-                portal.state = State::Exhausted(rows);
-                Ok(())
-            }
-            State::Bound | State::Done => Err(Report::error("55000", "portal cannot be run again").into()),
-        }
+        backend.flush_if_full().await
     }
 
     /// Forgets a statement or portal; one that is not there is no error.
-    pub(super) fn close(&mut self, close: &Close) {
+    pub(super) fn close(&mut self, backend: &mut Backend, close: &Close) {
         let name = close.name.as_deref().unwrap_or_default();
         if close.target_type == TARGET_TYPE_BYTE_PORTAL {
             self.portals.remove(name);
         } else {
             self.statements.remove(name);
         }
-        put(&mut self.output.buffer, &CloseComplete::new());
+        backend.reply(&CloseComplete::new());
     }
 
     fn statement(&self, name: &str) -> Result<&Arc<PreparedStatement>, Report> {
@@ -213,12 +188,57 @@ impl Connection {
     }
 }
 
+impl Portal {
+    async fn run(&mut self, backend: &mut Backend, max_rows: usize) -> Result<(), Failure> {
+        if matches!(self.state, State::Bound) {
+            match backend.start(&self.statement.statement, &self.parameters).await? {
+                Outcome::Rows { tag, schema, stream } => {
+                    if schema.fields().len() != self.formats.len() {
+                        let message = "cached plan must not change result type";
+                        return Err(Report::error("0A000", message).into());
+                    }
+                    let rows = Rows::try_new(tag, &schema, stream, |index| self.formats[index])?;
+                    self.state = State::Running(rows);
+                }
+                Outcome::Command { tag, rows } => {
+                    self.state = State::Done;
+                    backend.reply_complete(&command_tag(&tag, rows));
+                    return Ok(());
+                }
+                Outcome::Empty => {
+                    self.state = State::Done;
+                    backend.reply(&EmptyQueryResponse::new());
+                    return Ok(());
+                }
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Running(mut rows) => {
+                if rows.send(backend, max_rows).await? == Progress::Suspended {
+                    backend.reply(&PortalSuspended::new());
+                    self.state = State::Running(rows);
+                } else {
+                    backend.reply_complete(&rows.take_tag());
+                    self.state = State::Exhausted(rows);
+                }
+                Ok(())
+            }
+            State::Exhausted(mut rows) => {
+                backend.reply_complete(&rows.take_tag());
+                self.state = State::Exhausted(rows);
+                Ok(())
+            }
+            State::Bound | State::Done => Err(Report::error("55000", "portal cannot be run again").into()),
+        }
+    }
+}
+
 /// The columns of what a statement returns, where it returns rows.
-fn rows_of(
+fn returned_columns(
     prepared: &Prepared,
     format: impl Fn(usize) -> Format,
-) -> Result<Option<Vec<(String, ColumnType, Format)>>, Report> {
-    prepared.is_query.then(|| rows::describe(&prepared.schema, format)).transpose()
+) -> Result<Option<Vec<ColumnDescription>>, Report> {
+    prepared.is_query.then(|| columns::describe(&prepared.schema, format)).transpose()
 }
 
 fn no_portal(name: &str) -> Report {
@@ -234,13 +254,17 @@ fn check_kept(kept: usize, what: &str) -> Result<(), Report> {
 }
 
 /// The type of each parameter: on the wire as the client declared it, in the plan as it was inferred.
-fn parameter_types(prepared: &Prepared, oids: &[u32], declared: &[Option<DataType>]) -> Vec<ParameterType> {
+fn parameter_types(
+    prepared: &Prepared,
+    wire: &[Option<Type>],
+    declared: &[Option<DataType>],
+) -> Vec<ParameterType> {
     let parameters = prepared.parameter_types.iter().enumerate();
     parameters
         .map(|(index, data_type)| ParameterType {
-            oid: match declared.get(index) {
-                Some(Some(_)) => oids[index],
-                _ => types::type_oid(data_type),
+            wire: match (wire.get(index), declared.get(index)) {
+                (Some(Some(wire)), Some(Some(_))) => wire.clone(),
+                _ => types::postgres_type(data_type),
             },
             data_type: data_type.clone(),
         })

@@ -9,13 +9,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::cancel::Connections;
+use super::connection::Connection;
 use super::scram::Verifier;
 use super::startup::{self, Shared};
-use super::transport;
+use super::wire::transport;
 use crate::stopping::Stopping;
 
-/// How many clients beyond the limit are still heard, so that statements can be cancelled at a full door.
-const SPARE_PLACES: usize = 64;
+/// How many clients beyond the limit may still connect, so that statements can be cancelled at a full door.
+const EXTRA_CONNECTIONS: usize = 64;
 
 /// How the door is opened.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl PgListener {
             connections: Arc::new(Connections::default()),
             verifier: self.options.password.as_deref().map(Verifier::new),
         });
-        let places = Arc::new(Semaphore::new(self.options.max_connections));
+        let permits = Arc::new(Semaphore::new(self.options.max_connections));
         let mut clients = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -56,14 +57,14 @@ impl PgListener {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((_, peer)) if clients.len() >= self.options.max_connections + SPARE_PLACES => {
+                Ok((_, peer)) if clients.len() >= self.options.max_connections + EXTRA_CONNECTIONS => {
                     tracing::warn!(
                         "turned a Postgres client away at {peer}: {} are connected",
                         clients.len()
                     );
                 }
                 Ok((stream, peer)) => {
-                    let client = self.client(stream, peer, &shared, &places, &stopping);
+                    let client = self.client(stream, peer, &shared, &permits, &stopping);
                     clients.spawn(client);
                 }
                 Err(error) => {
@@ -81,19 +82,19 @@ impl PgListener {
         stream: TcpStream,
         peer: SocketAddr,
         shared: &Arc<Shared>,
-        places: &Arc<Semaphore>,
+        permits: &Arc<Semaphore>,
         stopping: &Stopping,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let place = places.clone().try_acquire_owned();
-        let (shared, stopping) = (shared.clone(), stopping.clone());
+        let permit = Arc::clone(permits).try_acquire_owned();
+        let (shared, stopping) = (Arc::clone(shared), stopping.clone());
         let options = self.options.clone();
         async move {
             // Rows are gathered here; the kernel need not wait for more of them.
             drop(stream.set_nodelay(true));
             let (input, output) = transport::split(stream, options.max_message_bytes);
-            if let Some(connection) = startup::begin(&shared, input, output, stopping, place.is_ok()).await {
+            if let Some(backend) = startup::begin(&shared, input, output, stopping, permit.is_ok()).await {
                 tracing::debug!("Postgres client {peer} connected");
-                connection.run().await;
+                Connection::new(backend).run().await;
                 tracing::debug!("Postgres client {peer} left");
             }
         }

@@ -1,23 +1,17 @@
 //! The Postgres door: wire protocol 3, one session a connection.
 //!
-//! Messages are those of `pgwire`; a client's bytes are checked before its decoders see them, because every
-//! length in them comes from outside.
+//! A client's way: `listener` accepts its socket, `startup` authenticates it, `connection` takes its messages,
+//! `simple_query` and `extended_query` make statements of them, `backend` runs those and `rows` sends what they
+//! return.
 
+mod backend;
 mod cancel;
 mod connection;
-pub(crate) mod encode;
-pub(crate) mod errors;
+mod error;
 mod extended_query;
-mod listener;
-pub(crate) mod messages;
-pub(crate) mod parameters;
-pub(crate) mod replies;
+pub(crate) mod listener;
 mod rows;
-pub(crate) mod scram;
+mod scram;
 mod simple_query;
 mod startup;
-mod transport;
-pub(crate) mod types;
-
-pub(crate) use self::listener::{PgListener, PgOptions};
-pub(crate) use self::rows::command_tag;
+mod wire;

@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, Mac};
+use pbkdf2::pbkdf2_hmac_array;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -27,7 +29,7 @@ impl Verifier {
     }
 
     fn with_salt(password: &str, salt: [u8; 16]) -> Self {
-        let salted = stretch(password.as_bytes(), &salt, ITERATIONS);
+        let salted: Hash = pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), &salt, ITERATIONS);
         Self {
             salt,
             stored_key: Sha256::digest(hmac(&salted, b"Client Key")).into(),
@@ -101,70 +103,21 @@ impl Exchange {
     }
 }
 
-/// The client's side of the exchange, for the commands that connect to a running server.
-#[derive(Debug)]
-pub(crate) struct ClientExchange {
-    first_bare: String,
-    nonce: String,
-}
-
-impl ClientExchange {
-    /// Starts an exchange; the text is the first message.
-    pub(crate) fn start() -> (Self, String) {
-        let nonce = BASE64.encode(rand::random::<[u8; 18]>());
-        let first_bare = format!("n=,r={nonce}");
-        let message = format!("n,,{first_bare}");
-        (Self { first_bare, nonce }, message)
-    }
-
-    /// Answers the server's first message with a proof, and says what its last message must be.
-    pub(crate) fn prove(&self, password: &str, server_first: &str) -> Option<(String, String)> {
-        let attribute = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name));
-        let nonce = attribute("r=")?;
-        let salt = BASE64.decode(attribute("s=")?).ok()?;
-        let iterations: u32 = attribute("i=")?.parse().ok()?;
-        if !nonce.starts_with(&self.nonce) || iterations > 1_000_000 {
-            return None;
-        }
-        let salted = stretch(password.as_bytes(), &salt, iterations);
-        let client_key = hmac(&salted, b"Client Key");
-        let without_proof = format!("c={},r={nonce}", BASE64.encode("n,,"));
-        let transcript = format!("{},{server_first},{without_proof}", self.first_bare);
-        let signature = hmac(&Sha256::digest(client_key), transcript.as_bytes());
-        let proof = BASE64.encode(xor(client_key, signature));
-        let expected = hmac(&hmac(&salted, b"Server Key"), transcript.as_bytes());
-        Some((format!("{without_proof},p={proof}"), format!("v={}", BASE64.encode(expected))))
-    }
-}
-
 fn xor(left: Hash, right: Hash) -> Hash {
     std::array::from_fn(|index| left[index] ^ right[index])
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> Hash {
-    let mut block = [0u8; 64];
-    if key.len() > block.len() {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
-}
-
-/// PBKDF2 with one block of output.
-fn stretch(password: &[u8], salt: &[u8], iterations: u32) -> Hash {
-    let mut block = hmac(password, &[salt, &[0, 0, 0, 1]].concat());
-    let mut sum = block;
-    for _ in 1..iterations {
-        block = hmac(password, &block);
-        sum = xor(sum, block);
-    }
-    sum
+fn hmac(key: &Hash, message: &[u8]) -> Hash {
+    // HMAC itself fills a short key up with zeros; a whole block is a key that cannot be refused.
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    Hmac::<Sha256>::new(&block.into()).chain_update(message).finalize().into_bytes().into()
 }
 
 #[cfg(test)]
 mod tests {
+    use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+
     use super::*;
 
     /// The example exchange of RFC 7677, whose user name differs from what Postgres sends and is ignored.
@@ -187,14 +140,21 @@ mod tests {
     #[test]
     fn a_wrong_password_a_short_proof_and_another_nonce_are_refused() {
         let verifier = Verifier::new("right");
-        let (client, message) = ClientExchange::start();
-        let (exchange, reply) = first(&verifier, &message).unwrap();
-        let (proof, _) = client.prove("wrong", &reply).unwrap();
+        let answer = |password: &str| {
+            let mut client = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+            let text = |client: &ScramSha256| String::from_utf8(client.message().to_vec()).unwrap();
+            let (exchange, reply) = first(&verifier, &text(&client)).unwrap();
+            client.update(reply.as_bytes()).unwrap();
+            let proof = text(&client);
+            (client, exchange, proof)
+        };
+        let (_, exchange, proof) = answer("wrong");
         assert_eq!(exchange.finish(&verifier, &proof), None);
-        let (proof, expected) = client.prove("right", &reply).unwrap();
-        assert_eq!(exchange.finish(&verifier, &proof), Some(expected));
+        let (mut client, exchange, proof) = answer("right");
         assert_eq!(exchange.finish(&verifier, &format!("{}=", &proof[..proof.len() - 4])), None);
         assert_eq!(exchange.finish(&verifier, &proof.replacen("r=", "r=x", 1)), None);
+        let signature = exchange.finish(&verifier, &proof).unwrap();
+        client.finish(signature.as_bytes()).unwrap();
     }
 
     #[test]

@@ -3,40 +3,31 @@
 use hyprstream_sql::{Outcome, Statement};
 use pgwire::messages::response::EmptyQueryResponse;
 
-use super::connection::Connection;
-use super::errors::Failure;
-use super::messages::Format;
-use super::replies;
-use super::rows::{Rows, command_tag};
+use super::backend::Backend;
+use super::error::Failure;
+use super::rows::Rows;
+use crate::values::command_tag::command_tag;
+use crate::values::format::Format;
 
-impl Connection {
-    /// Runs the statements of `text` up to the first that fails.
-    pub(super) async fn simple_query(&mut self, text: &str) -> Result<(), Failure> {
-        self.portals.remove("");
-        self.statements.remove("");
-        for statement in self.session.parse(text)? {
-            self.registration.switch.arm();
-            let result = self.run_statement(&statement).await;
-            self.registration.switch.disarm();
-            result?;
-        }
-        Ok(())
+/// Runs the statements of `text` up to the first that fails.
+pub(super) async fn run(backend: &mut Backend, text: &str) -> Result<(), Failure> {
+    for statement in backend.session().parse(text)? {
+        let _running = backend.begin_statement();
+        run_statement(backend, &statement).await?;
     }
+    Ok(())
+}
 
-    async fn run_statement(&mut self, statement: &Statement) -> Result<(), Failure> {
-        match self.start(statement, &[]).await? {
-            Outcome::Rows { tag, schema, stream } => {
-                let mut rows = Rows::try_new(tag, &schema, stream, |_| Format::Text)?;
-                rows.describe(&mut self.output.buffer);
-                self.send_rows(&mut rows, 0).await?;
-                replies::command_complete(&mut self.output.buffer, &rows.tag());
-            }
-            Outcome::Command { tag, rows } => {
-                self.pending_notices();
-                replies::command_complete(&mut self.output.buffer, &command_tag(&tag, rows));
-            }
-            Outcome::Empty => replies::put(&mut self.output.buffer, &EmptyQueryResponse::new()),
+async fn run_statement(backend: &mut Backend, statement: &Statement) -> Result<(), Failure> {
+    match backend.start(statement, &[]).await? {
+        Outcome::Rows { tag, schema, stream } => {
+            let mut rows = Rows::try_new(tag, &schema, stream, |_| Format::Text)?;
+            backend.reply(&rows.description());
+            rows.send(backend, 0).await?;
+            backend.reply_complete(&rows.take_tag());
         }
-        self.flush_if_full().await
+        Outcome::Command { tag, rows } => backend.reply_complete(&command_tag(&tag, rows)),
+        Outcome::Empty => backend.reply(&EmptyQueryResponse::new()),
     }
+    backend.flush_if_full().await
 }

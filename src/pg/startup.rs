@@ -13,14 +13,16 @@ use pgwire::messages::startup::{
     SecretKey, Startup,
 };
 
+use super::backend::Backend;
 use super::cancel::Connections;
-use super::connection::Connection;
-use super::errors::Report;
-use super::messages::{Malformed, Request, sasl_initial};
-use super::replies::{self, put};
+use super::error::Failure;
 use super::scram::{self, Verifier};
-use super::transport::{Input, Output, ReadError};
+use super::wire::messages::{Malformed, Request, sasl_initial};
+use super::wire::replies::{self, put};
+use super::wire::transport::{Input, Output};
+use crate::report::Report;
 use crate::stopping::Stopping;
+use crate::values::boolean;
 
 /// How long a client may take to authenticate.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -37,41 +39,6 @@ pub(crate) struct Shared {
     pub verifier: Option<Verifier>,
 }
 
-/// Why a connection did not begin.
-enum Refusal {
-    /// The client left, or only wanted something cancelled.
-    Over,
-    /// What to tell the client.
-    Told(Report),
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Io(_) => Self::Over,
-            ReadError::Malformed(malformed) => malformed.into(),
-        }
-    }
-}
-
-impl From<Malformed> for Refusal {
-    fn from(malformed: Malformed) -> Self {
-        Self::Told(Report::fatal("08P01", malformed.to_string()))
-    }
-}
-
-impl From<std::io::Error> for Refusal {
-    fn from(_: std::io::Error) -> Self {
-        Self::Over
-    }
-}
-
-impl From<Report> for Refusal {
-    fn from(report: Report) -> Self {
-        Self::Told(report)
-    }
-}
-
 /// Begins a connection, or answers why not. A client that is not `admitted` may only cancel statements.
 pub(super) async fn begin(
     shared: &Shared,
@@ -79,15 +46,15 @@ pub(super) async fn begin(
     mut output: Output,
     mut stopping: Stopping,
     admitted: bool,
-) -> Option<Connection> {
+) -> Option<Backend> {
     let begun = tokio::select! {
         biased;
         begun = open(shared, &mut input, &mut output, admitted) => begun,
         () = tokio::time::sleep(LIMIT) => {
-            Err(Refusal::Told(Report::fatal("57014", "canceling authentication due to timeout")))
+            Err(Report::fatal("57014", "canceling authentication due to timeout").into())
         }
         () = stopping.requested() => {
-            Err(Refusal::Told(Report::fatal("57P03", "the database system is shutting down")))
+            Err(Report::fatal("57P03", "the database system is shutting down").into())
         }
     };
     match begun {
@@ -96,14 +63,15 @@ pub(super) async fn begin(
             announce(&mut output, &session);
             let secret = SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret));
             put(&mut output.buffer, &BackendKeyData::new(registration.process, secret));
-            Some(Connection::new(input, output, session, registration, stopping))
+            Some(Backend::new(session, input, output, registration, stopping))
         }
-        Err(Refusal::Told(report)) => {
-            replies::error(&mut output.buffer, &report);
-            output.close().await;
+        Err(failure) => {
+            if let Some(report) = failure.report() {
+                replies::error(&mut output.buffer, &report);
+                output.close().await;
+            }
             None
         }
-        Err(Refusal::Over) => None,
     }
 }
 
@@ -112,7 +80,7 @@ async fn open(
     input: &mut Input,
     output: &mut Output,
     admitted: bool,
-) -> Result<Session, Refusal> {
+) -> Result<Session, Failure> {
     let Startup { protocol_number_minor: minor_version, parameters, .. } =
         startup_message(shared, input, output).await?;
     if !admitted {
@@ -137,28 +105,28 @@ async fn startup_message(
     shared: &Shared,
     input: &mut Input,
     output: &mut Output,
-) -> Result<Startup, Refusal> {
+) -> Result<Startup, Failure> {
     let mut encryption_requests = 0;
     loop {
-        match input.opening().await?.ok_or(Refusal::Over)? {
+        match input.opening().await?.ok_or(Failure::Gone)? {
             // TLS and GSSAPI are refused with the same byte.
             PgWireFrontendMessage::SslNegotiation(_) if encryption_requests < 2 => {
                 encryption_requests += 1;
                 put(&mut output.buffer, &SslResponse::Refuse);
-                output.flush().await?;
+                output.flush().await.map_err(|_| Failure::Gone)?;
             }
             PgWireFrontendMessage::CancelRequest(request) => {
                 let secret = request.secret_key.to_bytes();
                 shared.connections.cancel(request.pid, &secret);
-                return Err(Refusal::Over);
+                return Err(Failure::Gone);
             }
             PgWireFrontendMessage::Startup(startup) => return Ok(startup),
-            _ => return Err(Refusal::Over),
+            _ => return Err(Failure::Gone),
         }
     }
 }
 
-/// What a client says of itself when it connects.
+/// The parameters of a client's startup message.
 type Parameters = BTreeMap<String, String>;
 
 fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
@@ -176,19 +144,17 @@ fn check_names(parameters: &Parameters) -> Result<(), Report> {
         let message = format!("database \"{database}\" does not exist");
         return Err(Report::fatal("3D000", message).with_hint(hint));
     }
-    if parameter(parameters, "replication")
-        .is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0"))
-    {
+    if parameter(parameters, "replication").is_some_and(|value| boolean::parse(value) != Some(false)) {
         return Err(Report::fatal("0A000", "replication connections are not supported"));
     }
     Ok(())
 }
 
-async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Output) -> Result<(), Refusal> {
+async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Output) -> Result<(), Failure> {
     let malformed = || Report::fatal("08P01", "malformed SCRAM message");
     let mechanisms = vec![scram::MECHANISM.to_owned()];
     put(&mut output.buffer, &Authentication::SASL(mechanisms));
-    output.flush().await?;
+    output.flush().await.map_err(|_| Failure::Gone)?;
     let initial = sasl_initial(password_message(input).await?)?;
     if initial.auth_method != scram::MECHANISM {
         let message = "client selected an invalid SASL authentication mechanism";
@@ -198,7 +164,7 @@ async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Outpu
     let data = std::str::from_utf8(&data).map_err(|_| malformed())?;
     let (exchange, reply) = scram::first(verifier, data).map_err(|reason| Report::fatal("08P01", reason))?;
     put(&mut output.buffer, &Authentication::SASLContinue(reply.into()));
-    output.flush().await?;
+    output.flush().await.map_err(|_| Failure::Gone)?;
     let response = password_message(input).await?.into_sasl_response();
     let last = response.map_err(Malformed::from)?.data;
     let last = std::str::from_utf8(&last).map_err(|_| malformed())?;
@@ -209,15 +175,15 @@ async fn authenticate(verifier: &Verifier, input: &mut Input, output: &mut Outpu
     Ok(())
 }
 
-async fn password_message(input: &mut Input) -> Result<PasswordMessageFamily, Refusal> {
-    match input.short_message().await?.ok_or(Refusal::Over)? {
+async fn password_message(input: &mut Input) -> Result<PasswordMessageFamily, Failure> {
+    match input.short_message().await?.ok_or(Failure::Gone)? {
         Request::Message(PgWireFrontendMessage::PasswordMessageFamily(message)) => Ok(message),
         _ => Err(Report::fatal("08P01", "expected SASL response").into()),
     }
 }
 
 /// Opens the session with the settings that the client asks for.
-fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Refusal> {
+fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Failure> {
     let options = SessionOptions {
         user: NAME.into(),
         application_name: parameter(parameters, "application_name").unwrap_or_default().into(),
@@ -239,8 +205,8 @@ fn session(shared: &Shared, parameters: &Parameters) -> Result<Session, Refusal>
     Ok(session)
 }
 
-fn fatal(error: hyprstream_sql::Error) -> Refusal {
-    Refusal::Told(Report { severity: "FATAL", ..Report::from(error) })
+fn fatal(error: hyprstream_sql::Error) -> Failure {
+    Failure::Fatal(Report { severity: "FATAL", ..Report::from(error) })
 }
 
 /// The settings in a libpq `options` string: `-c name=value` and `--name=value`.
@@ -256,7 +222,7 @@ fn command_line_settings(options: &str) -> Vec<(String, String)> {
             },
         };
         if let Some((name, value)) = assignment.and_then(|assignment| assignment.split_once('=')) {
-            settings.push((name.replace('-', "_"), value.to_string()));
+            settings.push((name.replace('-', "_"), value.to_owned()));
         }
     }
     settings
@@ -295,8 +261,8 @@ mod tests {
     use super::*;
 
     fn names(user: &str, database: Option<&str>) -> Result<(), Report> {
-        let mut parameters = Parameters::from([("user".to_string(), user.to_string())]);
-        parameters.extend(database.map(|name| ("database".to_string(), name.to_string())));
+        let mut parameters = Parameters::from([("user".to_owned(), user.to_owned())]);
+        parameters.extend(database.map(|name| ("database".to_owned(), name.to_owned())));
         check_names(&parameters)
     }
 
@@ -314,6 +280,6 @@ mod tests {
     fn settings_are_read_from_the_options_of_libpq() {
         let settings = command_line_settings("-c statement_timeout=5s  --search-path=public -cwork_mem=1 -x");
         let expected = [("statement_timeout", "5s"), ("search_path", "public"), ("work_mem", "1")];
-        assert_eq!(settings, expected.map(|(name, value)| (name.to_string(), value.to_string())));
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 }

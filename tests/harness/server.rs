@@ -1,17 +1,16 @@
 //! A `hyprstream serve` process.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Connection, program};
+use super::connection::Connection;
+use super::environment::program;
 
 /// How long a server may take to open its doors; recovery after a kill included.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -32,7 +31,7 @@ impl Server {
 
     /// Starts on a data directory that an earlier server has used.
     pub async fn start_in(directory: Arc<TempDir>) -> Self {
-        let opened = directory.clone();
+        let opened = Arc::clone(&directory);
         tokio::task::spawn_blocking(move || Self::spawn(opened)).await.expect("the server starts")
     }
 
@@ -101,7 +100,7 @@ impl Server {
     pub fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().expect("the server is running");
         self.child.wait().expect("the server ends");
-        self.directory.clone()
+        Arc::clone(&self.directory)
     }
 
     /// Asks the server to stop (SIGTERM), waits until it has, and gives back the directory.
@@ -113,7 +112,7 @@ impl Server {
         let status =
             tokio::task::spawn_blocking(move || child.wait()).await.expect("waits").expect("the server ends");
         assert!(status.success(), "the server ended with {status} when asked to stop");
-        self.directory.clone()
+        Arc::clone(&self.directory)
     }
 }
 

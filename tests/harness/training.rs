@@ -1,6 +1,7 @@
 //! A small lesson that an adapter learns in seconds, for the tests that need a trained one.
 
-use super::{Connection, Server};
+use super::connection::Connection;
+use super::server::Server;
 
 /// What the lessons teach: answers that no base model gives.
 const WORDS: [(&str, &str); 8] = [

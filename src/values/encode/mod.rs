@@ -1,0 +1,11 @@
+//! Arrow columns as Postgres values.
+
+mod binary;
+mod column;
+mod json;
+mod text;
+
+pub(crate) use self::column::{Column, columns};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! Values between Arrow and Postgres: types, and text and binary formats.
+//!
+//! The Postgres door, the commands and their output all speak these, so nothing in here knows a socket.
+
+pub(crate) mod array_literal;
+pub(crate) mod boolean;
+mod calendar;
+pub(crate) mod command_tag;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod format;
+mod numeric;
+pub(crate) mod types;

@@ -1,0 +1,9 @@
+//! Clients of the Postgres and Flight doors, and the SQL that they send.
+
+mod cancel;
+mod flight;
+mod prepared;
+mod psql;
+mod settings;
+mod slt;
+mod streaming;

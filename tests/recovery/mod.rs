@@ -1,0 +1,5 @@
+//! What restarts, kills and damage leave.
+
+mod durability;
+mod integrity;
+mod kill;
