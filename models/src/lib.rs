@@ -27,6 +27,6 @@ pub use llama::{
     Batch, CacheType, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions, Pooling,
     run_in_background,
 };
-pub use sampling::{Sampled, Sampler, SamplingOptions, log_softmax_at};
+pub use sampling::{OutOfRange, Sampled, Sampler, SamplingOptions, log_softmax_at};
 pub use tokenizer::{TokenStream, Tokenizer};
 pub use weights::{LoraMatrix, LoraWeights, Module, SafetensorsModel, TensorSource};

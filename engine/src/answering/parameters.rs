@@ -1,34 +1,23 @@
 //! The parameters of an answer: checked, completed, and named in its provenance.
 
-use hyprstream_models::SamplingOptions;
+use hyprstream_models::{OutOfRange, SamplingOptions};
 use sha2::{Digest, Sha256};
 
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
 use crate::json::to_json;
-use crate::limits::{MAX_STOP_BYTES, MAX_STOP_TEXTS, MAX_TEMPERATURE, MAX_TOKENS};
+use crate::limits::{MAX_STOP_BYTES, MAX_STOP_TEXTS, MAX_TOKENS};
 use crate::models::runtime::{NamedStack, Runtime};
 use crate::requests::generate::GenerateRequest;
 
 /// Refuses parameters that no answer can be made with.
 pub(super) fn check(request: &GenerateRequest) -> Result<()> {
     if request.max_tokens == 0 || request.max_tokens > MAX_TOKENS {
-        let reason = format!("it is between 1 and {MAX_TOKENS}");
+        let reason = format!("it must be between 1 and {MAX_TOKENS}");
         return Err(Error::argument("max_tokens", request.max_tokens, reason));
     }
-    let SamplingOptions { temperature, top_p, min_p, .. } = request.sampling;
-    if !(0.0..=MAX_TEMPERATURE).contains(&temperature) {
-        return Err(Error::argument(
-            "temperature",
-            temperature,
-            format!("it is between 0 and {MAX_TEMPERATURE}"),
-        ));
-    }
-    if !(top_p > 0.0 && top_p <= 1.0) {
-        return Err(Error::argument("top_p", top_p, "it is above 0 and at most 1"));
-    }
-    if !(0.0..=1.0).contains(&min_p) {
-        return Err(Error::argument("min_p", min_p, "it is between 0 and 1"));
+    if let Some(OutOfRange { name, value, range }) = request.sampling.out_of_range() {
+        return Err(Error::argument(name, value, format!("it must be {range}")));
     }
     if request.stop.len() > MAX_STOP_TEXTS {
         return Err(Error::argument(

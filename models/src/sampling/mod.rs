@@ -4,5 +4,5 @@ mod options;
 mod sampler;
 mod softmax;
 
-pub use options::SamplingOptions;
+pub use options::{OutOfRange, SamplingOptions};
 pub use sampler::{Sampled, Sampler, log_softmax_at};

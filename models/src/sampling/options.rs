@@ -34,11 +34,9 @@ impl SamplingOptions {
     /// The highest `min_p`; the lowest is 0.
     pub const MAX_MIN_P: f32 = 1.0;
 
-    /// Refuses a number outside its limits by its name. This is the one place where the limits are kept.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |name: &str, value: f32, range: &str| {
-            Err(Error::Argument(format!("{name} is {value}; it is {range}")))
-        };
+    /// The first number outside its limits. This is the one place where the limits are kept.
+    pub fn out_of_range(&self) -> Option<OutOfRange> {
+        let refuse = |name, value, range| Some(OutOfRange { name, value, range });
         let Self { temperature, top_p, min_p, .. } = *self;
         if !(0.0..=Self::MAX_TEMPERATURE).contains(&temperature) {
             return refuse("temperature", temperature, "between 0 and 10");
@@ -49,6 +47,27 @@ impl SamplingOptions {
         if !(0.0..=Self::MAX_MIN_P).contains(&min_p) {
             return refuse("min_p", min_p, "between 0 and 1");
         }
-        Ok(())
+        None
     }
+
+    /// Refuses a number outside its limits.
+    pub(crate) fn validate(&self) -> Result<()> {
+        match self.out_of_range() {
+            None => Ok(()),
+            Some(OutOfRange { name, value, range }) => {
+                Err(Error::Argument(format!("{name} is {value}; it must be {range}")))
+            }
+        }
+    }
+}
+
+/// An option that no token can be chosen with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OutOfRange {
+    /// The option's name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f32,
+    /// The values that it may have, as in "it must be …".
+    pub range: &'static str,
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::ScalarUDF;
-use hyprstream_engine::limits::{MAX_TEMPERATURE, MAX_TOKENS};
+use hyprstream_engine::limits::MAX_TOKENS;
 use hyprstream_engine::{
     CallContext, Completion, Engine, Error as EngineError, GenerateRequest, Result as EngineResult,
     SamplingOptions,
@@ -147,17 +147,16 @@ pub(crate) fn request(
 fn sampling(row: Arguments<'_>, settings: &Settings) -> EngineResult<SamplingOptions> {
     let defaults = SamplingOptions::default();
     Ok(SamplingOptions {
-        temperature: temperature(row)?.unwrap_or(settings.temperature) as f32,
-        // The engine refuses 0, at which no token could be drawn.
-        top_p: row.float_within("top_p", 0.0..=1.0)?.map_or(defaults.top_p, |p| p as f32),
-        top_k: row.integer_within("top_k", 0..=1_000_000)?.map_or(defaults.top_k, |k| k as u32),
-        min_p: row.float_within("min_p", 0.0..=1.0)?.map_or(defaults.min_p, |p| p as f32),
+        temperature: temperature(row, settings)?,
+        top_p: row.float("top_p")?.unwrap_or(defaults.top_p),
+        top_k: row.integer("top_k")?.unwrap_or(defaults.top_k),
+        min_p: row.float("min_p")?.unwrap_or(defaults.min_p),
         seed: row.integer("seed")?,
     })
 }
 
-fn temperature(row: Arguments<'_>) -> EngineResult<Option<f64>> {
-    row.float_within("temperature", 0.0..=f64::from(MAX_TEMPERATURE))
+fn temperature(row: Arguments<'_>, settings: &Settings) -> EngineResult<f32> {
+    Ok(row.float("temperature")?.unwrap_or(settings.temperature as f32))
 }
 
 fn stop(row: Arguments<'_>) -> EngineResult<Vec<String>> {
@@ -173,7 +172,7 @@ fn stop(row: Arguments<'_>) -> EngineResult<Vec<String>> {
 pub(super) fn is_deterministic(values: &[ScalarValue], settings: &Settings) -> bool {
     let row = Arguments::new(&GENERATE, values);
     let is_seeded = matches!(row.integer::<u64>("seed"), Ok(Some(_)));
-    let is_greedy = temperature(row).is_ok_and(|t| t.unwrap_or(settings.temperature) == 0.0);
+    let is_greedy = temperature(row, settings).is_ok_and(|temperature| temperature == 0.0);
     matches!(row.text("session"), Ok(None)) && (is_seeded || is_greedy)
 }
 

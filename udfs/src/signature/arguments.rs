@@ -74,7 +74,11 @@ impl<'a> Arguments<'a> {
     /// A whole number between two limits.
     pub fn integer_within(&self, name: &'static str, limits: RangeInclusive<i64>) -> Result<Option<i64>> {
         let Some(number) = self.whole_number(name)? else { return Ok(None) };
-        within(name, number, &limits)
+        if limits.contains(&number) {
+            return Ok(Some(number));
+        }
+        let reason = format!("it must be between {} and {}", limits.start(), limits.end());
+        Err(invalid_argument(name, number, reason))
     }
 
     fn whole_number(&self, name: &'static str) -> Result<Option<i64>> {
@@ -87,22 +91,9 @@ impl<'a> Arguments<'a> {
 
     /// A finite number.
     pub fn float(&self, name: &'static str) -> Result<Option<f32>> {
-        match self.number(name)? {
-            Some(number) if !number.is_finite() => Err(invalid_argument(name, number, "it must be a number")),
-            number => Ok(number.map(|number| number as f32)),
-        }
-    }
-
-    /// A number between two limits.
-    pub fn float_within(&self, name: &'static str, limits: RangeInclusive<f64>) -> Result<Option<f64>> {
-        let Some(number) = self.number(name)? else { return Ok(None) };
-        within(name, number, &limits)
-    }
-
-    fn number(&self, name: &'static str) -> Result<Option<f64>> {
         let Some(value) = self.value(name) else { return Ok(None) };
         match value.cast_to(&DataType::Float64) {
-            Ok(ScalarValue::Float64(Some(number))) => Ok(Some(number)),
+            Ok(ScalarValue::Float64(Some(number))) if number.is_finite() => Ok(Some(number as f32)),
             _ => Err(invalid_argument(name, value, "it must be a number")),
         }
     }
@@ -157,17 +148,6 @@ pub fn invalid_argument(name: &'static str, value: impl Display, reason: impl In
 
 fn missing(name: &'static str) -> Error {
     invalid_argument(name, "NULL", "it must be given")
-}
-
-fn within<T: PartialOrd + Display>(
-    name: &'static str,
-    number: T,
-    limits: &RangeInclusive<T>,
-) -> Result<Option<T>> {
-    if limits.contains(&number) {
-        return Ok(Some(number));
-    }
-    Err(invalid_argument(name, number, format!("it must be between {} and {}", limits.start(), limits.end())))
 }
 
 /// The elements of a list, cast to one type.
