@@ -1,4 +1,4 @@
-//! Small records in `sled`: settings, table definitions, roles and whatever else refers to no weights.
+//! Small records in `sled`: settings, conversations, table definitions and whatever else refers to no weights.
 //!
 //! Keys are bytes in one ordered space; callers prefix theirs (`setting/`, `table/`). A write is visible at once
 //! and durable once [`Catalog::flush`] has returned; before that a crash keeps a prefix of the writes. The

@@ -1,4 +1,4 @@
-//! Rotary position embedding (2104.09864) in the half-split form that Hugging Face checkpoints use.
+//! Rotary position embedding (2104.09864) in the half-split form that Hugging Face models use.
 
 use hyprstream_models::ModelConfig;
 

@@ -21,7 +21,7 @@ pub(crate) const BIASES: usize = 4;
 /// The first of the projections, which are row-major [out, in] and numbered as `Module::ALL`.
 pub(crate) const PROJECTIONS: usize = 7;
 
-/// The tensors of a layer under their names in a checkpoint.
+/// The tensors of a layer under their names in the model's files.
 const LAYER_NAMES: [&str; 14] = [
     "input_layernorm.weight",
     "post_attention_layernorm.weight",

@@ -126,7 +126,7 @@ impl Pace {
 /// How long the calling thread has run on a processor.
 fn processor_time() -> Duration {
     let mut time = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: the kernel writes a whole `timespec` to the live place; zeroed bytes are a valid one should it refuse.
+    // SAFETY: the kernel writes a whole `timespec` to the live variable; zeroed bytes are a valid one should it refuse.
     let time = unsafe {
         libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
         time.assume_init()

@@ -16,7 +16,7 @@ pub struct MatrixPath {
     pub version: String,
     /// The layer; what belongs to no layer takes a number that no layer has.
     pub layer: u32,
-    /// The module, by the checkpoint's name: `q_proj`.
+    /// The module, by its name in the model's files: `q_proj`.
     pub module: String,
     /// Which matrix of the module: `A`, `B`, `delta`.
     pub matrix: String,

@@ -30,7 +30,7 @@ use crate::grid::format::cursor::{Cursor, Encoder};
 
 const HEADER_BYTES: usize = 32;
 const MAGIC: u32 = 0x5741_4c31;
-/// Largest payload; larger batches go by a checkpoint.
+/// Largest payload; larger batches go by the tree.
 pub(crate) const MAX_PAYLOAD: usize = 256 << 20;
 
 /// The log's file and where its next record goes.
