@@ -4,6 +4,7 @@
 //! towards the thread that decodes. Tokens and times are added to the meter of the request's call and to those of its
 //! parents, so that an operator shows its own share and the statement the sum.
 
+use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -200,6 +201,21 @@ pub struct Usage {
     pub decode_time: Duration,
 }
 
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |sum, part| Self {
+            calls: sum.calls + part.calls,
+            deduplicated_calls: sum.deduplicated_calls + part.deduplicated_calls,
+            prompt_tokens: sum.prompt_tokens + part.prompt_tokens,
+            generated_tokens: sum.generated_tokens + part.generated_tokens,
+            answers: sum.answers + part.answers,
+            queue_time: sum.queue_time + part.queue_time,
+            time_to_first_token: sum.time_to_first_token + part.time_to_first_token,
+            decode_time: sum.decode_time + part.decode_time,
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Meter {
     calls: Counter,
@@ -214,6 +230,7 @@ struct Meter {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::Sum;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
@@ -243,6 +260,7 @@ mod tests {
                 decode_time: Duration::from_micros(1500),
             }
         );
+        assert_eq!([one.usage(), two.usage()].into_iter().sum::<Usage>(), statement.usage());
         assert_eq!(
             statement.usage(),
             Usage {

@@ -13,7 +13,7 @@ async fn bad_parameters_are_refused_by_name_value_and_limit() {
     };
     let cases: [(GenerateRequest, &str); 9] = [
         (ask("", 4), "invalid prompt ''"),
-        (ask("hi", 0), "invalid max_tokens 0: it is between 1 and 1000000"),
+        (ask("hi", 0), "invalid max_tokens 0: it must be between 1 and 1000000"),
         (ask("hi", u32::MAX), "invalid max_tokens 4294967295"),
         (sampling(|sampling| sampling.temperature = -1.0), "invalid temperature -1"),
         (sampling(|sampling| sampling.temperature = f32::NAN), "invalid temperature NaN"),

@@ -7,44 +7,42 @@ use std::time::Duration;
 use datafusion::config::ConfigOptions;
 use datafusion::physical_plan::Metric;
 use datafusion::physical_plan::metrics::{Count, MetricValue, MetricsSet, Time};
-use hyprstream_engine::CallContext;
+use hyprstream_engine::{CallContext, Usage};
 use hyprstream_udfs::StatementCall;
 use parking_lot::Mutex;
 
-/// The parts of statements' calls that one operator has run, each with its partition.
+/// The parts of statements' calls that one operator has run, one an execution.
 #[derive(Debug, Default)]
-pub(crate) struct OperatorCalls(Mutex<Vec<(usize, Arc<CallContext>)>>);
+pub(crate) struct OperatorCalls(Mutex<Vec<Arc<CallContext>>>);
 
 impl OperatorCalls {
     /// A part of the statement's call for an execution that begins.
-    pub(crate) fn begin(&self, partition: usize, options: &ConfigOptions) -> Arc<CallContext> {
+    pub(crate) fn begin(&self, options: &ConfigOptions) -> Arc<CallContext> {
         let call = StatementCall::from_options(options).operator();
-        self.0.lock().push((partition, Arc::clone(&call)));
+        self.0.lock().push(Arc::clone(&call));
         call
     }
 
     /// Adds to an operator's metrics what its executions have cost so far.
     pub(crate) fn add_to(&self, mut metrics: MetricsSet) -> MetricsSet {
-        for (partition, call) in self.0.lock().iter() {
-            let usage = call.usage();
-            let counts = [
-                ("calls", usage.calls),
-                ("deduplicated_calls", usage.deduplicated_calls),
-                ("prompt_tokens", usage.prompt_tokens),
-                ("generated_tokens", usage.generated_tokens),
+        let usage: Usage = self.0.lock().iter().map(|call| call.usage()).sum();
+        let counts = [
+            ("calls", usage.calls),
+            ("deduplicated_calls", usage.deduplicated_calls),
+            ("prompt_tokens", usage.prompt_tokens),
+            ("generated_tokens", usage.generated_tokens),
+        ];
+        for (name, value) in counts {
+            metrics.push(Arc::new(Metric::new(count(name, value), None)));
+        }
+        if usage.answers > 0 {
+            let times = [
+                ("queue_time", usage.queue_time),
+                ("average_time_to_first_token", usage.time_to_first_token.div_f64(usage.answers as f64)),
+                ("decode_time", usage.decode_time),
             ];
-            for (name, value) in counts {
-                metrics.push(Arc::new(Metric::new(count(name, value), Some(*partition))));
-            }
-            if usage.answers > 0 {
-                let times = [
-                    ("queue_time", usage.queue_time),
-                    ("average_time_to_first_token", usage.time_to_first_token.div_f64(usage.answers as f64)),
-                    ("decode_time", usage.decode_time),
-                ];
-                for (name, value) in times {
-                    metrics.push(Arc::new(Metric::new(time(name, value), Some(*partition))));
-                }
+            for (name, value) in times {
+                metrics.push(Arc::new(Metric::new(time(name, value), None)));
             }
         }
         metrics

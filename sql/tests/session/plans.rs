@@ -83,3 +83,23 @@ async fn an_answer_that_nobody_reads_is_not_planned() {
         assert_eq!(found, calls, "{query}\n{plan}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analyzed_plan_shows_what_the_calls_of_an_operator_cost() {
+    let f = Fixture::new();
+    f.rows("CREATE TABLE t (id INT, body TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'a')").await;
+    let tokens = "SELECT sum(d.completion_tokens), sum(d.prompt_tokens) FROM \
+        (SELECT generate(body, max_tokens => 3, details => true) AS d FROM t WHERE id < 3)";
+    let tokens = f.rows(tokens).await.remove(0);
+    let rows = f.rows("EXPLAIN ANALYZE SELECT generate(body, max_tokens => 3) FROM t").await;
+    let operator = rows[0][1].lines().find(|line| line.contains("InferenceExec: generate")).unwrap();
+    for metric in [
+        "calls=2,".to_owned(),
+        "deduplicated_calls=1,".to_owned(),
+        format!("generated_tokens={},", tokens[0]),
+        format!("prompt_tokens={},", tokens[1]),
+        "average_time_to_first_token=".to_owned(),
+    ] {
+        assert!(operator.contains(&metric), "{metric} in {operator}");
+    }
+}

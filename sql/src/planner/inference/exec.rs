@@ -175,7 +175,7 @@ impl ExecutionPlan for InferenceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let config = context.session_config();
-        let call = self.operator_calls.begin(partition, config.options());
+        let call = self.operator_calls.begin(config.options());
         let mut options = ConfigOptions::clone(config.options());
         options.extensions.insert(StatementCall::new(Arc::clone(&call)));
         let shared = Arc::new(Shared {

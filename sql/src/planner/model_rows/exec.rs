@@ -146,7 +146,7 @@ impl ExecutionPlan for RowsExec {
             keeps_empty: self.keeps_empty,
             schema: Arc::clone(&self.schema),
             settings: Settings::from_options(&options),
-            context: self.operator_calls.begin(partition, &options),
+            context: self.operator_calls.begin(&options),
         });
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let window = self.wanted_rows.map_or(WINDOW, |rows| rows.clamp(1, WINDOW));
