@@ -13,6 +13,7 @@
 
 use super::cursor::{Cursor, Encoder};
 use super::object::{Decoded, MAX_OBJECT_BYTES, UNIT_BYTES};
+use crate::integer::low_u32;
 
 const UNIT_BITS: u32 = 40;
 const UNIT_MASK: u64 = (1 << UNIT_BITS) - 1;
@@ -60,8 +61,9 @@ impl Ref {
         self.aux & Self::PATCH != 0
     }
 
-    pub(crate) fn units(&self) -> u64 {
-        u64::from(self.len).div_ceil(UNIT_BYTES)
+    /// How many units it takes, the last perhaps in part.
+    pub(crate) fn units(&self) -> u32 {
+        low_u32(u64::from(self.len).div_ceil(UNIT_BYTES))
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {

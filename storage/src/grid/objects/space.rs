@@ -22,7 +22,7 @@ use crate::integer::{low_u16, low_u32, to_usize};
 
 /// Units before the first object: the two superblocks.
 pub(crate) const RESERVED_UNITS: usize = to_usize(RESERVED_BYTES / UNIT_BYTES);
-/// Units of a region.
+/// What [`Region::free`] counts down from.
 const ALL_UNITS: u32 = low_u32(REGION_UNITS as u64);
 
 /// The allocator.
@@ -64,8 +64,8 @@ struct RegionMap {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Allocated { unit: u64, units: u64 },
-    Freed { unit: u64, units: u64 },
+    Allocated { unit: u64, units: u32 },
+    Freed { unit: u64, units: u32 },
     Shared { unit: u64 },
     Unshared { unit: u64 },
 }
@@ -75,7 +75,7 @@ enum Step {
 struct FreedUnits {
     commit: u64,
     /// First unit and number of units.
-    extents: Vec<(u64, u64)>,
+    extents: Vec<(u64, u32)>,
 }
 
 /// What a step changed: the map of its region, and where in it.
@@ -149,8 +149,8 @@ impl Space {
     }
 
     /// Hands out `units` adjacent units.
-    pub(crate) fn allocate(&mut self, source: &dyn Source, units: u64) -> Result<u64> {
-        if units == 0 || units > REGION_UNITS as u64 {
+    pub(crate) fn allocate(&mut self, source: &dyn Source, units: u32) -> Result<u64> {
+        if units == 0 || units > ALL_UNITS {
             return Err(Error::internal(format!("{units} units were asked for at once")));
         }
         let count = self.regions.len();
@@ -166,12 +166,12 @@ impl Space {
         self.allocate_in(source, count, units)?.ok_or_else(|| Error::internal("an empty region has no space"))
     }
 
-    fn allocate_in(&mut self, source: &dyn Source, index: usize, units: u64) -> Result<Option<u64>> {
-        let wanted = to_usize(units);
+    fn allocate_in(&mut self, source: &dyn Source, index: usize, units: u32) -> Result<Option<u64>> {
+        let wanted = units as usize;
         let Some(region) = self.regions.get_mut(index) else {
             return Ok(None);
         };
-        if region.longest < wanted || (region.free as usize) < wanted {
+        if region.longest < wanted || region.free < units {
             return Ok(None);
         }
         let map = region.load(source)?;
@@ -186,7 +186,7 @@ impl Space {
         set_bits(&mut map.blocked, start, wanted);
         set_bits(&mut map.fresh, start, wanted);
         map.scan_from = start + wanted;
-        let left = region.free.checked_sub(low_u32(units));
+        let left = region.free.checked_sub(units);
         region.free =
             left.ok_or_else(|| Error::internal("a region has fewer free units than a run of them"))?;
         region.dirty = true;
@@ -196,15 +196,15 @@ impl Space {
     }
 
     /// Gives units back. They are handed out again when neither a snapshot nor a recovery can read what is there.
-    pub(crate) fn free(&mut self, source: &dyn Source, unit: u64, units: u64) -> Result<()> {
+    pub(crate) fn free(&mut self, source: &dyn Source, unit: u64, units: u32) -> Result<()> {
         let (region, start) = self.region_of(unit)?;
-        let count = to_usize(units);
+        let count = units as usize;
         let map = region.load(source)?;
         if count > REGION_UNITS || !bits_are(&map.allocated, start, count, true) {
             return Err(Error::internal(format!("{units} units at {unit} were freed and not in use")));
         }
         clear_bits(&mut map.allocated, start, count);
-        region.free += low_u32(units);
+        region.free += units;
         region.dirty = true;
         self.log.push(Step::Freed { unit, units });
         Ok(())
@@ -304,17 +304,17 @@ impl Space {
             let key = unit_in_region(unit);
             match step {
                 Step::Allocated { units, .. } => {
-                    let count = to_usize(units);
+                    let count = units as usize;
                     clear_bits(&mut map.allocated, start, count);
                     clear_bits(&mut map.blocked, start, count);
                     clear_bits(&mut map.fresh, start, count);
-                    *free += low_u32(units);
+                    *free += units;
                     *longest = REGION_UNITS;
                 }
                 Step::Freed { units, .. } => {
-                    let count = to_usize(units);
+                    let count = units as usize;
                     set_bits(&mut map.allocated, start, count);
-                    *free -= low_u32(units);
+                    *free -= units;
                 }
                 Step::Shared { .. } => {
                     if let Some(extra) = map.shared.get_mut(&key) {
@@ -377,7 +377,7 @@ impl Space {
     fn unblock(&mut self, freed: Option<FreedUnits>) {
         for (unit, units) in freed.into_iter().flat_map(|freed| freed.extents) {
             if let Some(Changed { map, longest, start, .. }) = self.changed(unit) {
-                clear_bits(&mut map.blocked, start, to_usize(units));
+                clear_bits(&mut map.blocked, start, units as usize);
                 *longest = REGION_UNITS;
             }
         }
@@ -386,7 +386,7 @@ impl Space {
     /// Freed bytes that wait for a durable superblock: a sync would make them available.
     pub(crate) fn bytes_awaiting_superblock(&self) -> u64 {
         let extents = self.awaiting_superblock.iter().flat_map(|freed| &freed.extents);
-        extents.map(|(_, units)| units * UNIT_BYTES).sum()
+        extents.map(|(_, units)| u64::from(*units) * UNIT_BYTES).sum()
     }
 
     /// Blocks whatever `other` blocks, so that after a failed sync readers of the states before it keep their pages.

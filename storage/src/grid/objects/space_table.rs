@@ -9,12 +9,12 @@ use super::source::Source;
 use super::space::Space;
 use super::writer::{Objects, Reserved, Writer};
 use crate::error::{Error, Result};
-use crate::grid::format::object::{Kind, UNIT_BYTES};
+use crate::grid::format::object::Kind;
 use crate::grid::format::reference::Ref;
 use crate::grid::format::region::RegionImage;
 use crate::grid::format::superblock::Superblock;
 use crate::grid::format::table::{FANOUT, FULL_TABLE_NODE_BYTES, decode_table_node, encode_table_node};
-use crate::integer::{low_u8, to_usize};
+use crate::integer::low_u8;
 
 /// How much longer a map may become between its reservation and its encoding without a new reservation.
 const SLACK_BYTES: usize = 256;
@@ -216,7 +216,7 @@ impl Writer {
                 continue;
             };
             let image = region.image().ok_or_else(|| Error::internal("a changed region has no map"))?;
-            if image.encoded_bytes() as u64 <= reserved.units * UNIT_BYTES {
+            if image.encoded_bytes() <= reserved.bytes() {
                 continue;
             }
             let most = RegionImage::max_bytes(image.shared.len());
@@ -242,7 +242,7 @@ fn missing_level() -> Error {
 }
 
 fn pad(bytes: &mut Vec<u8>, reserved: Reserved) -> Result<()> {
-    let len = to_usize(reserved.units * UNIT_BYTES);
+    let len = reserved.bytes();
     if bytes.len() > len {
         return Err(Error::internal("a map outgrew its reservation"));
     }

@@ -148,7 +148,8 @@ impl Writer {
 
     /// Reserves space for an object of at most this many bytes, to be filled by [`Self::fill`].
     pub(crate) fn reserve(&mut self, max_bytes: usize) -> Result<Reserved> {
-        let units = (max_bytes as u64).div_ceil(UNIT_BYTES).max(1);
+        let units = max_bytes.div_ceil(to_usize(UNIT_BYTES)).max(1);
+        let units = field_u32(units, "the number of units to reserve")?;
         Ok(Reserved { unit: self.space.allocate(&self.objects, units)?, units })
     }
 
@@ -321,5 +322,12 @@ pub(crate) enum Predecessor {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reserved {
     pub(crate) unit: u64,
-    pub(crate) units: u64,
+    pub(crate) units: u32,
+}
+
+impl Reserved {
+    /// The length that [`Writer::fill`] takes: that of all its units.
+    pub(crate) fn bytes(self) -> usize {
+        to_usize(u64::from(self.units) * UNIT_BYTES)
+    }
 }

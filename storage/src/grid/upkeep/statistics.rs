@@ -92,7 +92,7 @@ impl Sum<'_> {
     /// Counts an object and says whether it, and with it what is below, is shared.
     fn add(&mut self, object: &Ref, shared: bool) -> Result<bool> {
         let shared = shared || self.writer.space.extra_owners(&self.writer.objects, object.unit)? > 0;
-        let bytes = object.units() * UNIT_BYTES;
+        let bytes = u64::from(object.units()) * UNIT_BYTES;
         self.found.bytes += bytes;
         self.found.shared_bytes += if shared { bytes } else { 0 };
         Ok(shared)

@@ -51,7 +51,7 @@ struct Walk<'a> {
     head: &'a mut Head,
     report: VerifyReport,
     /// Units and number of owners by first unit.
-    owners: HashMap<u64, (u64, u64)>,
+    owners: HashMap<u64, (u32, u64)>,
 }
 
 impl Walk<'_> {
@@ -266,7 +266,7 @@ impl Walk<'_> {
         let owners = std::mem::take(&mut self.owners);
         for (unit, (units, count)) in owners {
             let start = to_usize(unit);
-            set_bits(&mut expected, start, to_usize(units));
+            set_bits(&mut expected, start, units as usize);
             if whole.get(start / REGION_UNITS) == Some(&false) {
                 continue;
             }

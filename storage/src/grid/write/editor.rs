@@ -114,7 +114,10 @@ impl Editor {
     /// The number after the highest version number the adapter ever had.
     pub(crate) fn next_number(&self, writer: &Writer, adapter: &str) -> Result<u64> {
         match self.main.get(writer, &adapter_key(adapter))? {
-            Some(Value::Adapter(record)) => Ok(record.highest.saturating_add(1)),
+            Some(Value::Adapter(record)) => record.highest.checked_add(1).ok_or_else(|| {
+                let highest = record.highest;
+                Error::argument("adapter", format!("\"{adapter}\" had version {highest}, and no number follows"))
+            }),
             _ => Ok(1),
         }
     }

@@ -95,8 +95,8 @@ fn collect_chunks(
     chunks: &mut Vec<Found>,
 ) -> Result<()> {
     let span = 1u64 << (8 * u32::from(depth));
-    for (chunk, slot) in children.iter().zip(0u64..).filter(|(chunk, _)| !chunk.is_null()) {
-        let index = first + slot * span;
+    for (chunk, position) in children.iter().zip(0u64..).filter(|(chunk, _)| !chunk.is_null()) {
+        let index = first + position * span;
         let shared = shared || writer.space.extra_owners(&writer.objects, chunk.unit)? > 0;
         if depth == 0 {
             let chunk = *chunk;
@@ -118,7 +118,10 @@ fn recode_chunk(
     compression: Option<Compression>,
 ) -> Result<Option<Vec<u8>>> {
     let stored = writer.objects.object(chunk, Kind::Chunk)?;
-    let codec = stored.get(1).copied().unwrap_or(CODEC_RAW);
+    let malformed = |reason| writer.objects.malformed(chunk, Kind::Chunk.name(), reason);
+    let &[_, codec, ..] = &*stored else {
+        return Err(malformed("a chunk is too short"));
+    };
     let is_raw = codec == CODEC_RAW;
     let raw = chunk_view(&writer.objects, chunk, layout, index)?;
     let Some(compression) = compression else {
@@ -128,8 +131,7 @@ fn recode_chunk(
     if chunk.is_patch() || codec == compression.codec() {
         return Ok(None);
     }
-    let cold = compress(raw.bytes(), layout, index, compression)
-        .map_err(|reason| writer.objects.malformed(chunk, Kind::Chunk.name(), reason))?;
+    let cold = compress(raw.bytes(), layout, index, compression).map_err(malformed)?;
     // From one codec to another a chunk may grow: LZ4 is asked for to be fast.
     Ok(cold.filter(|cold| !is_raw || cold.len() < stored.len()))
 }
