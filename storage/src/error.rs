@@ -63,7 +63,7 @@ pub enum Error {
         /// The operating system's reason; a full disk is [`io::ErrorKind::StorageFull`].
         source: io::Error,
     },
-    /// A file does not hold what this crate wrote.
+    /// A file does not hold what this crate wrote: `verify` says what is damaged, and `salvage` takes the rest over.
     #[error("{path} is damaged at byte {offset}: {what}: {reason}")]
     Corrupt {
         /// The file.
@@ -148,17 +148,6 @@ impl Error {
             Self::OutcomeUnknown { failure, .. } => failure.is_storage_full(),
             _ => false,
         }
-    }
-
-    /// Whether a commit that failed may nevertheless be there when the store is opened again. After every other
-    /// error of a commit it will not be.
-    pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown { .. })
-    }
-
-    /// Whether a file is damaged, so that `verify` and `salvage` are the next steps.
-    pub fn is_corrupt(&self) -> bool {
-        matches!(self, Self::Corrupt { .. })
     }
 }
 

@@ -25,8 +25,8 @@ pub use error::{DisplayPath, Error, Holder, Result};
 pub use grid::{
     Compacted, Compression, Damage, DataType, DifferenceKind, Durability, FORMAT_VERSION, GridOptions,
     GridStatistics, GridStore, Held, Matrix, MatrixDifference, MatrixInfo, MatrixPath, Recoded, Salvaged,
-    Selection, Shape, Snapshot, UpdateBatch, VerifyReport, VersionInfo, VersionStatistics, WriteTransaction,
-    salvage,
+    Selection, Shape, Snapshot, UpdateBatch, VerifyReport, VersionInfo, VersionPath, VersionStatistics,
+    WriteTransaction, salvage,
 };
 pub use lock::DirectoryLock;
 pub use nvdb::{NvdbGrid, NvdbMatrix, NvdbSummary, export_nvdb, import_nvdb, parse_nvdb};

@@ -3,7 +3,7 @@
 //! A checkpoint is metadata `checkpoint/<id>`, a draft `checkpoint-<id>` with the matrices, and, when it was
 //! taken of a running run, the optimiser's state under `optimizer/<id>`; all in one commit.
 
-use hyprstream_storage::{Snapshot, WriteTransaction};
+use hyprstream_storage::{Snapshot, VersionPath, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::name::AdapterReference;
@@ -134,7 +134,10 @@ pub(crate) fn take_of_version(store: &AdapterStore, reference: &AdapterReference
     let adapter = resolve(&store.snapshot(), reference)?;
     store.write(|transaction| {
         let (id, draft) = new_checkpoint(transaction)?;
-        transaction.branch_version((&adapter.name, &adapter.version), (&adapter.name, &draft))?;
+        transaction.branch_version(
+            VersionPath::new(&adapter.name, &adapter.version),
+            VersionPath::new(&adapter.name, &draft),
+        )?;
         let record = CheckpointRecord {
             adapter: adapter.name.clone(),
             version: draft,

@@ -1,6 +1,6 @@
 //! Versions of adapters: published once, never changed, named by name, version or tag.
 
-use hyprstream_storage::{Snapshot, VersionInfo};
+use hyprstream_storage::{Snapshot, VersionInfo, VersionPath};
 
 use crate::adapters::checkpoints::{CheckpointRecord, checkpoint, checkpoints_of, forget_checkpoint};
 use crate::adapters::name::{check_name, parse_one};
@@ -110,7 +110,7 @@ pub(crate) fn restore(store: &AdapterStore, name: &str, source: &RestoreSource) 
         }
     };
     record.created_at = now_micros();
-    publish_branch(store, (&from.0, &from.1), name, &record)
+    publish_branch(store, VersionPath::new(&from.0, &from.1), name, &record)
 }
 
 /// Publishes `source` (`name`, `name@version` or `name@tag`) as version 1 of the new adapter `name`; pages are shared.
@@ -123,18 +123,18 @@ pub(crate) fn branch(store: &AdapterStore, source: &str, name: &str) -> Result<A
     }
     let parent = Some(format!("{from}@{version}"));
     let record = VersionRecord { parent, created_at: now_micros(), ..record };
-    publish_branch(store, (&from, &version), name, &record)
+    publish_branch(store, VersionPath::new(&from, &version), name, &record)
 }
 
 fn publish_branch(
     store: &AdapterStore,
-    from: (&str, &str),
+    from: VersionPath<'_>,
     name: &str,
     record: &VersionRecord,
 ) -> Result<AdapterRow> {
     let version = store.write(|transaction| {
         let version = transaction.next_version_number(name)?.to_string();
-        transaction.branch_version(from, (name, &version))?;
+        transaction.branch_version(from, VersionPath::new(name, &version))?;
         publish(transaction, name, &version, record)?;
         Ok(version)
     })?;

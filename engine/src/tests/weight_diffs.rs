@@ -2,7 +2,7 @@
 
 use hyprstream_models::{LoraWeights, Module};
 use hyprstream_models_testing::random::lora_weights;
-use hyprstream_storage::{MatrixPath, UpdateBatch};
+use hyprstream_storage::{MatrixPath, UpdateBatch, VersionPath};
 
 use super::adapters::base_hash;
 use super::{Bench, publish_weights, random_config};
@@ -49,7 +49,7 @@ fn publish_changed(
     store
         .write(|transaction| {
             let version = transaction.next_version_number(name)?.to_string();
-            transaction.branch_version((name, from), (name, &version))?;
+            transaction.branch_version(VersionPath::new(name, from), VersionPath::new(name, &version))?;
             let path = MatrixPath::new(name, &*version, matrix.0, matrix.1.to_string(), matrix.2);
             let mut updates = UpdateBatch::new();
             updates.set(&path, set);

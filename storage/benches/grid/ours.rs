@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use hyprstream_storage::{
-    Compression, DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch,
+    Compression, DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch, VersionPath,
 };
 
 use crate::table::{OURS, Table};
@@ -102,7 +102,9 @@ fn versions(c: &mut Criterion, store: &GridStore) {
             let timed = |_| {
                 let start = Instant::now();
                 let mut write = store.begin_write().unwrap();
-                write.branch_version(("sparse", "1"), ("branch", "1")).unwrap();
+                write
+                    .branch_version(VersionPath::new("sparse", "1"), VersionPath::new("branch", "1"))
+                    .unwrap();
                 write.commit(Durability::None).unwrap();
                 let elapsed = start.elapsed();
                 drop_version("branch", "1");
@@ -117,7 +119,9 @@ fn versions(c: &mut Criterion, store: &GridStore) {
                 let start = Instant::now();
                 let mut write = store.begin_write().unwrap();
                 let restored = write.next_version_number("sparse").unwrap().to_string();
-                write.branch_version(("sparse", "1"), ("sparse", &restored)).unwrap();
+                write
+                    .branch_version(VersionPath::new("sparse", "1"), VersionPath::new("sparse", &restored))
+                    .unwrap();
                 write.publish_version("sparse", &restored).unwrap();
                 write.commit(Durability::None).unwrap();
                 let elapsed = start.elapsed();
@@ -228,7 +232,9 @@ fn checkpoints(directory: &Path, workload: &Workload, table: &mut Table) {
         let (before, version) = (number.to_string(), (number + 1).to_string());
         let mut write = store.begin_write().unwrap();
         if number > 0 {
-            write.branch_version(("support", &before), ("support", &version)).unwrap();
+            write
+                .branch_version(VersionPath::new("support", &before), VersionPath::new("support", &version))
+                .unwrap();
         }
         write.put_matrix(&path("support", &version, 0), shape, DataType::F32, values).unwrap();
         write.publish_version("support", &version).unwrap();

@@ -1,8 +1,15 @@
 //! The sparse grid store.
 //!
-//! Each room imports only rooms before it: `format` (bytes), `chunk` (numbers), `objects` (the file), `tree` (keys and
-//! values), `read` (states), `write` (changes), `commit` (states on disk), `upkeep` (whole stores). Above them stand the
-//! store, a write, and salvage, which opens a store of its own.
+//! - `store` and `transaction`: everything that can be asked of a store and of a write, each in a few lines.
+//! - `commit`: how a state gets on disk. What one commit writes is in `commit/head.rs`.
+//! - `write`: changing versions, matrices, tags and metadata; `read`: reading them.
+//! - `tree`: keys and values in copy-on-write nodes.
+//! - `objects`: the file, its free space and its checksums.
+//! - `chunk`: numbers to bytes and back; `format`: the layout of everything else.
+//! - `upkeep`: statistics, verifying and compacting; `salvage`: what a damaged store still holds.
+//!
+//! Each module imports only those before it in this order: `format`, `chunk`, `objects`, `tree`, `read`, `write`,
+//! `commit`, `upkeep`, then the store, a write and salvage, which opens a store of its own.
 
 mod chunk;
 mod commit;
@@ -22,7 +29,7 @@ pub(crate) mod write;
 pub use chunk::codec::Compression;
 pub use commit::durability::Durability;
 pub use format::object::FORMAT_VERSION;
-pub use path::{DataType, MatrixPath, Shape};
+pub use path::{DataType, MatrixPath, Shape, VersionPath};
 pub use read::diff::{DifferenceKind, MatrixDifference};
 pub use read::matrix::{Matrix, MatrixInfo};
 pub use read::selection::Selection;

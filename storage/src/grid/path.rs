@@ -7,6 +7,28 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// Most elements of one matrix.
 pub const MAX_ELEMENTS: u64 = 1 << 36;
 
+/// A version of an adapter, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionPath<'a> {
+    /// The adapter's name.
+    pub adapter: &'a str,
+    /// The version's name: `3`, or `run-7.step-100`.
+    pub version: &'a str,
+}
+
+impl<'a> VersionPath<'a> {
+    /// The version of this adapter and name, whether or not it exists.
+    pub const fn new(adapter: &'a str, version: &'a str) -> Self {
+        Self { adapter, version }
+    }
+}
+
+impl std::fmt::Display for VersionPath<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.adapter, self.version)
+    }
+}
+
 /// Where a matrix lives: adapter / version / layer / module / matrix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MatrixPath {

@@ -1,4 +1,4 @@
-//! The store: everything that can be done with one, each in a few lines over the rooms below.
+//! The store: everything that can be done with one, each in a few lines over the modules below.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use crate::lock::DirectoryLock;
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct GridOptions {
-    /// The write-ahead log is folded into the tree once it is longer than this.
-    pub checkpoint_wal_bytes: u64,
+    /// The write-ahead log is folded into the tree before it would be longer than so many bytes.
+    pub fold_wal_above: u64,
     /// The line that a second process is shown beside this one's pid when it is refused.
     pub note: String,
 }
 
 impl Default for GridOptions {
     fn default() -> Self {
-        Self { checkpoint_wal_bytes: 16 << 20, note: String::new() }
+        Self { fold_wal_above: 16 << 20, note: String::new() }
     }
 }
 
@@ -74,7 +74,7 @@ impl GridStore {
         let wal = open_file(files, WAL_FILE, WAL_FILE)?;
         // Nothing is acknowledged before the files can be found by their names after a loss of power.
         sync_directory(files)?;
-        let committer = Committer::open(data, wal, lock.clone(), options.checkpoint_wal_bytes)?;
+        let committer = Committer::open(data, wal, lock.clone(), options.fold_wal_above)?;
         Ok(Self { committer, lock, directory: Some(directory) })
     }
 
@@ -89,7 +89,7 @@ impl GridStore {
         wal: Arc<dyn StorageBackend>,
         options: &GridOptions,
     ) -> Result<Self> {
-        let committer = Committer::open(data, wal, None, options.checkpoint_wal_bytes)?;
+        let committer = Committer::open(data, wal, None, options.fold_wal_above)?;
         Ok(Self { committer, lock: None, directory: None })
     }
 
@@ -119,7 +119,7 @@ impl GridStore {
 
     /// Makes everything committed so far durable and folds the write-ahead log into the tree.
     pub fn sync(&self) -> Result<()> {
-        self.committer.checkpoint(&mut *self.committer.lock()?)
+        self.committer.fold_log(&mut *self.committer.lock()?)
     }
 
     /// How large the store is.

@@ -12,7 +12,7 @@ use crate::grid::format::geometry::Geometry;
 use crate::grid::format::table::Table;
 use crate::grid::format::value::{MatrixRecord, Value};
 use crate::grid::objects::writer::Writer;
-use crate::grid::path::{DataType, MatrixPath, Shape, check_name};
+use crate::grid::path::{DataType, MatrixPath, Shape, VersionPath, check_name};
 use crate::grid::tree::edit::release_value;
 use crate::grid::tree::keys::matrix_key;
 use crate::grid::write::editor::Editor;
@@ -164,9 +164,9 @@ impl<'store> WriteTransaction<'store> {
 
     /// Makes `to` a draft that shares every page with `from`, in constant time; the adapters may differ.
     /// Also how a version is restored: branch it to the next number and publish that.
-    pub fn branch_version(&mut self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
-        check_name("adapter", to.0)?;
-        check_name("version", to.1)?;
+    pub fn branch_version(&mut self, from: VersionPath<'_>, to: VersionPath<'_>) -> Result<()> {
+        check_name("adapter", to.adapter)?;
+        check_name("version", to.version)?;
         self.edit(|editor, writer| editor.branch(writer, from, to))
     }
 

@@ -60,8 +60,8 @@ impl NvdbGrid {
             if matrix.elements.len() > elements / 16 {
                 let mut values = vec![0.0; elements];
                 for (row, col, value) in &matrix.elements {
-                    if let Some(slot) = values.get_mut(*row as usize * matrix.shape.cols + *col as usize) {
-                        *slot = *value;
+                    if let Some(target) = values.get_mut(*row as usize * matrix.shape.cols + *col as usize) {
+                        *target = *value;
                     }
                 }
                 write.put_matrix(&path, matrix.shape, matrix.dtype, &values)?;

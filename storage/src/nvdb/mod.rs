@@ -7,6 +7,13 @@
 //!
 //! What is written is version 32.4.2 with magic `NanoVDB0`, codec NONE and the Half checksum, which old and new
 //! releases of the library read and validate. Grids of other writers are read as coordinates and values.
+//!
+//! - `files`: the way in: export, import and parsing.
+//! - `writer`: matrices to bytes; `reader` is the way back.
+//! - `layout`: sizes and offsets of nodes.
+//! - `manifest`: the list of matrices.
+//! - `grid`: what was read, and storing it as a version.
+//! - `replace`: a file is replaced by a whole one or not at all.
 
 mod files;
 mod grid;

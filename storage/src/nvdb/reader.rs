@@ -176,10 +176,10 @@ impl Walk<'_, '_> {
         };
         self.uppers_left = left;
         self.no_active_tiles(upper, 4096)?;
-        for slot in grid.bits(upper + UPPER_CHILD_MASK, 4096)? {
-            let entry = grid.u64(upper + UPPER_TABLE + 8 * slot as usize)?;
+        for index in grid.bits(upper + UPPER_CHILD_MASK, 4096)? {
+            let entry = grid.u64(upper + UPPER_TABLE + 8 * index as usize)?;
             let lower = self.child(upper, entry, LOWER)?;
-            self.lower(lower, offset(origin, [slot >> 10, slot >> 5 & 31, slot & 31], 7))?;
+            self.lower(lower, offset(origin, [index >> 10, index >> 5 & 31, index & 31], 7))?;
         }
         Ok(())
     }
@@ -191,10 +191,10 @@ impl Walk<'_, '_> {
         };
         self.lowers_left = left;
         self.no_active_tiles(lower, 512)?;
-        for slot in grid.bits(lower + LOWER_CHILD_MASK, 512)? {
-            let entry = grid.u64(lower + LOWER_TABLE + 8 * slot as usize)?;
+        for index in grid.bits(lower + LOWER_CHILD_MASK, 512)? {
+            let entry = grid.u64(lower + LOWER_TABLE + 8 * index as usize)?;
             let leaf = self.child(lower, entry, LEAF)?;
-            self.leaf(leaf, offset(origin, [slot >> 8, slot >> 4 & 15, slot & 15], 3))?;
+            self.leaf(leaf, offset(origin, [index >> 8, index >> 4 & 15, index & 15], 3))?;
         }
         Ok(())
     }

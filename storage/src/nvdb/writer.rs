@@ -189,15 +189,15 @@ fn put_nodes(buffer: &mut Buffer, offsets: &Offsets, uppers: &[&[&[Leaf]]]) -> E
         buffer.u64(tile + 8, (upper_at - offsets.root) as u64);
         for leaves in *lowers {
             let lower_number = leaves.first().map_or(0, |leaf| leaf.number / LEAVES_OF_LOWER);
-            let slot = (lower_number % LOWERS_OF_UPPER) << 10;
-            buffer.set_bit(upper_at + UPPER_CHILD_MASK, slot);
-            let entry = upper_at + UPPER_TABLE + 8 * to_usize(slot);
+            let index = (lower_number % LOWERS_OF_UPPER) << 10;
+            buffer.set_bit(upper_at + UPPER_CHILD_MASK, index);
+            let entry = upper_at + UPPER_TABLE + 8 * to_usize(index);
             buffer.u64(entry, (lower_at - upper_at) as u64);
             let mut lower_extent = Extent::EMPTY;
             for leaf in *leaves {
-                let slot = leaf.number % LEAVES_OF_LOWER;
-                buffer.set_bit(lower_at + LOWER_CHILD_MASK, slot);
-                let entry = lower_at + LOWER_TABLE + 8 * to_usize(slot);
+                let index = leaf.number % LEAVES_OF_LOWER;
+                buffer.set_bit(lower_at + LOWER_CHILD_MASK, index);
+                let entry = lower_at + LOWER_TABLE + 8 * to_usize(index);
                 buffer.u64(entry, (leaf_at - lower_at) as u64);
                 lower_extent.add(&put_leaf(buffer, leaf_at, leaf));
                 leaf_at += LEAF;

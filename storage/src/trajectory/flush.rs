@@ -60,6 +60,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::error::Error;
     use crate::trajectory::files::segment_path;
     use crate::trajectory::log::TrajectoryLogOptions;
     use crate::trajectory::records::TrajectoryRecord;
@@ -138,7 +139,7 @@ mod tests {
         let lost = fs::metadata(&path).unwrap().len() - synced;
         file.write_all_at(&vec![0; usize::try_from(lost).unwrap()], synced).unwrap();
         for _ in 0..3 {
-            assert!(log.flush().unwrap_err().is_corrupt());
+            assert!(matches!(log.flush(), Err(Error::Corrupt { .. })));
         }
         drop(log);
         assert_eq!(ids(&open(directory.path())), [1, 2, 3]);

@@ -6,6 +6,12 @@
 //! Otherwise it is damage: nothing is cut off, and what is appended goes into a new segment. Damage is an error of
 //! every scan, because a damaged record may have had any id; the error names the file and the byte, and the records
 //! before it and behind it stay readable. A newest segment whose header is damaged is set aside under another name.
+//!
+//! - `log`: the way in: opening, appending, looking up and retention.
+//! - `flush`: what was appended becomes durable.
+//! - `scan`: records in order of ids; `follow` gives them in the order in which they were appended.
+//! - `verify`: every record is checked, or copied into a new log.
+//! - `segment`: one file; `header` and `records` are its bytes, `summary` what is known of it, `files` its name.
 
 mod files;
 mod flush;

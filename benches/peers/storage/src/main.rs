@@ -34,8 +34,8 @@ fn main() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let place = directory.path();
-    let results = place.join("criterion");
+    let root = directory.path();
+    let results = root.join("criterion");
     let mut criterion = Criterion::default()
         .sample_size(15)
         .warm_up_time(Duration::from_millis(300))
@@ -45,15 +45,15 @@ fn main() {
         .configure_from_args();
     let workload = workload::Workload::new();
     let mut table = table::Table::new(&results);
-    machine::bench(&mut criterion, place);
-    ours::bench(&mut criterion, place, &workload, &mut table);
-    let redb = |name: &str| redb_blobs::RedbBlobs::create(&place.join(name));
+    machine::bench(&mut criterion, root);
+    ours::bench(&mut criterion, root, &workload, &mut table);
+    let redb = |name: &str| redb_blobs::RedbBlobs::create(&root.join(name));
     blobs::bench(&mut criterion, "redb", &redb, &workload, &mut table);
-    let sled = |name: &str| sled_blobs::SledBlobs::create(&place.join(name).with_extension("sled"));
+    let sled = |name: &str| sled_blobs::SledBlobs::create(&root.join(name).with_extension("sled"));
     blobs::bench(&mut criterion, "sled", &sled, &workload, &mut table);
-    safetensors_file::bench(&mut criterion, place, &workload, &mut table);
-    coo::bench(&mut criterion, place, &workload, &mut table);
-    nanovdb::bench(&mut criterion, place, &workload, &mut table);
+    safetensors_file::bench(&mut criterion, root, &workload, &mut table);
+    coo::bench(&mut criterion, root, &workload, &mut table);
+    nanovdb::bench(&mut criterion, root, &workload, &mut table);
     let contenders = [table::OURS, "redb", "sled", "safetensors", "COO + zstd", "NanoVDB", "NanoVDB index"];
     println!("\n{}", table.render(&contenders));
 }

@@ -22,7 +22,7 @@ struct Voxel {
 };
 
 // 512 elements that follow each other share a leaf.
-static nanovdb::Coord place(uint32_t at) {
+static nanovdb::Coord coordinate(uint32_t at) {
   uint32_t leaf = at / 512, in = at % 512;
   return nanovdb::Coord((leaf % 128) * 8 + (in >> 6), (leaf / 128 % 128) * 8 + (in >> 3 & 7),
                         (leaf / 16384) * 8 + (in & 7));
@@ -32,7 +32,7 @@ static nanovdb::GridHandle<> build(const std::vector<Voxel>& voxels) {
   nanovdb::GridBuilder<float> builder(0.f);
   {
     auto accessor = builder.getAccessor();
-    for (auto& voxel : voxels) accessor.setValue(place(voxel.at), voxel.value);
+    for (auto& voxel : voxels) accessor.setValue(coordinate(voxel.at), voxel.value);
   }
   return builder.getHandle(1.0, nanovdb::Vec3d(0), "weights");
 }
@@ -64,26 +64,26 @@ static uint64_t hits(Accessor accessor, const std::vector<nanovdb::Coord>& picks
 
 // Values of active leaves are written in place; a position whose leaf does not exist is passed over.
 static uint64_t updates(nanovdb::FloatGrid& grid, size_t size, uint64_t count) {
-  std::vector<nanovdb::Coord> places;
-  for (size_t n = 0; n < size; ++n) places.push_back(place(below(256ull * 2048 * 16)));
+  std::vector<nanovdb::Coord> coordinates;
+  for (size_t n = 0; n < size; ++n) coordinates.push_back(coordinate(below(256ull * 2048 * 16)));
   auto accessor = grid.getAccessor();
   using Leaf = nanovdb::FloatGrid::TreeType::LeafNodeType;
   return nanoseconds([&] {
     for (uint64_t n = 0; n < count; ++n)
-      for (auto& at : places)
+      for (auto& at : coordinates)
         if (auto* leaf = const_cast<Leaf*>(accessor.probeLeaf(at))) leaf->setValue(at, float(n + 1));
   });
 }
 
-// The same through the index: only a place that is active has a value to write.
+// The same through the index: only an active element has a value to write.
 static uint64_t indexed_updates(IndexedGrid& grid, size_t size, uint64_t count) {
-  std::vector<nanovdb::Coord> places;
-  for (size_t n = 0; n < size; ++n) places.push_back(place(below(256ull * 2048 * 16)));
+  std::vector<nanovdb::Coord> coordinates;
+  for (size_t n = 0; n < size; ++n) coordinates.push_back(coordinate(below(256ull * 2048 * 16)));
   auto accessor = grid.grid().getAccessor();
   auto* values = grid.values().data();
   return nanoseconds([&] {
     for (uint64_t n = 0; n < count; ++n)
-      for (auto& at : places)
+      for (auto& at : coordinates)
         if (auto index = accessor.getValue(at)) values[index] = float(n + 1);
   });
 }
@@ -134,11 +134,13 @@ int main(int argc, char** argv) {
   auto handle = build(voxels);
   auto* grid = handle.grid<float>();
   std::vector<nanovdb::Coord> picks;
-  for (size_t n = 0; n < 1 << 16; ++n) picks.push_back(place(voxels[below(voxels.size())].at));
+  for (size_t n = 0; n < 1 << 16; ++n) picks.push_back(coordinate(voxels[below(voxels.size())].at));
   IndexedGrid indexed(*grid);
   auto channel = nanovdb::ChannelAccessor<float>(indexed.grid(), indexed.values().data());
-  for (auto& voxel : voxels)
-    if (channel(place(voxel.at)) != voxel.value || grid->getAccessor().getValue(place(voxel.at)) != voxel.value) return 4;
+  for (auto& voxel : voxels) {
+    auto at = coordinate(voxel.at);
+    if (channel(at) != voxel.value || grid->getAccessor().getValue(at) != voxel.value) return 4;
+  }
   nanovdb::GridHandle<> dense;
   auto dense_grid = [&]() -> nanovdb::FloatGrid& {
     if (!dense) {

@@ -1,4 +1,4 @@
-// A sparse index grid of a float grid: its leaves hold a mask and a place in one array of the active values. This is
+// A sparse index grid of a float grid: its leaves hold a mask and an index into one array of the active values. This is
 // the layout that later versions of NanoVDB name OnIndex; Debian's has the grid type, and no builder for it.
 #pragma once
 
@@ -14,7 +14,7 @@ class IndexedGrid {
   static constexpr uint8_t SPARSE = 16;
 
   nanovdb::GridHandle<> handle;
-  // The first is what every inactive place has.
+  // The first is the value of every inactive element.
   std::vector<float> channel{0.f};
 
   template <int LEVEL>

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use hyprstream_storage::{DifferenceKind, Matrix, MatrixDifference, MatrixPath, Selection, Shape, Snapshot};
+use hyprstream_storage::{
+    DifferenceKind, Matrix, MatrixDifference, MatrixPath, Selection, Shape, Snapshot, VersionPath,
+};
 
 use super::scan::{BATCH_ELEMENTS, clip};
 use super::{MatrixKind, WeightDifferenceBatch, WeightFilter};
@@ -24,7 +26,11 @@ pub(crate) fn diff(
     let old = resolve(&snapshot, &parse_one(old)?)?;
     let new = resolve(&snapshot, &parse_one(new)?)?;
     let selection = filter.selection();
-    let differences = snapshot.diff((&old.name, &old.version), (&new.name, &new.version), &selection)?;
+    let differences = snapshot.diff(
+        VersionPath::new(&old.name, &old.version),
+        VersionPath::new(&new.name, &new.version),
+        &selection,
+    )?;
     Ok(DifferenceScan {
         snapshot,
         old,
@@ -85,8 +91,8 @@ impl DifferenceScan {
         let count = difference.chunks.len();
         difference.chunks = difference.chunks.get(self.next).copied().into_iter().collect();
         self.snapshot.for_each_difference(
-            (&self.old.name, &self.old.version),
-            (&self.new.name, &self.new.version),
+            VersionPath::new(&self.old.name, &self.old.version),
+            VersionPath::new(&self.new.name, &self.new.version),
             &difference,
             &self.selection,
             &mut |row, col, old, new| {

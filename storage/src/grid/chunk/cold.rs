@@ -100,8 +100,8 @@ pub(crate) fn decompress(cold: &[u8], layout: &Layout, chunk: u64) -> Decoded<Ve
         if bytes.len() != sizes.values {
             return Err("a cold chunk has another number of values than its leaves");
         }
-        let slots = values.iter_mut().skip(plane).step_by(width);
-        slots.zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+        let targets = values.iter_mut().skip(plane).step_by(width);
+        targets.zip(bytes.iter()).for_each(|(to, from)| *to = *from);
     }
     let parts = Parts { leaves: entries, shapes: shapes.into_owned(), gaps, values };
     let raw = parts.put_together(layout, chunk, raw_len)?;

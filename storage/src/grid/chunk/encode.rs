@@ -114,9 +114,9 @@ impl ChunkBuilder {
             Form::Offsets => {
                 let start = self.bytes.len();
                 self.bytes.resize((start + 2 * elements.len()).next_multiple_of(4), 0);
-                let slots = self.bytes.split_at_mut(start).1.as_chunks_mut().0;
-                for (slot, (position, _)) in slots.iter_mut().zip(elements) {
-                    *slot = position.to_le_bytes();
+                let targets = self.bytes.split_at_mut(start).1.as_chunks_mut().0;
+                for (target, (position, _)) in targets.iter_mut().zip(elements) {
+                    *target = position.to_le_bytes();
                 }
                 self.dtype.write(&mut self.bytes, values);
             }
@@ -131,8 +131,8 @@ impl ChunkBuilder {
             Form::Dense => {
                 let mut all = vec![0u32; leaf.area()];
                 for (position, bits) in elements {
-                    if let Some(slot) = leaf.index_of(*position).and_then(|index| all.get_mut(index)) {
-                        *slot = *bits;
+                    if let Some(target) = leaf.index_of(*position).and_then(|index| all.get_mut(index)) {
+                        *target = *bits;
                     }
                 }
                 self.dtype.write(&mut self.bytes, all.into_iter());
@@ -168,8 +168,8 @@ impl ChunkBuilder {
         let count = length_field(active);
         let entry = u32::from(form.code()) << 30 | count << 17 | body;
         let at = HEADER_BYTES + 4 * self.leaf;
-        if let Some(slot) = self.bytes.get_mut(at..at + 4) {
-            slot.copy_from_slice(&entry.to_le_bytes());
+        if let Some(field) = self.bytes.get_mut(at..at + 4) {
+            field.copy_from_slice(&entry.to_le_bytes());
         }
         self.leaf += 1;
         self.active += count;

@@ -39,8 +39,8 @@ pub(crate) fn merge_chunk(
     if old.is_some_and(|old| old.leaves() != leaves) {
         return Err("a chunk has not as many leaves as its matrix");
     }
-    let room = old.map_or(0, |old| old.bytes().len()) + 8 * changes.len();
-    let mut builder = ChunkBuilder::new(dtype, leaves, room.max(256));
+    let capacity = old.map_or(0, |old| old.bytes().len()) + 8 * changes.len();
+    let mut builder = ChunkBuilder::new(dtype, leaves, capacity.max(256));
     let mut before: Vec<(u16, u32)> = Vec::new();
     let mut after: Vec<(u16, u32)> = Vec::new();
     let mut rest = changes;
@@ -78,8 +78,8 @@ fn merge(before: &[(u16, u32)], changes: &[Change], dtype: DataType, after: &mut
         let stored = if at == position { bits } else { 0 };
         let edited = after_edits(stored, same, dtype);
         let bits = if position <= at { edited } else { bits };
-        if let Some(slot) = after.get_mut(len) {
-            *slot = (at.min(position), bits);
+        if let Some(target) = after.get_mut(len) {
+            *target = (at.min(position), bits);
         }
         len += usize::from(bits != 0);
         old = old.split_at(usize::from(at <= position)).1;

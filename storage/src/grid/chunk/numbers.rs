@@ -45,14 +45,14 @@ impl DataType {
         let packed = out.split_at_mut(start).1;
         match self {
             Self::F32 => {
-                for (slot, bits) in packed.as_chunks_mut::<4>().0.iter_mut().zip(values) {
-                    *slot = bits.to_le_bytes();
+                for (target, bits) in packed.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                    *target = bits.to_le_bytes();
                 }
             }
             Self::F16 => {
-                for (slot, bits) in packed.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                for (target, bits) in packed.as_chunks_mut::<2>().0.iter_mut().zip(values) {
                     let [low, high, ..] = bits.to_le_bytes();
-                    *slot = [low, high];
+                    *target = [low, high];
                 }
             }
         }

@@ -25,7 +25,7 @@ pub(crate) struct Committer {
     current: Current,
     group: GroupCommit,
     wal: Arc<dyn StorageBackend>,
-    checkpoint_wal_bytes: u64,
+    fold_wal_above: u64,
 }
 
 impl Committer {
@@ -34,11 +34,11 @@ impl Committer {
         data: Arc<dyn StorageBackend>,
         wal: Arc<dyn StorageBackend>,
         lock: Option<Arc<DirectoryLock>>,
-        checkpoint_wal_bytes: u64,
+        fold_wal_above: u64,
     ) -> Result<Self> {
         let (head, current) = recovery::open(data, Arc::clone(&wal), lock)?;
         let group = GroupCommit::default();
-        Ok(Self { head: Mutex::new(head), current, group, wal, checkpoint_wal_bytes })
+        Ok(Self { head: Mutex::new(head), current, group, wal, fold_wal_above })
     }
 
     pub(crate) fn current(&self) -> &Current {
@@ -72,9 +72,9 @@ impl Committer {
             Durability::None => Vec::new(),
             Durability::Eventual | Durability::Immediate => batch.encode().inspect_err(|_| head.abort())?,
         };
-        let log_has_room = head.wal.len().saturating_add(payload.len() as u64) <= self.checkpoint_wal_bytes;
+        let fits_log = head.wal.len().saturating_add(payload.len() as u64) <= self.fold_wal_above;
         let by_log = durability != Durability::None && head.log_continues && payload.len() <= MAX_PAYLOAD;
-        if !(by_log && log_has_room) {
+        if !(by_log && fits_log) {
             // A full log is folded into the tree, which makes the batch durable whatever was asked.
             let durability = if by_log { Durability::Immediate } else { durability };
             let next_sequence = head.next_sequence;
@@ -170,12 +170,12 @@ impl Committer {
     }
 
     /// Makes everything committed so far durable and folds the write-ahead log into the tree.
-    pub(crate) fn checkpoint(&self, head: &mut Head) -> Result<()> {
+    pub(crate) fn fold_log(&self, head: &mut Head) -> Result<()> {
         self.finish_rollback(head)?;
-        if head.is_checkpointed() {
+        if head.log_is_folded() {
             return Ok(());
         }
-        head.checkpoint(&self.current).map_err(|error| self.refuse(head, error))?;
+        head.fold_log(&self.current).map_err(|error| self.refuse(head, error))?;
         self.group.log_restarted();
         Ok(())
     }

@@ -283,7 +283,7 @@ mod tests {
             }
         }
 
-        fn checkpoint(&self) {
+        fn fold_log(&self) {
             let mut files = self.files.lock().unwrap();
             files.begin_log();
             self.sync.log_restarted();
@@ -302,7 +302,7 @@ mod tests {
             }));
         }
         for _ in 0..2 {
-            store.checkpoint();
+            store.fold_log();
             shuttle::thread::yield_now();
         }
         for thread in threads {

@@ -201,26 +201,26 @@ impl Head {
         Ok(end)
     }
 
-    /// Commits the newest state once more, durably, whatever it was before.
-    pub(crate) fn checkpoint(&mut self, current: &Current) -> Result<()> {
+    /// Commits the newest state once more, by the tree and durably, so that nothing of it stands in the log alone.
+    pub(crate) fn fold_log(&mut self, current: &Current) -> Result<()> {
         self.begin()?;
         self.commit_root(self.root, self.next_sequence, Durability::Immediate, current)
     }
 
     /// Whether everything committed is durable and in the superblock.
-    pub(crate) fn is_checkpointed(&self) -> bool {
+    pub(crate) fn log_is_folded(&self) -> bool {
         self.log_continues && self.wal.last() == 0 && self.durable.commit == self.commit
     }
 
     /// Makes everything durable and writes so into the superblock, so that the next opening checks nothing.
     /// `durable_records` is as [`Self::finish_rollback`] has it.
     pub(crate) fn seal(&mut self, current: &Current, durable_records: &dyn Fn() -> u64) -> Result<()> {
-        if self.broken.is_some() || (self.is_checkpointed() && self.durable.durable_commit == self.commit) {
+        if self.broken.is_some() || (self.log_is_folded() && self.durable.durable_commit == self.commit) {
             return Ok(());
         }
         self.finish_rollback(current, durable_records)?;
-        if !self.is_checkpointed() {
-            self.checkpoint(current)?;
+        if !self.log_is_folded() {
+            self.fold_log(current)?;
         }
         let slot = self.durable_slot.other();
         let sealed = Superblock { durable_commit: self.durable.commit, ..self.durable };

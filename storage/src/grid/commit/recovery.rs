@@ -89,7 +89,7 @@ fn replay(head: &mut Head, current: &Current, clean: bool) -> Result<()> {
         head.redo(&payload, current)?;
     }
     // What the last process had only handed to the operating system becomes durable before anything builds on it.
-    head.checkpoint(current)
+    head.fold_log(current)
 }
 
 /// Valid superblocks and where they stand.

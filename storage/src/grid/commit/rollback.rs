@@ -34,7 +34,7 @@ impl Head {
         }
         if self.wal.may_hold_refused_record() {
             // Records count only for the superblock that they follow, so a new one makes them void.
-            self.checkpoint(current)?;
+            self.fold_log(current)?;
         }
         Ok(())
     }

@@ -44,46 +44,49 @@ const PUBLISHED: u8 = 1;
 /// The bits of 1.0: the scale of numbers that are stored as they are.
 const SCALE: u32 = 0x3f80_0000;
 
-/// A leaf's value.
+/// What a leaf holds under one key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// Metadata, as it is.
+    /// Metadata of at most [`INLINE_BYTES`].
     Inline(Vec<u8>),
-    /// Metadata in pieces.
-    Blob { len: u64, pieces: Table },
-    /// An adapter.
+    /// Longer metadata: its length in bytes, and pieces of [`BLOB_PIECE_BYTES`], the last one shorter.
+    Blob {
+        len: u64,
+        pieces: Table,
+    },
     Adapter(AdapterRecord),
-    /// A tag: the version it points at.
+    /// The name of the version that a tag points at.
     Tag(String),
-    /// A version.
     Version(VersionRecord),
-    /// A matrix.
     Matrix(MatrixRecord),
 }
 
-/// What is kept of an adapter apart from its versions.
+/// What is kept of an adapter apart from its versions, until the adapter itself is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AdapterRecord {
-    /// The highest version number it ever had.
+    /// The highest version number it ever had, dropped versions included; 0 at first.
     pub(crate) highest: u64,
 }
 
-/// A version of an adapter.
+/// What is kept of a version beside its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VersionRecord {
+    /// Its number among all versions of the store, in the order of their creation.
     pub(crate) sequence: u64,
     pub(crate) published: bool,
     /// The root of its tree of matrices; null when it has none.
     pub(crate) root: Ref,
 }
 
-/// A matrix.
+/// The shape of a matrix and the references to its chunks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MatrixRecord {
     pub(crate) dtype: DataType,
     pub(crate) rows: u32,
     pub(crate) cols: u32,
+    /// How many elements are not +0.0.
     pub(crate) active: u64,
+    /// A reference for each chunk, null where a chunk has no active element.
     pub(crate) chunks: Table,
 }
 

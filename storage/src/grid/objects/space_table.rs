@@ -142,8 +142,8 @@ impl Writer {
             let (bytes, free) = self.encode_map(index, reserved)?;
             let map = self.fill(reserved, &bytes, free)?;
             maps.push((index, map));
-            if let Some(slot) = stored.get_mut(index) {
-                *slot = map;
+            if let Some(target) = stored.get_mut(index) {
+                *target = map;
             }
         }
         let mut below = stored;
@@ -154,8 +154,8 @@ impl Writer {
                 let mut bytes = encode_table_node(number, &entries)?;
                 pad(&mut bytes, *reserved)?;
                 let stored_node = self.fill(*reserved, &bytes, 0)?;
-                if let Some(slot) = table.levels.get_mut(level).and_then(|nodes| nodes.get_mut(*node)) {
-                    *slot = stored_node;
+                if let Some(target) = table.levels.get_mut(level).and_then(|nodes| nodes.get_mut(*node)) {
+                    *target = stored_node;
                 }
             }
             below.clone_from(table.levels.get(level).ok_or_else(missing_level)?);

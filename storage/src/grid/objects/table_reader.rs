@@ -15,14 +15,14 @@ pub(crate) fn read_table_node(source: &dyn Source, node: &Ref, depth: u8) -> Res
 
 /// One entry of a table, null past its end. Only the nodes above it are read.
 pub(crate) fn read_entry(source: &dyn Source, table: &Table, index: u64) -> Result<Ref> {
-    let slot = |level: u8| to_usize(index >> (8 * u32::from(level)));
-    let mut entry = table.children.get(slot(table.depth)).copied().unwrap_or(Ref::NULL);
+    let position = |level: u8| to_usize(index >> (8 * u32::from(level)));
+    let mut entry = table.children.get(position(table.depth)).copied().unwrap_or(Ref::NULL);
     for level in (1..=table.depth).rev() {
         if entry.is_null() {
             break;
         }
         let entries = read_table_node(source, &entry, level)?;
-        entry = entries.get(slot(level - 1) % FANOUT).copied().unwrap_or(Ref::NULL);
+        entry = entries.get(position(level - 1) % FANOUT).copied().unwrap_or(Ref::NULL);
     }
     Ok(entry)
 }

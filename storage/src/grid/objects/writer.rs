@@ -92,7 +92,7 @@ impl Objects {
         }
         let step = (len / 4).clamp(MIN_GROWTH, MAX_GROWTH);
         let target = end.next_multiple_of(step);
-        // The file grows further than needed to grow seldom. A disk without room for that may have room for less.
+        // The file grows further than needed to grow seldom. A disk too full for that may still take what is needed.
         self.backend
             .set_len(target)
             .or_else(|_| self.backend.set_len(end))
@@ -250,8 +250,8 @@ impl Writer {
             let Some(change) = group.first() else {
                 continue;
             };
-            let slot = (change.index - first) / span;
-            let Some(child) = children.get_mut(to_usize(slot)) else {
+            let position = (change.index - first) / span;
+            let Some(child) = children.get_mut(to_usize(position)) else {
                 return Err(Error::internal("an entry lies past the end of its table"));
             };
             if depth == 0 {
@@ -259,7 +259,7 @@ impl Writer {
                 self.dispose(&old, change.old)?;
                 continue;
             }
-            let start = first + slot * span;
+            let start = first + position * span;
             let mut entries =
                 if child.is_null() { vec![Ref::NULL; FANOUT] } else { self.own_table_node(child, depth)? };
             entries.resize(FANOUT, Ref::NULL);

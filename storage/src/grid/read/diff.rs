@@ -14,7 +14,7 @@ use crate::grid::format::value::{MatrixRecord, Value};
 use crate::grid::objects::chunk_source::chunk_view;
 use crate::grid::objects::source::Source;
 use crate::grid::objects::table_reader::{read_entry, read_table_node};
-use crate::grid::path::MatrixPath;
+use crate::grid::path::{MatrixPath, VersionPath};
 use crate::grid::tree::keys::split_matrix_key;
 use crate::grid::tree::node::{Node, Subtree, read_node};
 
@@ -49,12 +49,12 @@ pub struct MatrixDifference {
 type Records = BTreeMap<Vec<u8>, MatrixRecord>;
 
 impl Snapshot {
-    /// The matrices that differ between two versions within a selection (`(adapter, version)`), in order of layer,
+    /// The matrices that differ between two versions within a selection, in order of layer,
     /// module and matrix. What the versions share is not read, nor what holds nothing of the selection.
     pub fn diff(
         &self,
-        from: (&str, &str),
-        to: (&str, &str),
+        from: VersionPath<'_>,
+        to: VersionPath<'_>,
         selection: &Selection,
     ) -> Result<Vec<MatrixDifference>> {
         let source = &self.state().source;
@@ -92,15 +92,15 @@ impl Snapshot {
     /// [`Self::diff`] found [`DifferenceKind::Changed`]; an inactive element is +0.0.
     pub fn for_each_difference(
         &self,
-        from: (&str, &str),
-        to: (&str, &str),
+        from: VersionPath<'_>,
+        to: VersionPath<'_>,
         difference: &MatrixDifference,
         selection: &Selection,
         visit: &mut dyn FnMut(usize, usize, f32, f32) -> Result<()>,
     ) -> Result<()> {
-        let record = |(adapter, version): (&str, &str)| {
-            let path =
-                MatrixPath::new(adapter, version, difference.layer, &*difference.module, &*difference.matrix);
+        let MatrixDifference { layer, module, matrix, .. } = difference;
+        let record = |of: VersionPath<'_>| {
+            let path = MatrixPath::new(of.adapter, of.version, *layer, module, matrix);
             let found = self.matrix_record(&path)?;
             found.ok_or_else(|| Error::NotFound { kind: "matrix", name: path.to_string() })
         };
@@ -123,15 +123,14 @@ impl Snapshot {
 
     fn unshared_records(
         &self,
-        from: (&str, &str),
-        to: (&str, &str),
+        from: VersionPath<'_>,
+        to: VersionPath<'_>,
         selection: &Selection,
     ) -> Result<(Records, Records)> {
         let source = &self.state().source;
-        let root = |(adapter, version): (&str, &str)| {
-            let record = self.version_record(adapter, version)?;
-            let record = record
-                .ok_or_else(|| Error::NotFound { kind: "version", name: format!("{adapter}@{version}") })?;
+        let root = |of: VersionPath<'_>| {
+            let record = self.version_record(of.adapter, of.version)?;
+            let record = record.ok_or_else(|| Error::NotFound { kind: "version", name: of.to_string() })?;
             Ok::<_, Error>(record.root)
         };
         let mut frontiers = [Subtree::whole(&root(from)?), Subtree::whole(&root(to)?)];
@@ -201,8 +200,8 @@ impl Differing<'_> {
     fn compare(&mut self, old: &[Ref], new: &[Ref], depth: u8, first: u64) -> Result<()> {
         let span = 1u64 << (8 * u32::from(depth));
         let wanted = self.geometry.chunks_of_rows(&self.selection.rows);
-        for (slot, index) in (0..old.len().max(new.len())).zip(0u64..) {
-            let get = |table: &[Ref]| table.get(slot).copied().unwrap_or(Ref::NULL);
+        for (position, index) in (0..old.len().max(new.len())).zip(0u64..) {
+            let get = |table: &[Ref]| table.get(position).copied().unwrap_or(Ref::NULL);
             let (a, b) = (get(old), get(new));
             let start = first + index * span;
             if a == b || start >= wanted.end || start + span <= wanted.start {

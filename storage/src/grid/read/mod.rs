@@ -2,6 +2,13 @@
 //!
 //! Readers take no lock and never write. They see one state, however long they live, and read of it only what they ask
 //! for.
+//!
+//! - `snapshot`: the way in: everything that can be asked of one state.
+//! - `matrix`: the numbers of one matrix.
+//! - `metadata`: metadata values.
+//! - `diff`: what differs between two versions.
+//! - `selection`: which layers, modules, rows and columns a reader wants.
+//! - `state`: the states with readers, and the pointer to the newest.
 
 pub(crate) mod diff;
 pub(crate) mod matrix;

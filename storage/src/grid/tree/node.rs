@@ -135,10 +135,10 @@ impl Subtree {
         let ends = ends.into_iter().chain([self.high.clone()]);
         let children = branch.into_iter().zip(ends).enumerate();
         children
-            .map(|(slot, ((key, node), high))| Self {
+            .map(|(position, ((key, node), high))| Self {
                 node,
                 below: height,
-                low: if slot == 0 { self.low.clone() } else { key },
+                low: if position == 0 { self.low.clone() } else { key },
                 high,
             })
             .collect()

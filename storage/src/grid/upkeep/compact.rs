@@ -33,7 +33,7 @@ pub(crate) fn compact(
 ) -> Result<Compacted> {
     committer.with_head(|head| {
         let bytes_before = length(head)?;
-        committer.checkpoint(head)?;
+        committer.fold_log(head)?;
         let written = write_new_file(head, committer.wal(), directory, lock);
         let (mut new, bytes_after) = written.inspect_err(|_| {
             // The disk may be full, and the next opening would remove it anyway.

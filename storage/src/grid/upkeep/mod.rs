@@ -1,6 +1,10 @@
 //! Looking after a store: counting, verifying, copying and compacting it.
 //!
-//! This room walks everything that a state refers to. It repairs nothing: damage is reported, or left out of a copy.
+//! This module walks everything that a state refers to. It repairs nothing: damage is reported, or left out of a copy.
+//!
+//! - `statistics`: how much there is and how much of it is shared.
+//! - `verify`: every object is read and checked; `damage` is what is reported.
+//! - `compact`: replacing the store by a copy without holes; `copy` copies the trees.
 
 pub(crate) mod compact;
 pub(crate) mod copy;

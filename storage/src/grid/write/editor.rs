@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::grid::format::reference::Ref;
 use crate::grid::format::value::{AdapterRecord, Value, VersionRecord};
 use crate::grid::objects::writer::Writer;
-use crate::grid::path::check_name;
+use crate::grid::path::{VersionPath, check_name};
 use crate::grid::tree::edit::{Tree, release_tree, release_value};
 use crate::grid::tree::keys::{
     adapter_key, split_pair_key, tag_key, tag_prefix, version_key, version_prefix,
@@ -116,7 +116,10 @@ impl Editor {
         match self.main.get(writer, &adapter_key(adapter))? {
             Some(Value::Adapter(record)) => record.highest.checked_add(1).ok_or_else(|| {
                 let highest = record.highest;
-                Error::argument("adapter", format!("\"{adapter}\" had version {highest}, and no number follows"))
+                Error::argument(
+                    "adapter",
+                    format!("\"{adapter}\" had version {highest}, and no number follows"),
+                )
             }),
             _ => Ok(1),
         }
@@ -131,15 +134,20 @@ impl Editor {
         self.main.insert(writer, &version_key(adapter, version), Value::Version(record)).map(drop)
     }
 
-    pub(crate) fn branch(&mut self, writer: &mut Writer, from: (&str, &str), to: (&str, &str)) -> Result<()> {
-        self.existing(writer, from.0, from.1)?;
-        if self.version(writer, to.0, to.1)?.is_some() {
-            return Err(Error::AlreadyExists { kind: "version", name: format!("{}@{}", to.0, to.1) });
+    pub(crate) fn branch(
+        &mut self,
+        writer: &mut Writer,
+        from: VersionPath<'_>,
+        to: VersionPath<'_>,
+    ) -> Result<()> {
+        self.existing(writer, from.adapter, from.version)?;
+        if self.version(writer, to.adapter, to.version)?.is_some() {
+            return Err(Error::AlreadyExists { kind: "version", name: to.to_string() });
         }
-        self.close(writer, from.0, from.1)?;
-        let record = self.existing(writer, from.0, from.1)?;
+        self.close(writer, from.adapter, from.version)?;
+        let record = self.existing(writer, from.adapter, from.version)?;
         writer.share(&record.root)?;
-        self.add_version(writer, to.0, to.1, record.root).map(drop)
+        self.add_version(writer, to.adapter, to.version, record.root).map(drop)
     }
 
     pub(crate) fn tag(&mut self, writer: &mut Writer, adapter: &str, version: &str, tag: &str) -> Result<()> {

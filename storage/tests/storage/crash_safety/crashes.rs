@@ -12,7 +12,7 @@ use crate::support::random::commit;
 use crate::support::{Rng, count};
 
 pub(crate) fn options() -> GridOptions {
-    GridOptions { checkpoint_wal_bytes: 3000, ..GridOptions::default() }
+    GridOptions { fold_wal_above: 3000, ..GridOptions::default() }
 }
 
 pub(crate) fn open(disk: &Disk) -> Result<GridStore, Error> {

@@ -209,7 +209,7 @@ impl Run {
     fn after(&mut self, error: &Error) {
         let what = format!("{} after {error}", self.what);
         let Some(store) = &self.store else { return };
-        if error.is_outcome_unknown() {
+        if matches!(error, Error::OutcomeUnknown { .. }) {
             self.unsettled = true;
             self.ledger.may_go_back();
         } else {

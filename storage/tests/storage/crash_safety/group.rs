@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyprstream_storage::{DataType, Durability, GridStore, MatrixPath, Shape, UpdateBatch};
+use hyprstream_storage::{DataType, Durability, Error, GridStore, MatrixPath, Shape, UpdateBatch};
 
 use super::crashes::open;
 use crate::support::disk::{Disk, Fault};
@@ -43,7 +43,7 @@ impl Outcomes {
 }
 
 /// Every other thread goes by the tree now and then.
-fn commit(store: &GridStore, thread: usize, number: usize) -> Result<(), hyprstream_storage::Error> {
+fn commit(store: &GridStore, thread: usize, number: usize) -> Result<(), Error> {
     let mut batch = UpdateBatch::new();
     batch.set(&path(), &[(number as u32, thread as u32, 1.0)]);
     if thread.is_multiple_of(2) && number % 16 == 15 {
@@ -64,7 +64,7 @@ fn commit_from_all(store: &GridStore, outcomes: &Outcomes, mut meanwhile: impl F
                 for (number, outcome) in column.iter().enumerate() {
                     match commit(store, thread, number) {
                         Ok(()) => outcome.store(ACKNOWLEDGED, Ordering::SeqCst),
-                        Err(error) if error.is_outcome_unknown() => {}
+                        Err(Error::OutcomeUnknown { .. }) => {}
                         Err(_) => outcome.store(REFUSED, Ordering::SeqCst),
                     }
                 }

@@ -1,13 +1,17 @@
 //! What versions cost.
 
-use hyprstream_storage::{Compression, DataType, Durability, GridOptions, GridStore, MatrixPath, Shape};
+use hyprstream_storage::{
+    Compression, DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, VersionPath,
+};
 
 use crate::support::{Rng, assert_sound};
 
 fn put(store: &GridStore, version: &str, from: Option<&str>, values: &[f32]) {
     let mut write = store.begin_write().unwrap();
     if let Some(from) = from {
-        write.branch_version(("support", from), ("support", version)).unwrap();
+        write
+            .branch_version(VersionPath::new("support", from), VersionPath::new("support", version))
+            .unwrap();
     }
     let path = MatrixPath::new("support", version, 0, "q_proj", "A");
     write.put_matrix(&path, Shape::new(2048, 64), DataType::F32, values).unwrap();
@@ -48,7 +52,7 @@ fn a_hundred_checkpoints_of_scattered_changes_cost_less_than_three() {
     let dropped = write.rotate_versions("support", 3, true).unwrap();
     assert_eq!(dropped.len(), 96);
     assert_eq!(write.next_version_number("support").unwrap(), 101);
-    write.branch_version(("support", "40"), ("support", "101")).unwrap();
+    write.branch_version(VersionPath::new("support", "40"), VersionPath::new("support", "101")).unwrap();
     write.publish_version("support", "101").unwrap();
     write.commit(Durability::Immediate).unwrap();
     let path = MatrixPath::new("support", "101", 0, "q_proj", "A");
@@ -109,14 +113,14 @@ fn freezing_a_branch_stores_no_shared_chunk_of_a_matrix_with_tables_again() {
     let put = |version: &str, values: &[f32]| {
         let mut write = store.begin_write().unwrap();
         if version == "2" {
-            write.branch_version(("support", "1"), ("support", "2")).unwrap();
+            write.branch_version(VersionPath::new("support", "1"), VersionPath::new("support", "2")).unwrap();
         }
         write.put_matrix(&path(version), Shape::new(rows, cols), DataType::F32, values).unwrap();
         write.commit(Durability::Immediate).unwrap();
     };
     put("1", &values);
     let mut write = store.begin_write().unwrap();
-    write.branch_version(("support", "1"), ("support", "3")).unwrap();
+    write.branch_version(VersionPath::new("support", "1"), VersionPath::new("support", "3")).unwrap();
     let of_branch = write.freeze_version("support", "3", Compression::Zstd(1)).unwrap();
     write.commit(Durability::Immediate).unwrap();
     assert_eq!((of_branch.chunks, of_branch.shared), (0, 17));

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hyprstream_storage::backend::{MemoryBackend, StorageBackend};
-use hyprstream_storage::{Durability, GridOptions, GridStore, salvage};
+use hyprstream_storage::{Durability, Error, GridOptions, GridStore, VersionPath, salvage};
 
 use crate::support::image::{Image, closed_store, form_ops, image, some_ops};
 use crate::support::{Model, Op, Rng, assert_sound, count, matrix_path};
@@ -138,11 +138,11 @@ fn the_highest_commit_number_can_be_read_and_takes_no_more_writes() {
         let wal = Arc::new(MemoryBackend::new("wal", Vec::new()));
         GridStore::open_backends(data, wal, &GridOptions::default())
     };
-    assert!(open(&data).unwrap_err().is_corrupt(), "a recovery would have to commit");
+    assert!(matches!(open(&data), Err(Error::Corrupt { .. })), "a recovery would have to commit");
     forge(&mut data, DURABLE_COMMIT, u64::MAX);
     let store = open(&data).unwrap();
     image.states.last().unwrap().assert_same(&Model::read(&store.snapshot()).unwrap());
-    assert!(store.begin_write().unwrap_err().is_corrupt());
+    assert!(matches!(store.begin_write(), Err(Error::Corrupt { .. })));
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn the_last_sequence_number_that_there_is_takes_no_more_versions() {
     let (data, wal) = (MemoryBackend::new("data", data), MemoryBackend::new("wal", Vec::new()));
     let store = GridStore::open_backends(Arc::new(data), Arc::new(wal), &GridOptions::default()).unwrap();
     let mut write = store.begin_write().unwrap();
-    let error = write.branch_version(("support", "1"), ("support", "new"));
-    assert!(error.unwrap_err().is_corrupt());
+    let branched = write.branch_version(VersionPath::new("support", "1"), VersionPath::new("support", "new"));
+    assert!(matches!(branched, Err(Error::Corrupt { .. })));
 }
 
 #[test]
@@ -263,12 +263,15 @@ fn verify_names_the_damage_and_salvage_keeps_everything_else() {
         (held.layer, held.module.as_deref(), held.matrix.as_deref()),
         (Some(0), Some("q_proj"), Some("B"))
     );
-    let places: BTreeSet<u64> = report.damages.iter().map(|damage| damage.offset).collect();
-    assert_eq!(places.len(), 1, "patches of what is damaged are whole: {:?}", report.damages);
-    assert!(places.iter().all(|place| (1..9000).contains(&(at as u64 - place))));
+    let offsets: BTreeSet<u64> = report.damages.iter().map(|damage| damage.offset).collect();
+    assert_eq!(offsets.len(), 1, "patches of what is damaged are whole: {:?}", report.damages);
+    assert!(offsets.iter().all(|offset| (1..9000).contains(&(at as u64 - offset))));
     let mut buffer = vec![0.0; 64 * 64];
     let error = store.snapshot().read_matrix(&matrix_path(0, 2), &mut buffer).unwrap_err();
-    assert!(error.is_corrupt() && error.to_string().contains("support@1/0/q_proj/B"), "{error}");
+    assert!(
+        matches!(error, Error::Corrupt { .. }) && error.to_string().contains("support@1/0/q_proj/B"),
+        "{error}"
+    );
     drop(store);
     let salvaged = salvage(&old, &new).unwrap();
     assert!(!salvaged.left_out.is_empty());
@@ -295,7 +298,7 @@ fn salvage_without_a_superblock_finds_the_newest_commit_by_its_copy() {
     data[..8192].fill(0xff);
     std::fs::write(old.join("grid.data"), &data).unwrap();
     let error = GridStore::open(&old, &GridOptions::default()).unwrap_err();
-    assert!(error.is_corrupt() && error.to_string().contains("salvage"), "{error}");
+    assert!(matches!(error, Error::Corrupt { .. }) && error.to_string().contains("salvage"), "{error}");
     let salvaged = salvage(&old, &new).unwrap();
     assert!(salvaged.from_copy && salvaged.left_out.is_empty(), "{salvaged:?}");
     let store = GridStore::open(&new, &GridOptions::default()).unwrap();
@@ -327,5 +330,8 @@ fn salvage_of_a_file_without_any_superblock_says_what_is_missing() {
     closed_store(&old, &some_ops());
     std::fs::write(old.join("grid.data"), vec![0; 100_000]).unwrap();
     let error = salvage(&old, &new).unwrap_err();
-    assert!(error.is_corrupt() && error.to_string().contains("both superblocks"), "{error}");
+    assert!(
+        matches!(error, Error::Corrupt { .. }) && error.to_string().contains("both superblocks"),
+        "{error}"
+    );
 }

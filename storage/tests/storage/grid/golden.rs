@@ -92,7 +92,7 @@ fn an_unclosed_file_with_matrices_of_another_type_is_not_rolled_back() {
 
 /// The values of the only matrix in `support.nvdb`, 4 rows of 6.
 fn nvdb_values() -> Vec<f32> {
-    (0..24u8).map(|place| if place % 3 == 0 { 0.0 } else { f32::from(place) / 8.0 - 1.0 }).collect()
+    (0..24u8).map(|n| if n % 3 == 0 { 0.0 } else { f32::from(n) / 8.0 - 1.0 }).collect()
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn options() -> GridOptions {
-    GridOptions { checkpoint_wal_bytes: 20_000, ..GridOptions::default() }
+    GridOptions { fold_wal_above: 20_000, ..GridOptions::default() }
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyprstream_storage::backend::MemoryBackend;
 use hyprstream_storage::{
     DataType, Durability, GridOptions, GridStore, MatrixInfo, MatrixPath, Selection, Shape, Snapshot,
-    UpdateBatch,
+    UpdateBatch, VersionPath,
 };
 
 use crate::support::Rng;
@@ -17,11 +17,11 @@ use crate::support::reads::{CHUNK, LEAF, ReadLog};
 const LAYERS: u32 = 120;
 /// The layer whose matrices have four chunks each, A one beside the other, B one under the other.
 const LARGE: u32 = 3;
-const OLD: (&str, &str) = ("support", "1");
-const NEW: (&str, &str) = ("support", "2");
+const OLD: VersionPath<'_> = VersionPath::new("support", "1");
+const NEW: VersionPath<'_> = VersionPath::new("support", "2");
 
-fn path(version: (&str, &str), layer: u32, module: &str, matrix: &str) -> MatrixPath {
-    MatrixPath::new(version.0, version.1, layer, module, matrix)
+fn path(version: VersionPath<'_>, layer: u32, module: &str, matrix: &str) -> MatrixPath {
+    MatrixPath::new(version.adapter, version.version, layer, module, matrix)
 }
 
 fn shape(layer: u32, matrix: &str) -> Shape {
@@ -49,11 +49,11 @@ fn store() -> (GridStore, ReadLog) {
                     .map(|at| if at % 7 == 0 { 1.0 + at as f32 } else { 0.0 })
                     .collect();
                 write.put_matrix(&path(OLD, layer, module, matrix), shape, DataType::F32, &values).unwrap();
-                let places = (0..shape.rows as u32).step_by(64).flat_map(|row| {
+                let edits = (0..shape.rows as u32).step_by(64).flat_map(|row| {
                     let cols = (0..shape.cols as u32).step_by(512);
                     cols.map(move |col| (row, col, -1.0))
                 });
-                changes.set(&path(NEW, layer, module, matrix), &places.collect::<Vec<_>>());
+                changes.set(&path(NEW, layer, module, matrix), &edits.collect::<Vec<_>>());
             }
         }
     }
@@ -64,15 +64,15 @@ fn store() -> (GridStore, ReadLog) {
 }
 
 fn differences(snapshot: &Snapshot, selection: &Selection) -> Vec<(u32, String, String, usize, usize)> {
-    let mut places = Vec::new();
+    let mut elements = Vec::new();
     for found in snapshot.diff(OLD, NEW, selection).unwrap() {
         let mut visit = |row, col, _, _| {
-            places.push((found.layer, found.module.clone(), found.matrix.clone(), row, col));
+            elements.push((found.layer, found.module.clone(), found.matrix.clone(), row, col));
             Ok(())
         };
         snapshot.for_each_difference(OLD, NEW, &found, selection, &mut visit).unwrap();
     }
-    places
+    elements
 }
 
 fn of_layer(layers: RangeInclusive<u32>) -> Selection {
@@ -82,7 +82,7 @@ fn of_layer(layers: RangeInclusive<u32>) -> Selection {
 /// The chunks that these matrices of both versions read.
 fn chunks_of(snapshot: &Snapshot, log: &ReadLog, wanted: impl Fn(&MatrixInfo) -> bool) -> BTreeSet<u64> {
     log.during(CHUNK, || {
-        for (adapter, version) in [OLD, NEW] {
+        for VersionPath { adapter, version } in [OLD, NEW] {
             for info in snapshot.matrices(adapter, version).unwrap().iter().filter(|info| wanted(info)) {
                 let mut values = vec![0.0; info.shape.elements().unwrap()];
                 snapshot.read_matrix(&info.path, &mut values).unwrap();
@@ -95,7 +95,7 @@ fn chunks_of(snapshot: &Snapshot, log: &ReadLog, wanted: impl Fn(&MatrixInfo) ->
 fn chunk_of(
     snapshot: &Snapshot,
     log: &ReadLog,
-    versions: &[(&str, &str)],
+    versions: &[VersionPath<'_>],
     matrix: &str,
     (row, col): (usize, usize),
 ) -> BTreeSet<u64> {
@@ -127,7 +127,7 @@ fn a_selection_of_one_layer_reads_the_pages_of_that_layer_alone() {
         assert!(all > 12 && some <= 5, "{some} of {all} leaves of the tree");
         let listed = |selection: &Selection| {
             log.during(LEAF, || {
-                snapshot.selected_matrices(NEW.0, NEW.1, selection).unwrap();
+                snapshot.selected_matrices(NEW.adapter, NEW.version, selection).unwrap();
             })
             .len()
         };
@@ -177,7 +177,7 @@ fn a_narrow_range_of_rows_or_columns_reads_the_chunks_that_hold_it() {
         };
         let first = (rows.start, cols.start);
         let held = chunk_of(&snapshot, &log, &[OLD, NEW], matrix, first);
-        assert!(!held.is_empty() && held.len() <= 2, "a chunk and what took its place");
+        assert!(!held.is_empty() && held.len() <= 2, "a chunk, and the one that replaced it");
         let read = log.during(CHUNK, || {
             differences(&snapshot, &selection);
         });
@@ -199,18 +199,23 @@ fn a_narrow_range_of_rows_or_columns_reads_the_chunks_that_hold_it() {
 type Elements = BTreeMap<(u32, String, String, usize, usize), (u32, u32)>;
 
 /// Every element of a selection in which two versions differ, when both have its matrix in one shape.
-fn elements(snapshot: &Snapshot, versions: [(&str, &str); 2], selection: &Selection) -> Elements {
+fn elements(
+    snapshot: &Snapshot,
+    from: VersionPath<'_>,
+    to: VersionPath<'_>,
+    selection: &Selection,
+) -> Elements {
     let mut elements = Elements::new();
-    for found in snapshot.diff(versions[0], versions[1], selection).unwrap() {
+    for found in snapshot.diff(from, to, selection).unwrap() {
         if found.chunks.is_empty() {
             continue;
         }
         let mut visit = |row, col, was: f32, is: f32| {
-            let place = (found.layer, found.module.clone(), found.matrix.clone(), row, col);
-            elements.insert(place, (was.to_bits(), is.to_bits()));
+            let element = (found.layer, found.module.clone(), found.matrix.clone(), row, col);
+            elements.insert(element, (was.to_bits(), is.to_bits()));
             Ok(())
         };
-        snapshot.for_each_difference(versions[0], versions[1], &found, selection, &mut visit).unwrap();
+        snapshot.for_each_difference(from, to, &found, selection, &mut visit).unwrap();
     }
     elements
 }
@@ -242,14 +247,14 @@ fn a_selection_gives_what_the_whole_gives_of_it() {
     let snapshot = store.snapshot();
     let versions = [("support", "1"), ("support", "3"), ("sales", "1"), ("sales", "2")];
     let versions = versions.map(|(adapter, version)| match snapshot.resolve(adapter, version).unwrap() {
-        Some(_) => (adapter, version),
-        None => ("support", "1"),
+        Some(_) => VersionPath::new(adapter, version),
+        None => OLD,
     });
     let mut rng = Rng(3);
     let mut compared = 0;
     for from in versions {
         for to in versions {
-            let whole = elements(&snapshot, [from, to], &Selection::default());
+            let whole = elements(&snapshot, from, to, &Selection::default());
             for _ in 0..40 {
                 let selection = random_selection(&mut rng);
                 let mut expected = whole.clone();
@@ -261,14 +266,14 @@ fn a_selection_gives_what_the_whole_gives_of_it() {
                         && selection.cols.contains(col)
                 });
                 compared += expected.len();
-                assert!(elements(&snapshot, [from, to], &selection) == expected, "{selection:?}");
-                let mut matrices = snapshot.matrices(to.0, to.1).unwrap();
+                assert!(elements(&snapshot, from, to, &selection) == expected, "{selection:?}");
+                let mut matrices = snapshot.matrices(to.adapter, to.version).unwrap();
                 matrices.retain(|info| {
                     selection.layers.contains(&info.path.layer)
                         && selection.modules.as_ref().is_none_or(|wanted| wanted.contains(&info.path.module))
                         && selection.matrix.as_ref().is_none_or(|wanted| *wanted == info.path.matrix)
                 });
-                assert_eq!(snapshot.selected_matrices(to.0, to.1, &selection).unwrap(), matrices);
+                assert_eq!(snapshot.selected_matrices(to.adapter, to.version, &selection).unwrap(), matrices);
             }
         }
     }

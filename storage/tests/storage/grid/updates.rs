@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use hyprstream_storage::{DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch};
+use hyprstream_storage::{
+    DataType, Durability, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch, VersionPath,
+};
 
 use crate::support::{Rng, assert_sound};
 
@@ -139,7 +141,7 @@ fn a_branch_keeps_what_small_updates_change_behind_it() {
     }
     let before = copy.clone();
     let mut write = store.begin_write().unwrap();
-    write.branch_version(("support", "1"), ("support", "2")).unwrap();
+    write.branch_version(VersionPath::new("support", "1"), VersionPath::new("support", "2")).unwrap();
     write.commit(Durability::Immediate).unwrap();
     for _ in 0..5 {
         let mut batch = UpdateBatch::new();

@@ -42,7 +42,7 @@ fn exported(directory: &Path) -> (Vec<u8>, NvdbGrid) {
 }
 
 /// Most of a grid is empty tables, so the damage aims at its heads, its leaves and its list of matrices.
-fn place(rng: &mut Rng, len: usize, leaves: usize) -> usize {
+fn offset(rng: &mut Rng, len: usize, leaves: usize) -> usize {
     let (first, end) = match rng.below(4) {
         0 => (0, HEADS as usize),
         1 => (leaves, len - 1000),
@@ -55,14 +55,14 @@ fn place(rng: &mut Rng, len: usize, leaves: usize) -> usize {
 fn mutate(bytes: &[u8], leaves: usize, rng: &mut Rng) -> Vec<u8> {
     let mut damaged = bytes.to_vec();
     for _ in 0..=rng.below(3) {
-        let at = place(rng, bytes.len(), leaves).min(damaged.len() - 1);
+        let at = offset(rng, bytes.len(), leaves).min(damaged.len() - 1);
         let len = damaged.len();
         match rng.below(8) {
             0..=2 => damaged[at] ^= 1 << rng.below(8),
             3 => damaged.truncate(at.max(1)),
             4 => {
                 let size = [32, 512, 2144][rng.below(3) as usize];
-                let other = place(rng, bytes.len(), leaves).min(len - 1);
+                let other = offset(rng, bytes.len(), leaves).min(len - 1);
                 let (a, b) = (at.min(len.saturating_sub(size)), other.min(len.saturating_sub(size)));
                 let size = size.min(len);
                 let copy = damaged[a..a + size].to_vec();

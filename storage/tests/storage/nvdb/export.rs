@@ -203,8 +203,8 @@ fn shared_nodes(tiles: usize) -> Vec<u8> {
         put(ROOT + 64 + 32 * tile + 8, &((upper - ROOT) as u64).to_le_bytes());
     }
     put(upper + 4128, &[0xff; 4096]);
-    for slot in 0..32_768 {
-        put(upper + 8256 + 8 * slot, &(UPPER as u64).to_le_bytes());
+    for index in 0..32_768 {
+        put(upper + 8256 + 8 * index, &(UPPER as u64).to_le_bytes());
     }
     bytes
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hyprstream_storage::{DifferenceKind, Selection, Snapshot};
+use hyprstream_storage::{DifferenceKind, Selection, Snapshot, VersionPath};
 
 use super::{Model, to_bits, version_name};
 
@@ -12,7 +12,7 @@ pub fn assert_diff(model: &Model, snapshot: &Snapshot, from: u8, to: u8) {
     let (Some(before), Some(after)) = (model.versions.get(&a), model.versions.get(&b)) else {
         return;
     };
-    let (a, b) = ((a.0.as_str(), a.1.as_str()), (b.0.as_str(), b.1.as_str()));
+    let (a, b) = (VersionPath::new(&a.0, &a.1), VersionPath::new(&b.0, &b.1));
     let all = Selection::default();
     let found = snapshot.diff(a, b, &all).unwrap();
     for difference in &found {

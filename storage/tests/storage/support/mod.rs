@@ -1,5 +1,6 @@
 //! A plain map that does what the store should do, and sequences of operations to run on both.
 
+mod apply;
 pub mod diff;
 pub mod disk;
 pub mod image;
