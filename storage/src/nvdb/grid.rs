@@ -5,7 +5,7 @@ use crate::grid::path::{DataType, MatrixPath, Shape};
 use crate::grid::transaction::WriteTransaction;
 use crate::grid::write::update::UpdateBatch;
 
-/// A float grid.
+/// What a NanoVDB file holds: one float grid, as voxels and, when it was exported here, as matrices.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NvdbGrid {
     /// The grid's name.
@@ -16,16 +16,16 @@ pub struct NvdbGrid {
     pub matrices: Option<Vec<NvdbMatrix>>,
 }
 
-/// A matrix of a grid.
+/// A matrix of a grid, with its active elements alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NvdbMatrix {
-    /// The layer.
+    /// The layer; what belongs to no layer has a number that no layer has.
     pub layer: u32,
-    /// The module.
+    /// The module by its name in the model's files: `q_proj`.
     pub module: String,
-    /// The matrix.
+    /// Which matrix of the module: `A`, `B`, `delta`.
     pub matrix: String,
-    /// Its shape.
+    /// Rows × columns.
     pub shape: Shape,
     /// How its numbers were stored.
     pub dtype: DataType,

@@ -114,7 +114,7 @@ impl Buffer {
     }
 }
 
-/// A whole file.
+/// The bytes of a whole file; an error where the matrices have no active element.
 pub(super) fn encode(name: &str, matrices: &[NvdbMatrix]) -> Result<Vec<u8>> {
     let leaves = leaves_of(matrices)?;
     if leaves.is_empty() {

@@ -69,13 +69,19 @@ impl Patch {
         if count > 1 << 16 || depth > MAX_CHAIN {
             return Err("a patch is too long");
         }
-        let element_numbers = input.take(2 * count)?;
+        let numbers = input.take(2 * count)?.as_chunks().0;
+        let numbers = numbers.iter().map(|number| u16::from_le_bytes(*number));
         let values = input.take(count * dtype.bytes())?;
-        let mut elements = Vec::with_capacity(count);
-        for (at, number) in element_numbers.as_chunks::<2>().0.iter().enumerate() {
-            let bits = dtype.read(values, at).ok_or("a patch has fewer values than elements")?;
-            elements.push((u16::from_le_bytes(*number), bits));
-        }
+        let elements: Vec<(u16, u32)> = match dtype {
+            DataType::F32 => {
+                let values = values.as_chunks().0.iter();
+                numbers.zip(values.map(|bits| u32::from_le_bytes(*bits))).collect()
+            }
+            DataType::F16 => {
+                let values = values.as_chunks().0.iter();
+                numbers.zip(values.map(|bits| u32::from(u16::from_le_bytes(*bits)))).collect()
+            }
+        };
         if !input.is_empty() || !elements.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err("a patch's elements are out of order");
         }

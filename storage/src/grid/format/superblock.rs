@@ -74,7 +74,7 @@ impl SuperblockSlot {
     }
 }
 
-/// A committed state.
+/// A committed state: everything that an opening needs to read it and to write the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Superblock {
     /// Made up when the store is created; the write-ahead log carries it too.

@@ -25,7 +25,7 @@ pub(crate) const RESERVED_UNITS: usize = to_usize(RESERVED_BYTES / UNIT_BYTES);
 /// What [`Region::free`] counts down from.
 const ALL_UNITS: u32 = low_u32(REGION_UNITS as u64);
 
-/// The allocator.
+/// The regions, what the write in progress did to them, and what was freed and must wait.
 #[derive(Debug, Default)]
 pub(crate) struct Space {
     pub(crate) regions: Vec<Region>,

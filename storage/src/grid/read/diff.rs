@@ -34,11 +34,11 @@ pub enum DifferenceKind {
 /// A matrix that differs between two versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatrixDifference {
-    /// The layer.
+    /// The layer; what belongs to no layer has a number that no layer has.
     pub layer: u32,
-    /// The module.
+    /// The module by its name in the model's files: `q_proj`.
     pub module: String,
-    /// The matrix.
+    /// Which matrix of the module: `A`, `B`, `delta`.
     pub matrix: String,
     /// How it differs.
     pub kind: DifferenceKind,

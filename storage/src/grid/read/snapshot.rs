@@ -20,7 +20,7 @@ use crate::grid::tree::node::{for_each_leaf, get, scan};
 /// A version of an adapter, as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionInfo {
-    /// The adapter.
+    /// The adapter's name.
     pub adapter: String,
     /// The version's name.
     pub version: String,

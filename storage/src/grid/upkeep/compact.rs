@@ -19,9 +19,9 @@ use crate::lock::DirectoryLock;
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
-    /// Length of the file before.
+    /// Length of `grid.data` before.
     pub bytes_before: u64,
-    /// Its length now.
+    /// Length of the file that replaced it.
     pub bytes_after: u64,
 }
 

@@ -27,11 +27,11 @@ pub struct Held {
     pub adapter: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// The layer.
+    /// The layer; what belongs to no layer has a number that no layer has.
     pub layer: Option<u32>,
-    /// The module.
+    /// The module by its name in the model's files: `q_proj`.
     pub module: Option<String>,
-    /// The matrix.
+    /// Which matrix of the module: `A`, `B`, `delta`.
     pub matrix: Option<String>,
 }
 

@@ -25,9 +25,9 @@ use crate::integer::{low_u32, to_usize};
 /// What [`GridStore::verify`](crate::GridStore::verify) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// Objects looked at.
+    /// Objects that were read and checked, each counted once however many owners it has.
     pub objects: u64,
-    /// Their bytes.
+    /// Bytes of these objects.
     pub bytes: u64,
     /// What is damaged, in the order it was found. Empty means that everything can be read.
     pub damages: Vec<Damage>,

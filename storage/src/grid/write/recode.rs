@@ -23,7 +23,7 @@ pub struct Recoded {
     pub shared: u64,
     /// Bytes of the rewritten chunks, before.
     pub bytes_before: u64,
-    /// Their bytes now.
+    /// Bytes of the same chunks, after.
     pub bytes_after: u64,
 }
 
