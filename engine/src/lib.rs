@@ -2,7 +2,7 @@
 //!
 //! The [`Engine`] is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
 //! sockets: requests and rows are plain Rust structs. `engine.rs` shows all that it can do; each method is a line or two
-//! over one of the rooms below it, and no room knows the engine.
+//! over one of the modules below it, and none of them knows the engine.
 //!
 //! Invariants:
 //! - A [`Generation`] or a [`TrainingRun`] owns its work: dropping it stops the work within one decode or one step.
@@ -44,14 +44,14 @@ pub use adapter_files::record::record_path;
 pub use adapters::checkpoints::CheckpointRow;
 pub use adapters::versions::{AdapterRow, RestoreSource};
 pub use adapters::weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};
-pub use answering::generation::Generation;
+pub use answering::answer_stream::Generation;
 pub use call::{CallContext, ClientId, Usage, WorkClass};
-pub use catalog::conversations::SessionRow;
+pub use catalog::conversations::ConversationRow;
 pub use catalog::definitions::TableDefinitions;
 pub use catalog::settings::{SettingRow, parse_boolean};
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use models::slot::ModelRow;
+pub use models::entry::ModelRow;
 pub use nearest::nearest;
 pub use options::{EngineOptions, WeightPreference};
 pub use recording::trajectory::{TrajectoryRow, TrajectoryTokenRow};

@@ -15,7 +15,7 @@ use crate::blocking::blocking;
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
 use crate::models::registry::Registry;
-use crate::models::slot::ModelSlot;
+use crate::models::entry::ModelEntry;
 
 /// A request to read an adapter from a file.
 #[derive(Debug, Clone)]
@@ -40,10 +40,10 @@ pub(crate) async fn import(
     let ImportRequest { name, path, format, base_model } = request;
     check_name("name", &name)?;
     let record = record::read(&path)?;
-    let slot = registry.slot(Some(base_model.as_deref().unwrap_or(&record.base_model)))?;
+    let model = registry.entry(Some(base_model.as_deref().unwrap_or(&record.base_model)))?;
     let store = store.clone();
     blocking(move || {
-        let (weights, record) = read(&path, format, record, &slot)?;
+        let (weights, record) = read(&path, format, record, &model)?;
         let version = store.write(|transaction| {
             let version = transaction.next_version_number(&name)?.to_string();
             put_weights(transaction, &name, &version, &weights)?;
@@ -60,9 +60,9 @@ fn read(
     path: &Path,
     format: AdapterFormat,
     record: VersionRecord,
-    slot: &ModelSlot,
+    model: &ModelEntry,
 ) -> Result<(LoraWeights, VersionRecord)> {
-    let files = slot.files()?;
+    let files = model.files()?;
     if files.content_hash() != record.base_hash {
         return Err(Error::BaseMismatch {
             adapter: path.display().to_string(),
@@ -74,7 +74,7 @@ fn read(
         AdapterFormat::Nvdb => nvdb::read(path, files.config(), &record)?,
     };
     weights.validate(files.config())?;
-    let found = VersionRecord::new(&weights, &slot.name, now_micros());
+    let found = VersionRecord::new(&weights, &model.name, now_micros());
     if found.hash != record.hash {
         return Err(refused(path, "its weights are not those that its record names"));
     }

@@ -4,7 +4,7 @@
 
 pub(crate) mod embed;
 pub(crate) mod generate;
-pub(crate) mod generation;
+pub(crate) mod answer_stream;
 mod parameters;
 pub(crate) mod prompt;
 pub(crate) mod score;

@@ -28,7 +28,7 @@ pub(crate) async fn score(
         return Ok(Score { logprob: 0.0, tokens: 0 });
     }
     runtime.check_length(count, 0)?;
-    let _permit = runtime.admit(&request.call).await?;
+    let _permit = runtime.queue_permit(&request.call).await?;
     let (answer, receiver) = oneshot::channel();
     runtime.submit(Job::Decode(DecodeJob {
         call: Arc::clone(&request.call),

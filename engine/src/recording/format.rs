@@ -60,7 +60,7 @@ fn read(id: u64, bytes: &[u8]) -> Option<TrajectoryRow> {
     Some(TrajectoryRow {
         id,
         created_at: header.created_at,
-        session: header.session,
+        conversation: header.conversation,
         model: header.model,
         model_hash: header.model_hash,
         adapter: header.adapter,
@@ -95,7 +95,7 @@ mod tests {
         let header = Header {
             id: 7,
             created_at: 1_700_000_000_000_000,
-            session: Some("s".to_owned()),
+            conversation: Some("s".to_owned()),
             model: "m".to_owned(),
             model_hash: "00ff".to_owned(),
             adapter: Some("a@2".to_owned()),

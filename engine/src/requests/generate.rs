@@ -19,7 +19,7 @@ pub struct GenerateRequest {
     /// The system message.
     pub system: Option<String>,
     /// The conversation that this prompt continues and that the answer is added to.
-    pub session: Option<String>,
+    pub conversation: Option<String>,
     /// Take the prompt as it stands, without the model's chat template.
     pub raw: bool,
     /// The most tokens to generate.
@@ -43,7 +43,7 @@ impl GenerateRequest {
             model: None,
             adapter: None,
             system: None,
-            session: None,
+            conversation: None,
             raw: false,
             max_tokens: 256,
             sampling: SamplingOptions::default(),

@@ -8,7 +8,7 @@ use super::{Bench, ask_random, publish_weights, random_config, statistic, tokens
 use crate::{Error, GenerateRequest, MatrixKind, RestoreSource, WeightFilter};
 
 pub(super) fn base_hash(bench: &Bench, model: &str) -> ContentHash {
-    bench.engine.registry.slot(Some(model)).unwrap().files().unwrap().content_hash()
+    bench.engine.registry.entry(Some(model)).unwrap().files().unwrap().content_hash()
 }
 
 fn publish_random(bench: &Bench, name: &str, zero_b: bool, seed: u64) -> u64 {

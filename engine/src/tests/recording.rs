@@ -102,7 +102,7 @@ fn what_a_full_ring_drops_is_counted_exactly() {
         let header = Header {
             id: engine.recorder.allocate_id(),
             created_at: 1,
-            session: None,
+            conversation: None,
             model: "m".to_owned(),
             model_hash: String::new(),
             adapter: None,

@@ -20,7 +20,7 @@ async fn bad_parameters_are_refused_by_name_value_and_limit() {
         (sampling(|sampling| sampling.top_p = 0.0), "invalid top_p 0"),
         (sampling(|sampling| sampling.min_p = 1.5), "invalid min_p 1.5"),
         (GenerateRequest { stop: vec![String::new()], ..ask("hi", 4) }, "invalid stop"),
-        (GenerateRequest { session: Some(String::new()), ..ask("hi", 4) }, "invalid session ''"),
+        (GenerateRequest { conversation: Some(String::new()), ..ask("hi", 4) }, "invalid session ''"),
     ];
     for (request, expected) in cases {
         let error = bench.engine.complete(request).await.unwrap_err().to_string();

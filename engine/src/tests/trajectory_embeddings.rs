@@ -44,7 +44,7 @@ fn record(engine: &Engine, id: u64, model_hash: &str, prompt: &str, completion: 
     let header = Header {
         id,
         created_at: 1,
-        session: None,
+        conversation: None,
         model: "random".to_owned(),
         model_hash: model_hash.to_owned(),
         adapter: None,

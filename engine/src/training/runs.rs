@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::json::to_json;
 use crate::models::registry::Registry;
 use crate::models::sizing::cores;
-use crate::models::slot::ModelSlot;
+use crate::models::entry::ModelEntry;
 use crate::options::EngineOptions;
 use crate::statistics::Statistics;
 use crate::training::dataset::{dataset_hash, examples};
@@ -83,9 +83,9 @@ impl Training {
     /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
     pub(crate) async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
         check_name("name", &request.name)?;
-        let slot = self.registry.slot(request.base_model.as_deref())?;
+        let model = self.registry.entry(request.base_model.as_deref())?;
         let threads = self.options.training_threads.unwrap_or_else(cores);
-        let prepared = blocking(move || prepare(&slot, request, threads)).await?;
+        let prepared = blocking(move || prepare(&model, request, threads)).await?;
         self.start(prepared)
     }
 
@@ -230,10 +230,10 @@ struct Prepared {
     validation: Vec<Example>,
 }
 
-fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Prepared> {
-    let files = slot.files()?;
+fn prepare(model: &ModelEntry, request: TrainRequest, threads: usize) -> Result<Prepared> {
+    let files = model.files()?;
     let config = files.config();
-    let hyperparameters = Hyperparameters::try_new(&request, config.parameters(), slot.context_length()?)?;
+    let hyperparameters = Hyperparameters::try_new(&request, config.parameters(), model.context_length()?)?;
     let options = hyperparameters.options(threads)?;
     options.validate()?;
     let TrainRequest { name, pairs, validation, skipped, data_query, .. } = request;
@@ -252,7 +252,7 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
     let record = TrainingRunRow {
         run_id: 0,
         adapter: name,
-        base_model: slot.name.clone(),
+        base_model: model.name.clone(),
         base_hash: files.content_hash().to_string(),
         status: RunStatus::Running,
         started_at: now_micros(),

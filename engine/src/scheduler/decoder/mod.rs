@@ -12,7 +12,7 @@ use super::ending::Ending;
 use super::job::{ActiveStack, DecodeJob};
 use super::options::DecodeOptions;
 use super::policy::cache_shape::CacheShape;
-use super::policy::shares::{Room, Share};
+use super::policy::shares::{BatchSpace, Share};
 use super::policy::view::View;
 use super::policy::{Admission, Limits, Policy};
 use super::sequence::Sequence;
@@ -55,7 +55,7 @@ impl<'a> Decoder<'a> {
         let movable_bytes = (model.size() / MOVE_ACCESSES).min(MOVE_BYTES);
         let limits = Limits {
             cache: options.limits,
-            batch: Room { tokens: batch.capacity(), logits },
+            batch: BatchSpace { tokens: batch.capacity(), logits },
             movable_tokens: (movable_bytes / options.token_bytes.max(1)) as usize,
         };
         Self {
@@ -148,11 +148,11 @@ impl<'a> Decoder<'a> {
 
     /// Makes the waiting request that is next a sequence.
     fn activate_next(&mut self, slot: usize) {
-        let Some((job, turn)) = self.policy.take_next() else { return };
+        let Some((job, admission_number)) = self.policy.take_next() else { return };
         self.statistics.waiting_requests.subtract(1);
         self.statistics.active_sequences.add(1);
         let mut sequence = self.new_sequence(job);
-        (sequence.slot, sequence.turn) = (slot as u32, turn);
+        (sequence.slot, sequence.admission_number) = (slot as u32, admission_number);
         let position = self.active.partition_point(|other| other.slot < sequence.slot);
         self.active.insert(position, sequence);
     }

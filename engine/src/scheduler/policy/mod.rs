@@ -20,7 +20,7 @@ pub(super) mod view;
 use crate::call::ClientId;
 use cache_shape::{CacheLimits, CacheShape};
 use fair_queue::FairQueue;
-use shares::{Room, Share};
+use shares::{BatchSpace, Share};
 use slots::Move;
 use view::{Group, View};
 
@@ -40,8 +40,8 @@ pub(super) trait Request {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) cache: CacheLimits,
-    /// What one decode has room for.
-    pub(super) batch: Room,
+    /// What one decode holds at most.
+    pub(super) batch: BatchSpace,
     /// A sequence with more tokens in the cache is not worth moving.
     pub(super) movable_tokens: usize,
 }

@@ -23,7 +23,7 @@ use scoring::Scoring;
 pub(super) struct Sequence<'a> {
     pub(super) slot: u32,
     /// The number of its admission.
-    pub(super) turn: u64,
+    pub(super) admission_number: u64,
     pub(super) stack: Arc<ActiveStack>,
     call: Arc<CallContext>,
     /// Prompt, and what was generated so far.
@@ -41,7 +41,7 @@ enum Progress<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    /// Takes a request out of its client's queue; whoever admits it gives it its slot and its turn. `limit` is the most
+    /// Takes a request out of its client's queue; whoever admits it gives it its slot and the number of its admission. `limit` is the most
     /// tokens that a sequence may have.
     pub(super) fn new(job: DecodeJob, limit: usize, tokenizer: &'a Tokenizer) -> Self {
         let most_tokens = job.most_tokens(limit);
@@ -55,14 +55,14 @@ impl<'a> Sequence<'a> {
             }
             Task::Score(task) => Progress::Score(Scoring::new(task)),
         };
-        Self { slot: 0, turn: 0, stack, call, tokens, cached: 0, most_tokens, progress }
+        Self { slot: 0, admission_number: 0, stack, call, tokens, cached: 0, most_tokens, progress }
     }
 
     /// The sequence as the policy sees it.
     pub(super) fn view(&self) -> Active<'_> {
         Active {
             slot: self.slot as usize,
-            turn: self.turn,
+            admission_number: self.admission_number,
             group: &self.stack.key,
             cached: self.cached,
             pending: self.tokens.len() - self.cached,
