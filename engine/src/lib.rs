@@ -29,6 +29,7 @@ mod recording;
 mod requests;
 mod scheduler;
 mod statistics;
+mod stored_number;
 #[cfg(test)]
 mod tests;
 mod training;

@@ -14,8 +14,8 @@ use crate::adapters::versions::{AdapterRow, find};
 use crate::blocking::blocking;
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
-use crate::models::registry::Registry;
 use crate::models::entry::ModelEntry;
+use crate::models::registry::Registry;
 
 /// A request to read an adapter from a file.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use hyprstream_storage::{Snapshot, VersionInfo};
 
 use crate::adapters::checkpoints::{CheckpointRecord, checkpoint, checkpoints_of, forget_checkpoint};
 use crate::adapters::name::{check_name, parse_one};
-use crate::adapters::record::{VersionRecord, publish, version_key, version_record};
+use crate::adapters::record::{VersionRecord, publish, version_key, version_number, version_record};
 use crate::adapters::resolve::{ResolvedAdapter, published_adapters, resolve, unknown_adapter};
 use crate::adapters::store::AdapterStore;
 use crate::clock::now_micros;
@@ -71,7 +71,7 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
         for version in &published {
             let record = version_record(snapshot, &name, &version.version)?;
             let is_latest = published.last().is_some_and(|last| last.version == version.version);
-            rows.push(row(version, record, is_latest));
+            rows.push(row(version, record, is_latest)?);
         }
     }
     Ok(rows)
@@ -85,7 +85,7 @@ pub(crate) fn find(store: &AdapterStore, name: &str) -> Result<AdapterRow> {
     let last = versions.iter().rfind(|version| version.published);
     let is_latest = last.is_some_and(|last| last.version == adapter.version);
     match versions.iter().find(|version| version.version == adapter.version) {
-        Some(version) => Ok(row(version, adapter.record, is_latest)),
+        Some(version) => row(version, adapter.record, is_latest),
         None => Err(Error::Internal(format!("{} was resolved but is not listed", adapter.label()))),
     }
 }
@@ -211,10 +211,10 @@ pub(crate) fn rotate(
     })
 }
 
-fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> AdapterRow {
-    AdapterRow {
+fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> Result<AdapterRow> {
+    Ok(AdapterRow {
         name: version.adapter.clone(),
-        version: version.version.parse().unwrap_or(0),
+        version: version_number(&version.version)?,
         tags: version.tags.clone(),
         is_latest,
         base_model: record.base_model,
@@ -232,5 +232,5 @@ fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> Adapter
         hyperparameters: record.hyperparameters,
         train_loss: record.train_loss,
         val_loss: record.val_loss,
-    }
+    })
 }

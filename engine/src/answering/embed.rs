@@ -24,7 +24,6 @@ pub(crate) async fn embed(runtime: &Runtime, request: EmbedRequest) -> Result<Ve
     let tokens = texts.iter().map(|text| text_tokens(runtime, text)).collect::<Result<_>>()?;
     let _permit = runtime.queue_permit(&call).await?;
     let mut embeddings = submit(runtime, &call, tokens)?.await.unwrap_or(Err(Error::Cancelled))?;
-    call.count_prompt_tokens(embeddings.iter().map(|embedding| embedding.tokens).sum());
     if let Some(dimensions) = dimensions.filter(|&dimensions| dimensions < length) {
         for embedding in &mut embeddings {
             embedding.values.truncate(dimensions);

@@ -98,7 +98,7 @@ impl Generator {
             recording,
         }));
         runtime.submit(Job::Decode(DecodeJob {
-            call: Arc::clone(&request.call),
+            call: request.call,
             stack: stack.stack,
             tokens: prompt,
             queued_at: Instant::now(),
@@ -106,6 +106,6 @@ impl Generator {
             task,
         }))?;
         let turn = turn.map(|turn| PendingTurn { turn, system: request.system, prompt: request.prompt });
-        Ok(Generation::new(receiver, runtime, request.call, provenance, trajectory_id, turn))
+        Ok(Generation::new(receiver, runtime, provenance, trajectory_id, turn))
     }
 }

@@ -130,9 +130,12 @@ impl Settings {
 
     /// Which recorded answers are kept; the default policy keeps all.
     pub(crate) fn retention(&self) -> Result<RetentionPolicy> {
-        let limit = |name| {
-            let number = self.get(name)?.parse::<u64>().unwrap_or(0);
-            Ok::<_, Error>((number > 0).then_some(number))
+        let limit = |name| -> Result<Option<u64>> {
+            let value = self.get(name)?;
+            let number = value.parse::<u64>().map_err(|_| {
+                Error::Corrupt(format!("the setting {name} is \"{value}\", which is not a whole number"))
+            })?;
+            Ok((number > 0).then_some(number))
         };
         Ok(RetentionPolicy {
             max_age_ms: limit(TRAJECTORY_DAYS)?.map(|days| days * 86_400_000),
@@ -189,9 +192,11 @@ impl Settings {
     }
 
     fn value(&self, declaration: &Declaration) -> Result<String> {
-        let stored = self.catalog.get(&key(declaration.name))?;
-        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
+        match self.catalog.get(&key(declaration.name))? {
+            Some(bytes) => String::from_utf8(bytes)
+                .map_err(|_| Error::Corrupt(format!("the setting {} is not text", declaration.name))),
+            None => Ok(self.default_of(declaration)),
+        }
     }
 
     fn changed(&self) -> Result<()> {
@@ -217,4 +222,27 @@ fn find(name: &str) -> Result<&'static Declaration> {
         name: name.to_owned(),
         nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)).map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyprstream_storage::Catalog;
+
+    use super::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES, key};
+
+    #[test]
+    fn a_retention_that_is_no_number_is_an_error_that_names_the_setting() {
+        let directory = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(directory.path()).unwrap();
+        let settings = Settings::try_new(catalog.clone(), None).unwrap();
+        assert_eq!(settings.retention().unwrap().max_age_ms, None);
+        catalog.put(&key(TRAJECTORY_DAYS), b"7").unwrap();
+        assert_eq!(settings.retention().unwrap().max_age_ms, Some(7 * 86_400_000));
+        catalog.put(&key(TRAJECTORY_MEGABYTES), b"many").unwrap();
+        let error = settings.retention().unwrap_err().to_string();
+        assert!(error.contains("hyprstream.trajectory_megabytes is \"many\""), "{error}");
+        catalog.put(&key(TRAJECTORY_MEGABYTES), &[0xff]).unwrap();
+        let error = settings.retention().unwrap_err().to_string();
+        assert!(error.contains("hyprstream.trajectory_megabytes is not text"), "{error}");
+    }
 }

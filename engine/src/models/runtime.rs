@@ -45,7 +45,7 @@ impl Runtime {
         std::fs::create_dir_all(&gguf_dir).map_err(Error::io("make the directory", &gguf_dir))?;
         let path = files.gguf(&gguf_dir, weight_type)?;
         let model = LlamaModel::load(&path, &LoadOptions::default())?;
-        let decode = decode_options(options, name, files.config());
+        let decode = decode_options(options, name, files.config(), &model);
         let scheduler =
             Scheduler::start(Arc::clone(&model), files.tokenizer(), decode, Arc::clone(statistics))?;
         Ok(Self {

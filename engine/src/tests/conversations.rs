@@ -20,7 +20,8 @@ async fn a_conversation_goes_on_across_a_restart() {
     let rows = bench.engine.conversations().unwrap();
     assert_eq!((rows[0].name.as_str(), rows[0].turns, rows[0].model.as_str()), ("talk", 2, "random"));
     assert_eq!(rows[0].completion_tokens, 12);
-    let filter = TrajectoryFilter { conversation: Some("talk".to_owned()), limit: Some(9), ..Default::default() };
+    let filter =
+        TrajectoryFilter { conversation: Some("talk".to_owned()), limit: Some(9), ..Default::default() };
     assert_eq!(bench.engine.trajectories(&filter).unwrap().count(), 2);
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use hyprstream_storage::{Compression, Recoded};
 
 use crate::adapters::name::parse_one;
+use crate::adapters::record::version_number;
 use crate::adapters::resolve::resolve;
 use crate::adapters::store::AdapterStore;
 use crate::blocking::blocking;
@@ -89,7 +90,7 @@ async fn recode(
             })
         })?;
         Ok(RecodedAdapter {
-            version: adapter.version.parse().unwrap_or(0),
+            version: version_number(&adapter.version)?,
             name: adapter.name,
             chunks,
             shared_chunks: shared,

@@ -269,7 +269,8 @@ impl Simulation {
                     let (request, admission_number) = self.policy.take_next().unwrap();
                     let most_tokens = request.most_tokens(1024);
                     let tokens = request.prompt_tokens;
-                    let held = Held { request, slot, admission_number, tokens, cached: 0, most_tokens, scored: 0 };
+                    let held =
+                        Held { request, slot, admission_number, tokens, cached: 0, most_tokens, scored: 0 };
                     self.active.push(held);
                     self.active.sort_by_key(|held| held.slot);
                     (last, was_reshaped) = (Some(slot), false);

@@ -29,7 +29,9 @@ pub(super) struct Sequence<'a> {
     /// Prompt, and what was generated so far.
     tokens: Vec<u32>,
     /// How many of the tokens the cache holds.
-    pub(super) cached: usize,
+    cached: usize,
+    /// The tokens that the request came with, until they are counted: once, however often they are computed.
+    uncounted: Option<usize>,
     /// The most tokens that it will ever have.
     most_tokens: usize,
     progress: Progress<'a>,
@@ -55,7 +57,18 @@ impl<'a> Sequence<'a> {
             }
             Task::Score(task) => Progress::Score(Scoring::new(task)),
         };
-        Self { slot: 0, admission_number: 0, stack, call, tokens, cached: 0, most_tokens, progress }
+        let uncounted = Some(tokens.len());
+        Self {
+            slot: 0,
+            admission_number: 0,
+            stack,
+            call,
+            tokens,
+            cached: 0,
+            uncounted,
+            most_tokens,
+            progress,
+        }
     }
 
     /// The sequence as the policy sees it.
@@ -78,6 +91,26 @@ impl<'a> Sequence<'a> {
             batch.add(self.tokens[position], position as u32, self.slot, wanted.contains(&position))?;
         }
         Ok(())
+    }
+
+    /// How many of its tokens the cache holds.
+    pub(super) fn cached(&self) -> usize {
+        self.cached
+    }
+
+    /// The cache holds `count` more of its tokens.
+    pub(super) fn advance(&mut self, count: usize, statistics: &Statistics) {
+        self.cached += count;
+        // A score is known without what comes after the completion's last token.
+        let uncomputed = usize::from(matches!(self.progress, Progress::Score(_)));
+        if let Some(tokens) = self.uncounted.take_if(|tokens| self.cached + uncomputed >= *tokens) {
+            self.call.count_prompt(tokens, statistics);
+        }
+    }
+
+    /// The cache holds nothing of it any more.
+    pub(super) fn restart(&mut self) {
+        self.cached = 0;
     }
 
     /// Whether nobody waits for the answer any more, or its time is used up.
@@ -106,7 +139,9 @@ impl<'a> Sequence<'a> {
         statistics: &Statistics,
     ) -> Result<bool> {
         match &mut self.progress {
-            Progress::Generate(generating) => generating.take(&mut self.tokens, logits, statistics),
+            Progress::Generate(generating) => {
+                generating.take(&mut self.tokens, logits, &self.call, statistics)
+            }
             Progress::Score(scoring) => {
                 scoring.take(self.tokens[position + 1], logits)?;
                 Ok(scoring.next_position() == self.tokens.len())
@@ -117,7 +152,7 @@ impl<'a> Sequence<'a> {
     /// Answers the request: with its result, or with the error that ended it.
     pub(super) fn finish(self, ending: Ending, statistics: &Statistics) {
         match self.progress {
-            Progress::Generate(generating) => generating.finish(&self.tokens, ending, statistics),
+            Progress::Generate(generating) => generating.finish(&self.tokens, ending, &self.call, statistics),
             Progress::Score(scoring) => scoring.finish(ending, statistics),
         }
     }
