@@ -30,8 +30,6 @@ pub struct ImportRequest {
     pub base_model: Option<String>,
 }
 
-/// Publishes the weights of a file as the next version of an adapter. Refused when the file was not written for the base
-/// model, does not fit it, or does not hold the weights that its record names.
 pub(crate) async fn import(
     store: &AdapterStore,
     registry: &Registry,

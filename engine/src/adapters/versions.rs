@@ -62,7 +62,6 @@ pub enum RestoreSource {
     Checkpoint(u64),
 }
 
-/// All versions of all adapters, by name and version.
 pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
     let mut rows = Vec::new();
     for name in snapshot.adapters()? {
@@ -77,7 +76,6 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
     Ok(rows)
 }
 
-/// The version that a name (`name`, `name@version`, `name@tag`) means now.
 pub(crate) fn find(store: &AdapterStore, name: &str) -> Result<AdapterRow> {
     let snapshot = store.snapshot();
     let adapter = resolve(&snapshot, &parse_one(name)?)?;
@@ -90,15 +88,14 @@ pub(crate) fn find(store: &AdapterStore, name: &str) -> Result<AdapterRow> {
     }
 }
 
-/// Publishes a new version of `name` with the weights of an earlier version or of a checkpoint.
 pub(crate) fn restore(store: &AdapterStore, name: &str, source: &RestoreSource) -> Result<AdapterRow> {
     check_name("adapter", name)?;
     let snapshot = store.snapshot();
-    let (from, mut record) = match source {
+    let (from, version, mut record) = match source {
         RestoreSource::Version(version) => {
             let adapter = resolve(&snapshot, &parse_one(&format!("{name}@{version}"))?)?;
             let parent = adapter.label();
-            ((adapter.name, adapter.version), VersionRecord { parent: Some(parent), ..adapter.record })
+            (adapter.name, adapter.version, VersionRecord { parent: Some(parent), ..adapter.record })
         }
         RestoreSource::Checkpoint(id) => {
             let CheckpointRecord { adapter, version, record, .. } = checkpoint(&snapshot, *id)?;
@@ -106,14 +103,13 @@ pub(crate) fn restore(store: &AdapterStore, name: &str, source: &RestoreSource) 
                 let reason = format!("it belongs to adapter \"{adapter}\", not to \"{name}\"");
                 return Err(Error::argument("checkpoint", id, reason));
             }
-            ((adapter, version), VersionRecord { parent: Some(format!("checkpoint {id}")), ..record })
+            (adapter, version, VersionRecord { parent: Some(format!("checkpoint {id}")), ..record })
         }
     };
     record.created_at = now_micros();
-    publish_branch(store, (&from.0, &from.1), name, &record)
+    publish_branch(store, &from, &version, name, &record)
 }
 
-/// Publishes `source` (`name`, `name@version` or `name@tag`) as version 1 of the new adapter `name`; pages are shared.
 pub(crate) fn branch(store: &AdapterStore, source: &str, name: &str) -> Result<AdapterRow> {
     check_name("adapter", name)?;
     let snapshot = store.snapshot();
@@ -123,37 +119,36 @@ pub(crate) fn branch(store: &AdapterStore, source: &str, name: &str) -> Result<A
     }
     let parent = Some(format!("{from}@{version}"));
     let record = VersionRecord { parent, created_at: now_micros(), ..record };
-    publish_branch(store, (&from, &version), name, &record)
+    publish_branch(store, &from, &version, name, &record)
 }
 
 fn publish_branch(
     store: &AdapterStore,
-    from: (&str, &str),
+    from: &str,
+    from_version: &str,
     name: &str,
     record: &VersionRecord,
 ) -> Result<AdapterRow> {
     let version = store.write(|transaction| {
         let version = transaction.next_version_number(name)?.to_string();
-        transaction.branch_version(from, (name, &version))?;
+        transaction.branch_version((from, from_version), (name, &version))?;
         publish(transaction, name, &version, record)?;
         Ok(version)
     })?;
     find(store, &format!("{name}@{version}"))
 }
 
-/// Points a tag at a version of an adapter, moving it when it is there already.
 pub(crate) fn tag(store: &AdapterStore, name: &str, tag: &str) -> Result<AdapterRow> {
     check_name("tag", tag)?;
     if tag.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Error::argument("tag", format!("\"{tag}\""), "a number is a version, not a tag"));
+        return Err(Error::text_argument("tag", tag, "a number is a version, not a tag"));
     }
     let adapter = resolve(&store.snapshot(), &parse_one(name)?)?;
     store.write(|transaction| Ok(transaction.tag_version(&adapter.name, &adapter.version, tag)?))?;
     find(store, &adapter.label())
 }
 
-/// Drops an adapter (`name`) with all its versions and checkpoints, or one version (`name@version`). Returns how many
-/// versions were dropped. `running` names the training run that is making an adapter's next version; such an adapter stays.
+/// `running` names the training run that is making an adapter's next version; such an adapter stays.
 pub(crate) fn remove(
     store: &AdapterStore,
     name: &str,
@@ -186,8 +181,7 @@ pub(crate) fn remove(
     })
 }
 
-/// Drops all versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag, each with
-/// its record. Checkpoints stay. Returns the versions that were dropped, newest first.
+/// The records of the versions go with them.
 pub(crate) fn rotate(
     store: &AdapterStore,
     name: &str,

@@ -37,7 +37,7 @@ pub(crate) async fn embed(runtime: &Runtime, request: EmbedRequest) -> Result<Ve
 pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
     let tokens = runtime.files.tokenizer().encode(text, true)?;
     if tokens.is_empty() {
-        return Err(Error::argument("text", format!("'{text}'"), "a text to embed has at least one token"));
+        return Err(Error::text_argument("text", text, "a text to embed has at least one token"));
     }
     runtime.check_length(tokens.len(), 0)?;
     Ok(tokens)

@@ -39,7 +39,6 @@ impl Generator {
         self.start(request, true).await
     }
 
-    /// A whole answer at once; dropping the future cancels it.
     pub(crate) async fn complete(&self, request: GenerateRequest) -> Result<Completion> {
         let mut generation = self.start(request, false).await?;
         while let Some(token) = generation.next().await {

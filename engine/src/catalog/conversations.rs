@@ -76,7 +76,7 @@ impl Conversations {
     pub(crate) async fn turn(&self, name: &str, model: &str) -> Result<ConversationTurn> {
         if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
             let reason = format!("a session's name has 1 to {LONGEST_NAME} bytes and no NUL");
-            return Err(Error::argument("session", format!("'{name}'"), reason));
+            return Err(Error::text_argument("session", name, reason));
         }
         let guard = self.lock_of(name).lock_owned().await;
         let key = format!("{PREFIX}{name}").into_bytes();
@@ -93,7 +93,6 @@ impl Conversations {
         })
     }
 
-    /// The conversations, by name.
     pub(crate) fn rows(&self) -> Result<Vec<ConversationRow>> {
         let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
         let row = |(key, value): (Vec<u8>, Vec<u8>)| {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyprstream_storage::{Catalog, RetentionPolicy};
 
+use crate::boolean::parse_boolean;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::options::BUNDLED_MODEL;
@@ -73,15 +74,6 @@ static DECLARATIONS: [Declaration; 5] = [
     },
 ];
 
-/// Reads `on`, `true`, `yes`, `1`, `t` or `y` and their opposites, as Postgres writes a boolean; `None` for other text.
-pub fn parse_boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
-        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
-        _ => None,
-    }
-}
-
 fn switch(value: &str) -> std::result::Result<String, String> {
     match parse_boolean(value) {
         Some(true) => Ok("on".to_owned()),
@@ -123,7 +115,6 @@ impl Settings {
         self.embed.load(Ordering::Relaxed)
     }
 
-    /// Name of the model that answers when a request names none.
     pub(crate) fn default_model(&self) -> Result<String> {
         self.get(DEFAULT_MODEL)
     }
@@ -143,7 +134,6 @@ impl Settings {
         })
     }
 
-    /// All settings, by name.
     pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
         let row = |declaration: &Declaration| {
             Ok(SettingRow {
@@ -170,7 +160,7 @@ impl Settings {
     ) -> Result<()> {
         let declaration = find(name)?;
         let value = (declaration.normalise)(value)
-            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
+            .map_err(|reason| Error::text_argument(declaration.name, value, reason))?;
         if declaration.name == DEFAULT_MODEL {
             open_model(&value)?;
         }
@@ -178,7 +168,6 @@ impl Settings {
         self.changed()
     }
 
-    /// Gives a setting its default back.
     pub(crate) fn reset(&self, name: &str) -> Result<()> {
         self.catalog.remove(&key(find(name)?.name))?;
         self.changed()

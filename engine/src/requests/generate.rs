@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyprstream_models::SamplingOptions;
 
 use crate::call::CallContext;
+use crate::limits::DEFAULT_MAX_TOKENS;
 
 /// A request for text.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub struct GenerateRequest {
 }
 
 impl GenerateRequest {
-    /// A request of this process with the defaults: temperature 0, at most 256 tokens, the default model without an
+    /// A request of this process with the defaults: temperature 0, at most [`DEFAULT_MAX_TOKENS`], the default model without an
     /// adapter.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl GenerateRequest {
             system: None,
             conversation: None,
             raw: false,
-            max_tokens: 256,
+            max_tokens: DEFAULT_MAX_TOKENS,
             sampling: SamplingOptions::default(),
             stop: Vec::new(),
             call: CallContext::local(),

@@ -80,7 +80,6 @@ impl Training {
         Ok(Self { options, registry, store, catalog, statistics, active: Arc::default() })
     }
 
-    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
     pub(crate) async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
         check_name("name", &request.name)?;
         let model = self.registry.entry(request.base_model.as_deref())?;
@@ -89,7 +88,6 @@ impl Training {
         self.start(prepared)
     }
 
-    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
     pub(crate) fn cancel(&self, run_id: u64) -> Result<()> {
         if let Some(run) = self.active.lock().by_id.get(&run_id) {
             run.cancel.store(true, Ordering::Release);
@@ -102,7 +100,6 @@ impl Training {
         }
     }
 
-    /// All runs, by number.
     pub(crate) fn rows(&self) -> Result<Vec<TrainingRunRow>> {
         let mut runs = all_runs(&self.store.snapshot())?;
         let active = self.active.lock();
@@ -115,12 +112,10 @@ impl Training {
         Ok(runs)
     }
 
-    /// The steps of one run, or of all runs, in order. Steps of the last second may still be missing.
     pub(crate) fn steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
         read_steps(&self.catalog, run_id)
     }
 
-    /// Takes a checkpoint: of the run that is training the adapter at its next step, else of the adapter's version.
     pub(crate) async fn checkpoint(&self, name: &str) -> Result<CheckpointRow> {
         let reference = parse_one(name)?;
         match self.request_checkpoint(&reference.name) {

@@ -43,8 +43,8 @@ enum Progress<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    /// Takes a request out of its client's queue; whoever admits it gives it its slot and the number of its admission. `limit` is the most
-    /// tokens that a sequence may have.
+    /// Takes a request out of its client's queue; whoever admits it gives it its slot and the number of its admission.
+    /// `limit` is the most tokens that a sequence may have.
     pub(super) fn new(job: DecodeJob, limit: usize, tokenizer: &'a Tokenizer) -> Self {
         let most_tokens = job.most_tokens(limit);
         let DecodeJob { call, stack, tokens, queued_at, permit, task } = job;
