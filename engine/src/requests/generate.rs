@@ -36,8 +36,8 @@ pub struct GenerateRequest {
 }
 
 impl GenerateRequest {
-    /// A request of this process with the defaults: temperature 0, at most [`DEFAULT_MAX_TOKENS`], the default model without an
-    /// adapter.
+    /// A request of this process with the defaults: temperature 0, at most [`DEFAULT_MAX_TOKENS`], the default model
+    /// without an adapter.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
