@@ -1,7 +1,5 @@
 //! The engine as its callers see it, on the bundled model and on models of random weights.
 
-#![expect(clippy::float_cmp, reason = "bits are compared as such")]
-
 mod adapter_files;
 mod adapters;
 mod calls;
