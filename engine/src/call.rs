@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::statistics::Counter;
+use crate::statistics::{Counter, Statistics};
 
 /// Role of what the process asks by itself.
 const LOCAL_ROLE: &str = "hyprstream";
@@ -156,16 +156,33 @@ impl CallContext {
         self.for_each_meter(|meter| meter.queue_us.add(waited.as_micros() as u64));
     }
 
-    /// Tokens of a prompt, a completion to score or a text to embed were computed.
-    pub(crate) fn count_prompt_tokens(&self, tokens: usize) {
+    /// All tokens of a prompt, or of a prompt and a completion to score, were computed.
+    pub(crate) fn count_prompt(&self, tokens: usize, statistics: &Statistics) {
+        statistics.prompt_tokens.add(tokens as u64);
         self.for_each_meter(|meter| meter.prompt_tokens.add(tokens as u64));
     }
 
-    /// An answer ended: its tokens, the milliseconds to the first of them and those in all.
-    pub(crate) fn count_answer(&self, tokens: usize, first_token_ms: f64, total_ms: f64) {
+    /// Vectors of some texts, which have so many tokens together, were computed.
+    pub(crate) fn count_embedded_texts(&self, texts: usize, tokens: usize, statistics: &Statistics) {
+        // The statistics are of texts that callers wait for.
+        if self.class == WorkClass::Interactive {
+            statistics.embedded_texts.add(texts as u64);
+            statistics.embedded_tokens.add(tokens as u64);
+        }
+        self.for_each_meter(|meter| meter.prompt_tokens.add(tokens as u64));
+    }
+
+    /// A token was sampled.
+    pub(crate) fn count_generated_token(&self, statistics: &Statistics) {
+        statistics.generated_tokens.add(1);
+        self.for_each_meter(|meter| meter.generated_tokens.add(1));
+    }
+
+    /// An answer ended by itself: the milliseconds to its first token and those in all.
+    pub(crate) fn count_answer(&self, first_token_ms: f64, total_ms: f64, statistics: &Statistics) {
+        statistics.completed_requests.add(1);
         self.for_each_meter(|meter| {
             meter.answers.add(1);
-            meter.generated_tokens.add(tokens as u64);
             meter.first_token_us.add((first_token_ms * 1e3) as u64);
             meter.decode_us.add(((total_ms - first_token_ms).max(0.0) * 1e3) as u64);
         });
@@ -189,7 +206,7 @@ pub struct Usage {
     pub deduplicated_calls: u64,
     /// Tokens that were read: of prompts, of completions to score, of texts to embed.
     pub prompt_tokens: u64,
-    /// Tokens that were generated.
+    /// Tokens that were generated, those of answers that were broken off included.
     pub generated_tokens: u64,
     /// Answers that ended by themselves.
     pub answers: u64,
@@ -230,23 +247,28 @@ struct Meter {
 
 #[cfg(test)]
 mod tests {
-    use std::iter::Sum;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use super::{CallContext, ClientId, Usage, WorkClass};
+    use crate::statistics::Statistics;
 
     #[test]
     fn an_operator_counts_its_own_share_and_the_statement_the_sum() {
         let statement = Arc::new(CallContext::new(ClientId(7), "ada"));
         let (one, two) = (statement.operator(), statement.operator());
+        let statistics = Statistics::default();
         one.count_calls(1);
-        one.count_prompt_tokens(10);
-        one.count_answer(4, 1.5, 3.0);
+        one.count_prompt(10, &statistics);
+        for _ in 0..4 {
+            one.count_generated_token(&statistics);
+        }
+        one.count_answer(1.5, 3.0, &statistics);
         two.count_calls(2);
         two.count_deduplicated_call();
         two.count_queue_time(Duration::from_millis(2));
-        two.count_answer(1, 0.5, 0.5);
+        two.count_generated_token(&statistics);
+        two.count_answer(0.5, 0.5, &statistics);
         assert_eq!(
             one.usage(),
             Usage {
@@ -274,6 +296,8 @@ mod tests {
                 decode_time: Duration::from_micros(1500),
             }
         );
+        assert_eq!((statistics.prompt_tokens.get(), statistics.generated_tokens.get()), (10, 5));
+        assert_eq!(statistics.completed_requests.get(), 2);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! All that the engine can do, on one page.
 //!
-//! Every method hands its request to the room that knows how: [`crate::models`], [`crate::answering`],
-//! [`crate::adapters`], [`crate::training`], [`crate::trajectories`], [`crate::catalog`], [`crate::upkeep`]. Rooms take
-//! from here what they need and do not know the engine.
+//! Every method hands its request to the module that knows how: [`crate::models`], [`crate::answering`],
+//! [`crate::adapters`], [`crate::training`], [`crate::trajectories`], [`crate::catalog`], [`crate::upkeep`]. The modules
+//! take from here what they need and do not know the engine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::adapters::checkpoints::{self, CheckpointRow};
 use crate::adapters::store::AdapterStore;
 use crate::adapters::versions::{self, AdapterRow, RestoreSource};
 use crate::adapters::weights::{WeightBatch, WeightDifferenceBatch, WeightFilter, diff, scan};
+use crate::answering::answer_stream::Generation;
 use crate::answering::embed::embed;
 use crate::answering::generate::Generator;
-use crate::answering::generation::Generation;
 use crate::answering::score::score;
 use crate::answering::tokens::{detokenize, tokenize};
-use crate::catalog::conversations::{Conversations, SessionRow};
+use crate::catalog::conversations::{ConversationRow, Conversations};
 use crate::catalog::definitions::TableDefinitions;
 use crate::catalog::settings::{SettingRow, Settings};
 use crate::clock::now_micros;
 use crate::data_dir::{self, CATALOG, FILES, GRID, LOCK_FILE, MODELS, TABLES, TRAJECTORIES};
 use crate::error::{Error, Result};
 use crate::models::bundled;
+use crate::models::entry::ModelRow;
 use crate::models::registry::Registry;
-use crate::models::slot::ModelRow;
 use crate::options::{BUNDLED_MODEL, EngineOptions};
 use crate::recording::recorder::Recorder;
 use crate::recording::trajectory::{TrajectoryRow, TrajectoryTokenRow};
@@ -206,17 +206,17 @@ impl Engine {
 
     /// Length of a model's embeddings, for planning; `None` is the default model.
     pub fn embedding_length(&self, model: Option<&str>) -> Result<usize> {
-        Ok(self.registry.slot(model)?.files()?.config().hidden_size)
+        Ok(self.registry.entry(model)?.files()?.config().hidden_size)
     }
 
     /// The ids of a text, without special tokens around it; `model` is the default one when `None`.
     pub fn tokenize(&self, text: &str, model: Option<&str>) -> Result<Vec<u32>> {
-        tokenize(&*self.registry.slot(model)?.files()?, text)
+        tokenize(&*self.registry.entry(model)?.files()?, text)
     }
 
     /// The text of ids; an id outside the vocabulary is an error.
     pub fn detokenize(&self, ids: &[u32], model: Option<&str>) -> Result<String> {
-        detokenize(&*self.registry.slot(model)?.files()?, ids)
+        detokenize(&*self.registry.entry(model)?.files()?, ids)
     }
 
     /// How many tokens a text has.
@@ -225,7 +225,7 @@ impl Engine {
     }
 
     /// The conversations, by name.
-    pub fn sessions(&self) -> Result<Vec<SessionRow>> {
+    pub fn conversations(&self) -> Result<Vec<ConversationRow>> {
         self.generator.conversations.rows()
     }
 
@@ -374,7 +374,7 @@ impl Engine {
 
     /// Sets and persists a setting; the value is checked and normalised (`off`, `false` and `0` are `off`).
     pub fn set_setting(&self, name: &str, value: &str) -> Result<()> {
-        self.settings.set(name, value, |model| self.registry.slot(Some(model))?.files().map(drop))
+        self.settings.set(name, value, |model| self.registry.entry(Some(model))?.files().map(drop))
     }
 
     /// Gives a setting its default back.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::nearest::suggestion;
+
 /// The result of every engine call.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -145,6 +147,11 @@ impl Error {
     pub(crate) fn argument(name: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
         Self::Argument { name, value: value.to_string(), reason: reason.into() }
     }
+
+    /// An [`Error::Argument`] for a text, which is quoted.
+    pub(crate) fn text_argument(name: &'static str, text: &str, reason: impl Into<String>) -> Self {
+        Self::argument(name, format!("\"{text}\""), reason)
+    }
 }
 
 impl From<hyprstream_models::Error> for Error {
@@ -202,8 +209,4 @@ impl From<hyprstream_storage::Error> for Error {
             other => Self::Refused(other.to_string()),
         }
     }
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }

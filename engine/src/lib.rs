@@ -2,7 +2,7 @@
 //!
 //! The [`Engine`] is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
 //! sockets: requests and rows are plain Rust structs. `engine.rs` shows all that it can do; each method is a line or two
-//! over one of the rooms below it, and no room knows the engine.
+//! over one of the modules below it, and none of them knows the engine.
 //!
 //! Invariants:
 //! - A [`Generation`] or a [`TrainingRun`] owns its work: dropping it stops the work within one decode or one step.
@@ -14,6 +14,7 @@ mod adapter_files;
 mod adapters;
 mod answering;
 mod blocking;
+mod boolean;
 mod call;
 mod catalog;
 mod clock;
@@ -29,6 +30,7 @@ mod recording;
 mod requests;
 mod scheduler;
 mod statistics;
+mod stored_number;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -44,15 +46,16 @@ pub use adapter_files::record::record_path;
 pub use adapters::checkpoints::CheckpointRow;
 pub use adapters::versions::{AdapterRow, RestoreSource};
 pub use adapters::weights::{MatrixKind, WeightBatch, WeightDifferenceBatch, WeightFilter};
-pub use answering::generation::Generation;
+pub use answering::answer_stream::Generation;
+pub use boolean::parse_boolean;
 pub use call::{CallContext, ClientId, Usage, WorkClass};
-pub use catalog::conversations::SessionRow;
+pub use catalog::conversations::ConversationRow;
 pub use catalog::definitions::TableDefinitions;
-pub use catalog::settings::{SettingRow, parse_boolean};
+pub use catalog::settings::SettingRow;
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use models::slot::ModelRow;
-pub use nearest::nearest;
+pub use models::entry::ModelRow;
+pub use nearest::{nearest, suggestion};
 pub use options::{EngineOptions, WeightPreference};
 pub use recording::trajectory::{TrajectoryRow, TrajectoryTokenRow};
 pub use requests::embed::{EmbedRequest, Embedding};

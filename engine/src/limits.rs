@@ -2,6 +2,8 @@
 
 use hyprstream_models::SamplingOptions;
 
+/// Most tokens of an answer when the request does not say.
+pub const DEFAULT_MAX_TOKENS: u32 = 256;
 /// Most tokens that an answer may have.
 pub const MAX_TOKENS: u32 = 1_000_000;
 /// Highest temperature.

@@ -16,6 +16,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// The end of an error about an unknown name: `; did you mean "…"?`, or nothing where no name is near.
+pub fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::nearest;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct StatisticRow {
     /// Its name, such as `dropped_records`.
     pub name: String,
-    /// Its value; whole numbers, as `double precision` shows them in SQL.
-    pub value: f64,
+    /// Its value.
+    pub value: u64,
 }
 
 /// A number that many threads count up; reading it may lag behind.
@@ -41,7 +41,7 @@ macro_rules! counters {
             /// The counters as the table shows them, by name.
             pub(crate) fn rows(&self) -> Vec<StatisticRow> {
                 let mut rows =
-                    vec![$(StatisticRow { name: stringify!($name).to_owned(), value: self.$name.get() as f64 },)*];
+                    vec![$(StatisticRow { name: stringify!($name).to_owned(), value: self.$name.get() },)*];
                 rows.sort_by(|a, b| a.name.cmp(&b.name));
                 rows
             }
@@ -62,7 +62,7 @@ counters! {
     waiting_requests,
     /// Sequences in the batch now.
     active_sequences,
-    /// Prompt tokens decoded.
+    /// Tokens of prompts and of completions to score; each counts once, however often it is computed.
     prompt_tokens,
     /// Tokens sampled.
     generated_tokens,

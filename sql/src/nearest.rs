@@ -4,11 +4,7 @@ use hyprstream_engine::nearest;
 
 /// `; did you mean "…"?`, or nothing.
 pub(crate) fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, candidates).map(did_you_mean).unwrap_or_default()
-}
-
-pub(crate) fn did_you_mean(name: &str) -> String {
-    format!("; did you mean \"{name}\"?")
+    hyprstream_engine::suggestion(nearest(name, candidates))
 }
 
 #[cfg(test)]

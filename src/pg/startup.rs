@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyprstream_engine::parse_boolean;
 use hyprstream_sql::{Database, ErrorKind, Session, SessionOptions};
 use pgwire::messages::PgWireFrontendMessage;
 use pgwire::messages::response::SslResponse;
@@ -22,7 +23,6 @@ use super::wire::replies::{self, put};
 use super::wire::transport::{Input, Output};
 use crate::report::Report;
 use crate::stopping::Stopping;
-use crate::values::boolean;
 
 /// How long a client may take to authenticate.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ fn check_names(parameters: &Parameters) -> Result<(), Report> {
         let message = format!("database \"{database}\" does not exist");
         return Err(Report::fatal("3D000", message).with_hint(hint));
     }
-    if parameter(parameters, "replication").is_some_and(|value| boolean::parse(value) != Some(false)) {
+    if parameter(parameters, "replication").is_some_and(|value| parse_boolean(value) != Some(false)) {
         return Err(Report::fatal("0A000", "replication connections are not supported"));
     }
     Ok(())

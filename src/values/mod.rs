@@ -3,7 +3,6 @@
 //! The Postgres door, the commands and their output all speak these, so nothing in here knows a socket.
 
 pub(crate) mod array_literal;
-pub(crate) mod boolean;
 mod calendar;
 pub(crate) mod command_tag;
 pub(crate) mod decode;

@@ -2,6 +2,7 @@
 
 use datafusion::common::config::{ConfigExtension, ConfigOptions};
 use datafusion::common::extensions_options;
+use hyprstream_engine::limits::DEFAULT_MAX_TOKENS;
 
 extensions_options! {
     /// What a call takes from its session where its arguments say nothing.
@@ -10,7 +11,7 @@ extensions_options! {
         pub default_model: String, default = String::new()
 
         /// The most tokens that a generation produces when the call does not say.
-        pub max_tokens: u32, default = 256
+        pub max_tokens: u32, default = DEFAULT_MAX_TOKENS
 
         /// The temperature of a generation when the call does not say; 0 always takes the likeliest token.
         pub temperature: f64, default = 0.0

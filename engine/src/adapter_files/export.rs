@@ -11,8 +11,6 @@ use crate::adapters::store::AdapterStore;
 use crate::blocking::blocking;
 use crate::error::Result;
 
-/// Writes a version (`name`, `name@version` or `name@tag`) to a file and its record beside it. Each of the two replaces a
-/// file of that name as a whole or not at all.
 pub(crate) async fn export(
     store: &AdapterStore,
     name: &str,

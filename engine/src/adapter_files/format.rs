@@ -18,12 +18,12 @@ impl FromStr for AdapterFormat {
     fn from_str(name: &str) -> Result<Self> {
         match name.to_ascii_lowercase().as_str() {
             "nvdb" => Ok(Self::Nvdb),
-            _ => Err(Error::argument("format", format!("'{name}'"), "the format is nvdb")),
+            _ => Err(Error::text_argument("format", name, "the format is nvdb")),
         }
     }
 }
 
 /// The error for a file that is not an adapter of this model.
 pub(super) fn refused(path: &Path, reason: impl Into<String>) -> Error {
-    Error::argument("path", format!("\"{}\"", path.display()), reason)
+    Error::text_argument("path", &path.display().to_string(), reason)
 }

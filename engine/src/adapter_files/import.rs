@@ -14,8 +14,8 @@ use crate::adapters::versions::{AdapterRow, find};
 use crate::blocking::blocking;
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
+use crate::models::entry::ModelEntry;
 use crate::models::registry::Registry;
-use crate::models::slot::ModelSlot;
 
 /// A request to read an adapter from a file.
 #[derive(Debug, Clone)]
@@ -30,8 +30,6 @@ pub struct ImportRequest {
     pub base_model: Option<String>,
 }
 
-/// Publishes the weights of a file as the next version of an adapter. Refused when the file was not written for the base
-/// model, does not fit it, or does not hold the weights that its record names.
 pub(crate) async fn import(
     store: &AdapterStore,
     registry: &Registry,
@@ -40,10 +38,10 @@ pub(crate) async fn import(
     let ImportRequest { name, path, format, base_model } = request;
     check_name("name", &name)?;
     let record = record::read(&path)?;
-    let slot = registry.slot(Some(base_model.as_deref().unwrap_or(&record.base_model)))?;
+    let model = registry.entry(Some(base_model.as_deref().unwrap_or(&record.base_model)))?;
     let store = store.clone();
     blocking(move || {
-        let (weights, record) = read(&path, format, record, &slot)?;
+        let (weights, record) = read(&path, format, record, &model)?;
         let version = store.write(|transaction| {
             let version = transaction.next_version_number(&name)?.to_string();
             put_weights(transaction, &name, &version, &weights)?;
@@ -60,9 +58,9 @@ fn read(
     path: &Path,
     format: AdapterFormat,
     record: VersionRecord,
-    slot: &ModelSlot,
+    model: &ModelEntry,
 ) -> Result<(LoraWeights, VersionRecord)> {
-    let files = slot.files()?;
+    let files = model.files()?;
     if files.content_hash() != record.base_hash {
         return Err(Error::BaseMismatch {
             adapter: path.display().to_string(),
@@ -74,7 +72,7 @@ fn read(
         AdapterFormat::Nvdb => nvdb::read(path, files.config(), &record)?,
     };
     weights.validate(files.config())?;
-    let found = VersionRecord::new(&weights, &slot.name, now_micros());
+    let found = VersionRecord::new(&weights, &model.name, now_micros());
     if found.hash != record.hash {
         return Err(refused(path, "its weights are not those that its record names"));
     }

@@ -8,7 +8,7 @@ use hyprstream_models::{LoraMatrix, LoraWeights, ModelConfig, Module};
 use hyprstream_storage::{NvdbMatrix, Snapshot, export_nvdb, import_nvdb};
 
 use crate::adapter_files::format::refused;
-use crate::adapters::record::VersionRecord;
+use crate::adapters::record::{VersionRecord, version_number};
 use crate::adapters::resolve::ResolvedAdapter;
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(super) fn write(snapshot: &Snapshot, adapter: &ResolvedAdapter, path: &Path)
     let summary = export_nvdb(snapshot, &adapter.name, &adapter.version, path)?;
     Ok(ExportedAdapter {
         name: adapter.name.clone(),
-        version: adapter.version.parse().unwrap_or(0),
+        version: version_number(&adapter.version)?,
         matrices: summary.matrices as u64,
         active_values: summary.active,
         bytes: summary.bytes,

@@ -124,7 +124,6 @@ fn optimizer_key(id: u64) -> Vec<u8> {
     format!("optimizer/{id:016x}").into_bytes()
 }
 
-/// All checkpoints as the table shows them, by id.
 pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<CheckpointRow>> {
     Ok(all_checkpoints(snapshot)?.into_iter().map(|(id, record)| record.row(id)).collect())
 }

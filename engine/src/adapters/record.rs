@@ -85,6 +85,13 @@ pub(crate) fn version_record(snapshot: &Snapshot, adapter: &str, version: &str) 
     }
 }
 
+/// The number that a published version is named by.
+pub(crate) fn version_number(version: &str) -> Result<u64> {
+    version
+        .parse()
+        .map_err(|_| Error::Corrupt(format!("a version is named \"{version}\", which is no number")))
+}
+
 /// Makes a draft a version that answers.
 pub(crate) fn publish(
     transaction: &mut WriteTransaction<'_>,
@@ -95,4 +102,16 @@ pub(crate) fn publish(
     transaction.put_metadata(&version_key(adapter, version), &to_json(record)?)?;
     transaction.publish_version(adapter, version)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_number;
+    use crate::error::Error;
+
+    #[test]
+    fn a_version_that_is_no_number_is_damage() {
+        assert_eq!(version_number("12").unwrap(), 12);
+        assert!(matches!(version_number("draft"), Err(Error::Corrupt(_))));
+    }
 }

@@ -4,7 +4,7 @@ use hyprstream_storage::{Snapshot, VersionInfo, VersionPath};
 
 use crate::adapters::checkpoints::{CheckpointRecord, checkpoint, checkpoints_of, forget_checkpoint};
 use crate::adapters::name::{check_name, parse_one};
-use crate::adapters::record::{VersionRecord, publish, version_key, version_record};
+use crate::adapters::record::{VersionRecord, publish, version_key, version_number, version_record};
 use crate::adapters::resolve::{ResolvedAdapter, published_adapters, resolve, unknown_adapter};
 use crate::adapters::store::AdapterStore;
 use crate::clock::now_micros;
@@ -62,7 +62,6 @@ pub enum RestoreSource {
     Checkpoint(u64),
 }
 
-/// All versions of all adapters, by name and version.
 pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
     let mut rows = Vec::new();
     for name in snapshot.adapters()? {
@@ -71,13 +70,12 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
         for version in &published {
             let record = version_record(snapshot, &name, &version.version)?;
             let is_latest = published.last().is_some_and(|last| last.version == version.version);
-            rows.push(row(version, record, is_latest));
+            rows.push(row(version, record, is_latest)?);
         }
     }
     Ok(rows)
 }
 
-/// The version that a name (`name`, `name@version`, `name@tag`) means now.
 pub(crate) fn find(store: &AdapterStore, name: &str) -> Result<AdapterRow> {
     let snapshot = store.snapshot();
     let adapter = resolve(&snapshot, &parse_one(name)?)?;
@@ -85,20 +83,19 @@ pub(crate) fn find(store: &AdapterStore, name: &str) -> Result<AdapterRow> {
     let last = versions.iter().rfind(|version| version.published);
     let is_latest = last.is_some_and(|last| last.version == adapter.version);
     match versions.iter().find(|version| version.version == adapter.version) {
-        Some(version) => Ok(row(version, adapter.record, is_latest)),
+        Some(version) => row(version, adapter.record, is_latest),
         None => Err(Error::Internal(format!("{} was resolved but is not listed", adapter.label()))),
     }
 }
 
-/// Publishes a new version of `name` with the weights of an earlier version or of a checkpoint.
 pub(crate) fn restore(store: &AdapterStore, name: &str, source: &RestoreSource) -> Result<AdapterRow> {
     check_name("adapter", name)?;
     let snapshot = store.snapshot();
-    let (from, mut record) = match source {
+    let (from, version, mut record) = match source {
         RestoreSource::Version(version) => {
             let adapter = resolve(&snapshot, &parse_one(&format!("{name}@{version}"))?)?;
             let parent = adapter.label();
-            ((adapter.name, adapter.version), VersionRecord { parent: Some(parent), ..adapter.record })
+            (adapter.name, adapter.version, VersionRecord { parent: Some(parent), ..adapter.record })
         }
         RestoreSource::Checkpoint(id) => {
             let CheckpointRecord { adapter, version, record, .. } = checkpoint(&snapshot, *id)?;
@@ -106,14 +103,13 @@ pub(crate) fn restore(store: &AdapterStore, name: &str, source: &RestoreSource) 
                 let reason = format!("it belongs to adapter \"{adapter}\", not to \"{name}\"");
                 return Err(Error::argument("checkpoint", id, reason));
             }
-            ((adapter, version), VersionRecord { parent: Some(format!("checkpoint {id}")), ..record })
+            (adapter, version, VersionRecord { parent: Some(format!("checkpoint {id}")), ..record })
         }
     };
     record.created_at = now_micros();
-    publish_branch(store, VersionPath::new(&from.0, &from.1), name, &record)
+    publish_branch(store, VersionPath::new(&from, &version), name, &record)
 }
 
-/// Publishes `source` (`name`, `name@version` or `name@tag`) as version 1 of the new adapter `name`; pages are shared.
 pub(crate) fn branch(store: &AdapterStore, source: &str, name: &str) -> Result<AdapterRow> {
     check_name("adapter", name)?;
     let snapshot = store.snapshot();
@@ -141,19 +137,17 @@ fn publish_branch(
     find(store, &format!("{name}@{version}"))
 }
 
-/// Points a tag at a version of an adapter, moving it when it is there already.
 pub(crate) fn tag(store: &AdapterStore, name: &str, tag: &str) -> Result<AdapterRow> {
     check_name("tag", tag)?;
     if tag.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Error::argument("tag", format!("\"{tag}\""), "a number is a version, not a tag"));
+        return Err(Error::text_argument("tag", tag, "a number is a version, not a tag"));
     }
     let adapter = resolve(&store.snapshot(), &parse_one(name)?)?;
     store.write(|transaction| Ok(transaction.tag_version(&adapter.name, &adapter.version, tag)?))?;
     find(store, &adapter.label())
 }
 
-/// Drops an adapter (`name`) with all its versions and checkpoints, or one version (`name@version`). Returns how many
-/// versions were dropped. `running` names the training run that is making an adapter's next version; such an adapter stays.
+/// `running` names the training run that is making an adapter's next version; such an adapter stays.
 pub(crate) fn remove(
     store: &AdapterStore,
     name: &str,
@@ -186,8 +180,7 @@ pub(crate) fn remove(
     })
 }
 
-/// Drops all versions of an adapter but the newest `keep_last` and, with `keep_tagged`, those that have a tag, each with
-/// its record. Checkpoints stay. Returns the versions that were dropped, newest first.
+/// The records of the versions go with them.
 pub(crate) fn rotate(
     store: &AdapterStore,
     name: &str,
@@ -211,10 +204,10 @@ pub(crate) fn rotate(
     })
 }
 
-fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> AdapterRow {
-    AdapterRow {
+fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> Result<AdapterRow> {
+    Ok(AdapterRow {
         name: version.adapter.clone(),
-        version: version.version.parse().unwrap_or(0),
+        version: version_number(&version.version)?,
         tags: version.tags.clone(),
         is_latest,
         base_model: record.base_model,
@@ -232,5 +225,5 @@ fn row(version: &VersionInfo, record: VersionRecord, is_latest: bool) -> Adapter
         hyperparameters: record.hyperparameters,
         train_loss: record.train_loss,
         val_loss: record.val_loss,
-    }
+    })
 }

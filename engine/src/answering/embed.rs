@@ -22,9 +22,8 @@ pub(crate) async fn embed(runtime: &Runtime, request: EmbedRequest) -> Result<Ve
         return Ok(Vec::new());
     }
     let tokens = texts.iter().map(|text| text_tokens(runtime, text)).collect::<Result<_>>()?;
-    let _permit = runtime.admit(&call).await?;
+    let _permit = runtime.queue_permit(&call).await?;
     let mut embeddings = submit(runtime, &call, tokens)?.await.unwrap_or(Err(Error::Cancelled))?;
-    call.count_prompt_tokens(embeddings.iter().map(|embedding| embedding.tokens).sum());
     if let Some(dimensions) = dimensions.filter(|&dimensions| dimensions < length) {
         for embedding in &mut embeddings {
             embedding.values.truncate(dimensions);
@@ -38,7 +37,7 @@ pub(crate) async fn embed(runtime: &Runtime, request: EmbedRequest) -> Result<Ve
 pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
     let tokens = runtime.files.tokenizer().encode(text, true)?;
     if tokens.is_empty() {
-        return Err(Error::argument("text", format!("'{text}'"), "a text to embed has at least one token"));
+        return Err(Error::text_argument("text", text, "a text to embed has at least one token"));
     }
     runtime.check_length(tokens.len(), 0)?;
     Ok(tokens)

@@ -8,7 +8,7 @@ use hyprstream_models::Sampler;
 use tokio::sync::mpsc;
 
 use crate::adapters::store::AdapterStore;
-use crate::answering::generation::{Generation, PendingTurn};
+use crate::answering::answer_stream::{Generation, PendingTurn};
 use crate::answering::parameters::{check, parameters, provenance, seeded};
 use crate::answering::prompt::{PromptParts, prompt_tokens};
 use crate::catalog::conversations::Conversations;
@@ -39,7 +39,6 @@ impl Generator {
         self.start(request, true).await
     }
 
-    /// A whole answer at once; dropping the future cancels it.
     pub(crate) async fn complete(&self, request: GenerateRequest) -> Result<Completion> {
         let mut generation = self.start(request, false).await?;
         while let Some(token) = generation.next().await {
@@ -54,7 +53,7 @@ impl Generator {
         self.statistics.requests.add(1);
         let runtime = self.registry.runtime(request.model.as_deref()).await?;
         let stack = runtime.stack(&self.adapter_store, request.adapter.as_deref()).await?;
-        let turn = match &request.session {
+        let turn = match &request.conversation {
             Some(name) => Some(self.conversations.turn(name, &runtime.name).await?),
             None => None,
         };
@@ -66,7 +65,7 @@ impl Generator {
         };
         let prompt = prompt_tokens(&runtime.files, &parts)?;
         runtime.check_length(prompt.len(), 1)?;
-        let permit = runtime.admit(&request.call).await?;
+        let permit = runtime.queue_permit(&request.call).await?;
         let sampling = seeded(&request.sampling);
         let parameters = parameters(&request, &sampling)?;
         let provenance = provenance(&runtime, &stack, &parameters, &prompt);
@@ -76,7 +75,7 @@ impl Generator {
             header: Header {
                 id,
                 created_at,
-                session: request.session,
+                conversation: request.conversation,
                 model: runtime.name.clone(),
                 model_hash: runtime.hash.to_string(),
                 adapter: stack.label,
@@ -98,7 +97,7 @@ impl Generator {
             recording,
         }));
         runtime.submit(Job::Decode(DecodeJob {
-            call: Arc::clone(&request.call),
+            call: request.call,
             stack: stack.stack,
             tokens: prompt,
             queued_at: Instant::now(),
@@ -106,6 +105,6 @@ impl Generator {
             task,
         }))?;
         let turn = turn.map(|turn| PendingTurn { turn, system: request.system, prompt: request.prompt });
-        Ok(Generation::new(receiver, runtime, request.call, provenance, trajectory_id, turn))
+        Ok(Generation::new(receiver, runtime, provenance, trajectory_id, turn))
     }
 }

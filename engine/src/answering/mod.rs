@@ -2,9 +2,9 @@
 //!
 //! Each request is checked, turned into tokens and handed to the model's decode thread; see [`crate::scheduler`].
 
+pub(crate) mod answer_stream;
 pub(crate) mod embed;
 pub(crate) mod generate;
-pub(crate) mod generation;
 mod parameters;
 pub(crate) mod prompt;
 pub(crate) mod score;

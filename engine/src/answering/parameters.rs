@@ -1,6 +1,6 @@
 //! The parameters of an answer: checked, completed, and named in its provenance.
 
-use hyprstream_models::{OutOfRange, SamplingOptions};
+use hyprstream_models::SamplingOptions;
 use sha2::{Digest, Sha256};
 
 use crate::clock::now_micros;
@@ -16,8 +16,8 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
         let reason = format!("it must be between 1 and {MAX_TOKENS}");
         return Err(Error::argument("max_tokens", request.max_tokens, reason));
     }
-    if let Some(OutOfRange { name, value, range }) = request.sampling.out_of_range() {
-        return Err(Error::argument(name, value, format!("it must be {range}")));
+    if let Some(refused) = request.sampling.out_of_range() {
+        return Err(Error::argument(refused.name, refused.value, refused.to_string()));
     }
     if request.stop.len() > MAX_STOP_TEXTS {
         return Err(Error::argument(

@@ -17,7 +17,7 @@ pub(crate) struct PromptParts<'a> {
 /// The tokens up to where the answer begins.
 pub(crate) fn prompt_tokens(files: &ModelFiles, parts: &PromptParts<'_>) -> Result<Vec<u32>> {
     if parts.prompt.is_empty() {
-        return Err(Error::argument("prompt", "''", "it is empty; a prompt has at least one character"));
+        return Err(Error::text_argument("prompt", "", "it is empty; a prompt has at least one character"));
     }
     let tokenizer = files.tokenizer();
     let template = if parts.raw { None } else { files.chat_template() };
@@ -30,7 +30,7 @@ pub(crate) fn prompt_tokens(files: &ModelFiles, parts: &PromptParts<'_>) -> Resu
         tokenizer.encode(&text.join(if parts.raw { "" } else { "\n" }), true)?
     };
     if tokens.is_empty() {
-        return Err(Error::argument("prompt", format!("'{}'", parts.prompt), "it has no tokens"));
+        return Err(Error::text_argument("prompt", parts.prompt, "it has no tokens"));
     }
     Ok(tokens)
 }

@@ -23,12 +23,11 @@ pub(crate) async fn score(
     let mut tokens = prompt_tokens(&runtime.files, &parts)?;
     let completion_start = tokens.len();
     tokens.extend(completion_tokens(&runtime.files, &request.completion, request.raw)?);
-    let count = tokens.len();
-    if count == completion_start {
+    if tokens.len() == completion_start {
         return Ok(Score { logprob: 0.0, tokens: 0 });
     }
-    runtime.check_length(count, 0)?;
-    let _permit = runtime.admit(&request.call).await?;
+    runtime.check_length(tokens.len(), 0)?;
+    let _permit = runtime.queue_permit(&request.call).await?;
     let (answer, receiver) = oneshot::channel();
     runtime.submit(Job::Decode(DecodeJob {
         call: Arc::clone(&request.call),
@@ -38,7 +37,5 @@ pub(crate) async fn score(
         permit: None,
         task: Task::Score(ScoreTask { completion_start, answer }),
     }))?;
-    let score = receiver.await.unwrap_or(Err(Error::Cancelled))?;
-    request.call.count_prompt_tokens(count);
-    Ok(score)
+    receiver.await.unwrap_or(Err(Error::Cancelled))
 }

@@ -9,7 +9,6 @@ pub(crate) fn tokenize(files: &ModelFiles, text: &str) -> Result<Vec<u32>> {
     Ok(files.tokenizer().encode(text, false)?)
 }
 
-/// The text of ids; an id outside the vocabulary is an error.
 pub(crate) fn detokenize(files: &ModelFiles, ids: &[u32]) -> Result<String> {
     let size = files.config().vocab_size;
     if let Some(id) = ids.iter().find(|&&id| id as usize >= size) {

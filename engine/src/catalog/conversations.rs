@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 256;
 
 /// A conversation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SessionRow {
+pub struct ConversationRow {
     /// Its name.
     pub name: String,
     /// When its first request was made, in microseconds since the Unix epoch.
@@ -76,7 +76,7 @@ impl Conversations {
     pub(crate) async fn turn(&self, name: &str, model: &str) -> Result<ConversationTurn> {
         if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
             let reason = format!("a session's name has 1 to {LONGEST_NAME} bytes and no NUL");
-            return Err(Error::argument("session", format!("'{name}'"), reason));
+            return Err(Error::text_argument("session", name, reason));
         }
         let guard = self.lock_of(name).lock_owned().await;
         let key = format!("{PREFIX}{name}").into_bytes();
@@ -93,12 +93,11 @@ impl Conversations {
         })
     }
 
-    /// The conversations, by name.
-    pub(crate) fn rows(&self) -> Result<Vec<SessionRow>> {
+    pub(crate) fn rows(&self) -> Result<Vec<ConversationRow>> {
         let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
         let row = |(key, value): (Vec<u8>, Vec<u8>)| {
             let conversation: Conversation = from_json(&value, "a session")?;
-            Ok(SessionRow {
+            Ok(ConversationRow {
                 name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
                 created_at: conversation.created_at,
                 last_used_at: conversation.last_used_at,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyprstream_storage::{Catalog, RetentionPolicy};
 
+use crate::boolean::parse_boolean;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::options::BUNDLED_MODEL;
@@ -73,15 +74,6 @@ static DECLARATIONS: [Declaration; 5] = [
     },
 ];
 
-/// Reads `on`, `true`, `yes`, `1`, `t` or `y` and their opposites, as Postgres writes a boolean; `None` for other text.
-pub fn parse_boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
-        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
-        _ => None,
-    }
-}
-
 fn switch(value: &str) -> std::result::Result<String, String> {
     match parse_boolean(value) {
         Some(true) => Ok("on".to_owned()),
@@ -123,16 +115,18 @@ impl Settings {
         self.embed.load(Ordering::Relaxed)
     }
 
-    /// Name of the model that answers when a request names none.
     pub(crate) fn default_model(&self) -> Result<String> {
         self.get(DEFAULT_MODEL)
     }
 
     /// Which recorded answers are kept; the default policy keeps all.
     pub(crate) fn retention(&self) -> Result<RetentionPolicy> {
-        let limit = |name| {
-            let number = self.get(name)?.parse::<u64>().unwrap_or(0);
-            Ok::<_, Error>((number > 0).then_some(number))
+        let limit = |name| -> Result<Option<u64>> {
+            let value = self.get(name)?;
+            let number = value.parse::<u64>().map_err(|_| {
+                Error::Corrupt(format!("the setting {name} is \"{value}\", which is not a whole number"))
+            })?;
+            Ok((number > 0).then_some(number))
         };
         Ok(RetentionPolicy {
             max_age_ms: limit(TRAJECTORY_DAYS)?.map(|days| days * 86_400_000),
@@ -140,7 +134,6 @@ impl Settings {
         })
     }
 
-    /// All settings, by name.
     pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
         let row = |declaration: &Declaration| {
             Ok(SettingRow {
@@ -167,7 +160,7 @@ impl Settings {
     ) -> Result<()> {
         let declaration = find(name)?;
         let value = (declaration.normalise)(value)
-            .map_err(|reason| Error::argument(declaration.name, format!("\"{value}\""), reason))?;
+            .map_err(|reason| Error::text_argument(declaration.name, value, reason))?;
         if declaration.name == DEFAULT_MODEL {
             open_model(&value)?;
         }
@@ -175,7 +168,6 @@ impl Settings {
         self.changed()
     }
 
-    /// Gives a setting its default back.
     pub(crate) fn reset(&self, name: &str) -> Result<()> {
         self.catalog.remove(&key(find(name)?.name))?;
         self.changed()
@@ -189,9 +181,11 @@ impl Settings {
     }
 
     fn value(&self, declaration: &Declaration) -> Result<String> {
-        let stored = self.catalog.get(&key(declaration.name))?;
-        let stored = stored.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(stored.unwrap_or_else(|| self.default_of(declaration)))
+        match self.catalog.get(&key(declaration.name))? {
+            Some(bytes) => String::from_utf8(bytes)
+                .map_err(|_| Error::Corrupt(format!("the setting {} is not text", declaration.name))),
+            None => Ok(self.default_of(declaration)),
+        }
     }
 
     fn changed(&self) -> Result<()> {
@@ -217,4 +211,27 @@ fn find(name: &str) -> Result<&'static Declaration> {
         name: name.to_owned(),
         nearest: nearest(name, DECLARATIONS.iter().map(|declaration| declaration.name)).map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyprstream_storage::Catalog;
+
+    use super::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES, key};
+
+    #[test]
+    fn a_retention_that_is_no_number_is_an_error_that_names_the_setting() {
+        let directory = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(directory.path()).unwrap();
+        let settings = Settings::try_new(catalog.clone(), None).unwrap();
+        assert_eq!(settings.retention().unwrap().max_age_ms, None);
+        catalog.put(&key(TRAJECTORY_DAYS), b"7").unwrap();
+        assert_eq!(settings.retention().unwrap().max_age_ms, Some(7 * 86_400_000));
+        catalog.put(&key(TRAJECTORY_MEGABYTES), b"many").unwrap();
+        let error = settings.retention().unwrap_err().to_string();
+        assert!(error.contains("hyprstream.trajectory_megabytes is \"many\""), "{error}");
+        catalog.put(&key(TRAJECTORY_MEGABYTES), &[0xff]).unwrap();
+        let error = settings.retention().unwrap_err().to_string();
+        assert!(error.contains("hyprstream.trajectory_megabytes is not text"), "{error}");
+    }
 }

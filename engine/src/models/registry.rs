@@ -16,8 +16,8 @@ use crate::blocking::blocking;
 use crate::catalog::settings::Settings;
 use crate::data_dir::MODELS;
 use crate::error::{Error, Result};
+use crate::models::entry::{ModelEntry, ModelRow};
 use crate::models::runtime::Runtime;
-use crate::models::slot::{ModelRow, ModelSlot};
 use crate::nearest::nearest;
 use crate::options::EngineOptions;
 use crate::statistics::Statistics;
@@ -28,7 +28,7 @@ pub(crate) struct Registry {
     options: Arc<EngineOptions>,
     settings: Arc<Settings>,
     statistics: Arc<Statistics>,
-    slots: Mutex<HashMap<String, Arc<ModelSlot>>>,
+    entries: Mutex<HashMap<String, Arc<ModelEntry>>>,
 }
 
 impl Registry {
@@ -37,22 +37,22 @@ impl Registry {
         settings: Arc<Settings>,
         statistics: Arc<Statistics>,
     ) -> Self {
-        Self { options, settings, statistics, slots: Mutex::new(HashMap::new()) }
+        Self { options, settings, statistics, entries: Mutex::new(HashMap::new()) }
     }
 
     /// Every name with the path of its files.
     fn names(&self) -> Result<BTreeMap<String, PathBuf>> {
         let models_dir = self.options.data_dir.join(MODELS);
         let mut names = BTreeMap::new();
-        let entries = match fs::read_dir(&models_dir) {
-            Ok(entries) => entries,
+        let files = match fs::read_dir(&models_dir) {
+            Ok(files) => files,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(self.options.models.clone());
             }
             Err(error) => return Err(Error::io("list", &models_dir)(error)),
         };
-        for entry in entries {
-            let path = entry.map_err(Error::io("list", &models_dir))?.path();
+        for file in files {
+            let path = file.map_err(Error::io("list", &models_dir))?.path();
             if let Some((name, files)) = named_model(&path) {
                 names.insert(name, files);
             }
@@ -62,7 +62,7 @@ impl Registry {
     }
 
     /// The model that a request means: the one it names, else the default one.
-    pub(crate) fn slot(&self, model: Option<&str>) -> Result<Arc<ModelSlot>> {
+    pub(crate) fn entry(&self, model: Option<&str>) -> Result<Arc<ModelEntry>> {
         match model {
             Some(name) => self.named(name),
             None => self.named(&self.settings.default_model()?),
@@ -70,44 +70,44 @@ impl Registry {
     }
 
     /// The model with this name, loaded or not.
-    fn named(&self, name: &str) -> Result<Arc<ModelSlot>> {
-        if let Some(slot) = self.slots.lock().get(name) {
-            return Ok(Arc::clone(slot));
+    fn named(&self, name: &str) -> Result<Arc<ModelEntry>> {
+        if let Some(entry) = self.entries.lock().get(name) {
+            return Ok(Arc::clone(entry));
         }
         let mut names = self.names()?;
         let Some(path) = names.remove(name) else {
             let nearest = nearest(name, names.keys().map(String::as_str)).map(str::to_owned);
             return Err(Error::UnknownModel { name: name.to_owned(), nearest });
         };
-        Ok(Arc::clone(self.slots.lock().entry(name.to_owned()).or_insert_with(|| {
+        Ok(Arc::clone(self.entries.lock().entry(name.to_owned()).or_insert_with(|| {
             let (options, statistics) = (Arc::clone(&self.options), Arc::clone(&self.statistics));
-            Arc::new(ModelSlot::new(name, path, options, statistics))
+            Arc::new(ModelEntry::new(name, path, options, statistics))
         })))
     }
 
     /// The model that a request means, loaded.
     pub(crate) async fn runtime(&self, model: Option<&str>) -> Result<Arc<Runtime>> {
-        let slot = self.slot(model)?;
-        match slot.loaded() {
+        let entry = self.entry(model)?;
+        match entry.loaded() {
             Some(runtime) => Ok(runtime),
-            None => blocking(move || slot.load()).await,
+            None => blocking(move || entry.load()).await,
         }
     }
 
     /// Tokenizers of the models whose files are open, by content hash.
     pub(crate) fn known_tokenizers(&self) -> HashMap<String, Arc<Tokenizer>> {
-        self.used().iter().filter_map(|slot| slot.opened_tokenizer()).collect()
+        self.used().iter().filter_map(|entry| entry.opened_tokenizer()).collect()
     }
 
     /// The models that are in memory, by content hash.
     pub(crate) fn loaded(&self) -> BTreeMap<String, Arc<Runtime>> {
-        let loaded = self.used().into_iter().filter_map(|slot| slot.loaded());
+        let loaded = self.used().into_iter().filter_map(|entry| entry.loaded());
         loaded.map(|runtime| (runtime.hash.to_string(), runtime)).collect()
     }
 
     /// Ends every decode thread.
     pub(crate) fn close(&self) {
-        self.used().iter().for_each(|slot| slot.close());
+        self.used().iter().for_each(|entry| entry.close());
     }
 
     /// The models as the table shows them, by name. Opens files that were not opened yet, so it may take a moment.
@@ -118,8 +118,8 @@ impl Registry {
     }
 
     /// The models that something has asked for.
-    fn used(&self) -> Vec<Arc<ModelSlot>> {
-        self.slots.lock().values().cloned().collect()
+    fn used(&self) -> Vec<Arc<ModelEntry>> {
+        self.entries.lock().values().cloned().collect()
     }
 }
 

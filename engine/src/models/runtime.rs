@@ -12,7 +12,7 @@ use crate::call::CallContext;
 use crate::data_dir::CACHE;
 use crate::error::{Error, Result};
 use crate::models::adapter_cache::AdapterCache;
-use crate::models::admission::Admission;
+use crate::models::queue_permits::QueuePermits;
 use crate::models::sizing::{context_length, decode_options, weight_type};
 use crate::options::EngineOptions;
 use crate::scheduler::{ActiveStack, Job, Scheduler};
@@ -29,7 +29,7 @@ pub(crate) struct Runtime {
     weights_name: &'static str,
     model: Arc<LlamaModel>,
     adapters: AdapterCache,
-    admission: Admission,
+    queue_permits: QueuePermits,
     scheduler: Scheduler,
 }
 
@@ -45,7 +45,7 @@ impl Runtime {
         std::fs::create_dir_all(&gguf_dir).map_err(Error::io("make the directory", &gguf_dir))?;
         let path = files.gguf(&gguf_dir, weight_type)?;
         let model = LlamaModel::load(&path, &LoadOptions::default())?;
-        let decode = decode_options(options, name, files.config());
+        let decode = decode_options(options, name, files.config(), &model);
         let scheduler =
             Scheduler::start(Arc::clone(&model), files.tokenizer(), decode, Arc::clone(statistics))?;
         Ok(Self {
@@ -60,7 +60,7 @@ impl Runtime {
                 WeightType::Q8_0 => "q8_0",
             },
             adapters: AdapterCache::new(Arc::clone(&model), options.adapter_memory, Arc::clone(statistics)),
-            admission: Admission::new(options.queue_capacity.max(1)),
+            queue_permits: QueuePermits::new(options.queue_capacity.max(1)),
             scheduler,
             files,
             model,
@@ -103,8 +103,8 @@ impl Runtime {
     }
 
     /// Waits until the caller may queue another request.
-    pub(crate) async fn admit(&self, call: &CallContext) -> Result<OwnedSemaphorePermit> {
-        self.admission.admit(call).await
+    pub(crate) async fn queue_permit(&self, call: &CallContext) -> Result<OwnedSemaphorePermit> {
+        self.queue_permits.acquire(call).await
     }
 
     pub(crate) fn submit(&self, job: Job) -> Result<()> {
@@ -126,7 +126,7 @@ impl Runtime {
     }
 
     pub(crate) fn close(&self) {
-        self.admission.close();
+        self.queue_permits.close();
         self.scheduler.close();
     }
 }

@@ -2,15 +2,21 @@
 //!
 //! What the engine's options leave open is chosen here from the machine and the model.
 
-use hyprstream_models::{CacheType, ModelConfig, ModelFiles, WeightType};
+use hyprstream_models::{CacheType, LlamaModel, ModelConfig, ModelFiles, WeightType};
 
 use crate::options::{EngineOptions, WeightPreference};
-use crate::scheduler::{CacheLimits, DecodeOptions};
+use crate::scheduler::{BatchSpace, CacheLimits, DecodeOptions, Limits};
 
 /// Up to here `auto` keeps weights in f32, where answers are exact.
 const EXACT_BYTES: u64 = 64 << 20;
 const DEFAULT_CONTEXT: u32 = 4096;
 const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
+/// Logits of one decode take at most this much memory.
+const LOGIT_BYTES: usize = 64 << 20;
+/// Moving a token of the cache reads it twice and writes it twice.
+const MOVE_ACCESSES: u64 = 4;
+/// A sequence is moved through at most this much memory.
+const MOVE_BYTES: u64 = 64 << 20;
 
 /// Tokens of prompt and answer that a request may have.
 pub(crate) fn context_length(options: &EngineOptions, config: &ModelConfig) -> u32 {
@@ -35,23 +41,36 @@ pub(crate) fn weight_type(options: &EngineOptions, files: &ModelFiles) -> Weight
     }
 }
 
-pub(crate) fn decode_options(options: &EngineOptions, name: &str, config: &ModelConfig) -> DecodeOptions {
+/// How a loaded model decodes.
+pub(crate) fn decode_options(
+    options: &EngineOptions,
+    name: &str,
+    config: &ModelConfig,
+    model: &LlamaModel,
+) -> DecodeOptions {
     let parameters = config.parameters().max(1);
     let cache_type = cache_type(options, config);
+    let token_bytes = token_bytes(config, cache_type).max(1);
     let max_sequences = options.max_sequences.unwrap_or(if is_exact(config) { 64 } else { 32 }).clamp(1, 256);
     // A decode of a whole chunk should stay below about half a second on two cores.
     let chunk = ((1 << 36) / parameters).clamp(64, 512) as u32 / 64 * 64;
     DecodeOptions {
         name: name.to_owned(),
-        limits: CacheLimits {
-            max_sequences,
-            total_tokens: cache_bytes(options) / token_bytes(config, cache_type).max(1),
-            sequence_tokens: context_length(options, config),
+        limits: Limits {
+            cache: CacheLimits {
+                max_sequences,
+                total_tokens: cache_bytes(options) / token_bytes,
+                sequence_tokens: context_length(options, config),
+            },
+            batch: BatchSpace {
+                tokens: chunk.max(max_sequences) as usize,
+                logits: (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1),
+            },
+            // A gap costs one more reading of the weights in each decode, and a move should cost less than one reading.
+            movable_tokens: ((model.size() / MOVE_ACCESSES).min(MOVE_BYTES) / token_bytes) as usize,
         },
         threads: options.threads.unwrap_or_else(cores).max(1) as u32,
-        chunk: chunk.max(max_sequences),
         cache_type,
-        token_bytes: token_bytes(config, cache_type),
         flash_attention: cache_type == CacheType::F16,
     }
 }

@@ -60,7 +60,7 @@ fn read(id: u64, bytes: &[u8]) -> Option<TrajectoryRow> {
     Some(TrajectoryRow {
         id,
         created_at: header.created_at,
-        session: header.session,
+        conversation: header.conversation,
         model: header.model,
         model_hash: header.model_hash,
         adapter: header.adapter,
@@ -95,7 +95,7 @@ mod tests {
         let header = Header {
             id: 7,
             created_at: 1_700_000_000_000_000,
-            session: Some("s".to_owned()),
+            conversation: Some("s".to_owned()),
             model: "m".to_owned(),
             model_hash: "00ff".to_owned(),
             adapter: Some("a@2".to_owned()),
@@ -118,7 +118,11 @@ mod tests {
     #[test]
     fn a_trajectory_reads_back_as_it_was_written() {
         let (header, outcome) = sample();
-        let row = decode(7, &encode(&header, &outcome).unwrap()).unwrap();
+        let bytes = encode(&header, &outcome).unwrap();
+        // The name of the field in every log that was ever written.
+        assert!(String::from_utf8_lossy(&bytes).contains("\"session\":\"s\""));
+        let row = decode(7, &bytes).unwrap();
+        assert_eq!(row.conversation.as_deref(), Some("s"));
         assert_eq!(row.prompt, "Grüße 🙂");
         assert_eq!(row.token_ids, [1, 70_000, 3]);
         assert_eq!(row.logprobs, [-0.1, f32::NEG_INFINITY, -1.0e-7]);

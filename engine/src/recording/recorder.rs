@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::recording::format;
 use crate::recording::ring::{Record, RecordSender};
 use crate::statistics::Statistics;
+use crate::stored_number::stored_number;
 
 const RESERVED_KEY: &[u8] = b"trajectory/reserved";
 const RESERVED_BLOCK: u64 = 1 << 16;
@@ -57,9 +58,11 @@ impl Recorder {
         capacity: usize,
         statistics: Arc<Statistics>,
     ) -> Result<Self> {
-        let stored =
-            catalog.get(RESERVED_KEY)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-        let next = stored.unwrap_or(1).max(log.last_id().map_or(1, |id| id + 1));
+        let reserved = match catalog.get(RESERVED_KEY)? {
+            Some(bytes) => stored_number(&bytes, "the first number that no trajectory can have yet")?,
+            None => 1,
+        };
+        let next = reserved.max(log.last_id().map_or(1, |id| id + 1));
         catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
         let (ring, receiver) = sync_channel(capacity.max(1));
         let shared = Arc::new(Shared {

@@ -8,7 +8,8 @@ pub(crate) struct Header {
     #[serde(skip)]
     pub(crate) id: u64,
     pub(crate) created_at: i64,
-    pub(crate) session: Option<String>,
+    #[serde(rename = "session")]
+    pub(crate) conversation: Option<String>,
     pub(crate) model: String,
     pub(crate) model_hash: String,
     pub(crate) adapter: Option<String>,
@@ -39,7 +40,7 @@ pub struct TrajectoryRow {
     /// When the request was made, in microseconds since the Unix epoch.
     pub created_at: i64,
     /// The conversation it belongs to.
-    pub session: Option<String>,
+    pub conversation: Option<String>,
     /// Name of the model.
     pub model: String,
     /// Content hash of the model.

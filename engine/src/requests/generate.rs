@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyprstream_models::SamplingOptions;
 
 use crate::call::CallContext;
+use crate::limits::DEFAULT_MAX_TOKENS;
 
 /// A request for text.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct GenerateRequest {
     /// The system message.
     pub system: Option<String>,
     /// The conversation that this prompt continues and that the answer is added to.
-    pub session: Option<String>,
+    pub conversation: Option<String>,
     /// Take the prompt as it stands, without the model's chat template.
     pub raw: bool,
     /// The most tokens to generate.
@@ -35,17 +36,17 @@ pub struct GenerateRequest {
 }
 
 impl GenerateRequest {
-    /// A request of this process with the defaults: temperature 0, at most 256 tokens, the default model without an
-    /// adapter.
+    /// A request of this process with the defaults: temperature 0, at most [`DEFAULT_MAX_TOKENS`], the default model
+    /// without an adapter.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
             model: None,
             adapter: None,
             system: None,
-            session: None,
+            conversation: None,
             raw: false,
-            max_tokens: 256,
+            max_tokens: DEFAULT_MAX_TOKENS,
             sampling: SamplingOptions::default(),
             stop: Vec::new(),
             call: CallContext::local(),

@@ -11,6 +11,7 @@ use super::decoder::Decoder;
 use super::embedder::Embedder;
 use super::job::Job;
 use super::options::DecodeOptions;
+use super::policy::next_work::{NextWork, Work, next_work};
 use super::signals::Signals;
 use crate::statistics::Statistics;
 
@@ -66,17 +67,23 @@ impl DecodeLoop<'_> {
         self.statistics.active_sequences.get() + self.statistics.waiting_requests.get() > 0
     }
 
+    fn next_work(&self) -> NextWork {
+        next_work(Work {
+            is_asked: !self.is_idle(),
+            has_background: self.embedder.has_background(),
+            engine_answers: self.engine_is_busy(),
+        })
+    }
+
     /// Takes the jobs that have arrived; waits for one while there is nothing to do.
     fn receive(&mut self) -> ControlFlow<()> {
-        if self.is_idle() {
-            if !self.embedder.has_background() {
-                let job = self.wait()?;
-                self.take(job)?;
-            } else if self.engine_is_busy()
-                && let Some(job) = self.wait_at_most(BACKGROUND_POLL)?
-            {
-                self.take(job)?;
-            }
+        let job = match self.next_work() {
+            NextWork::Answer | NextWork::Background => None,
+            NextWork::WaitForJob => Some(self.wait()?),
+            NextWork::WaitForOthers => self.wait_at_most(BACKGROUND_POLL)?,
+        };
+        if let Some(job) = job {
+            self.take(job)?;
         }
         self.take_arrived()
     }
@@ -123,17 +130,17 @@ impl DecodeLoop<'_> {
 
     /// One small batch of background work, when no model has anything else to do.
     fn work_in_background(&mut self) -> ControlFlow<()> {
-        if !self.is_idle() || self.engine_is_busy() {
+        if self.next_work() != NextWork::Background {
             return ControlFlow::Continue(());
         }
-        let Some(flag) = self.embedder.prepare_background() else {
+        let Some(flag) = self.embedder.prepare_background(self.statistics) else {
             return ControlFlow::Continue(());
         };
         self.signals.background.publish(flag);
         // A job that arrived before the flag was published did not set it.
         let flow = self.take_arrived();
         if flow.is_continue() && self.is_idle() {
-            self.embedder.work_in_background();
+            self.embedder.work_in_background(self.statistics);
         }
         self.signals.background.withdraw();
         flow

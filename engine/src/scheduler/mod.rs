@@ -34,7 +34,9 @@ pub(crate) use job::{
     ActiveStack, DecodeJob, EmbedJob, Event, Finished, GenerateTask, Job, Recording, ScoreTask, Task,
 };
 pub(crate) use options::DecodeOptions;
+pub(crate) use policy::Limits;
 pub(crate) use policy::cache_shape::CacheLimits;
+pub(crate) use policy::shares::BatchSpace;
 
 /// A handle on a model's decode thread; dropping it ends the thread.
 #[derive(Debug)]

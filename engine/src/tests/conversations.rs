@@ -6,7 +6,7 @@ use super::{Bench, ask_random};
 use crate::{GenerateRequest, TrajectoryFilter};
 
 fn in_session(prompt: &str) -> GenerateRequest {
-    GenerateRequest { session: Some("talk".to_owned()), ..ask_random(prompt, 6) }
+    GenerateRequest { conversation: Some("talk".to_owned()), ..ask_random(prompt, 6) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,10 +17,11 @@ async fn a_conversation_goes_on_across_a_restart() {
     let second = bench.engine.complete(in_session("and then?")).await.unwrap();
     let fresh = bench.engine.complete(ask_random("and then?", 6)).await.unwrap();
     assert!(second.prompt_tokens > first.prompt_tokens + fresh.prompt_tokens);
-    let rows = bench.engine.sessions().unwrap();
+    let rows = bench.engine.conversations().unwrap();
     assert_eq!((rows[0].name.as_str(), rows[0].turns, rows[0].model.as_str()), ("talk", 2, "random"));
     assert_eq!(rows[0].completion_tokens, 12);
-    let filter = TrajectoryFilter { session: Some("talk".to_owned()), limit: Some(9), ..Default::default() };
+    let filter =
+        TrajectoryFilter { conversation: Some("talk".to_owned()), limit: Some(9), ..Default::default() };
     assert_eq!(bench.engine.trajectories(&filter).unwrap().count(), 2);
 }
 
@@ -34,5 +35,5 @@ async fn turns_of_one_conversation_wait_for_each_other() {
     .await;
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!(one.prompt_tokens, two.prompt_tokens);
-    assert_eq!(bench.engine.sessions().unwrap()[0].turns, 2);
+    assert_eq!(bench.engine.conversations().unwrap()[0].turns, 2);
 }

@@ -21,8 +21,8 @@ async fn a_failed_decode_ends_its_requests_with_an_error_and_the_next_one_is_ans
         let last = generation.fold(None, |_, event| std::future::ready(Some(event)));
         assert!(matches!(last.await, Some(Err(Error::Cancelled))));
     }
-    assert_eq!(statistic(engine, "active_sequences"), 0.0);
-    assert_eq!(statistic(engine, "failed_requests"), 3.0);
+    assert_eq!(statistic(engine, "active_sequences"), 0);
+    assert_eq!(statistic(engine, "failed_requests"), 3);
     let again = tokens(engine, ask_random("as ever", 12)).await.0;
     let ids =
         |tokens: &[crate::GeneratedToken]| tokens.iter().map(|token| token.token_id).collect::<Vec<_>>();

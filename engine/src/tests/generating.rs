@@ -29,7 +29,7 @@ async fn a_batch_answers_each_prompt_as_if_it_were_alone() {
     }
     let decodes = statistic(&bench.engine, "decodes");
     let generated = statistic(&bench.engine, "generated_tokens");
-    assert!(decodes < generated * 0.75, "{decodes} decodes for {generated} tokens");
+    assert!(4 * decodes < 3 * generated, "{decodes} decodes for {generated} tokens");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +37,7 @@ async fn answers_of_different_lengths_close_ranks_and_stay_what_they_are_alone()
     let bench = Bench::random();
     let requests = || (0..24).map(|row| ask_random(&format!("row {row}"), 4 + 7 * (row % 5)));
     let together = join_all(requests().map(|request| bench.engine.complete(request))).await;
-    assert!(statistic(&bench.engine, "moved_sequences") > 0.0);
+    assert!(statistic(&bench.engine, "moved_sequences") > 0);
     let moved = statistic(&bench.engine, "moved_sequences");
     for (request, together) in requests().zip(together) {
         let alone = bench.engine.complete(request).await.unwrap();
@@ -100,13 +100,13 @@ async fn dropping_a_generation_frees_its_sequence_within_a_decode() {
     let bench = Bench::random();
     let mut generation = bench.engine.generate(ask_random("go on", 900)).await.unwrap();
     generation.next().await.unwrap().unwrap();
-    assert_eq!(statistic(&bench.engine, "active_sequences"), 1.0);
+    assert_eq!(statistic(&bench.engine, "active_sequences"), 1);
     drop(generation);
     let generated = statistic(&bench.engine, "generated_tokens");
-    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1.0).await;
-    assert_eq!(statistic(&bench.engine, "active_sequences"), 0.0);
-    assert!(statistic(&bench.engine, "generated_tokens") - generated <= 1.0);
-    assert!(statistic(&bench.engine, "generated_tokens") < 900.0);
+    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1).await;
+    assert_eq!(statistic(&bench.engine, "active_sequences"), 0);
+    assert!(statistic(&bench.engine, "generated_tokens") - generated <= 1);
+    assert!(statistic(&bench.engine, "generated_tokens") < 900);
     assert_eq!(bench.engine.complete(ask_random("go on", 5)).await.unwrap().completion_tokens, 5);
 }
 
@@ -116,9 +116,9 @@ async fn dropping_the_future_of_a_whole_answer_cancels_it() {
     bench.engine.complete(ask_random("warm", 1)).await.unwrap();
     let answer = bench.engine.complete(ask_random("go on", 900));
     assert!(tokio::time::timeout(Duration::from_millis(30), answer).await.is_err());
-    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1.0).await;
-    assert_eq!(statistic(&bench.engine, "active_sequences"), 0.0);
-    assert_eq!(statistic(&bench.engine, "completed_requests"), 1.0);
+    eventually("the request is cancelled", || statistic(&bench.engine, "cancelled_requests") == 1).await;
+    assert_eq!(statistic(&bench.engine, "active_sequences"), 0);
+    assert_eq!(statistic(&bench.engine, "completed_requests"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,8 +177,8 @@ async fn more_requests_than_the_cache_holds_are_all_answered_in_turn() {
     for answer in join_all(requests).await {
         assert_eq!(answer.unwrap().completion_tokens, 10);
     }
-    assert_eq!(statistic(&bench.engine, "waiting_requests"), 0.0);
-    assert_eq!(statistic(&bench.engine, "completed_requests"), 20.0);
+    assert_eq!(statistic(&bench.engine, "waiting_requests"), 0);
+    assert_eq!(statistic(&bench.engine, "completed_requests"), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

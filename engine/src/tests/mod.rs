@@ -1,7 +1,5 @@
 //! The engine as its callers see it, on the bundled model and on models of random weights.
 
-#![expect(clippy::float_cmp, reason = "counters hold whole numbers, and bits are compared as such")]
-
 mod adapter_files;
 mod adapters;
 mod calls;
@@ -110,7 +108,7 @@ fn publish_weights(engine: &Engine, name: &str, base_model: &str, weights: &Lora
         .unwrap()
 }
 
-fn statistic(engine: &Engine, name: &str) -> f64 {
+fn statistic(engine: &Engine, name: &str) -> u64 {
     engine.statistics().into_iter().find(|row| row.name == name).unwrap().value
 }
 

@@ -12,7 +12,7 @@ async fn bad_parameters_are_refused_by_name_value_and_limit() {
         request
     };
     let cases: [(GenerateRequest, &str); 9] = [
-        (ask("", 4), "invalid prompt ''"),
+        (ask("", 4), "invalid prompt \"\""),
         (ask("hi", 0), "invalid max_tokens 0: it must be between 1 and 1000000"),
         (ask("hi", u32::MAX), "invalid max_tokens 4294967295"),
         (sampling(|sampling| sampling.temperature = -1.0), "invalid temperature -1"),
@@ -20,7 +20,7 @@ async fn bad_parameters_are_refused_by_name_value_and_limit() {
         (sampling(|sampling| sampling.top_p = 0.0), "invalid top_p 0"),
         (sampling(|sampling| sampling.min_p = 1.5), "invalid min_p 1.5"),
         (GenerateRequest { stop: vec![String::new()], ..ask("hi", 4) }, "invalid stop"),
-        (GenerateRequest { session: Some(String::new()), ..ask("hi", 4) }, "invalid session ''"),
+        (GenerateRequest { conversation: Some(String::new()), ..ask("hi", 4) }, "invalid session \"\""),
     ];
     for (request, expected) in cases {
         let error = bench.engine.complete(request).await.unwrap_err().to_string();

@@ -227,7 +227,7 @@ async fn data_that_cannot_be_trained_on_is_refused_before_a_run_is_recorded() {
         assert!(error.contains(expected), "{error}");
     }
     assert!(bench.engine.training_runs().unwrap().is_empty());
-    assert_eq!(statistic(&bench.engine, "training_runs"), 0.0);
+    assert_eq!(statistic(&bench.engine, "training_runs"), 0);
 }
 
 async fn at_its_third_step(bench: &Bench) -> TrainingRun {
@@ -241,13 +241,13 @@ async fn at_its_third_step(bench: &Bench) -> TrainingRun {
 }
 
 /// Steps made in the end, all of them recorded.
-async fn steps_of(bench: &Bench, run_id: u64) -> f64 {
+async fn steps_of(bench: &Bench, run_id: u64) -> u64 {
     let row = || bench.engine.training_runs().unwrap().into_iter().find(|row| row.run_id == run_id);
     eventually("the run ends", || row().unwrap().status == RunStatus::Cancelled).await;
     let steps = row().unwrap().steps;
     let recorded = bench.engine.training_steps(Some(run_id)).unwrap();
     assert_eq!(recorded.len() as u64, steps);
-    steps as f64
+    steps
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +257,7 @@ async fn a_cancelled_run_makes_no_step_but_the_one_under_way() {
     bench.engine.cancel_training(run.run_id()).unwrap();
     let at_cancel = statistic(&bench.engine, "training_steps");
     let steps = steps_of(&bench, run.run_id()).await;
-    assert!((3.0..=at_cancel + 1.0).contains(&steps), "{at_cancel}, then {steps}");
+    assert!((3..=at_cancel + 1).contains(&steps), "{at_cancel}, then {steps}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,5 +268,5 @@ async fn a_run_that_nobody_listens_to_makes_no_step_but_the_one_under_way() {
     drop(run);
     let at_drop = statistic(&bench.engine, "training_steps");
     let steps = steps_of(&bench, run_id).await;
-    assert!((3.0..=at_drop + 1.0).contains(&steps), "{at_drop}, then {steps}");
+    assert!((3..=at_drop + 1).contains(&steps), "{at_drop}, then {steps}");
 }

@@ -19,9 +19,9 @@ fn rows(engine: &Engine) -> Vec<TrajectoryRow> {
 }
 
 async fn embedded(engine: &Engine, count: u32) {
-    eventually("the prompts are embedded", || statistic(engine, "embedded_trajectories") >= f64::from(count))
+    eventually("the prompts are embedded", || statistic(engine, "embedded_trajectories") >= u64::from(count))
         .await;
-    assert_eq!(statistic(engine, "embedded_trajectories"), f64::from(count));
+    assert_eq!(statistic(engine, "embedded_trajectories"), u64::from(count));
 }
 
 async fn vector(engine: &Engine, text: &str, model: &str) -> Vec<f32> {
@@ -44,7 +44,7 @@ fn record(engine: &Engine, id: u64, model_hash: &str, prompt: &str, completion: 
     let header = Header {
         id,
         created_at: 1,
-        session: None,
+        conversation: None,
         model: "random".to_owned(),
         model_hash: model_hash.to_owned(),
         adapter: None,
@@ -98,7 +98,7 @@ async fn a_recorded_prompt_gets_the_vector_that_the_model_which_answered_gives_i
     assert_eq!(widths.len(), 2, "each model has a width of its own");
     let unasked = engine.trajectories(&TrajectoryFilter::default()).unwrap();
     assert!(unasked.map(Result::unwrap).all(|row| row.embedding.is_none()));
-    assert_eq!(statistic(engine, "unembedded_trajectories"), 0.0);
+    assert_eq!(statistic(engine, "unembedded_trajectories"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +183,7 @@ async fn a_prompt_without_a_vector_is_counted_and_holds_nothing_up() {
     // The log has them once they are read.
     assert_eq!(rows(&bench.engine).len(), 4);
     embedded(&bench.engine, 1).await;
-    assert_eq!(statistic(&bench.engine, "unembedded_trajectories"), 2.0);
+    assert_eq!(statistic(&bench.engine, "unembedded_trajectories"), 2);
     let found: Vec<u64> =
         rows(&bench.engine).into_iter().filter(|row| row.embedding.is_some()).map(|row| row.id).collect();
     assert_eq!(found, [4]);
@@ -232,7 +232,7 @@ async fn with_backlog(count: u64) -> Bench {
 }
 
 async fn some_embedded(engine: &Engine) {
-    eventually("some are embedded", || statistic(engine, "embedded_trajectories") > 0.0).await;
+    eventually("some are embedded", || statistic(engine, "embedded_trajectories") > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,8 +256,8 @@ async fn answers_go_first_whatever_model_they_are_of() {
         }
         let meanwhile = statistic(engine, "embedded_trajectories") - before;
         // One commit was on its way when the answer began.
-        assert!(meanwhile <= 64.0, "{meanwhile} prompts were embedded beside {model}");
-        assert!(before + meanwhile < 600.0, "there was more to embed");
+        assert!(meanwhile <= 64, "{meanwhile} prompts were embedded beside {model}");
+        assert!(before + meanwhile < 600, "there was more to embed");
     }
     embedded(engine, 600).await;
 }
@@ -272,7 +272,7 @@ async fn closing_does_not_wait_for_the_backlog_and_the_rest_follows_later() {
     let closing = began.elapsed();
     assert!(closing < Duration::from_secs(1), "closing took {closing:?}");
     let first = statistic(&bench.engine, "embedded_trajectories");
-    assert!(first < 600.0, "nothing was left to do");
+    assert!(first < 600, "nothing was left to do");
     let bench = bench.reopen();
     load_random(&bench.engine).await;
     embedded(&bench.engine, 600 - first as u32).await;

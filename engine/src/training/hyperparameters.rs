@@ -100,7 +100,7 @@ fn parse_scheduler(name: &str) -> Result<Scheduler> {
         "constant" => Ok(Scheduler::Constant),
         _ => {
             let reason = "it is linear, cosine or constant";
-            Err(Error::argument("lr_scheduler_type", format!("'{name}'"), reason))
+            Err(Error::text_argument("lr_scheduler_type", name, reason))
         }
     }
 }
@@ -118,11 +118,7 @@ fn modules(names: Option<&[String]>) -> Result<Vec<Module>> {
     for name in names {
         let module: Module = name.parse().map_err(|_| {
             let known = Module::ALL.map(Module::name).join(", ");
-            Error::argument(
-                "target_modules",
-                format!("'{name}'"),
-                format!("the modules are {known}, or all-linear"),
-            )
+            Error::text_argument("target_modules", name, format!("the modules are {known}, or all-linear"))
         })?;
         if !modules.contains(&module) {
             modules.push(module);

@@ -19,9 +19,9 @@ use crate::blocking::blocking;
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
 use crate::json::to_json;
+use crate::models::entry::ModelEntry;
 use crate::models::registry::Registry;
 use crate::models::sizing::cores;
-use crate::models::slot::ModelSlot;
 use crate::options::EngineOptions;
 use crate::statistics::Statistics;
 use crate::training::dataset::{dataset_hash, examples};
@@ -80,16 +80,14 @@ impl Training {
         Ok(Self { options, registry, store, catalog, statistics, active: Arc::default() })
     }
 
-    /// Starts a training run. Bad data and parameters are refused here, before a run is recorded.
     pub(crate) async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
         check_name("name", &request.name)?;
-        let slot = self.registry.slot(request.base_model.as_deref())?;
+        let model = self.registry.entry(request.base_model.as_deref())?;
         let threads = self.options.training_threads.unwrap_or_else(cores);
-        let prepared = blocking(move || prepare(&slot, request, threads)).await?;
+        let prepared = blocking(move || prepare(&model, request, threads)).await?;
         self.start(prepared)
     }
 
-    /// Cancels a run within one step; its stream ends with [`Error::Cancelled`].
     pub(crate) fn cancel(&self, run_id: u64) -> Result<()> {
         if let Some(run) = self.active.lock().by_id.get(&run_id) {
             run.cancel.store(true, Ordering::Release);
@@ -102,7 +100,6 @@ impl Training {
         }
     }
 
-    /// All runs, by number.
     pub(crate) fn rows(&self) -> Result<Vec<TrainingRunRow>> {
         let mut runs = all_runs(&self.store.snapshot())?;
         let active = self.active.lock();
@@ -115,12 +112,10 @@ impl Training {
         Ok(runs)
     }
 
-    /// The steps of one run, or of all runs, in order. Steps of the last second may still be missing.
     pub(crate) fn steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
         read_steps(&self.catalog, run_id)
     }
 
-    /// Takes a checkpoint: of the run that is training the adapter at its next step, else of the adapter's version.
     pub(crate) async fn checkpoint(&self, name: &str) -> Result<CheckpointRow> {
         let reference = parse_one(name)?;
         match self.request_checkpoint(&reference.name) {
@@ -230,10 +225,10 @@ struct Prepared {
     validation: Vec<Example>,
 }
 
-fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Prepared> {
-    let files = slot.files()?;
+fn prepare(model: &ModelEntry, request: TrainRequest, threads: usize) -> Result<Prepared> {
+    let files = model.files()?;
     let config = files.config();
-    let hyperparameters = Hyperparameters::try_new(&request, config.parameters(), slot.context_length()?)?;
+    let hyperparameters = Hyperparameters::try_new(&request, config.parameters(), model.context_length()?)?;
     let options = hyperparameters.options(threads)?;
     options.validate()?;
     let TrainRequest { name, pairs, validation, skipped, data_query, .. } = request;
@@ -252,7 +247,7 @@ fn prepare(slot: &ModelSlot, request: TrainRequest, threads: usize) -> Result<Pr
     let record = TrainingRunRow {
         run_id: 0,
         adapter: name,
-        base_model: slot.name.clone(),
+        base_model: model.name.clone(),
         base_hash: files.content_hash().to_string(),
         status: RunStatus::Running,
         started_at: now_micros(),

@@ -73,7 +73,8 @@ pub(super) fn followed_positions(
 /// Stores the vectors of ids together with how far this model is followed now.
 pub(super) fn put_embeddings(
     store: &AdapterStore,
-    (model, model_hash): (&str, &str),
+    model: &str,
+    model_hash: &str,
     vectors: &[(u64, Vec<f32>)],
     position: LogPosition,
 ) -> Result<()> {

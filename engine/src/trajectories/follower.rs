@@ -161,7 +161,7 @@ impl Follower {
         if !found.is_empty() || failed > 0 || read.end.segment != from.segment {
             // No position may lie beyond what a loss of power leaves of the log.
             log.flush()?;
-            put_embeddings(store, (&runtime.name, hash), &found, read.end)?;
+            put_embeddings(store, &runtime.name, hash, &found, read.end)?;
             statistics.embedded_trajectories.add(found.len() as u64);
             statistics.unembedded_trajectories.add(failed);
         }

@@ -19,8 +19,8 @@ use crate::trajectories::embeddings::EmbeddingReader;
 pub struct TrajectoryFilter {
     /// Only ids in this range.
     pub ids: Option<RangeInclusive<u64>>,
-    /// Only this session.
-    pub session: Option<String>,
+    /// Only this conversation.
+    pub conversation: Option<String>,
     /// Newest first; else oldest first.
     pub newest_first: bool,
     /// With their embeddings.
@@ -67,16 +67,16 @@ fn scan(
     limit: Option<usize>,
 ) -> Result<impl Iterator<Item = Result<TrajectoryRow>> + Send + use<>> {
     let order = if filter.newest_first { Order::NewestFirst } else { Order::Ascending };
-    let session = filter.session.clone();
+    let conversation = filter.conversation.clone();
     let ids = filter.ids.clone().unwrap_or(0..=u64::MAX);
-    // A session is not in the log's index, so its limit can only be applied to decoded rows.
-    let limit = if session.is_some() { None } else { limit };
+    // A conversation is not in the log's index, so its limit can only be applied to decoded rows.
+    let limit = if conversation.is_some() { None } else { limit };
     let rows = recorder.caught_up()?.scan(ids, order, limit)?.map(|record| {
         let record = record?;
         format::decode(record.id, &record.payload)
     });
-    Ok(rows.filter(move |row| match (&session, row) {
-        (Some(session), Ok(row)) => row.session.as_ref() == Some(session),
+    Ok(rows.filter(move |row| match (&conversation, row) {
+        (Some(conversation), Ok(row)) => row.conversation.as_ref() == Some(conversation),
         _ => true,
     }))
 }

@@ -13,7 +13,6 @@ pub struct CompactedStore {
     pub bytes_after: u64,
 }
 
-/// Rewrites the weight store without holes and gives the rest of its space back. Writes wait meanwhile; reads go on.
 pub(crate) async fn compact(store: &AdapterStore) -> Result<CompactedStore> {
     let store = store.clone();
     blocking(move || {

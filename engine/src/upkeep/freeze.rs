@@ -5,6 +5,7 @@ use std::str::FromStr;
 use hyprstream_storage::{Compression, Recoded};
 
 use crate::adapters::name::parse_one;
+use crate::adapters::record::version_number;
 use crate::adapters::resolve::resolve;
 use crate::adapters::store::AdapterStore;
 use crate::blocking::blocking;
@@ -30,7 +31,7 @@ impl FromStr for FrozenFormat {
         match name.to_ascii_lowercase().as_str() {
             "zstd" => Ok(Self::Zstd),
             "lz4" => Ok(Self::Lz4),
-            _ => Err(Error::argument("compression", format!("'{name}'"), "it is zstd or lz4")),
+            _ => Err(Error::text_argument("compression", name, "it is zstd or lz4")),
         }
     }
 }
@@ -61,13 +62,10 @@ pub struct RecodedAdapter {
     pub bytes_after: u64,
 }
 
-/// Compresses what a version alone holds; it answers as before and is read more slowly. A version that is
-/// frozen in another format is frozen again in this one.
 pub(crate) async fn freeze(store: &AdapterStore, name: &str, format: FrozenFormat) -> Result<RecodedAdapter> {
     recode(store, name, Some(format.compression())).await
 }
 
-/// Undoes [`freeze`].
 pub(crate) async fn thaw(store: &AdapterStore, name: &str) -> Result<RecodedAdapter> {
     recode(store, name, None).await
 }
@@ -89,7 +87,7 @@ async fn recode(
             })
         })?;
         Ok(RecodedAdapter {
-            version: adapter.version.parse().unwrap_or(0),
+            version: version_number(&adapter.version)?,
             name: adapter.name,
             chunks,
             shared_chunks: shared,

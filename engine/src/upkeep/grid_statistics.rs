@@ -55,8 +55,6 @@ impl GridStatisticsRow {
     }
 }
 
-/// A row a version, drafts included, by adapter and age, and at last the row of the store, each measured when the
-/// iterator comes to it. The embeddings of trajectories count in the last row alone. With `adapter`, only its versions.
 pub(crate) fn grid_statistics(
     store: &AdapterStore,
     adapter: Option<&str>,

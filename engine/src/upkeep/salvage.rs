@@ -72,7 +72,7 @@ fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
         salvaged.lost.extend(damages.map(|damage| damaged_answers(damage, data_dir)));
     }
     for part in [MODELS, TABLES, FILES, CATALOG] {
-        copy_tree((data_dir, into), Path::new(part), &mut salvaged.lost)?;
+        copy_tree(data_dir, into, Path::new(part), &mut salvaged.lost)?;
     }
     check_catalog(&into.join(CATALOG), &mut salvaged.lost)?;
     Ok(salvaged)
@@ -152,9 +152,9 @@ fn lost_version(version: &VersionInfo, reason: String) -> DamageRow {
     }
 }
 
-/// Copies a directory. A file that cannot be read is noted as lost.
-fn copy_tree(roots: (&Path, &Path), part: &Path, lost: &mut Vec<DamageRow>) -> Result<()> {
-    let (from, to) = (roots.0.join(part), roots.1.join(part));
+/// Copies a part of a data directory into another. A file that cannot be read is noted as lost.
+fn copy_tree(data_dir: &Path, into: &Path, part: &Path, lost: &mut Vec<DamageRow>) -> Result<()> {
+    let (from, to) = (data_dir.join(part), into.join(part));
     let Ok(metadata) = fs::symlink_metadata(&from) else {
         return Ok(());
     };
@@ -186,7 +186,7 @@ fn copy_tree(roots: (&Path, &Path), part: &Path, lost: &mut Vec<DamageRow>) -> R
         Ok(entries) => {
             for entry in entries {
                 let entry = entry.map_err(Error::io("list", &from))?;
-                copy_tree(roots, &part.join(entry.file_name()), lost)?;
+                copy_tree(data_dir, into, &part.join(entry.file_name()), lost)?;
             }
         }
         Err(error) => lost.push(damaged_file(part, "a directory", error.to_string())),

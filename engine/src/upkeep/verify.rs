@@ -22,8 +22,6 @@ pub struct VerifiedStore {
     pub damages: Vec<DamageRow>,
 }
 
-/// Reads every page of the weight store and every recorded answer and verifies checksums and references. Writes to the
-/// weight store wait meanwhile; answers go on.
 pub(crate) async fn verify(
     store: &AdapterStore,
     recorder: &Recorder,

@@ -1,5 +1,7 @@
 //! How tokens are chosen, and the limits of the numbers that say so.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -39,13 +41,13 @@ impl SamplingOptions {
         let refuse = |name, value, range| Some(OutOfRange { name, value, range });
         let Self { temperature, top_p, min_p, .. } = *self;
         if !(0.0..=Self::MAX_TEMPERATURE).contains(&temperature) {
-            return refuse("temperature", temperature, "between 0 and 10");
+            return refuse("temperature", temperature, format!("between 0 and {}", Self::MAX_TEMPERATURE));
         }
         if !(top_p > 0.0 && top_p <= Self::MAX_TOP_P) {
-            return refuse("top_p", top_p, "above 0 and at most 1");
+            return refuse("top_p", top_p, format!("above 0 and at most {}", Self::MAX_TOP_P));
         }
         if !(0.0..=Self::MAX_MIN_P).contains(&min_p) {
-            return refuse("min_p", min_p, "between 0 and 1");
+            return refuse("min_p", min_p, format!("between 0 and {}", Self::MAX_MIN_P));
         }
         None
     }
@@ -54,20 +56,25 @@ impl SamplingOptions {
     pub(crate) fn validate(&self) -> Result<()> {
         match self.out_of_range() {
             None => Ok(()),
-            Some(OutOfRange { name, value, range }) => {
-                Err(Error::Argument(format!("{name} is {value}; it must be {range}")))
+            Some(refused) => {
+                Err(Error::Argument(format!("{} is {}; {refused}", refused.name, refused.value)))
             }
         }
     }
 }
 
-/// An option that no token can be chosen with.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An option that no token can be chosen with; displayed, it says what the option must be.
+#[derive(Clone, Debug, PartialEq)]
 pub struct OutOfRange {
     /// The option's name.
     pub name: &'static str,
     /// Its value.
     pub value: f32,
-    /// The values that it may have, as in "it must be …".
-    pub range: &'static str,
+    range: String,
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it must be {}", self.range)
+    }
 }

@@ -85,3 +85,16 @@ pub(super) fn find(name: &str) -> Option<&'static Known> {
 pub(super) fn kind_for_one_session(name: &str) -> Option<&'static Kind> {
     FOR_ONE_SESSION.iter().find(|(setting, _)| *setting == name).map(|(_, kind)| kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use hyprstream_engine::limits::DEFAULT_MAX_TOKENS;
+
+    use super::KNOWN;
+
+    #[test]
+    fn an_answer_has_as_many_tokens_by_default_as_the_engine_gives_it() {
+        let known = KNOWN.iter().find(|known| known.name == "hyprstream.max_tokens").unwrap();
+        assert_eq!(known.default, DEFAULT_MAX_TOKENS.to_string());
+    }
+}

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use datafusion::arrow::array::timezone::Tz;
+use hyprstream_engine::parse_boolean;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,7 +33,7 @@ impl Kind {
         };
         match self {
             Self::Text => Ok(value.to_owned()),
-            Self::Boolean => match boolean(value) {
+            Self::Boolean => match parse_boolean(value) {
                 Some(true) => Ok("on".to_owned()),
                 Some(false) => Ok("off".to_owned()),
                 None => Err(wrong("it must be on or off".to_owned())),
@@ -64,19 +65,6 @@ impl Kind {
                 None => Err(wrong(format!("it must be {}", values.join(" or ")))),
             },
         }
-    }
-}
-
-/// A boolean as Postgres reads it: 1, 0, or the beginning of a word in any case, as far as it is clear.
-fn boolean(value: &str) -> Option<bool> {
-    let value = value.trim().to_ascii_lowercase();
-    let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
-    match value.as_str() {
-        "1" | "on" => Some(true),
-        "0" | "of" | "off" => Some(false),
-        _ if begins("true") || begins("yes") => Some(true),
-        _ if begins("false") || begins("no") => Some(false),
-        _ => None,
     }
 }
 

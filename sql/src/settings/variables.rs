@@ -8,7 +8,7 @@ use hyprstream_engine::Engine;
 use hyprstream_udfs::Settings;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::nearest::{did_you_mean, suggestion};
+use crate::nearest::suggestion;
 use crate::settings::known::{KNOWN, find, kind_for_one_session};
 use crate::settings::value;
 use crate::statement::Severity;
@@ -184,7 +184,7 @@ impl Variables {
         let names = KNOWN.iter().map(|k| k.name).chain(from_engine.iter().map(|row| row.name));
         let qualified = format!("hyprstream.{name}");
         let near = if names.clone().any(|known| known == qualified) {
-            did_you_mean(&qualified)
+            hyprstream_engine::suggestion(Some(&qualified))
         } else {
             suggestion(name, names)
         };

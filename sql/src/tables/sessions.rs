@@ -1,10 +1,10 @@
 //! `sessions`: the conversations.
 
-use hyprstream_engine::SessionRow;
+use hyprstream_engine::ConversationRow;
 
 use crate::tables::table::{Table, listed};
 
-pub(super) static SESSIONS: Table<SessionRow> = Table {
+pub(super) static SESSIONS: Table<ConversationRow> = Table {
     name: "sessions",
     key: None,
     columns: |columns| {
@@ -17,5 +17,5 @@ pub(super) static SESSIONS: Table<SessionRow> = Table {
             .bigint("prompt_tokens", |r| Some(r.prompt_tokens))
             .bigint("completion_tokens", |r| Some(r.completion_tokens))
     },
-    rows: |read| Ok(listed(read.engine.sessions()?)),
+    rows: |read| Ok(listed(read.engine.conversations()?)),
 };

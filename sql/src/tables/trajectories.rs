@@ -11,7 +11,7 @@ pub(super) static TRAJECTORIES: Table<TrajectoryRow> = Table {
         columns
             .bigint("id", |r| Some(r.id))
             .time("created_at", |r| Some(r.created_at))
-            .text("session", |r| r.session.as_deref())
+            .text("session", |r| r.conversation.as_deref())
             .text("model", |r| Some(&r.model))
             .text("model_hash", |r| Some(&r.model_hash))
             .text("adapter", |r| r.adapter.as_deref())
@@ -31,7 +31,7 @@ pub(super) static TRAJECTORIES: Table<TrajectoryRow> = Table {
     rows: |read| {
         read.engine.trajectories(&TrajectoryFilter {
             ids: read.scan.bounds().numbers("id"),
-            session: read.scan.bounds().text("session").map(str::to_owned),
+            conversation: read.scan.bounds().text("session").map(str::to_owned),
             newest_first: read.scan.descending(),
             embeddings: read.scan.needs("embedding"),
             limit: read.scan.rows_needed(),

@@ -2,8 +2,9 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use hyprstream_engine::parse_boolean;
 
-use crate::values::{array_literal, boolean};
+use crate::values::array_literal;
 
 /// Reads a value of the type that the plan expects, or says what is wrong with it.
 pub(super) fn read(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
@@ -26,7 +27,7 @@ pub(super) fn read(text: &str, data_type: &DataType) -> Result<ScalarValue, Stri
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, item.data_type())))
         }
         DataType::Boolean => {
-            boolean::parse(text).map(ScalarValue::from).ok_or_else(|| format!("\"{text}\" is not a boolean"))
+            parse_boolean(text).map(ScalarValue::from).ok_or_else(|| format!("\"{text}\" is not a boolean"))
         }
         DataType::Null | DataType::Utf8 => Ok(ScalarValue::from(text)),
         _ => {

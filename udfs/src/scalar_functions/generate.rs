@@ -134,7 +134,7 @@ pub(crate) fn request(
         model: row.name("model")?.map(str::to_owned).or_else(|| settings.model()),
         adapter: row.name("adapter")?.map(str::to_owned),
         system: row.text("system")?.map(str::to_owned),
-        session: row.name("session")?.map(str::to_owned),
+        conversation: row.name("session")?.map(str::to_owned),
         raw: row.boolean("raw")?.unwrap_or(false),
         max_tokens: max_tokens.map_or(settings.max_tokens, |n| n as u32),
         sampling,

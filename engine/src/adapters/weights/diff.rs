@@ -14,8 +14,6 @@ use crate::adapters::resolve::{ResolvedAdapter, resolve};
 use crate::adapters::store::AdapterStore;
 use crate::error::Result;
 
-/// The weights that two versions, of one adapter or of two, hold differently, batch by batch as the iterator is driven.
-/// Pages that both versions share, and those without a value that the filter lets through, are not read.
 pub(crate) fn diff(
     store: &AdapterStore,
     old: &str,
@@ -123,7 +121,7 @@ impl DifferenceScan {
         let block = (BATCH_ELEMENTS / cols.len().max(1)).max(1);
         let end = rows.end.min(start.saturating_add(block));
         if start < end && !cols.is_empty() {
-            let values = active_values(&sides, &shapes, (start..end, cols))?;
+            let values = active_values(&sides, &shapes, start..end, cols)?;
             for ((row, col), found) in values {
                 let value =
                     |side: usize| found[side].or_else(|| inside(shapes[side], row, col).then_some(0.0));
@@ -145,7 +143,8 @@ type Values = BTreeMap<(usize, usize), [Option<f32>; 2]>;
 fn active_values(
     sides: &[Option<Matrix<'_>>; 2],
     shapes: &[Option<Shape>; 2],
-    (rows, cols): (Range<usize>, Range<usize>),
+    rows: Range<usize>,
+    cols: Range<usize>,
 ) -> Result<Values> {
     let mut values = Values::new();
     for (side, (matrix, shape)) in sides.iter().zip(shapes).enumerate() {

@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 /// Elements that are looked at for one batch.
 pub(super) const BATCH_ELEMENTS: usize = 1 << 16;
 
-/// The active weights of one version, read from the store batch by batch as the iterator is driven.
 pub(crate) fn scan(
     store: &AdapterStore,
     name: &str,

@@ -53,10 +53,11 @@ impl<'a> Cache<'a> {
     pub(super) fn make(&mut self, shape: CacheShape) -> Result<()> {
         // First, so that the memory of both is not taken at once.
         self.release();
+        let batch = self.options.limits.batch.tokens as u32;
         let options = ContextOptions {
             context_length: shape.slots * shape.slot_tokens,
-            batch: self.options.chunk,
-            micro_batch: self.options.chunk,
+            batch,
+            micro_batch: batch,
             max_sequences: shape.slots,
             unified_kv: false,
             threads: self.options.threads,

@@ -12,21 +12,14 @@ use super::ending::Ending;
 use super::job::{ActiveStack, DecodeJob};
 use super::options::DecodeOptions;
 use super::policy::cache_shape::CacheShape;
-use super::policy::shares::{Room, Share};
+use super::policy::shares::Share;
 use super::policy::view::View;
-use super::policy::{Admission, Limits, Policy};
+use super::policy::{Admission, Policy};
 use super::sequence::Sequence;
 use super::signals::Signals;
 use crate::error::{Error, Result};
 use crate::statistics::Statistics;
 use cache::Cache;
-
-/// Logits of one decode take at most this much memory.
-const LOGIT_BYTES: usize = 64 << 20;
-/// Moving a token of the cache reads it twice and writes it twice.
-const MOVE_ACCESSES: u64 = 4;
-/// A sequence is moved through at most this much memory.
-const MOVE_BYTES: u64 = 64 << 20;
 
 /// The sequences of a model, and the requests that wait to become one.
 pub(super) struct Decoder<'a> {
@@ -36,6 +29,8 @@ pub(super) struct Decoder<'a> {
     statistics: &'a Statistics,
     policy: Policy<DecodeJob>,
     cache: Cache<'a>,
+    /// What the cache holds is unknown; it is made anew before anything else is computed.
+    cache_is_lost: bool,
     /// In order of slot.
     active: Vec<Sequence<'a>>,
     batch: Batch,
@@ -49,24 +44,16 @@ impl<'a> Decoder<'a> {
         signals: &'a Signals,
         statistics: &'a Statistics,
     ) -> Self {
-        let batch = Batch::new(options.chunk as usize);
-        let logits = (LOGIT_BYTES / (4 * model.config().vocab_size.max(1))).max(1);
-        // A gap costs one more reading of the weights in each decode, and a move should cost less than one reading.
-        let movable_bytes = (model.size() / MOVE_ACCESSES).min(MOVE_BYTES);
-        let limits = Limits {
-            cache: options.limits,
-            batch: Room { tokens: batch.capacity(), logits },
-            movable_tokens: (movable_bytes / options.token_bytes.max(1)) as usize,
-        };
         Self {
             tokenizer,
             options,
             signals,
             statistics,
-            policy: Policy::new(limits),
+            policy: Policy::new(options.limits),
             cache: Cache::new(model, options, &signals.decode, statistics),
+            cache_is_lost: false,
             active: Vec::new(),
-            batch,
+            batch: Batch::new(options.limits.batch.tokens),
         }
     }
 
@@ -106,6 +93,7 @@ impl<'a> Decoder<'a> {
                 index += 1;
             }
         }
+        self.replace_lost_cache();
     }
 
     /// Moves sequences into the gaps that others left, so that those of a group are neighbours.
@@ -116,12 +104,13 @@ impl<'a> Decoder<'a> {
                 return;
             };
             sequence.slot = to;
-            let holds_tokens = sequence.cached > 0;
+            let holds_tokens = sequence.cached() > 0;
             self.active.sort_by_key(|sequence| sequence.slot);
             self.statistics.moved_sequences.add(1);
             if holds_tokens && let Err(error) = self.cache.move_slot(from, to) {
                 tracing::error!(%error, "a sequence could not be moved; the cache is made anew");
-                return self.start_over();
+                self.cache_is_lost = true;
+                return self.replace_lost_cache();
             }
         }
     }
@@ -148,17 +137,17 @@ impl<'a> Decoder<'a> {
 
     /// Makes the waiting request that is next a sequence.
     fn activate_next(&mut self, slot: usize) {
-        let Some((job, turn)) = self.policy.take_next() else { return };
+        let Some((job, admission_number)) = self.policy.take_next() else { return };
         self.statistics.waiting_requests.subtract(1);
         self.statistics.active_sequences.add(1);
         let mut sequence = self.new_sequence(job);
-        (sequence.slot, sequence.turn) = (slot as u32, turn);
+        (sequence.slot, sequence.admission_number) = (slot as u32, admission_number);
         let position = self.active.partition_point(|other| other.slot < sequence.slot);
         self.active.insert(position, sequence);
     }
 
     fn new_sequence(&self, job: DecodeJob) -> Sequence<'a> {
-        Sequence::new(job, self.options.limits.sequence_tokens as usize, self.tokenizer)
+        Sequence::new(job, self.options.limits.cache.sequence_tokens as usize, self.tokenizer)
     }
 
     /// Makes the cache anew. Active sequences get other slots and are computed again.
@@ -167,7 +156,7 @@ impl<'a> Decoder<'a> {
         let slots = self.policy.slots_in_new_cache(&self.view());
         for (sequence, slot) in self.active.iter_mut().zip(slots) {
             sequence.slot = slot as u32;
-            sequence.cached = 0;
+            sequence.restart();
         }
         self.active.sort_by_key(|sequence| sequence.slot);
         Ok(())
@@ -202,8 +191,6 @@ impl<'a> Decoder<'a> {
         let tokens = self.policy.next_tokens(&self.view(), &stack.key);
         self.decode(stack, &tokens)?;
         let prompts = self.policy.next_prompts(&self.view(), &stack.key);
-        let prompt_tokens: usize = prompts.iter().map(|share| share.count).sum();
-        self.statistics.prompt_tokens.add(prompt_tokens as u64);
         self.decode(stack, &prompts)
     }
 
@@ -221,7 +208,8 @@ impl<'a> Decoder<'a> {
         let mut row = 0;
         for &Share { index, count } in shares {
             let sequence = &mut self.active[index];
-            let first = sequence.cached;
+            let first = sequence.cached();
+            sequence.advance(count, self.statistics);
             let mut outcome = Ok(false);
             for offset in 0..count {
                 if sequence.wanted_logits().contains(&(first + offset)) {
@@ -229,7 +217,6 @@ impl<'a> Decoder<'a> {
                     outcome = sequence.take_logits(first + offset, logits, self.statistics);
                 }
             }
-            sequence.cached = first + count;
             row += count;
             match outcome {
                 Ok(false) => {}
@@ -241,16 +228,18 @@ impl<'a> Decoder<'a> {
         for (index, ending) in finished.into_iter().rev() {
             self.retire(index, ending);
         }
+        self.replace_lost_cache();
         Ok(())
     }
 
-    /// Takes a sequence out of the batch and answers it.
+    /// Takes a sequence out of the batch and answers it. Whoever retires some replaces the cache afterwards if it is lost
+    /// then, because that changes the order of the others.
     fn retire(&mut self, index: usize, ending: Ending) {
         let sequence = self.active.remove(index);
         self.statistics.active_sequences.subtract(1);
         if let Err(error) = self.cache.clear_slot(sequence.slot) {
             tracing::error!(%error, "a sequence could not be removed; the cache is made anew");
-            self.start_over();
+            self.cache_is_lost = true;
         }
         sequence.finish(ending, self.statistics);
     }
@@ -271,14 +260,18 @@ impl<'a> Decoder<'a> {
                 self.retire(index, Ending::failed(error));
             }
         }
-        self.start_over();
+        self.cache_is_lost = true;
+        self.replace_lost_cache();
     }
 
-    /// A new cache for what is active, because what the present one holds is unknown.
-    fn start_over(&mut self) {
+    /// Makes a new cache for what is active, if what the present one holds is unknown.
+    fn replace_lost_cache(&mut self) {
+        if !std::mem::take(&mut self.cache_is_lost) {
+            return;
+        }
         self.cache.release();
         for sequence in &mut self.active {
-            sequence.cached = 0;
+            sequence.restart();
         }
         if !self.active.is_empty()
             && let Err(error) = self.reshape(self.policy.shape_for_active(&self.view()))
@@ -287,9 +280,13 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Ends everything that is active.
     fn fail_active(&mut self, error: &Error) {
         for index in (0..self.active.len()).rev() {
             self.retire(index, Ending::failed(error));
+        }
+        if std::mem::take(&mut self.cache_is_lost) {
+            self.cache.release();
         }
     }
 

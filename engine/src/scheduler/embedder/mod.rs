@@ -86,12 +86,7 @@ impl Embedder {
     pub(super) fn work(&mut self, statistics: &Statistics) {
         self.foreground.drop_abandoned();
         match self.compute_foreground() {
-            Ok(embeddings) => {
-                statistics.embedded_texts.add(embeddings.len() as u64);
-                let tokens: usize = embeddings.iter().map(|embedding| embedding.tokens).sum();
-                statistics.embedded_tokens.add(tokens as u64);
-                self.foreground.deliver(embeddings);
-            }
+            Ok(embeddings) => self.foreground.deliver(embeddings, statistics),
             Err(error) => {
                 tracing::error!(%error, "embedding failed");
                 self.foreground_context.context = None;
@@ -110,10 +105,10 @@ impl Embedder {
     }
 
     /// Prepares [`Self::work_in_background`]. Returns the flag that breaks it off, or `None` when there is nothing to do.
-    pub(super) fn prepare_background(&mut self) -> Option<Arc<AtomicBool>> {
+    pub(super) fn prepare_background(&mut self, statistics: &Statistics) -> Option<Arc<AtomicBool>> {
         self.background.drop_abandoned();
         let Some(longest) = self.background.longest(1) else {
-            self.background.deliver(Vec::new());
+            self.background.deliver(Vec::new(), statistics);
             return None;
         };
         match self.background_context.holding(capacity_for(longest)) {
@@ -130,13 +125,13 @@ impl Embedder {
     }
 
     /// Computes one small batch of background work. If it is broken off, it is done again later.
-    pub(super) fn work_in_background(&mut self) {
+    pub(super) fn work_in_background(&mut self, statistics: &Statistics) {
         let packed = self.background.pack(MOST_TEXTS, BACKGROUND_TOKENS);
         let Some(context) = &mut self.background_context.context else {
             return;
         };
         match packed.and_then(|packed| compute(context, &packed)) {
-            Ok(embeddings) => self.background.deliver(embeddings),
+            Ok(embeddings) => self.background.deliver(embeddings, statistics),
             Err(Error::Cancelled) => {}
             Err(error) => {
                 self.background_context.context = None;

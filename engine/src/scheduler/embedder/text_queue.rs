@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::requests::embed::Embedding;
 use crate::scheduler::ending::duplicate;
 use crate::scheduler::job::EmbedJob;
+use crate::statistics::Statistics;
 
 /// Requests that wait for their vectors.
 #[derive(Default)]
@@ -70,11 +71,14 @@ impl TextQueue {
     }
 
     /// Gives the next texts their vectors, and the requests that are done their answers.
-    pub(super) fn deliver(&mut self, embeddings: Vec<Embedding>) {
+    pub(super) fn deliver(&mut self, embeddings: Vec<Embedding>, statistics: &Statistics) {
         let mut embeddings = embeddings.into_iter();
         for progress in &mut self.jobs {
-            let left = progress.job.texts.len() - progress.done.len();
-            progress.done.extend(embeddings.by_ref().take(left));
+            let already = progress.done.len();
+            progress.done.extend(embeddings.by_ref().take(progress.job.texts.len() - already));
+            let new = &progress.done[already..];
+            let tokens = new.iter().map(|embedding| embedding.tokens).sum();
+            progress.job.call.count_embedded_texts(new.len(), tokens, statistics);
         }
         while self.jobs.front().is_some_and(|progress| progress.done.len() == progress.job.texts.len()) {
             if let Some(Progress { job, done }) = self.jobs.pop_front() {

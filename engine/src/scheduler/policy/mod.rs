@@ -1,16 +1,18 @@
 //! Who is next: every decision of the decode thread about order, as a function of plain data.
 //!
 //! [`Policy`] says which request is admitted and to which slot, which sequence moves, which group decodes when, and
-//! whose tokens it computes. The decoder does as it says. Nothing here knows the runtime, channels or jobs.
+//! whose tokens it computes; [`next_work`] says when there is time for background work. The decode thread does as they
+//! say. Nothing here knows the runtime, channels or jobs.
 //!
 //! Where a further rule would go:
-//! - classes of priority: a ring of turns for each class in `fair_queue`, and the class before the turn in `shares`;
+//! - classes of priority: a ring of turns for each class in `fair_queue`, and the class before the admission in `shares`;
 //! - requests with a common prefix side by side: in [`Policy::admit`], which looks at the queue's head only;
 //! - how many steps a group may run before its adapters are switched: in `groups`, beside the order.
 
 pub(super) mod cache_shape;
 mod fair_queue;
 mod groups;
+pub(super) mod next_work;
 pub(super) mod shares;
 mod slots;
 #[cfg(test)]
@@ -20,7 +22,7 @@ pub(super) mod view;
 use crate::call::ClientId;
 use cache_shape::{CacheLimits, CacheShape};
 use fair_queue::FairQueue;
-use shares::{Room, Share};
+use shares::{BatchSpace, Share};
 use slots::Move;
 use view::{Group, View};
 
@@ -38,12 +40,12 @@ pub(super) trait Request {
 
 /// What the machine and the model allow.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) cache: CacheLimits,
-    /// What one decode has room for.
-    pub(super) batch: Room,
+pub(crate) struct Limits {
+    pub(crate) cache: CacheLimits,
+    /// What one decode holds at most.
+    pub(crate) batch: BatchSpace,
     /// A sequence with more tokens in the cache is not worth moving.
-    pub(super) movable_tokens: usize,
+    pub(crate) movable_tokens: usize,
 }
 
 /// What is done for the request that is next.

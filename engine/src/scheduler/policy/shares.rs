@@ -11,9 +11,9 @@ pub(crate) struct Share {
     pub(crate) count: usize,
 }
 
-/// What one decode has room for.
+/// What one decode holds at most.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct BatchSpace {
     pub(crate) tokens: usize,
     /// Tokens after which logits are computed.
     pub(crate) logits: usize,
@@ -25,22 +25,22 @@ pub(super) fn next_tokens(active: &[Active<'_>], group: Group<'_>) -> Vec<Share>
     (0..active.len()).filter(has_next).map(|index| Share { index, count: 1 }).collect()
 }
 
-/// Prompts in the order of their admission, as many as there is room for.
-pub(super) fn next_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Room) -> Vec<Share> {
+/// Prompts in the order of their admission, as many as the space holds.
+pub(super) fn next_prompts(active: &[Active<'_>], group: Group<'_>, mut space: BatchSpace) -> Vec<Share> {
     let is_prompt = |&index: &usize| active[index].pending > 1 && active[index].group == group;
     let mut prompts: Vec<usize> = (0..active.len()).filter(is_prompt).collect();
-    prompts.sort_by_key(|&index| active[index].turn);
+    prompts.sort_by_key(|&index| active[index].admission_number);
     let mut shares = Vec::new();
     for index in prompts {
         let sequence = &active[index];
-        let count = fitting(sequence, room);
+        let count = fitting(sequence, space);
         // llama.cpp computes a part of a prompt apart from the rest of the batch, so a prompt is cut only if no batch
         // holds all of it, and then it is alone.
         if count < sequence.pending && !shares.is_empty() {
             break;
         }
-        room.tokens -= count;
-        room.logits -= wanted(sequence, count).len();
+        space.tokens -= count;
+        space.logits -= wanted(sequence, count).len();
         shares.push(Share { index, count });
     }
     // Rows of the batch stand in the order of slots, so that neighbours in the cache are neighbours in the batch.
@@ -48,11 +48,11 @@ pub(super) fn next_prompts(active: &[Active<'_>], group: Group<'_>, mut room: Ro
     shares
 }
 
-/// How many of a sequence's next tokens there is room for.
-fn fitting(sequence: &Active<'_>, room: Room) -> usize {
-    let count = sequence.pending.min(room.tokens);
+/// How many of a sequence's next tokens the space holds.
+fn fitting(sequence: &Active<'_>, space: BatchSpace) -> usize {
+    let count = sequence.pending.min(space.tokens);
     let wanted = wanted(sequence, count);
-    if wanted.len() > room.logits { wanted.start + room.logits - sequence.cached } else { count }
+    if wanted.len() > space.logits { wanted.start + space.logits - sequence.cached } else { count }
 }
 
 /// The positions among a sequence's next `count` tokens after which logits are wanted.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::cache_shape::{CacheLimits, CacheShape};
-use super::shares::{Room, Share};
+use super::shares::{BatchSpace, Share};
 use super::slots::Move;
 use super::view::{Active, Group, View};
 use super::{Admission, Limits, Policy, Request};
@@ -14,7 +14,7 @@ use crate::call::ClientId;
 
 const LIMITS: Limits = Limits {
     cache: CacheLimits { max_sequences: 8, total_tokens: 4096, sequence_tokens: 1024 },
-    batch: Room { tokens: 64, logits: 16 },
+    batch: BatchSpace { tokens: 64, logits: 16 },
     movable_tokens: 300,
 };
 
@@ -58,8 +58,8 @@ fn policy(requests: impl IntoIterator<Item = Asked>) -> Policy<Asked> {
 }
 
 /// A prompt of 10 tokens, none of which is cached.
-fn prompt(slot: usize, turn: u64, group: Group<'_>) -> Active<'_> {
-    Active { slot, turn, group, cached: 0, pending: 10, most_tokens: 20, logits: 9..10 }
+fn prompt(slot: usize, admission_number: u64, group: Group<'_>) -> Active<'_> {
+    Active { slot, admission_number, group, cached: 0, pending: 10, most_tokens: 20, logits: 9..10 }
 }
 
 fn answer(slot: usize, group: Group<'_>) -> Active<'_> {
@@ -142,7 +142,7 @@ fn every_answer_in_progress_of_a_group_gets_its_next_token() {
 #[test]
 fn prompts_are_computed_whole_and_in_turn() {
     let a = key('a');
-    let of = |slot, turn, pending| Active { pending, ..prompt(slot, turn, &a) };
+    let of = |slot, number, pending| Active { pending, ..prompt(slot, number, &a) };
     let prompts = view(8, [of(0, 9, 30), of(1, 7, 20), of(2, 8, 10)]);
     assert_eq!(policy([]).next_prompts(&prompts, &a), shares(&[(0, 30), (1, 20), (2, 10)]));
     // What does not fit as a whole waits, and so do those behind it.
@@ -156,11 +156,11 @@ fn prompts_are_computed_whole_and_in_turn() {
 #[test]
 fn a_completion_is_scored_in_parts_where_it_wants_more_logits_than_there_is_room_for() {
     let a = key('a');
-    let scored = |slot, turn, cached, logits: Range<usize>| Active {
+    let scored = |slot, number, cached, logits: Range<usize>| Active {
         cached,
         pending: 40 - cached,
         logits,
-        ..prompt(slot, turn, &a)
+        ..prompt(slot, number, &a)
     };
     let next = |active: &[Active<'_>]| policy([]).next_prompts(&view(8, active.iter().cloned()), &a);
     assert_eq!(next(&[scored(0, 1, 0, 20..39)]), shares(&[(0, 36)]));
@@ -182,7 +182,7 @@ struct Simulation {
 struct Held {
     request: Asked,
     slot: usize,
-    turn: u64,
+    admission_number: u64,
     tokens: usize,
     cached: usize,
     most_tokens: usize,
@@ -198,7 +198,7 @@ impl Held {
     fn view(&self) -> Active<'_> {
         Active {
             slot: self.slot,
-            turn: self.turn,
+            admission_number: self.admission_number,
             group: &self.request.group,
             cached: self.cached,
             pending: self.tokens - self.cached,
@@ -266,10 +266,11 @@ impl Simulation {
                 }
                 Admission::Slot(slot) => {
                     assert!(self.view().owners()[slot].is_none());
-                    let (request, turn) = self.policy.take_next().unwrap();
+                    let (request, admission_number) = self.policy.take_next().unwrap();
                     let most_tokens = request.most_tokens(1024);
                     let tokens = request.prompt_tokens;
-                    let held = Held { request, slot, turn, tokens, cached: 0, most_tokens, scored: 0 };
+                    let held =
+                        Held { request, slot, admission_number, tokens, cached: 0, most_tokens, scored: 0 };
                     self.active.push(held);
                     self.active.sort_by_key(|held| held.slot);
                     (last, was_reshaped) = (Some(slot), false);
@@ -289,8 +290,8 @@ impl Simulation {
         let (fed, left): (Vec<usize>, Vec<usize>) =
             prompts.partition(|&index| shares.iter().any(|share| share.index == index));
         assert!(left.is_empty() || !fed.is_empty(), "some prompt is computed in every step");
-        let turn = |&index: &usize| self.active[index].turn;
-        assert!(fed.iter().map(turn).max() < left.iter().map(turn).min() || left.is_empty());
+        let number = |&index: &usize| self.active[index].admission_number;
+        assert!(fed.iter().map(number).max() < left.iter().map(number).min() || left.is_empty());
     }
 
     fn compute(&mut self, group: &Key, shares: &[Share]) {

@@ -12,7 +12,7 @@ pub(crate) type Group<'a> = &'a [(String, u32)];
 pub(crate) struct Active<'a> {
     pub(crate) slot: usize,
     /// The number of its admission, from 1.
-    pub(crate) turn: u64,
+    pub(crate) admission_number: u64,
     pub(crate) group: Group<'a>,
     /// How many of its tokens the cache holds.
     pub(crate) cached: usize,

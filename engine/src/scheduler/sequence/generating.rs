@@ -3,6 +3,7 @@
 use hyprstream_models::{TokenStream, Tokenizer};
 
 use super::stop_text::StopText;
+use crate::call::CallContext;
 use crate::error::{Error, Result};
 use crate::recording::trajectory::Outcome;
 use crate::requests::generate::FinishReason;
@@ -55,6 +56,7 @@ impl<'a> Generating<'a> {
         &mut self,
         tokens: &mut Vec<u32>,
         logits: &[f32],
+        call: &CallContext,
         statistics: &Statistics,
     ) -> Result<bool> {
         let sampled = self.task.sampler.sample(logits)?;
@@ -62,7 +64,7 @@ impl<'a> Generating<'a> {
         if self.logprobs.is_empty() {
             self.first_token_ms = elapsed_ms;
         }
-        statistics.generated_tokens.add(1);
+        call.count_generated_token(statistics);
         tokens.push(sampled.token_id);
         self.logprobs.push(sampled.logprob);
         let ended = self.tokenizer.is_end(sampled.token_id);
@@ -98,7 +100,13 @@ impl<'a> Generating<'a> {
     }
 
     /// Records the answer where that is wanted, and sends its end. `tokens` are those of prompt and answer.
-    pub(super) fn finish(self: Box<Self>, tokens: &[u32], ending: Ending, statistics: &Statistics) {
+    pub(super) fn finish(
+        self: Box<Self>,
+        tokens: &[u32],
+        ending: Ending,
+        call: &CallContext,
+        statistics: &Statistics,
+    ) {
         let finish_reason = match &ending {
             Ending::Done if self.is_cut_off => FinishReason::Length,
             Ending::Done => FinishReason::Stop,
@@ -123,7 +131,7 @@ impl<'a> Generating<'a> {
         }
         let event = match ending {
             Ending::Done => {
-                statistics.completed_requests.add(1);
+                call.count_answer(first_token_ms, total_ms, statistics);
                 Event::Finished(Finished {
                     text,
                     finish_reason,

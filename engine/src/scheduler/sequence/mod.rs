@@ -23,13 +23,15 @@ use scoring::Scoring;
 pub(super) struct Sequence<'a> {
     pub(super) slot: u32,
     /// The number of its admission.
-    pub(super) turn: u64,
+    pub(super) admission_number: u64,
     pub(super) stack: Arc<ActiveStack>,
     call: Arc<CallContext>,
     /// Prompt, and what was generated so far.
     tokens: Vec<u32>,
     /// How many of the tokens the cache holds.
-    pub(super) cached: usize,
+    cached: usize,
+    /// The tokens that the request came with, until they are counted: once, however often they are computed.
+    uncounted: Option<usize>,
     /// The most tokens that it will ever have.
     most_tokens: usize,
     progress: Progress<'a>,
@@ -41,8 +43,8 @@ enum Progress<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    /// Takes a request out of its client's queue; whoever admits it gives it its slot and its turn. `limit` is the most
-    /// tokens that a sequence may have.
+    /// Takes a request out of its client's queue; whoever admits it gives it its slot and the number of its admission.
+    /// `limit` is the most tokens that a sequence may have.
     pub(super) fn new(job: DecodeJob, limit: usize, tokenizer: &'a Tokenizer) -> Self {
         let most_tokens = job.most_tokens(limit);
         let DecodeJob { call, stack, tokens, queued_at, permit, task } = job;
@@ -55,14 +57,25 @@ impl<'a> Sequence<'a> {
             }
             Task::Score(task) => Progress::Score(Scoring::new(task)),
         };
-        Self { slot: 0, turn: 0, stack, call, tokens, cached: 0, most_tokens, progress }
+        let uncounted = Some(tokens.len());
+        Self {
+            slot: 0,
+            admission_number: 0,
+            stack,
+            call,
+            tokens,
+            cached: 0,
+            uncounted,
+            most_tokens,
+            progress,
+        }
     }
 
     /// The sequence as the policy sees it.
     pub(super) fn view(&self) -> Active<'_> {
         Active {
             slot: self.slot as usize,
-            turn: self.turn,
+            admission_number: self.admission_number,
             group: &self.stack.key,
             cached: self.cached,
             pending: self.tokens.len() - self.cached,
@@ -78,6 +91,26 @@ impl<'a> Sequence<'a> {
             batch.add(self.tokens[position], position as u32, self.slot, wanted.contains(&position))?;
         }
         Ok(())
+    }
+
+    /// How many of its tokens the cache holds.
+    pub(super) fn cached(&self) -> usize {
+        self.cached
+    }
+
+    /// The cache holds `count` more of its tokens.
+    pub(super) fn advance(&mut self, count: usize, statistics: &Statistics) {
+        self.cached += count;
+        // A score is known without what comes after the completion's last token.
+        let uncomputed = usize::from(matches!(self.progress, Progress::Score(_)));
+        if let Some(tokens) = self.uncounted.take_if(|tokens| self.cached + uncomputed >= *tokens) {
+            self.call.count_prompt(tokens, statistics);
+        }
+    }
+
+    /// The cache holds nothing of it any more.
+    pub(super) fn restart(&mut self) {
+        self.cached = 0;
     }
 
     /// Whether nobody waits for the answer any more, or its time is used up.
@@ -106,7 +139,9 @@ impl<'a> Sequence<'a> {
         statistics: &Statistics,
     ) -> Result<bool> {
         match &mut self.progress {
-            Progress::Generate(generating) => generating.take(&mut self.tokens, logits, statistics),
+            Progress::Generate(generating) => {
+                generating.take(&mut self.tokens, logits, &self.call, statistics)
+            }
             Progress::Score(scoring) => {
                 scoring.take(self.tokens[position + 1], logits)?;
                 Ok(scoring.next_position() == self.tokens.len())
@@ -117,7 +152,7 @@ impl<'a> Sequence<'a> {
     /// Answers the request: with its result, or with the error that ended it.
     pub(super) fn finish(self, ending: Ending, statistics: &Statistics) {
         match self.progress {
-            Progress::Generate(generating) => generating.finish(&self.tokens, ending, statistics),
+            Progress::Generate(generating) => generating.finish(&self.tokens, ending, &self.call, statistics),
             Progress::Score(scoring) => scoring.finish(ending, statistics),
         }
     }

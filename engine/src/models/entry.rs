@@ -47,7 +47,7 @@ pub struct ModelRow {
 
 /// A model by name: its files and its runtime, each made once.
 #[derive(Debug)]
-pub(crate) struct ModelSlot {
+pub(crate) struct ModelEntry {
     pub(crate) name: String,
     path: PathBuf,
     options: Arc<EngineOptions>,
@@ -58,7 +58,7 @@ pub(crate) struct ModelSlot {
     runtime: Mutex<Option<Arc<Runtime>>>,
 }
 
-impl ModelSlot {
+impl ModelEntry {
     pub(crate) fn new(
         name: &str,
         path: PathBuf,

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use tokio::sync::mpsc;
 
-use crate::call::CallContext;
 use crate::catalog::conversations::ConversationTurn;
 use crate::error::{Error, Result};
 use crate::models::runtime::Runtime;
@@ -27,7 +26,6 @@ pub struct Generation {
     ended: bool,
     /// A model that is dropped while it answers finishes its streams.
     _runtime: Arc<Runtime>,
-    call: Arc<CallContext>,
 }
 
 /// What is added to the conversation once the answer is whole.
@@ -42,7 +40,6 @@ impl Generation {
     pub(crate) fn new(
         events: mpsc::UnboundedReceiver<Event>,
         runtime: Arc<Runtime>,
-        call: Arc<CallContext>,
         provenance: String,
         trajectory_id: Option<u64>,
         turn: Option<PendingTurn>,
@@ -57,7 +54,6 @@ impl Generation {
             completion: None,
             ended: false,
             _runtime: runtime,
-            call,
         }
     }
 
@@ -80,8 +76,6 @@ impl Generation {
             time_to_first_token_ms,
             total_ms,
         } = finished;
-        self.call.count_prompt_tokens(prompt_tokens);
-        self.call.count_answer(completion_tokens, time_to_first_token_ms, total_ms);
         let completion = Completion {
             text,
             finish_reason,

@@ -14,20 +14,20 @@ use crate::error::{Error, Result};
 
 /// The clients of one model, each with as many permits as it may have requests in the queue.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct QueuePermits {
     capacity: usize,
     closed: AtomicBool,
     clients: Mutex<HashMap<ClientId, Weak<Semaphore>>>,
 }
 
-impl Admission {
+impl QueuePermits {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity, closed: AtomicBool::new(false), clients: Mutex::new(HashMap::new()) }
     }
 
     /// Waits until the caller may queue another request, at most until its deadline. The permit is given back when it is
     /// dropped.
-    pub(crate) async fn admit(&self, call: &CallContext) -> Result<OwnedSemaphorePermit> {
+    pub(crate) async fn acquire(&self, call: &CallContext) -> Result<OwnedSemaphorePermit> {
         let arrived = Instant::now();
         let permits = self.permits_of(call.client());
         if self.closed.load(Ordering::Acquire) || call.is_past_deadline() {
@@ -67,7 +67,7 @@ impl Admission {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Admission;
+    use super::QueuePermits;
     use crate::call::{CallContext, ClientId};
     use crate::error::Error;
 
@@ -77,28 +77,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_waits_for_its_own_requests_alone() {
-        let admission = Admission::new(1);
-        let _first = admission.admit(&call(1)).await.unwrap();
-        drop(admission.admit(&call(2)).await.unwrap());
+        let permits = QueuePermits::new(1);
+        let _first = permits.acquire(&call(1)).await.unwrap();
+        drop(permits.acquire(&call(2)).await.unwrap());
         let soon = Instant::now() + Duration::from_millis(20);
         let late = call(1).with_deadline(soon);
-        assert!(matches!(admission.admit(&late).await, Err(Error::Cancelled)));
+        assert!(matches!(permits.acquire(&late).await, Err(Error::Cancelled)));
         assert!(Instant::now() >= soon);
     }
 
     #[tokio::test]
     async fn the_wait_is_counted_and_a_call_whose_time_is_up_is_not_admitted() {
-        let admission = Admission::new(1);
-        let first = admission.admit(&call(1)).await.unwrap();
+        let permits = QueuePermits::new(1);
+        let first = permits.acquire(&call(1)).await.unwrap();
         let second = call(1);
         let wait = Duration::from_millis(20);
         let release = async {
             tokio::time::sleep(wait).await;
             drop(first);
         };
-        let (admitted, ()) = tokio::join!(admission.admit(&second), release);
+        let (admitted, ()) = tokio::join!(permits.acquire(&second), release);
         assert!(admitted.is_ok() && second.usage().queue_time >= wait);
         let past = call(2).with_deadline(Instant::now());
-        assert!(matches!(admission.admit(&past).await, Err(Error::Cancelled)));
+        assert!(matches!(permits.acquire(&past).await, Err(Error::Cancelled)));
     }
 }
