@@ -24,8 +24,8 @@ pub fn repair(data: &mut [u8]) {
 
 /// Puts right what the reference at `at` says of its object, after what the object says of others.
 fn repair_object(data: &mut [u8], at: usize, seen: &mut HashSet<usize>, depth: usize) {
-    let Some(place) = number(data, at, 8) else { return };
-    let (start, len) = ((place & ((1 << 40) - 1)) * 64, place >> 40);
+    let Some(location) = number(data, at, 8) else { return };
+    let (start, len) = ((location & ((1 << 40) - 1)) * 64, location >> 40);
     let Some(object) = data.get(start..start + len).filter(|object| !object.is_empty()) else {
         return;
     };

@@ -65,8 +65,8 @@ impl TensorSource for Loud {
 /// Questions of different lengths, each with an answer of its own.
 fn examples(count: u32) -> Vec<Example> {
     let example = |index: u32| {
-        let prompt = (0..3 + index % 9).map(|place| (index * 7 + place * place * 5) % 60);
-        let answer = (0..2 + index % 4).map(|place| 60 + (index * 11 + place * 3) % 37);
+        let prompt = (0..3 + index % 9).map(|position| (index * 7 + position * position * 5) % 60);
+        let answer = (0..2 + index % 4).map(|position| 60 + (index * 11 + position * 3) % 37);
         let tokens: Vec<u32> = prompt.chain(answer).collect();
         Example { completion_start: 3 + (index % 9) as usize, tokens }
     };

@@ -36,14 +36,16 @@ fn trainer(threads: usize) -> FullTrainer {
 }
 
 fn language() -> Vec<Example> {
-    let tokens = |seed: u32| (0..6 + seed % 5).map(|place| (seed * 9 + place * place * 3) % 80).collect();
+    let tokens =
+        |seed: u32| (0..6 + seed % 5).map(|position| (seed * 9 + position * position * 3) % 80).collect();
     (0..10).map(|seed| Example { tokens: tokens(seed), completion_start: 1 }).collect()
 }
 
 /// Two texts of a pair share no token.
 fn pairs() -> Vec<(Vec<u32>, Vec<u32>)> {
-    let text =
-        |seed: u32, low: u32| (0..4 + seed % 3).map(|place| low + (seed * 5 + place * 3) % 40).collect();
+    let text = |seed: u32, low: u32| {
+        (0..4 + seed % 3).map(|position| low + (seed * 5 + position * 3) % 40).collect()
+    };
     (0..8).map(|seed| (text(seed, 0), text(seed, 40))).collect()
 }
 
@@ -255,7 +257,7 @@ fn lora_weights(mut trainer: LoraTrainer) -> LoraWeights {
 }
 
 #[test]
-fn bf16_products_train_to_about_the_same_place() {
+fn bf16_products_train_to_about_the_same_loss() {
     let single = lora_weights(lora_trainer(Precision::F32));
     let rounded = lora_weights(lora_trainer(BF16));
     let mut after = lora_trainer(Precision::F32);

@@ -17,7 +17,7 @@ use crate::signature::arguments::Arguments;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `score`.
+/// `score`: the same text as `generate` makes of a prompt precedes the completion, unless `raw`.
 pub(crate) const SCORE: Function = Function {
     name: "score",
     parameters: &[
