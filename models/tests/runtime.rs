@@ -102,7 +102,7 @@ fn a_copied_prefix_continues_like_the_original() {
 }
 
 #[test]
-fn a_moved_sequence_continues_as_it_was_and_leaves_its_number_free() {
+fn a_moved_sequence_continues_bit_for_bit_and_leaves_its_number_free() {
     let directory = TempDir::new().unwrap();
     for (architecture, unified_kv, flash_attention) in [
         (Architecture::Llama, false, false),

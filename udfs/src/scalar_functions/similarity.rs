@@ -13,7 +13,7 @@ use crate::signature::arguments::invalid_argument;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `similarity`: both vectors have the same number of dimensions.
+/// `similarity`: the vectors must have equally many dimensions.
 pub(crate) const SIMILARITY: Function = Function {
     name: "similarity",
     parameters: &[parameter("a", Kind::Vector), parameter("b", Kind::Vector)],
