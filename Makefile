@@ -18,7 +18,7 @@ test: prerequisites ## run every test, the heavy ones at reduced counts (ten min
 	@test -d "$(TARGET)/debug/deps" || echo "First build: DataFusion and llama.cpp are compiled, 15 to 25 minutes on two cores."
 	$(CARGO) test --workspace --locked
 
-clients: prerequisites ## psql, Arrow FlightSQL and tokio-postgres clients at full counts, with the trained psql adapter and its control
+clients: prerequisites ## the tests through psql, Flight SQL and tokio-postgres clients, at full counts
 	HYPRSTREAM_FULL=1 $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 psql flight streaming adapter
 
 soak: prerequisites ## the crash, corruption and fault tests at full counts
@@ -26,16 +26,16 @@ soak: prerequisites ## the crash, corruption and fault tests at full counts
 	HYPRSTREAM_CRASH_SCHEDULES=10000 HYPRSTREAM_MUTATIONS=100000 HYPRSTREAM_SNAPSHOT_READS=1000000 \
 	HYPRSTREAM_INTERLEAVINGS=10000 HYPRSTREAM_GROUP_FAULTS=4000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
 
-fuzz: prerequisites ## hostile input: property tests and damaged files, a hundred thousand cases each, and the fuzz targets
+fuzz: prerequisites ## property tests and damaged files, a hundred thousand cases each, and the fuzz targets
 	@scripts/fuzz
 
 bench: build ## measure against the peers, both sides in one run
 	@scripts/bench
 
-lint: prerequisites ## formatting, clippy without warnings, unused dependencies, licences and advisories
+lint: prerequisites ## formatting, clippy, unused dependencies; licences, sources and advisories of all dependencies
 	@scripts/lint
 
-figures: ## lines, functions, folders and imports, crate by crate
+figures: ## lines, functions, folders, imports and unused dependencies, crate by crate
 	@scripts/figures
 
 build: prerequisites

@@ -1,4 +1,4 @@
-//! How long a client waits for its first token through the Postgres door, against the same prompt decoded
+//! How long a client waits for its first token through the Postgres server, against the same prompt decoded
 //! on the bare runtime in this process; and how long `hyprstream serve` takes from its start to a first
 //! token, with the memory it then holds. Both sides take turns in one run.
 
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Failure> {
     let (wire, bare) = (median(&mut wire_times), median(&mut bare_times));
     println!("first token on the bundled model, median of {repeats}, prompt {PROMPT:?}");
     println!("  bare runtime (prompt decoded, token chosen)   {:8.3} ms", milliseconds(bare));
-    println!("  through the Postgres door                     {:8.3} ms", milliseconds(wire));
+    println!("  through the Postgres server                   {:8.3} ms", milliseconds(wire));
     println!(
         "  added                                         {:8.3} ms   target 5",
         milliseconds(wire) - milliseconds(bare)
@@ -94,7 +94,7 @@ impl Server {
             std::thread::spawn(move || lines.for_each(drop));
             return Ok(Self { child, address });
         }
-        Err("the server ended before it opened its door".into())
+        Err("the server ended before it listened".into())
     }
 
     /// Resident memory in thousands of bytes.

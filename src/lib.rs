@@ -1,9 +1,9 @@
-//! The program: command line, configuration and the doors that clients come in by.
+//! The program: command line, configuration and the servers that clients connect to.
 //!
-//! Nothing here knows how a statement is answered. The doors `pg` and `flight` turn messages into statements of a
+//! Nothing here knows how a statement is answered. The servers `pg` and `flight` turn messages into statements of a
 //! [`hyprstream_sql::Session`] and rows back into messages. The commands in `cli` run statements by a `client`,
-//! without a socket or through the Postgres door of the server that holds the data directory, and write what comes
-//! back by an `output`. Values and errors look alike everywhere: `values` and `report`.
+//! without a socket or as a Postgres client of the server that holds the data directory, and write what comes back
+//! by an `output`. Values and errors look alike everywhere: `values` and `report`.
 
 mod cli;
 mod client;

@@ -2,7 +2,7 @@
 
 use hyprstream_sql::{Notice, Severity};
 
-/// An error or notice. The Postgres door sends it as a message, the commands print it.
+/// An error or notice. The Postgres server sends it as a message, the commands print it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub severity: &'static str,

@@ -13,7 +13,7 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct StopSwitch(watch::Sender<Phase>);
 
-/// Learns that the server stops; every door and connection has one.
+/// Learns that the server stops; every listener and connection has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopping(watch::Receiver<Phase>);
 
@@ -47,6 +47,6 @@ impl Stopping {
 
     async fn reached(&mut self, phase: Phase) {
         // A switch that was dropped means that the process ends.
-        drop(self.0.wait_for(|current| *current >= phase).await);
+        let _ = self.0.wait_for(|current| *current >= phase).await;
     }
 }

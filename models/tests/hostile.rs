@@ -347,28 +347,28 @@ enum Mutation {
 
 impl Mutation {
     fn apply(&self, bytes: &mut Vec<u8>) {
-        let place = |at: usize| at % bytes.len().max(1);
+        let wrapped = |at: usize| at % bytes.len().max(1);
         match *self {
             Self::Flip { at, bit } => {
-                let at = place(at);
+                let at = wrapped(at);
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte ^= 1 << bit;
                 }
             }
             Self::Overwrite { at, value } => {
-                let at = place(at);
+                let at = wrapped(at);
                 for (byte, new) in bytes.iter_mut().skip(at).zip(value.to_le_bytes()) {
                     *byte = new;
                 }
             }
-            Self::Truncate { at } => bytes.truncate(place(at)),
+            Self::Truncate { at } => bytes.truncate(wrapped(at)),
             Self::Remove { at, length } => {
-                let at = place(at);
+                let at = wrapped(at);
                 let end = (at + length).min(bytes.len());
                 bytes.drain(at..end);
             }
             Self::Repeat { at, length } => {
-                let at = place(at);
+                let at = wrapped(at);
                 let part = bytes[at..(at + length).min(bytes.len())].to_vec();
                 bytes.splice(at..at, part);
             }

@@ -102,7 +102,7 @@ fn a_copied_prefix_continues_like_the_original() {
 }
 
 #[test]
-fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its_place_empty() {
+fn a_moved_sequence_continues_bit_for_bit_and_leaves_its_number_free() {
     let directory = TempDir::new().unwrap();
     for (architecture, unified_kv, flash_attention) in [
         (Architecture::Llama, false, false),
@@ -119,17 +119,17 @@ fn a_moved_sequence_continues_bit_for_bit_in_a_stretch_of_its_own_and_leaves_its
             context.clear();
             sequence(&mut context, 2, &[5, 6, 7]);
             sequence(&mut context, 0, &[9, 10]);
-            let place = if moved {
+            let number = if moved {
                 context.move_sequence(2, 0).unwrap();
                 0
             } else {
                 2
             };
             let mut batch = Batch::new(1);
-            batch.add(8, 3, place, true).unwrap();
+            batch.add(8, 3, number, true).unwrap();
             context.decode(&batch).unwrap();
-            assert_eq!(context.max_position(place), Some(3));
-            assert_eq!(context.max_position(2 - place), (!moved).then_some(1));
+            assert_eq!(context.max_position(number), Some(3));
+            assert_eq!(context.max_position(2 - number), (!moved).then_some(1));
             context.logits(0).unwrap().to_vec()
         };
         let (stayed, moved) = (after(false), after(true));

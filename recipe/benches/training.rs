@@ -46,9 +46,10 @@ fn main() {
 }
 
 fn examples() -> Vec<Example> {
-    let token =
-        |sequence: usize, place: usize| ((sequence * 7919 + place * place * 31 + 5) % VOCABULARY) as u32;
-    let tokens = |sequence: usize| (0..LENGTH).map(|place| token(sequence, place)).collect();
+    let token = |sequence: usize, position: usize| {
+        ((sequence * 7919 + position * position * 31 + 5) % VOCABULARY) as u32
+    };
+    let tokens = |sequence: usize| (0..LENGTH).map(|position| token(sequence, position)).collect();
     (0..SEQUENCES).map(|sequence| Example { tokens: tokens(sequence), completion_start: 1 }).collect()
 }
 

@@ -108,10 +108,10 @@ fn texts(seed: u64) -> impl Iterator<Item = String> + Send {
     });
     let english = include_str!("../data/english.txt").split_whitespace();
     let keywords = include_str!("../data/keywords.txt").split_whitespace();
-    let places = COUNTRIES.iter().flat_map(|country| [country.name, country.capital]);
+    let geography = COUNTRIES.iter().flat_map(|country| [country.name, country.capital]);
     let words = english
         .chain(keywords)
         .flat_map(|word| std::iter::repeat_n(word.to_owned(), WORD_WEIGHT))
-        .chain(places.flat_map(|place| std::iter::repeat_n(place.to_owned(), WORD_WEIGHT)));
+        .chain(geography.flat_map(|name| std::iter::repeat_n(name.to_owned(), WORD_WEIGHT)));
     samples.chain(words)
 }

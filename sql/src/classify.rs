@@ -46,6 +46,12 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
     }
 }
 
+/// Whether planning failed because the type of a placeholder is not clear.
+pub(crate) fn is_untyped_placeholder(error: &DataFusionError) -> bool {
+    // DataFusion has no kind for it, and begins the word with either case.
+    error.to_string().contains("laceholder")
+}
+
 fn not_implemented(message: &str) -> Error {
     let kind = ErrorKind::FeatureNotSupported;
     let subquery = ["Exists(", "ScalarSubquery(", "InSubquery(", "OuterReferenceColumn("];

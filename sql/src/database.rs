@@ -110,7 +110,7 @@ impl KnownNames for Database {
     }
 
     fn table_functions(&self) -> Vec<String> {
-        let ours = STREAMING_FUNCTIONS.iter().map(|f| f.name.to_owned());
+        let ours = STREAMING_FUNCTIONS.iter().map(|entry| entry.function.name.to_owned());
         self.state.table_functions().keys().cloned().chain(ours).collect()
     }
 }

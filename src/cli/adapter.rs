@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::model;
-use super::terminal::exit::Exit;
-use super::terminal::statement::{literal, run_statements};
+use crate::cli::model;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::statement::{literal, run_statements};
 use crate::config::options::Config;
 use crate::output::{self, OutputFormat};
 

@@ -4,9 +4,9 @@ use std::io::{IsTerminal, Write};
 
 use clap::Args;
 
-use super::terminal::exit::{Exit, fail, report};
-use super::terminal::lines::{Line, Lines};
-use super::terminal::statement::{interrupt, literal};
+use crate::cli::terminal::exit::{Exit, fail, report};
+use crate::cli::terminal::lines::{Line, Lines};
+use crate::cli::terminal::statement::{interrupt, literal};
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::client::receiver::Receiver;

@@ -3,7 +3,7 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::terminal::exit::{Exit, fail};
+use crate::cli::terminal::exit::{Exit, fail};
 
 /// Which shell the script is for.
 #[derive(Debug, Args)]

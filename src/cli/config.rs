@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use postgres_types::Type;
 
-use super::terminal::exit::{Exit, report};
+use crate::cli::terminal::exit::{Exit, report};
 use crate::client::error::ClientError;
 use crate::client::receiver::Column;
 use crate::config::layers::Loaded;

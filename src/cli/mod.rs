@@ -17,11 +17,11 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use self::terminal::exit::{Exit, fail};
 use crate::config::error::ConfigError;
 use crate::config::file;
 use crate::config::layers::Loaded;
 use crate::config::options::Config;
+use terminal::exit::{Exit, fail};
 
 /// A database for language models that learn: generate, embed and train in SQL.
 #[derive(Debug, Parser)]
@@ -79,7 +79,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             // A closed output is all that could go wrong, and then there is nowhere to say it.
-            drop(error.print());
+            let _ = error.print();
             return if error.use_stderr() { Exit::Fatal } else { Exit::Success };
         }
     };

@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::terminal::exit::{Exit, report};
-use super::terminal::statement::{interrupt, literal, run_statements};
+use crate::cli::terminal::exit::{Exit, report};
+use crate::cli::terminal::statement::{interrupt, literal, run_statements};
 use crate::client::Client;
 use crate::client::receiver::Receiver;
 use crate::config::options::Config;

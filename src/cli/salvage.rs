@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hyprstream_engine::{DamageRow, Engine, EngineOptions, Error, SalvagedStore};
 
-use super::terminal::exit::{Exit, fail};
+use crate::cli::terminal::exit::{Exit, fail};
 use crate::config::options::Config;
 
 /// Where the new data directory is made.

@@ -13,12 +13,12 @@ use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use super::terminal::exit::{Exit, fail};
+use crate::cli::terminal::exit::{Exit, fail};
 use crate::client::announcement::announcement;
 use crate::config::database::{database_options, engine_options};
 use crate::config::options::Config;
 use crate::config::password;
-use crate::config::values::Door;
+use crate::config::values::ListenAddress;
 use crate::flight::listener::{FlightListener, FlightOptions};
 use crate::pg::listener::{PgListener, PgOptions};
 use crate::stopping::StopSwitch;
@@ -29,10 +29,10 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 /// Where to listen.
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
-    /// The address for Postgres clients [default: 127.0.0.1:5433]; `off` closes this door
+    /// The address for Postgres clients [default: 127.0.0.1:5433]; `off` opens no listener
     #[arg(long, value_name = "ADDR")]
     pg: Option<String>,
-    /// The address for Flight SQL clients [default: 127.0.0.1:50051]; `off` closes this door
+    /// The address for Flight SQL clients [default: 127.0.0.1:50051]; `off` opens no listener
     #[arg(long, value_name = "ADDR")]
     flight: Option<String>,
     /// A file with the password that clients need beyond loopback
@@ -67,35 +67,36 @@ async fn serve(config: &Config) -> Result<(), String> {
     announce(Clients::FlightSql, flight_address)?;
 
     let (switch, stopping) = StopSwitch::new();
-    let mut doors = JoinSet::new();
+    let mut listeners = JoinSet::new();
     if let Some(Socket { listener, is_loopback }) = pg {
         let options = PgOptions {
             password: if is_loopback { None } else { password },
             max_connections: config.max_connections,
             max_message_bytes: config.max_message_bytes,
         };
-        doors.spawn(PgListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
+        listeners.spawn(PgListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
     }
     if let Some(Socket { listener, .. }) = flight {
         let options = FlightOptions {
             max_connections: config.max_connections,
             max_message_bytes: config.max_message_bytes,
         };
-        doors.spawn(FlightListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
+        listeners
+            .spawn(FlightListener::new(listener, options).serve(Arc::clone(&database), stopping.clone()));
     }
     warm_up(&engine);
     drop(database);
 
     wait_for_signal().await?;
-    stop(&switch, doors, config).await?;
+    stop(&switch, listeners, config).await?;
     engine.close().map_err(|error| error.to_string())
 }
 
-/// Lets running statements finish for a while, then cancels them, and waits until the doors are closed.
-async fn stop(switch: &StopSwitch, mut doors: JoinSet<()>, config: &Config) -> Result<(), String> {
+/// Lets running statements finish for a while, then cancels them, and waits until the listeners are closed.
+async fn stop(switch: &StopSwitch, mut listeners: JoinSet<()>, config: &Config) -> Result<(), String> {
     tracing::info!("stopping: running statements have {} s to finish", config.stop_timeout_seconds);
     switch.drain();
-    let mut closed = async || while doors.join_next().await.is_some() {};
+    let mut closed = async || while listeners.join_next().await.is_some() {};
     let grace = Duration::from_secs(config.stop_timeout_seconds);
     let drained = tokio::select! {
         drained = tokio::time::timeout(grace, closed()) => drained.is_ok(),
@@ -114,7 +115,7 @@ async fn stop(switch: &StopSwitch, mut doors: JoinSet<()>, config: &Config) -> R
     Ok(())
 }
 
-/// Whose clients a door is for.
+/// Whose clients a listener is for.
 #[derive(Debug, Clone, Copy)]
 enum Clients {
     Postgres,
@@ -130,7 +131,7 @@ impl fmt::Display for Clients {
     }
 }
 
-/// A door's bound socket.
+/// A listener's bound socket.
 struct Socket {
     listener: TcpListener,
     /// Whether only this machine can reach it.
@@ -138,9 +139,13 @@ struct Socket {
 }
 
 impl Socket {
-    /// Binds a door, unless it is off. One that other machines can reach must be `authenticated`.
-    async fn bind(door: &Door, clients: Clients, authenticated: bool) -> Result<Option<Self>, String> {
-        let Door::On(address) = door else {
+    /// Binds an address, unless it is off. One that other machines can reach must be `authenticated`.
+    async fn bind(
+        address: &ListenAddress,
+        clients: Clients,
+        authenticated: bool,
+    ) -> Result<Option<Self>, String> {
+        let ListenAddress::On(address) = address else {
             return Ok(None);
         };
         let cannot =
@@ -155,7 +160,7 @@ impl Socket {
                 ),
                 Clients::FlightSql => format!(
                     "refusing to listen for {clients} clients on {address}, which other machines can reach: \
-                     this door has neither authentication nor TLS in this version; listen on 127.0.0.1, or \
+                     this listener has neither authentication nor TLS in this version; listen on 127.0.0.1, or \
                      turn it off"
                 ),
             });
@@ -169,7 +174,7 @@ fn address(socket: Option<&Socket>) -> Result<Option<SocketAddr>, String> {
     socket.map(|socket| socket.listener.local_addr()).transpose().map_err(|error| error.to_string())
 }
 
-/// Says on stdout where a door is, for people and for scripts that start a server on port 0.
+/// Says on stdout where the server listens, for people and for scripts that start a server on port 0.
 fn announce(clients: Clients, address: Option<SocketAddr>) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     let written = match address {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// What a server with these doors announces.
+/// What a server that listens at these addresses announces.
 pub(crate) fn announcement(pg: Option<SocketAddr>, flight: Option<SocketAddr>) -> String {
     let reachable = |mut address: SocketAddr| {
         if address.ip().is_unspecified() {
@@ -13,11 +13,11 @@ pub(crate) fn announcement(pg: Option<SocketAddr>, flight: Option<SocketAddr>) -
     match (pg, flight) {
         (Some(address), _) => format!("postgres://hyprstream@{}/hyprstream", reachable(address)),
         (None, Some(address)) => format!("grpc://{}", reachable(address)),
-        (None, None) => "no door is open".into(),
+        (None, None) => "it does not listen".into(),
     }
 }
 
-/// The address of the Postgres door in an announcement.
+/// The address for Postgres clients in an announcement.
 pub(super) fn postgres_address(announcement: &str) -> Option<&str> {
     announcement.strip_prefix("postgres://hyprstream@")?.strip_suffix("/hyprstream")
 }

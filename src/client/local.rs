@@ -7,8 +7,8 @@ use hyprstream_engine::Engine;
 use hyprstream_sql::{Database, Notice, Outcome, Session, SessionOptions, TransactionStatus};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::error::ClientError;
-use super::receiver::{Column, PAUSE, Receiver};
+use crate::client::error::ClientError;
+use crate::client::receiver::{Column, PAUSE, Receiver};
 use crate::config::database::database_options;
 use crate::config::options::Config;
 use crate::report::Report;

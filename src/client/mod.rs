@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use hyprstream_engine::{Engine, Error as EngineError};
 
-use self::error::ClientError;
-use self::local::LocalClient;
-use self::receiver::Receiver;
-use self::remote::RemoteClient;
 use crate::config::database::engine_options;
 use crate::config::options::Config;
+use error::ClientError;
+use local::LocalClient;
+use receiver::Receiver;
+use remote::RemoteClient;
 
 /// How long a server that has just taken the directory may need to say where it listens.
 const ANNOUNCEMENT_LIMIT: Duration = Duration::from_secs(5);

@@ -10,10 +10,10 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::announcement::postgres_address;
-use super::error::ClientError;
-use super::receiver::{PAUSE, Receiver};
-use super::replies;
+use crate::client::announcement::postgres_address;
+use crate::client::error::ClientError;
+use crate::client::receiver::{PAUSE, Receiver};
+use crate::client::replies;
 use crate::config::options::Config;
 use crate::config::password;
 use crate::report::Report;
@@ -34,7 +34,7 @@ impl RemoteClient {
     pub(super) async fn connect(announced: &str, config: &Config) -> Result<Self, ClientError> {
         let Some(address) = postgres_address(announced) else {
             return Err(ClientError::Connection(format!(
-                "the data directory {} is held by a server without a Postgres door ({announced}); \
+                "the data directory {} is held by a server that does not listen for Postgres clients ({announced}); \
                  start the server with --pg HOST:PORT, or stop it",
                 config.data_dir.display()
             )));
@@ -42,7 +42,7 @@ impl RemoteClient {
         let stream = TcpStream::connect(address).await.map_err(|error| {
             ClientError::Connection(format!("cannot connect to the server at {address}: {error}"))
         })?;
-        drop(stream.set_nodelay(true));
+        let _ = stream.set_nodelay(true);
         let mut client = Self {
             address: address.to_owned(),
             stream,
@@ -159,7 +159,7 @@ impl RemoteClient {
             frontend::terminate(out);
             Ok(())
         });
-        drop(goodbye.await);
+        let _ = goodbye.await;
     }
 
     async fn cancel(&self) -> Result<(), ClientError> {

@@ -7,7 +7,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Header, Message, RowDescriptionBody};
 use postgres_types::Type;
 
-use super::receiver::Column;
+use crate::client::receiver::Column;
 use crate::report::Report;
 
 /// No message of ours is longer; a larger length means that the other side is no hyprstream.

@@ -3,7 +3,7 @@
 use hyprstream_engine::EngineOptions;
 use hyprstream_sql::DatabaseOptions;
 
-use super::options::Config;
+use crate::config::options::Config;
 
 /// How the engine is opened.
 pub(crate) fn engine_options(config: &Config) -> EngineOptions {

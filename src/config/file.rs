@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, xdg_directory};
-use super::error::ConfigError;
+use crate::config::environment::{Environment, xdg_directory};
+use crate::config::error::ConfigError;
 
 /// The path and text of the configuration file: the one that is given, else the one that the environment names,
 /// else the one under the XDG configuration directory if it exists.

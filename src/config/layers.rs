@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::environment::Environment;
-use super::error::ConfigError;
-use super::file;
-use super::options::{Config, OPTIONS};
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::file;
+use crate::config::options::{Config, OPTIONS};
 
 /// Where an option's value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Loaded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::values::Door;
+    use crate::config::values::ListenAddress;
 
     fn environment(variables: &'static [(&'static str, &'static str)]) -> impl Environment {
         move |name: &str| {
@@ -109,13 +109,13 @@ mod tests {
         let text = "pg = '127.0.0.1:1'\nthreads = 1\nmax_connections = 7";
         let flags = [("pg".to_owned(), "127.0.0.1:3".to_owned())];
         let loaded = Loaded::try_new(&flags, &variables, Some(("/etc/h.toml".into(), text.into()))).unwrap();
-        assert_eq!(loaded.config.pg, Door::On("127.0.0.1:3".into()));
+        assert_eq!(loaded.config.pg, ListenAddress::On("127.0.0.1:3".into()));
         assert_eq!(source(&loaded, "pg"), Source::Flag);
         assert_eq!(loaded.config.threads, Some(2));
         assert_eq!(source(&loaded, "threads"), Source::Environment("HYPRSTREAM_THREADS".into()));
         assert_eq!(loaded.config.max_connections, 7);
         assert_eq!(source(&loaded, "max_connections"), Source::File("/etc/h.toml".into()));
-        assert_eq!(loaded.config.flight, Door::On("127.0.0.1:50051".into()));
+        assert_eq!(loaded.config.flight, ListenAddress::On("127.0.0.1:50051".into()));
         assert_eq!(source(&loaded, "flight"), Source::Default);
     }
 

@@ -12,8 +12,8 @@ pub(crate) mod options;
 pub(crate) mod password;
 pub(crate) mod values;
 
-pub use self::environment::Environment;
-pub use self::error::ConfigError;
-pub use self::layers::{Loaded, Source};
-pub use self::options::{Config, OPTIONS, OptionInfo};
-pub use self::values::Door;
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use layers::{Loaded, Source};
+pub use options::{Config, OPTIONS, OptionInfo};
+pub use values::ListenAddress;

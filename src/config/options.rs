@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use hyprstream_engine::WeightPreference;
 
-use super::environment::{Environment, default_data_dir};
-use super::values::{Door, Value};
+use crate::config::environment::{Environment, default_data_dir};
+use crate::config::values::{ListenAddress, Value};
 
 /// What the documentation of an option is made of.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +54,10 @@ macro_rules! options {
 options! {
     /// Where models, tables, adapters and trajectories are kept. It is made when it is not there.
     data_dir: PathBuf = default_data_dir;
-    /// The address that Postgres clients connect to; `off` closes this door, port 0 picks a free port.
-    pg: Door = |_: &dyn Environment| Door::On("127.0.0.1:5433".into());
-    /// The address that Arrow Flight SQL clients connect to; `off` closes this door, port 0 picks a free port.
-    flight: Door = |_: &dyn Environment| Door::On("127.0.0.1:50051".into());
+    /// The address that Postgres clients connect to; `off` opens no listener, port 0 picks a free port.
+    pg: ListenAddress = |_: &dyn Environment| ListenAddress::On("127.0.0.1:5433".into());
+    /// The address that Arrow Flight SQL clients connect to; `off` opens no listener, port 0 picks a free port.
+    flight: ListenAddress = |_: &dyn Environment| ListenAddress::On("127.0.0.1:50051".into());
     /// A file with the password of the user `hyprstream`. Needed to listen beyond loopback, where clients
     /// then authenticate by SCRAM-SHA-256; on loopback no password is asked for.
     password_file: Option<PathBuf> = |_: &dyn Environment| None;
@@ -74,7 +74,7 @@ options! {
     /// How many tokens a prompt and its answer may have together; by default 4096, or fewer where the model or
     /// the memory allows fewer.
     context_length: Option<usize> = |_: &dyn Environment| None;
-    /// How many clients each door serves at once.
+    /// How many clients each listener serves at once.
     max_connections: usize = |_: &dyn Environment| 1000;
     /// The longest message accepted from a client; the connection of one that sends more is closed. A statement's
     /// text may have 16 MiB, whatever this says.

@@ -1,7 +1,7 @@
 //! The password of the user `hyprstream`.
 
-use super::error::ConfigError;
-use super::options::Config;
+use crate::config::error::ConfigError;
+use crate::config::options::Config;
 
 /// The password in the configured file, checked to be one that every client encodes alike.
 pub(crate) fn read(config: &Config) -> Result<Option<String>, ConfigError> {

@@ -7,14 +7,14 @@ use hyprstream_engine::WeightPreference;
 
 /// Whether and where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Door {
+pub enum ListenAddress {
     /// The server does not listen.
     Off,
     /// The server listens at this `HOST:PORT`.
     On(String),
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Off => "off",
@@ -66,7 +66,7 @@ impl Value for Vec<PathBuf> {
     }
 }
 
-impl Value for Door {
+impl Value for ListenAddress {
     fn parse(text: &str) -> Result<Self, String> {
         if text == "off" {
             return Ok(Self::Off);

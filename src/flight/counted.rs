@@ -1,4 +1,4 @@
-//! A socket that counts as one of the door's connections until it is closed.
+//! A socket that counts as one of the listener's connections until it is closed.
 
 use std::io;
 use std::pin::Pin;

@@ -9,11 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::TcpListenerStream;
 
-use super::counted::CountedStream;
-use super::service::HyprstreamFlight;
+use crate::flight::counted::CountedStream;
+use crate::flight::service::HyprstreamFlight;
 use crate::stopping::Stopping;
 
-/// How the door is opened.
+/// The limits of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct FlightOptions {
     pub max_connections: usize,
@@ -47,19 +47,19 @@ impl FlightListener {
             .serve_with_incoming_shutdown(incoming, async move { stopping.requested().await })
             .await;
         if let Err(error) = served {
-            tracing::error!("the FlightSQL door closed: {error}");
+            tracing::error!("the FlightSQL listener closed: {error}");
         }
     }
 }
 
-/// Admits a client. What goes wrong with one client leaves the door open for others.
+/// Admits a client. What goes wrong with one client does not keep others out.
 async fn admit(
     accepted: std::io::Result<TcpStream>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> Option<CountedStream> {
     match (accepted, permit) {
         (Ok(stream), Some(permit)) => {
-            drop(stream.set_nodelay(true));
+            let _ = stream.set_nodelay(true);
             Some(CountedStream::new(stream, permit))
         }
         (Ok(_), None) => {

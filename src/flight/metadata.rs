@@ -9,8 +9,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use hyprstream_sql::Session;
 use tonic::{Response, Status};
 
-use super::error::status;
-use super::statements::{FlightStream, batches, query};
+use crate::flight::error::status;
+use crate::flight::statements::{FlightStream, batches, query};
 
 const TABLES: &str = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \
                       ORDER BY table_catalog, table_schema, table_name";

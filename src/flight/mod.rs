@@ -1,4 +1,4 @@
-//! The Flight SQL door.
+//! The Flight SQL server.
 //!
 //! `GetFlightInfo` plans a statement and keeps it under a random handle; `DoGet` runs it, once, and streams its
 //! batches as they come. Closing the stream drops the work.

@@ -26,12 +26,12 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::error::status;
-use super::handles::Handles;
-use super::metadata;
-use super::parameters;
-use super::sql_info;
-use super::statements::{FlightStream, Planned};
+use crate::flight::error::status;
+use crate::flight::handles::Handles;
+use crate::flight::metadata;
+use crate::flight::parameters;
+use crate::flight::sql_info;
+use crate::flight::statements::{FlightStream, Planned};
 use crate::stopping::Stopping;
 
 /// The user that every client is.

@@ -11,7 +11,7 @@ use arrow_flight::sql::{
 };
 use tonic::{Response, Status};
 
-use super::statements::{FlightStream, batches};
+use crate::flight::statements::{FlightStream, batches};
 
 /// The facts that `GetSqlInfo` answers with.
 pub(super) fn sql_info() -> Result<&'static SqlInfoData, Status> {

@@ -1,4 +1,4 @@
-//! Statements on their way through the Flight SQL door: planned, kept, run, streamed.
+//! Statements on their way through the Flight SQL server: planned, kept, run, streamed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hyprstream_sql::{Outcome, Prepared, Session, Statement};
 use tonic::{Response, Status};
 
-use super::error::status;
+use crate::flight::error::status;
 use crate::stopping::Stopping;
 
 /// What `DoGet` answers with.

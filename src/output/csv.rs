@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::messages::print_notice;
 use crate::client::receiver::{Column, Receiver};
+use crate::output::messages::print_notice;
 use crate::report::Report;
 
 /// Writes each row as it comes.

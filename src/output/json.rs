@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use postgres_types::Type;
 use serde_json::Value;
 
-use super::messages::print_notice;
 use crate::client::receiver::{Column, Receiver};
+use crate::output::messages::print_notice;
 use crate::report::Report;
 use crate::values::array_literal;
 use crate::values::types::element_of;
@@ -35,7 +35,7 @@ impl<W: Write> JsonOutput<W> {
 impl<W: Write> Drop for JsonOutput<W> {
     fn drop(&mut self) {
         // Nobody is left to hear of a failure here.
-        drop(self.end());
+        let _ = self.end();
     }
 }
 

@@ -9,10 +9,10 @@ use std::io;
 
 use clap::ValueEnum;
 
-use self::csv::CsvOutput;
-use self::json::JsonOutput;
-use self::table::{Layout, TableOutput};
 use crate::client::receiver::Receiver;
+use csv::CsvOutput;
+use json::JsonOutput;
+use table::{Layout, TableOutput};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use postgres_types::Type;
 use unicode_width::UnicodeWidthStr;
 
-use super::messages::print_notice;
 use crate::client::receiver::{Column, Receiver};
+use crate::output::messages::print_notice;
 use crate::report::Report;
 
 /// How long and how many rows are held back.

@@ -10,11 +10,11 @@ use pgwire::messages::Message;
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::cancel::{Registration, RunningStatement};
-use super::error::Failure;
-use super::wire::messages::Request;
-use super::wire::replies;
-use super::wire::transport::{FLUSH_BYTES, Input, Output};
+use crate::pg::cancel::{Registration, RunningStatement};
+use crate::pg::error::Failure;
+use crate::pg::wire::messages::Request;
+use crate::pg::wire::replies;
+use crate::pg::wire::transport::{FLUSH_BYTES, Input, Output};
 use crate::report::Report;
 use crate::stopping::Stopping;
 

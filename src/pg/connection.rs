@@ -3,11 +3,11 @@
 use pgwire::messages::PgWireFrontendMessage as Message;
 use pgwire::messages::response::TransactionStatus;
 
-use super::backend::Backend;
-use super::error::Failure;
-use super::extended_query::ExtendedQuery;
-use super::simple_query;
-use super::wire::messages::Request;
+use crate::pg::backend::Backend;
+use crate::pg::error::Failure;
+use crate::pg::extended_query::ExtendedQuery;
+use crate::pg::simple_query;
+use crate::pg::wire::messages::Request;
 use crate::report::Report;
 
 /// A client that has authenticated.

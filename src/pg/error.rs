@@ -1,7 +1,7 @@
 //! How an answer to a client fails.
 
-use super::wire::messages::Malformed;
-use super::wire::transport::ReadError;
+use crate::pg::wire::messages::Malformed;
+use crate::pg::wire::transport::ReadError;
 use crate::report::Report;
 
 /// Why a message was not answered as asked.

@@ -14,10 +14,10 @@ use pgwire::messages::extendedquery::{
 use pgwire::messages::response::EmptyQueryResponse;
 use postgres_types::Type;
 
-use super::backend::Backend;
-use super::error::Failure;
-use super::rows::{Progress, Rows};
-use super::wire::columns::{self, ColumnDescription};
+use crate::pg::backend::Backend;
+use crate::pg::error::Failure;
+use crate::pg::rows::{Progress, Rows};
+use crate::pg::wire::columns::{self, ColumnDescription};
 use crate::report::Report;
 use crate::values::command_tag::command_tag;
 use crate::values::decode::{self, ParameterType};

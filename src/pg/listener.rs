@@ -8,17 +8,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::cancel::Connections;
-use super::connection::Connection;
-use super::scram::Verifier;
-use super::startup::{self, Shared};
-use super::wire::transport;
+use crate::pg::cancel::Connections;
+use crate::pg::connection::Connection;
+use crate::pg::scram::Verifier;
+use crate::pg::startup::{self, Shared};
+use crate::pg::wire::transport;
 use crate::stopping::Stopping;
 
-/// How many clients beyond the limit may still connect, so that statements can be cancelled at a full door.
+/// How many clients beyond the limit may still connect, so that statements can be cancelled when it is reached.
 const EXTRA_CONNECTIONS: usize = 64;
 
-/// How the door is opened.
+/// What a listener asks of its clients, and its limits.
 #[derive(Debug, Clone)]
 pub(crate) struct PgOptions {
     /// What clients authenticate with; `None` lets everyone in.
@@ -90,7 +90,7 @@ impl PgListener {
         let options = self.options.clone();
         async move {
             // Rows are gathered here; the kernel need not wait for more of them.
-            drop(stream.set_nodelay(true));
+            let _ = stream.set_nodelay(true);
             let (input, output) = transport::split(stream, options.max_message_bytes);
             if let Some(backend) = startup::begin(&shared, input, output, stopping, permit.is_ok()).await {
                 tracing::debug!("Postgres client {peer} connected");

@@ -1,4 +1,4 @@
-//! The Postgres door: wire protocol 3, one session a connection.
+//! The Postgres server: wire protocol 3, one session a connection.
 //!
 //! A client's way: `listener` accepts its socket, `startup` authenticates it, `connection` takes its messages,
 //! `simple_query` and `extended_query` make statements of them, `backend` runs those and `rows` sends what they

@@ -6,10 +6,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use pgwire::messages::data::{DataRow, RowDescription};
 
-use super::backend::Backend;
-use super::error::Failure;
-use super::wire::columns::{self, ColumnDescription};
-use super::wire::replies;
+use crate::pg::backend::Backend;
+use crate::pg::error::Failure;
+use crate::pg::wire::columns::{self, ColumnDescription};
+use crate::pg::wire::replies;
 use crate::report::Report;
 use crate::values::command_tag::command_tag;
 use crate::values::encode::{self, Column};

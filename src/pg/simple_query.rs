@@ -3,9 +3,9 @@
 use hyprstream_sql::{Outcome, Statement};
 use pgwire::messages::response::EmptyQueryResponse;
 
-use super::backend::Backend;
-use super::error::Failure;
-use super::rows::Rows;
+use crate::pg::backend::Backend;
+use crate::pg::error::Failure;
+use crate::pg::rows::Rows;
 use crate::values::command_tag::command_tag;
 use crate::values::format::Format;
 

@@ -14,13 +14,13 @@ use pgwire::messages::startup::{
     SecretKey, Startup,
 };
 
-use super::backend::Backend;
-use super::cancel::Connections;
-use super::error::Failure;
-use super::scram::{self, Verifier};
-use super::wire::messages::{Malformed, Request, sasl_initial};
-use super::wire::replies::{self, put};
-use super::wire::transport::{Input, Output};
+use crate::pg::backend::Backend;
+use crate::pg::cancel::Connections;
+use crate::pg::error::Failure;
+use crate::pg::scram::{self, Verifier};
+use crate::pg::wire::messages::{Malformed, Request, sasl_initial};
+use crate::pg::wire::replies::{self, put};
+use crate::pg::wire::transport::{Input, Output};
 use crate::report::Report;
 use crate::stopping::Stopping;
 
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The one user and the one database.
 const NAME: &str = "hyprstream";
 
-/// What every connection of a door shares.
+/// What every connection of a listener shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub database: Arc<Database>,

@@ -1,6 +1,6 @@
 //! Values between Arrow and Postgres: types, and text and binary formats.
 //!
-//! The Postgres door, the commands and their output all speak these, so nothing in here knows a socket.
+//! The Postgres server, the commands and their output all speak these, so nothing in here knows a socket.
 
 pub(crate) mod array_literal;
 mod calendar;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::connection::Connection;
 use super::environment::program;
 
-/// How long a server may take to open its doors; recovery after a kill included.
+/// How long a server may take to listen; recovery after a kill included.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server; it is killed when this value goes.
@@ -49,7 +49,7 @@ impl Server {
         while postgres.is_none() || flight.is_none() {
             let line = lines.recv_timeout(START_LIMIT).unwrap_or_else(|_| {
                 let _ = child.kill();
-                panic!("the server did not open its doors; it said:\n{seen}")
+                panic!("the server does not listen; it said:\n{seen}")
             });
             if let Some(address) = address_in(&line) {
                 if line.to_lowercase().contains("flight") {
@@ -76,12 +76,12 @@ impl Server {
         files
     }
 
-    /// The address of the Postgres door.
+    /// The address for Postgres clients.
     pub fn postgres(&self) -> SocketAddr {
         self.postgres
     }
 
-    /// The address of the Flight door.
+    /// The address for Flight SQL clients.
     pub fn flight(&self) -> SocketAddr {
         self.flight
     }
@@ -91,7 +91,7 @@ impl Server {
         self.child.id()
     }
 
-    /// A new connection through the Postgres door.
+    /// A new connection of a Postgres client.
     pub async fn connect(&self) -> Connection {
         Connection::open(self.postgres).await
     }

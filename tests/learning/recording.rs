@@ -124,7 +124,7 @@ async fn filters_and_limits_on_trajectories_give_the_rows_they_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_prompt_that_is_most_like_a_question_is_found_by_its_embedding_also_after_kill_9() {
+async fn the_prompt_most_like_a_question_is_found_by_embedding_also_after_kill_9() {
     let server = Server::start().await;
     let connection = server.connect().await;
     connection

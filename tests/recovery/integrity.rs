@@ -38,10 +38,10 @@ async fn flip_a_bit(connection: &Connection, version: &str, grid: &Path) {
         })
         .collect();
     let mut file = std::fs::read(grid).expect("the file");
-    let places: Vec<usize> =
+    let offsets: Vec<usize> =
         (0..file.len() - bytes.len()).filter(|at| file[*at..].starts_with(&bytes)).collect();
-    assert_eq!(places.len(), 1, "the weights are in one place");
-    file[places[0] + 13] ^= 0x10;
+    assert_eq!(offsets.len(), 1, "the weights are written once");
+    file[offsets[0] + 13] ^= 0x10;
     std::fs::write(grid, file).expect("the file");
 }
 

@@ -20,10 +20,12 @@ pub use engine_table::source::{Batches, EngineSource};
 pub use engine_table::table::EngineTable;
 pub use error::external;
 pub use scalar_functions::embed::embed;
-pub use scalar_functions::{SCALAR_FUNCTIONS, is_deterministic, scalar_functions};
+pub use scalar_functions::{SCALAR_FUNCTIONS, ScalarFunction, is_deterministic, scalar_functions};
 pub use settings::Settings;
 pub use signature::arguments::{Arguments, invalid_argument};
 pub use signature::function::{Function, Parameter, parameter};
 pub use signature::kind::{Kind, type_name};
 pub use table_functions::streaming::{Rows, StreamingFunction};
-pub use table_functions::{STORED_FUNCTIONS, STREAMING_FUNCTIONS, stored_functions, streaming_functions};
+pub use table_functions::{
+    STORED_FUNCTIONS, STREAMING_FUNCTIONS, TableFunction, stored_functions, streaming_functions,
+};

@@ -6,9 +6,10 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 
 /// How the weights are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AdapterFormat {
     /// A `NanoVDB` float grid whose active voxels are the active weights.
+    #[default]
     Nvdb,
 }
 

@@ -95,36 +95,6 @@ impl Adapter {
         }
         LoraWeights { base, rank: config.rank, alpha: config.alpha, layers }
     }
-
-    /// Takes over the values of an adapter of the same shape.
-    pub(crate) fn copy_from(&mut self, weights: &LoraWeights, config: &LoraConfig) -> Result<()> {
-        let count = self.layers.iter().flatten().flatten().count();
-        if weights.rank != config.rank || weights.layers.len() != count {
-            return Err(Error::argument(format!(
-                "the adapter to start from has rank {} and {} pairs; this run has rank {} and {count}",
-                weights.rank,
-                weights.layers.len(),
-                config.rank
-            )));
-        }
-        // The run's own scale applies, so B carries the difference.
-        let ratio = weights.scale() / config.scale();
-        for LoraMatrix { layer, module, a, b } in &weights.layers {
-            let pair = self.layers.get_mut(*layer).and_then(|pairs| pairs[*module as usize].as_mut());
-            match pair {
-                Some(pair) if pair.a.len() == a.len() && pair.b.len() == b.len() => {
-                    pair.a.copy_from_slice(a);
-                    pair.b.iter_mut().zip(b).for_each(|(own, b)| *own = b * ratio);
-                }
-                _ => {
-                    return Err(Error::argument(format!(
-                        "the adapter to start from has {module} of layer {layer} in another shape, or this run leaves it out"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Tensors for Adapter {

@@ -77,17 +77,6 @@ impl Mask {
         Ok(mask)
     }
 
-    /// Thins an adapter that was trained before: the largest weights of each tensor stay.
-    pub(crate) fn thin_trained(adapter: &mut Adapter, sparsity: f32) -> Result<Self> {
-        let mut mask = Self::empty(adapter, sparsity)?;
-        for (index, tensor) in adapter.tensors_mut().into_iter().enumerate() {
-            let nonzero = tensor.iter().filter(|value| value.to_bits() != 0).count();
-            keep_largest(tensor, &mut mask.active[index], mask.budgets[index].min(nonzero));
-            clear_inactive(tensor, &mask.active[index]);
-        }
-        Ok(mask)
-    }
-
     fn empty(adapter: &Adapter, sparsity: f32) -> Result<Self> {
         let tensors = adapter.tensors();
         let budget = |len: usize| ((1.0 - f64::from(sparsity)) * len as f64) as usize;

@@ -81,16 +81,6 @@ impl LoraTrainer {
         Ok(Self { base, config, options, examples, skipped, adapter, mask, adam, shards, steps: 0, order })
     }
 
-    /// Begins from the weights of an existing adapter with the same rank and modules instead of a fresh one. A sparse
-    /// run keeps the largest of them.
-    pub fn start_from(&mut self, weights: &LoraWeights) -> Result<()> {
-        self.adapter.copy_from(weights, &self.config)?;
-        if let Some(mask) = &mut self.mask {
-            *mask = Mask::thin_trained(&mut self.adapter, self.options.sparsity)?;
-        }
-        Ok(())
-    }
-
     /// Examples that were left out.
     pub fn skipped(&self) -> usize {
         self.skipped

@@ -15,7 +15,7 @@ const MAX_ENTRIES: u64 = 65_536;
 /// The alignment of tensors that llama.cpp's processor backend needs.
 const ALIGNMENT: u64 = 32;
 
-/// Where a tensor lies in the file. The shape is in Hugging Face's order: rows first.
+/// A tensor of the file: its type, its shape in Hugging Face's order (rows first), and the range of its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorInfo {
     pub(crate) kind: GgmlType,

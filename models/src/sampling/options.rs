@@ -36,7 +36,7 @@ impl SamplingOptions {
     /// The highest `min_p`; the lowest is 0.
     pub const MAX_MIN_P: f32 = 1.0;
 
-    /// The first number outside its limits. The limits are kept here alone.
+    /// The first option outside its limits, with them. Nothing else states these limits.
     pub fn out_of_range(&self) -> Option<OutOfRange> {
         let refuse = |name, value, range| Some(OutOfRange { name, value, range });
         let Self { temperature, top_p, min_p, .. } = *self;

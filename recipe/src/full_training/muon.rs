@@ -94,7 +94,7 @@ mod tests {
 
     // The squared length of matrix times vector, which for a unit vector lies between the squares of the least and
     // the greatest singular value.
-    fn stretch(matrix: &[f32], columns: usize, vector: &[f32]) -> f32 {
+    fn gain(matrix: &[f32], columns: usize, vector: &[f32]) -> f32 {
         let norm: f32 = vector.iter().map(|v| v * v).sum();
         let product =
             matrix.chunks_exact(columns).map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>());
@@ -109,7 +109,7 @@ mod tests {
         matrix.iter_mut().step_by(columns).for_each(|value| *value *= 100.0);
         orthogonalise(&mut matrix, columns);
         for seed in 0..50 {
-            let square = stretch(&matrix, columns, &random(columns, 100 + seed));
+            let square = gain(&matrix, columns, &random(columns, 100 + seed));
             assert!((0.35..1.5).contains(&square), "{square}");
         }
     }

@@ -18,8 +18,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use crate::planner::inference::conditions::ConditionsExec;
 use crate::planner::inference::exec::InferenceExec;
 use crate::planner::inference::node::InferenceNode;
-use crate::planner::model_rows::exec::RowsExec;
-use crate::planner::model_rows::node::RowsNode;
+use crate::planner::model_rows::exec::ModelRowsExec;
+use crate::planner::model_rows::node::ModelRowsNode;
 use crate::planner::nodes::{asks_model, extension, into_plan};
 
 /// Plans statements that may ask the model.
@@ -47,7 +47,8 @@ impl QueryPlanner for QueryPlanning {
 pub(crate) fn uses_model(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found = found || extension::<InferenceNode>(node).is_some() || extension::<RowsNode>(node).is_some();
+        found =
+            found || extension::<InferenceNode>(node).is_some() || extension::<ModelRowsNode>(node).is_some();
         node.apply_expressions(|expr| {
             found = found || asks_model(expr);
             Ok(TreeNodeRecursion::Continue)
@@ -75,7 +76,7 @@ fn mark_wanted_rows(plan: LogicalPlan, wanted: Option<usize>) -> Result<LogicalP
         let mut node = node.clone();
         node.wanted_rows = fewer(node.wanted_rows);
         into_plan(node)
-    } else if let Some(node) = extension::<RowsNode>(&plan) {
+    } else if let Some(node) = extension::<ModelRowsNode>(&plan) {
         let mut node = node.clone();
         node.wanted_rows = fewer(node.wanted_rows);
         into_plan(node)
@@ -101,7 +102,7 @@ fn hand_on_at_once(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
 }
 
 fn runs_model(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    plan.exists(|p| Ok(p.is::<InferenceExec>() || p.is::<RowsExec>()))
+    plan.exists(|p| Ok(p.is::<InferenceExec>() || p.is::<ModelRowsExec>()))
 }
 
 /// Our nodes to our operators.
@@ -122,7 +123,7 @@ impl ExtensionPlanner for ModelOperators {
             let expressions = Expressions { planner, schema: node.input.schema(), session, context };
             return inference(node, &expressions, inputs).map(Some);
         }
-        if let Some(node) = node.as_any().downcast_ref::<RowsNode>() {
+        if let Some(node) = node.as_any().downcast_ref::<ModelRowsNode>() {
             let empty = DFSchema::empty();
             let schema = node.input.as_ref().map_or(&empty, |input| input.schema());
             let expressions = Expressions { planner, schema, session, context };
@@ -166,7 +167,7 @@ fn inference(
 }
 
 fn rows(
-    node: &RowsNode,
+    node: &ModelRowsNode,
     expressions: &Expressions<'_>,
     inputs: &[Arc<dyn ExecutionPlan>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -174,7 +175,7 @@ fn rows(
     let schema = schema_of(&Extension { node: Arc::new(node.clone()) });
     let function = Arc::clone(&node.function);
     let input = inputs.first().cloned();
-    Ok(Arc::new(RowsExec::new(function, arguments, input, node.keeps_empty, node.wanted_rows, schema)))
+    Ok(Arc::new(ModelRowsExec::new(function, arguments, input, node.keeps_empty, node.wanted_rows, schema)))
 }
 
 fn schema_of(extension: &Extension) -> SchemaRef {

@@ -12,13 +12,13 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
         return Ok(());
     };
     // These take no columns, so they are tables like any other; their named arguments are put in order here.
-    if let Some(function) = find(name, STORED_FUNCTIONS) {
+    if let Some(function) = find(name, STORED_FUNCTIONS.iter().map(|entry| &entry.function)) {
         let bound = bind(function, std::mem::take(&mut args.args))?;
         args.args =
             bound.into_iter().flatten().map(|v| FunctionArg::Unnamed(FunctionArgExpr::Expr(v))).collect();
         return Ok(());
     }
-    if find(name, STREAMING_FUNCTIONS).is_none() {
+    if find(name, STREAMING_FUNCTIONS.iter().map(|entry| &entry.function)).is_none() {
         return Ok(());
     }
     *factor = TableFactor::Function {

@@ -41,7 +41,7 @@ impl NamedArgument {
 /// Puts the arguments of a call of one of our functions into its order.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     let Expr::Function(call) = expr else { return Ok(()) };
-    let Some(function) = find(&call.name, SCALAR_FUNCTIONS) else {
+    let Some(function) = find(&call.name, SCALAR_FUNCTIONS.iter().map(|entry| &entry.function)) else {
         return Ok(());
     };
     rewrite_call(call, function)
@@ -61,9 +61,12 @@ fn rewrite_call(call: &mut SqlFunction, function: &Function) -> Result<()> {
 }
 
 /// The function with this name, if it is one of these.
-pub(super) fn find<'a>(name: &ObjectName, functions: &'a [Function]) -> Option<&'a Function> {
+pub(super) fn find(
+    name: &ObjectName,
+    mut functions: impl Iterator<Item = &'static Function>,
+) -> Option<&'static Function> {
     let name = name.0.last()?.as_ident()?;
-    functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name.value))
+    functions.find(|f| f.name.eq_ignore_ascii_case(&name.value))
 }
 
 /// A value for each parameter up to the last that is given; `None` for those that are not.

@@ -11,6 +11,7 @@ use datafusion::sql::parser::Statement as Ast;
 use futures::TryStreamExt;
 use hyprstream_udfs::StatementCall;
 
+use crate::classify::is_untyped_placeholder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::parse::parse;
 use crate::planner::query_planner::uses_model;
@@ -23,7 +24,7 @@ impl Session {
     pub(crate) async fn plan(&self, state: &SessionState, ast: Ast) -> Result<LogicalPlan> {
         match state.statement_to_plan(ast.clone()).await {
             Ok(plan) => Ok(plan),
-            Err(error) if error.to_string().contains("laceholder") => {
+            Err(error) if is_untyped_placeholder(&error) => {
                 let planned = state.statement_to_plan(with_text(ast)).await;
                 planned.map_err(|e| self.error(&e))
             }

@@ -1,6 +1,7 @@
 //! The settings of one session.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,11 +158,19 @@ impl Variables {
     pub(crate) fn for_functions(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         settings.default_model = self.get("hyprstream.default_model")?;
-        settings.max_tokens = number(&self.get("hyprstream.max_tokens")?, settings.max_tokens);
-        settings.temperature = number(&self.get("hyprstream.temperature")?, settings.temperature);
+        settings.max_tokens = self.number("hyprstream.max_tokens")?;
+        settings.temperature = self.number("hyprstream.temperature")?;
         settings.record_trajectories =
             self.set.get("hyprstream.record_trajectories").map(|value| value == "on");
         Ok(settings)
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Result<T> {
+        let value = self.get(name)?;
+        value.parse().map_err(|_| {
+            let message = format!("parameter \"{name}\" has the value \"{value}\", which is not a number");
+            Error::new(ErrorKind::InvalidParameter, message)
+        })
     }
 
     /// Whether `client_min_messages` lets a message of this severity through; INFO always is.
@@ -193,10 +202,6 @@ impl Variables {
             format!("unrecognized configuration parameter \"{name}\"{near}"),
         )
     }
-}
-
-fn number<T: std::str::FromStr>(value: &str, default: T) -> T {
-    value.parse().unwrap_or(default)
 }
 
 /// Names of settings are the same in every case.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::session::core::Session;
 use crate::statement::Outcome;
 use crate::statements::query;
-use crate::user_tables::draft_file::DraftFile;
+use crate::user_tables::replacement_file::ReplacementFile;
 
 /// COPY writes files only where the configuration lets it.
 pub(super) async fn copy_to(
@@ -22,9 +22,9 @@ pub(super) async fn copy_to(
         statement.target = path.to_string_lossy().into_owned();
         return query::run(session, &Ast::CopyTo(statement), values).await;
     }
-    let draft = DraftFile::beside(&path);
-    statement.target = draft.path.to_string_lossy().into_owned();
+    let replacement = ReplacementFile::beside(&path);
+    statement.target = replacement.path.to_string_lossy().into_owned();
     let outcome = query::run(session, &Ast::CopyTo(statement), values).await?;
-    draft.publish(&path)?;
+    replacement.publish(&path)?;
     Ok(outcome)
 }

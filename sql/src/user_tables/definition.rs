@@ -36,15 +36,12 @@ impl StoredDefinition {
         written.map_err(|e| {
             Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}"))
         })?;
-        let schema = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { schema, parts: Vec::new(), defaults })
+        Ok(Self { schema: hex::encode(bytes), parts: Vec::new(), defaults })
     }
 
     /// The columns, decoded.
     pub(crate) fn schema(&self) -> Result<SchemaRef> {
-        let digits = |i: usize| self.schema.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..self.schema.len()).step_by(2).map(digits).collect();
-        let bytes = bytes.ok_or_else(damaged)?;
+        let bytes = hex::decode(&self.schema).map_err(|_| damaged())?;
         let reader = StreamReader::try_new(bytes.as_slice(), None).map_err(|_| damaged())?;
         Ok(reader.schema())
     }

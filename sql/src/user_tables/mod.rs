@@ -5,9 +5,9 @@
 //! reader has begun to read stays until it is done. Parts that no definition names are removed when the database opens.
 
 pub(crate) mod definition;
-pub(crate) mod draft_file;
 pub(crate) mod external;
 pub(crate) mod part;
 pub(crate) mod provider;
+pub(crate) mod replacement_file;
 pub(crate) mod store;
 pub(crate) mod writer;

@@ -63,7 +63,7 @@ async fn values_outside_their_limits_are_named_with_them() {
         ("SELECT generate('x', max_tokens => -5)", ["max_tokens", "-5", "between 1 and 1000000"]),
         ("SELECT generate('x', temperature => -0.5)", ["temperature", "-0.5", "between 0 and 10"]),
         ("SELECT generate('x', top_p => 1.5)", ["top_p", "1.5", "above 0 and at most 1"]),
-        ("SELECT generate('x', stop => '')", ["stop", "''", "empty"]),
+        ("SELECT generate('x', stop => '')", ["stop", "of 0 bytes", "1 to 1024 bytes"]),
         ("SELECT embed('x', dimensions => 100000)", ["dimensions", "100000", "between 1 and 65536"]),
         ("SELECT similarity(ARRAY[1.0, 2.0], ARRAY[1.0])", ["1 dimensions", "2 dimensions", "b"]),
         ("SET hyprstream.max_tokens = 0", ["hyprstream.max_tokens", "\"0\"", "between 1 and 1000000"]),

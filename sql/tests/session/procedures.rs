@@ -39,11 +39,11 @@ async fn a_training_run_gives_a_row_a_step_and_publishes_a_version() {
         [["A"], ["B"]]
     );
     assert_eq!(f.value("SELECT count(*) = 2 FROM adapter_weights('echo') WHERE layer = 0 AND module = 'q_proj' AND matrix = 'A' AND row = 0 AND col BETWEEN 1 AND 2").await, "true");
-    let places = "WHERE layer = 0 AND module IN ('q_proj', 'v_proj') AND row < 3";
+    let condition = "WHERE layer = 0 AND module IN ('q_proj', 'v_proj') AND row < 3";
     for (table, column) in
         [("adapter_weights('echo@1')", "value"), ("adapter_diff('echo@1', 'echo@2')", "new_value")]
     {
-        let plan = f.plan(&format!("SELECT col FROM {table} {places} AND {column} > 0")).await;
+        let plan = f.plan(&format!("SELECT col FROM {table} {condition} AND {column} > 0")).await;
         let narrowed = ", layer=0..=0, row=0..=2, module=q_proj|v_proj, filters=[";
         assert!(plan.contains(narrowed) && plan.contains(&format!("{column}@")), "{plan}");
         assert!(!plan.contains("FilterExec"), "{plan}");

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::commands::{self, Command};
-use super::statements;
+use crate::cli::sql::commands::{self, Command};
+use crate::cli::sql::statements;
 use crate::cli::terminal::exit::{Exit, fail, report};
 use crate::cli::terminal::lines::{Line, Lines};
 use crate::cli::terminal::statement::interrupt;

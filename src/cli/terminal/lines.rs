@@ -31,7 +31,7 @@ impl Lines {
         }
         let mut editor = DefaultEditor::new()?;
         // The first session of all has no history.
-        drop(editor.load_history(&history));
+        let _ = editor.load_history(&history);
         Ok(Self { editor: Some(editor), history })
     }
 
@@ -57,8 +57,8 @@ impl Lines {
             && let Ok(true) = editor.add_history_entry(text)
         {
             // A history that cannot be written is missed, but is no reason to stop.
-            drop(self.history.parent().map(std::fs::create_dir_all));
-            drop(editor.append_history(&self.history));
+            let _ = self.history.parent().map(std::fs::create_dir_all);
+            let _ = editor.append_history(&self.history);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Statements that the commands write and run.
 
-use super::exit::{Exit, report};
+use crate::cli::terminal::exit::{Exit, report};
 use crate::client::Client;
 use crate::client::receiver::Receiver;
 use crate::config::options::Config;

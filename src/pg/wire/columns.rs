@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::Schema;
 use pgwire::messages::data::{FieldDescription, RowDescription};
 
-use super::replies::c_text;
+use crate::pg::wire::replies::c_text;
 use crate::report::Report;
 use crate::values::format::Format;
 use crate::values::types::{ColumnType, column_type};

@@ -1,9 +1,10 @@
 //! What a Postgres client sends: checked here, then decoded by `pgwire`.
 //!
-//! The decoders of `pgwire` take the lengths and counts inside a message at their word and panic where the
-//! bytes do not bear them out. So nothing reaches a decoder before every length, count and terminating zero
-//! has been verified against the bytes of its frame; a malformed message is an error of its connection and
-//! never more.
+//! The decoders of `pgwire` 0.41 take the counts and lengths inside a message at their word: those of `Parse` and
+//! `Bind` panic in `get_u16` and the like where the frame ends before the counted elements do, and those of `Bind`
+//! and `SASLInitialResponse` in `split_to` where a value's length is more than what is left. So nothing reaches a
+//! decoder before every length, count and terminating zero has been verified against the bytes of its frame; a
+//! malformed message is an error of its connection and never more.
 
 use bytes::{Buf, BytesMut};
 use pgwire::error::PgWireError;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::messages::{self, Malformed, Request};
+use crate::pg::wire::messages::{self, Malformed, Request};
 
 /// How far ahead of the running statement a client's messages are read.
 const READ_AHEAD_BYTES: usize = 1 << 20;
@@ -117,7 +117,7 @@ impl Input {
                 }
             }
         };
-        drop(tokio::time::timeout(DISCARD_TIME, reading).await);
+        let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
     }
 
     async fn read(&mut self) -> io::Result<usize> {
@@ -138,7 +138,7 @@ impl Output {
     /// Sends what has gathered and closes the connection.
     pub(crate) async fn close(&mut self) {
         // The client may be gone already, and then there is nobody to tell.
-        drop(self.flush().await);
-        drop(self.writer.shutdown().await);
+        let _ = self.flush().await;
+        let _ = self.writer.shutdown().await;
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use bytes::{BufMut, BytesMut};
 use postgres_types::Type;
 
-use super::column::{Column, Values};
 use crate::values::calendar::{EPOCH_DAYS, EPOCH_MICROS};
+use crate::values::encode::column::{Column, Values};
 use crate::values::format::Format;
 use crate::values::numeric;
 

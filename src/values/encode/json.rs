@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::column::{Column, Values};
+use crate::values::encode::column::{Column, Values};
 
 impl Column {
     /// Writes the value of `row` as JSON, `null` included.

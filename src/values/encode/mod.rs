@@ -5,7 +5,7 @@ mod column;
 mod json;
 mod text;
 
-pub(crate) use self::column::{Column, columns};
+pub(crate) use column::{Column, columns};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-use super::column::{Column, Values};
+use crate::values::encode::column::{Column, Values};
 use crate::values::{array_literal, calendar};
 
 impl Column {

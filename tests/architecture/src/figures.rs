@@ -145,7 +145,7 @@ mod tests {
             ("src/lib.rs", "mod a;\nfn f() {\n}\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more {\n}\n"),
             ("src/a.rs", "pub struct A;\n"),
             ("src/tests.rs", "\n\n\n"),
-            ("tests/door.rs", "\n"),
+            ("tests/client.rs", "\n"),
             ("benches/speed.rs", "\n\n"),
         ]);
         let figures = Figures::of(&tree, &tree.packages[0]).expect("a tree that can be read");

@@ -138,11 +138,11 @@ impl Modules {
         }
         for declared in source.declared {
             let name = &declared.name;
-            let places = match &declared.path {
+            let candidates = match &declared.path {
                 Some(path) => vec![normal(&format!("{}/{path}", tree::folder(file)))],
                 None => vec![format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")],
             };
-            let found = places.iter().find_map(|path| tree.files.get_key_value(path));
+            let found = candidates.iter().find_map(|path| tree.files.get_key_value(path));
             let Some((path, text)) = found else { continue };
             let inner = ModuleSource { is_public: declared.is_public, ..parse(path, text)? };
             let folder = path.strip_suffix("/mod.rs").or(path.strip_suffix(".rs")).unwrap_or(path);

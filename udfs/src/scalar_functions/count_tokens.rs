@@ -11,7 +11,7 @@ use crate::scalar_functions::tokenizer_function::{TokenizerFunction, synchronous
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `count_tokens`.
+/// `count_tokens`: by the tokenizer of `model`, or else of the session's model. A chat template is not counted.
 pub(crate) const COUNT_TOKENS: Function = Function {
     name: "count_tokens",
     parameters: &[parameter("text", Kind::Text), parameter("model", Kind::Text)],

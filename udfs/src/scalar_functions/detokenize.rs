@@ -12,7 +12,7 @@ use crate::signature::arguments::invalid_argument;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `detokenize`.
+/// `detokenize`: by the tokenizer of `model`, or else of the session's model.
 pub(crate) const DETOKENIZE: Function = Function {
     name: "detokenize",
     parameters: &[parameter("tokens", Kind::Integers), parameter("model", Kind::Text)],

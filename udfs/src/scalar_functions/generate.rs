@@ -20,7 +20,7 @@ use crate::error::external;
 use crate::scalar_functions::engine_handle::EngineHandle;
 use crate::scalar_functions::model_function::{ModelFunction, asynchronous};
 use crate::settings::Settings;
-use crate::signature::arguments::{Arguments, invalid_argument};
+use crate::signature::arguments::Arguments;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
@@ -138,7 +138,7 @@ pub(crate) fn request(
         raw: row.boolean("raw")?.unwrap_or(false),
         max_tokens: max_tokens.map_or(settings.max_tokens, |n| n as u32),
         sampling,
-        stop: stop(row)?,
+        stop: row.texts("stop")?,
         call: Arc::clone(context),
         record: settings.record_trajectories,
     }))
@@ -157,14 +157,6 @@ fn sampling(row: Arguments<'_>, settings: &Settings) -> EngineResult<SamplingOpt
 
 fn temperature(row: Arguments<'_>, settings: &Settings) -> EngineResult<f32> {
     Ok(row.float("temperature")?.unwrap_or(settings.temperature as f32))
-}
-
-fn stop(row: Arguments<'_>) -> EngineResult<Vec<String>> {
-    let stop = row.texts("stop")?;
-    if stop.iter().any(String::is_empty) {
-        return Err(invalid_argument("stop", "''", "an empty text would stop every generation at once"));
-    }
-    Ok(stop)
 }
 
 /// Whether two calls with these arguments give the same answer: at temperature 0, or with a seed. A conversation's

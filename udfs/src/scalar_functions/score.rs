@@ -17,7 +17,7 @@ use crate::signature::arguments::Arguments;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `score`.
+/// `score`: the completion as the answer to the prompt in the chat template, or with `raw` right behind the prompt.
 pub(crate) const SCORE: Function = Function {
     name: "score",
     parameters: &[

@@ -13,7 +13,7 @@ use crate::signature::arguments::invalid_argument;
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `similarity`.
+/// `similarity`: the vectors must have equally many dimensions.
 pub(crate) const SIMILARITY: Function = Function {
     name: "similarity",
     parameters: &[parameter("a", Kind::Vector), parameter("b", Kind::Vector)],
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_without_direction_has_no_similarity_and_other_dimensions_are_an_error() {
+    fn no_direction_gives_null_and_other_dimensions_an_error() {
         assert_eq!(cosine_of(&[0.0, 0.0], &[1.0, 0.0]).unwrap(), None);
         let error = cosine_of(&[1.0], &[1.0, 2.0]).unwrap_err().to_string();
         assert!(error.contains("2 dimensions") && error.contains("1 dimensions"), "{error}");

@@ -11,7 +11,7 @@ use crate::scalar_functions::tokenizer_function::{TokenizerFunction, synchronous
 use crate::signature::function::{Function, parameter};
 use crate::signature::kind::Kind;
 
-/// `tokenize`.
+/// `tokenize`: by the tokenizer of `model`, or else of the session's model.
 pub(crate) const TOKENIZE: Function = Function {
     name: "tokenize",
     parameters: &[parameter("text", Kind::Text), parameter("model", Kind::Text)],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyprstream_models::{Architecture, ContentHash};
+use hyprstream_models::Architecture;
 
 use crate::adapter::LoraConfig;
 use crate::error::Error;
@@ -42,15 +42,15 @@ fn bits(trainer: &LoraTrainer) -> Vec<u32> {
     tensors.concat().into_iter().map(f32::to_bits).collect()
 }
 
-fn places(trainer: &LoraTrainer) -> Vec<Vec<bool>> {
+fn active_weights(trainer: &LoraTrainer) -> Vec<Vec<bool>> {
     trainer.mask.as_ref().unwrap().active().to_vec()
 }
 
 #[test]
-fn no_matrix_ever_has_more_than_its_share_of_weights_and_the_rest_is_positive_zero() {
+fn no_matrix_exceeds_its_share_of_weights_and_the_rest_is_positive_zero() {
     let mut trainer = trainer(options(0.75));
     for step in 0..trainer.total_steps() {
-        for (tensor, active) in trainer.adapter.tensors().iter().zip(places(&trainer)) {
+        for (tensor, active) in trainer.adapter.tensors().iter().zip(active_weights(&trainer)) {
             let nonzero = tensor.iter().filter(|value| value.to_bits() != 0).count();
             assert!(nonzero <= tensor.len() / 4, "step {step}: {nonzero} of {}", tensor.len());
             let outside = tensor.iter().zip(&active).filter(|(_, active)| !**active);
@@ -60,7 +60,7 @@ fn no_matrix_ever_has_more_than_its_share_of_weights_and_the_rest_is_positive_ze
         }
         steps(&mut trainer, 1);
     }
-    let active: usize = places(&trainer).iter().flatten().filter(|active| **active).count();
+    let active: usize = active_weights(&trainer).iter().flatten().filter(|active| **active).count();
     let elements = bits(&trainer).len();
     assert!(active * 100 > elements * 24, "{active} of {elements} weights are used");
 }
@@ -90,9 +90,9 @@ fn the_gradient_inside_the_mask_is_the_derivative_of_the_loss() {
         ..options(0.9)
     });
     steps(&mut trainer, 3);
-    let places = places(&trainer);
+    let masks = active_weights(&trainer);
     let mut square = 0.0;
-    for (index, active) in places.iter().enumerate() {
+    for (index, active) in masks.iter().enumerate() {
         for at in (0..active.len()).filter(|&at| active[at]) {
             let mut loss_at = |shift: f32| {
                 let own = trainer.adapter.tensors()[index][at];
@@ -115,13 +115,13 @@ fn the_mask_moves_at_its_interval_and_settles_before_the_end() {
     let mut trainer = trainer(options(0.75));
     let mut moved = Vec::new();
     for step in 1..=trainer.total_steps() {
-        let before = places(&trainer);
+        let before = active_weights(&trainer);
         steps(&mut trainer, 1);
-        if places(&trainer) != before {
+        if active_weights(&trainer) != before {
             moved.push(step);
         }
     }
-    // B gets its places at the first step; three quarters of twelve steps are nine.
+    // B gets its active weights at the first step; three quarters of twelve steps are nine.
     assert_eq!(moved, [1, 4, 7]);
 }
 
@@ -134,29 +134,13 @@ fn a_sparse_run_is_the_same_for_a_seed_and_goes_on_from_its_state() {
     let state = first.state();
     let mut second = trainer(options(0.75));
     second.restore(&state).unwrap();
-    assert_eq!(places(&second), places(&first));
+    assert_eq!(active_weights(&second), active_weights(&first));
     steps(&mut second, 7);
     assert_eq!(bits(&second), bits(&whole));
     let mut other = trainer(TrainOptions { seed: 4, ..options(0.75) });
     steps(&mut other, 12);
     assert_ne!(bits(&other), bits(&whole));
     assert!(matches!(trainer(options(0.7)).restore(&state), Err(Error::State(_))));
-}
-
-#[test]
-fn a_sparse_run_that_starts_from_weights_keeps_the_largest() {
-    let mut dense = trainer(options(0.0));
-    steps(&mut dense, 4);
-    let mut sparse = trainer(options(0.75));
-    sparse.start_from(&dense.weights(ContentHash::of(b"base"))).unwrap();
-    for (thin, full) in sparse.adapter.tensors().iter().zip(dense.adapter.tensors()) {
-        let kept = thin.iter().filter(|value| **value != 0.0).count();
-        let mut sizes: Vec<f32> = full.iter().map(|value| value.abs()).collect();
-        sizes.sort_by(|a, b| b.total_cmp(a));
-        assert_eq!(kept, full.len() / 4);
-        let least = thin.iter().filter(|value| **value != 0.0).map(|value| value.abs());
-        assert_eq!(least.fold(f32::MAX, f32::min).to_bits(), sizes[kept - 1].to_bits());
-    }
 }
 
 #[test]

@@ -84,14 +84,14 @@ const TELLING: &[&str] = &[
 
 /// `template` with half of the words that are not telling exchanged for any common word.
 fn exchanged(rng: &mut Rng, split: Split, template: &str) -> String {
-    let pieces = template.split(' ').enumerate().map(|(place, piece)| {
+    let pieces = template.split(' ').enumerate().map(|(index, piece)| {
         let word = piece.trim_end_matches(['.', ',', ':', '?', '!', ';']);
         let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic());
         if !is_word || TELLING.contains(&word.to_lowercase().as_str()) || rng.chance(0.5) {
             return piece.to_owned();
         }
         let mut other = words::any(rng, split);
-        if place == 0 {
+        if index == 0 {
             other = upper_first(&other);
         }
         format!("{other}{}", &piece[word.len()..])
@@ -119,10 +119,10 @@ fn template(rng: &mut Rng, split: Split) -> String {
             let template = rng.text(PHRASINGS.list("varied sentences"));
             exchanged(rng, split, template)
         }
-        place => {
+        choice => {
             let templates = list(rng, split, "sentences");
             let template = rng.text(templates);
-            if place < 10 { exchanged(rng, split, template) } else { template.to_owned() }
+            if choice < 10 { exchanged(rng, split, template) } else { template.to_owned() }
         }
     }
 }
@@ -170,8 +170,8 @@ fn composed(rng: &mut Rng, split: Split) -> String {
     // Most sentences name somebody.
     if rng.chance(0.8) {
         let name = parts.iter().position(|part| part[0] == "{name}").unwrap_or_default();
-        let place = rng.index(3);
-        parts.swap(name, place);
+        let front = rng.index(3);
+        parts.swap(name, front);
     }
     let mut pieces: Vec<String> = Vec::new();
     for part in parts.iter().take(rng.between(2, 5) as usize) {
@@ -205,12 +205,12 @@ fn filler(rng: &mut Rng, split: Split) -> String {
 
 /// `template` behind words that say nothing of any field.
 fn opened(rng: &mut Rng, template: &str) -> String {
-    let place = rng.text(&["At", "In", "On", "After", "With", "By", "Near", "For", "Since", "Under"]);
+    let preposition = rng.text(&["At", "In", "On", "After", "With", "By", "Near", "For", "Since", "Under"]);
     let (first, second) = (words::any(rng, Split::Varied), words::any(rng, Split::Varied));
     match rng.index(3) {
-        0 => format!("{place} the {first} of {second}, {template}"),
-        1 => format!("{place} the {first}, {template}"),
-        _ => format!("{place} {first} {second} {template}"),
+        0 => format!("{preposition} the {first} of {second}, {template}"),
+        1 => format!("{preposition} the {first}, {template}"),
+        _ => format!("{preposition} {first} {second} {template}"),
     }
 }
 

@@ -20,7 +20,7 @@ use datafusion::logical_expr::{Distinct, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::planner::inference::node::InferenceNode;
-use crate::planner::model_rows::node::RowsNode;
+use crate::planner::model_rows::node::ModelRowsNode;
 use crate::planner::nodes::{asks_model, extension};
 use names::Names;
 use operators::{hoist_filter, hoist_plain, hoist_rows};
@@ -55,7 +55,7 @@ fn hoist(plan: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan
         | LogicalPlan::Aggregate(_)
         | LogicalPlan::Window(_)
         | LogicalPlan::Distinct(Distinct::On(_)) => hoist_plain(plan, names)?,
-        LogicalPlan::Extension(_) if extension::<RowsNode>(&plan).is_some() => hoist_rows(&plan, names)?,
+        LogicalPlan::Extension(_) if extension::<ModelRowsNode>(&plan).is_some() => hoist_rows(&plan, names)?,
         LogicalPlan::Join(join) => joins::hoist(join, names)?,
         LogicalPlan::Values(values) => values::hoist(values, names)?,
         other => return not_impl_err!("calls of a model in {} are not supported", other.display()),

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use crate::planner::hoist::expressions::Hoister;
 use crate::planner::hoist::guard::{Guard, is_harmless};
 use crate::planner::hoist::names::Names;
-use crate::planner::model_rows::node::RowsNode;
+use crate::planner::model_rows::node::ModelRowsNode;
 use crate::planner::nodes::{asks_model, extension, into_plan};
 
 /// An operator with one input whose expressions are all evaluated for every row.
@@ -68,7 +68,7 @@ pub(super) fn filter_by_call(input: LogicalPlan, predicate: Expr, names: &mut Na
 /// A function in FROM whose arguments are calls themselves.
 pub(super) fn hoist_rows(plan: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
     let schema = plan.schema().clone();
-    let Some(node) = extension::<RowsNode>(plan) else {
+    let Some(node) = extension::<ModelRowsNode>(plan) else {
         return Ok(plan.clone());
     };
     let input = match &node.input {

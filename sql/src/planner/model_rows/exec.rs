@@ -26,7 +26,7 @@ const WINDOW: usize = 32;
 
 /// Asks the model for rows.
 #[derive(Debug)]
-pub(crate) struct RowsExec {
+pub(crate) struct ModelRowsExec {
     function: Arc<dyn StreamingFunction>,
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     input: Option<Arc<dyn ExecutionPlan>>,
@@ -38,7 +38,7 @@ pub(crate) struct RowsExec {
     operator_calls: OperatorCalls,
 }
 
-impl RowsExec {
+impl ModelRowsExec {
     pub(crate) fn new(
         function: Arc<dyn StreamingFunction>,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -68,7 +68,7 @@ impl RowsExec {
     }
 }
 
-impl DisplayAs for RowsExec {
+impl DisplayAs for ModelRowsExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let function = self.function.function();
         if matches!(format, DisplayFormatType::Default | DisplayFormatType::Verbose) {
@@ -88,7 +88,7 @@ impl DisplayAs for RowsExec {
     }
 }
 
-impl ExecutionPlan for RowsExec {
+impl ExecutionPlan for ModelRowsExec {
     fn name(&self) -> &'static str {
         "ModelRowsExec"
     }

@@ -8,7 +8,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::planner::model_rows::node::RowsNode;
+use crate::planner::model_rows::node::ModelRowsNode;
 use crate::planner::nodes::{extension, into_plan};
 
 /// Turns `Join(left, function that reads left's columns)` into the function with `left` as its input.
@@ -40,7 +40,7 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(lateral(join, node)?))
 }
 
-fn lateral(join: &Join, node: RowsNode) -> Result<LogicalPlan> {
+fn lateral(join: &Join, node: ModelRowsNode) -> Result<LogicalPlan> {
     let condition = condition(join);
     match (join.join_type, condition) {
         (JoinType::Inner, None) => Ok(into_plan(node)),
@@ -65,7 +65,7 @@ fn condition(join: &Join) -> Option<Expr> {
 }
 
 /// The node under the aliases, projections and subquery that the planner puts around a lateral relation.
-fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
+fn find(plan: &LogicalPlan) -> Result<Option<ModelRowsNode>> {
     match plan {
         LogicalPlan::Subquery(subquery) => find(&subquery.subquery),
         LogicalPlan::SubqueryAlias(alias) => renamed(find(&alias.input)?, Some(&alias.alias), &alias.schema),
@@ -78,15 +78,15 @@ fn find(plan: &LogicalPlan) -> Result<Option<RowsNode>> {
             });
             renamed(found, None, &projection.schema)
         }
-        other => Ok(extension::<RowsNode>(other).filter(|node| node.input.is_none()).cloned()),
+        other => Ok(extension::<ModelRowsNode>(other).filter(|node| node.input.is_none()).cloned()),
     }
 }
 
 fn renamed(
-    node: Option<RowsNode>,
+    node: Option<ModelRowsNode>,
     alias: Option<&TableReference>,
     schema: &DFSchemaRef,
-) -> Result<Option<RowsNode>> {
+) -> Result<Option<ModelRowsNode>> {
     let Some(node) = node else { return Ok(None) };
     let fields = schema.iter().map(|(qualifier, field)| (alias.or(qualifier).cloned(), Arc::clone(field)));
     let columns = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;

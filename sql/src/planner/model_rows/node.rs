@@ -13,7 +13,7 @@ use hyprstream_udfs::StreamingFunction;
 
 /// A function in FROM.
 #[derive(Debug, Clone)]
-pub(crate) struct RowsNode {
+pub(crate) struct ModelRowsNode {
     pub(crate) function: Arc<dyn StreamingFunction>,
     /// A value for each parameter of the function, in their order.
     pub(crate) arguments: Vec<Expr>,
@@ -28,7 +28,7 @@ pub(crate) struct RowsNode {
     schema: DFSchemaRef,
 }
 
-impl PartialEq for RowsNode {
+impl PartialEq for ModelRowsNode {
     fn eq(&self, other: &Self) -> bool {
         self.function.function() == other.function.function()
             && self.arguments == other.arguments
@@ -39,9 +39,9 @@ impl PartialEq for RowsNode {
     }
 }
 
-impl Eq for RowsNode {}
+impl Eq for ModelRowsNode {}
 
-impl Hash for RowsNode {
+impl Hash for ModelRowsNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.function.function().hash(state);
         self.arguments.hash(state);
@@ -51,13 +51,13 @@ impl Hash for RowsNode {
     }
 }
 
-impl PartialOrd for RowsNode {
+impl PartialOrd for ModelRowsNode {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         (self == other).then_some(Ordering::Equal)
     }
 }
 
-impl RowsNode {
+impl ModelRowsNode {
     pub(crate) fn new(
         function: Arc<dyn StreamingFunction>,
         arguments: Vec<Expr>,
@@ -100,7 +100,7 @@ impl RowsNode {
     }
 }
 
-impl UserDefinedLogicalNodeCore for RowsNode {
+impl UserDefinedLogicalNodeCore for ModelRowsNode {
     fn name(&self) -> &'static str {
         "ModelRows"
     }

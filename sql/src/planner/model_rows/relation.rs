@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, lit};
 use datafusion::sql::sqlparser::ast::{FunctionArg, ObjectName, TableAlias, TableFactor};
 use hyprstream_udfs::{Settings, StreamingFunction};
 
-use crate::planner::model_rows::node::RowsNode;
+use crate::planner::model_rows::node::ModelRowsNode;
 use crate::planner::nodes::into_plan;
 use crate::rewrite::named_arguments::bind;
 
@@ -72,7 +72,7 @@ fn plan(
     let known: Vec<Option<ScalarValue>> = arguments.iter().map(literal).collect();
     let schema = function.schema(&known, &settings)?;
     let columns = DFSchema::try_from_qualified_schema(function.function().name, &schema)?;
-    let node = RowsNode::new(Arc::clone(function), arguments, Arc::new(columns));
+    let node = ModelRowsNode::new(Arc::clone(function), arguments, Arc::new(columns));
     Ok(PlannedRelation::new(into_plan(node), alias))
 }
 

@@ -28,7 +28,7 @@ pub(crate) static EXPORT_ADAPTER: Procedure<Exported> = Procedure {
     run: |session, arguments| {
         async move {
             let (name, location) = (arguments.required_name("name")?, arguments.required_name("path")?);
-            let format = arguments.text("format")?.unwrap_or("nvdb").parse()?;
+            let format = arguments.text("format")?.map(str::parse).transpose()?.unwrap_or_default();
             let path = session.database().files.writable(location)?;
             let adapter = session.engine().export_adapter(name, &path, format).await?;
             Ok(one(Exported { adapter, location: location.to_owned() }))

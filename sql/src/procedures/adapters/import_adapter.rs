@@ -32,7 +32,7 @@ pub(crate) static IMPORT_ADAPTER: Procedure<AdapterRow> = Procedure {
             let request = ImportRequest {
                 name: arguments.required_name("name")?.to_owned(),
                 path,
-                format: arguments.text("format")?.unwrap_or("nvdb").parse()?,
+                format: arguments.text("format")?.map(str::parse).transpose()?.unwrap_or_default(),
                 base_model: arguments.text("base_model")?.map(str::to_owned),
             };
             Ok(one(session.engine().import_adapter(request).await?))

@@ -106,7 +106,7 @@ async fn the_extended_protocol_streams_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_training_run_gives_a_row_a_step_as_it_happens_and_notices_with_the_time_left() {
+async fn a_training_run_streams_a_row_a_step_and_notices_with_the_time_left() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
     create_lessons(&connection).await;

@@ -1,4 +1,4 @@
-//! Clients of the Postgres and Flight doors, and the SQL that they send.
+//! Clients of the Postgres and Flight SQL servers, and the SQL that they send.
 
 mod cancel;
 mod flight;

@@ -1,4 +1,4 @@
-//! The Flight door, through arrow-flight's own `FlightSQL` client.
+//! The Flight SQL server, through arrow-flight's own `FlightSQL` client.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn client(server: &Server) -> FlightSqlServiceClient<Channel> {
         .expect("an address")
         .connect()
         .await
-        .expect("the Flight door accepts a connection");
+        .expect("the Flight SQL server accepts a connection");
     FlightSqlServiceClient::new(channel)
 }
 

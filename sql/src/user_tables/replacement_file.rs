@@ -8,15 +8,15 @@ use crate::error::{Error, Result};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A file beside the one that it is to replace. Dropped before [`DraftFile::publish`], it is removed, and the other
+/// A file beside the one that it is to replace. Dropped before [`ReplacementFile::publish`], it is removed, and the other
 /// stays as it was.
 #[derive(Debug)]
-pub(crate) struct DraftFile {
+pub(crate) struct ReplacementFile {
     pub(crate) path: PathBuf,
 }
 
-impl DraftFile {
-    /// A draft of `path`, with the same file extension, which decides the format.
+impl ReplacementFile {
+    /// A file to replace `path`, with the same file extension, which decides the format.
     pub(crate) fn beside(path: &Path) -> Self {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -36,9 +36,9 @@ impl DraftFile {
     }
 }
 
-impl Drop for DraftFile {
+impl Drop for ReplacementFile {
     fn drop(&mut self) {
-        // After publishing there is nothing left under the draft's name.
+        // After publishing there is nothing left under its own name.
         let _ = std::fs::remove_file(&self.path);
     }
 }
