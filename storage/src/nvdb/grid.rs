@@ -5,7 +5,7 @@ use crate::grid::path::{DataType, MatrixPath, Shape};
 use crate::grid::transaction::WriteTransaction;
 use crate::grid::write::update::UpdateBatch;
 
-/// What a NanoVDB file holds: one float grid, as voxels and, when it was exported here, as matrices.
+/// What a `NanoVDB` file holds: one float grid, as voxels and, when it was exported here, as matrices.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NvdbGrid {
     /// The grid's name.

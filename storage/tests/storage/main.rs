@@ -9,7 +9,6 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    clippy::too_many_lines,
     reason = "a test stops at what it did not expect"
 )]
 
