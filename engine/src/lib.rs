@@ -1,8 +1,8 @@
 //! Which model and adapter answers: scheduling, conversations, recording, training runs.
 //!
-//! The [`Engine`] is the one object that every door of the program talks to. It knows nothing of SQL, Arrow or
-//! sockets: requests and rows are plain Rust structs. `engine.rs` shows all that it can do; each method is a line or two
-//! over one of the modules below it, and none of them knows the engine.
+//! The [`Engine`] is the one object that every server and command of the program talks to. It knows nothing of SQL,
+//! Arrow or sockets: requests and rows are plain Rust structs. `engine.rs` shows all that it can do; each method is a
+//! line or two over one of the modules below it, and none of them knows the engine.
 //!
 //! Invariants:
 //! - A [`Generation`] or a [`TrainingRun`] owns its work: dropping it stops the work within one decode or one step.
