@@ -24,6 +24,13 @@ struct Acknowledged {
     tables: AtomicU64,
 }
 
+impl Acknowledged {
+    /// Whether an insert and a version of the adapter were acknowledged.
+    fn has_both(&self) -> bool {
+        self.inserted.load(Ordering::SeqCst) > 0 && self.published.load(Ordering::SeqCst) > 0
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_acknowledged_survives_kill_9() {
     let kills = count("HYPRSTREAM_KILLS", 6, 60);
@@ -38,7 +45,9 @@ async fn everything_acknowledged_survives_kill_9() {
         connection.run("CREATE TABLE numbers (n BIGINT)").await;
         directory = server.kill();
     }
-    for round in 0..kills {
+    let mut round = 0;
+    // On a busy machine a few kills may all come before the first version is published; further ones then follow.
+    while round < kills || round < 5 * kills && !acknowledged.has_both() {
         let server = Server::start_in(directory).await;
         check(&server.connect().await, &acknowledged, round).await;
         let work = [
@@ -52,16 +61,17 @@ async fn everything_acknowledged_survives_kill_9() {
         for task in work {
             task.await.expect("a client fails only because its server is gone");
         }
+        round += 1;
         if kills > 10 {
-            println!("{} of {kills} kills survived", round + 1);
+            println!("{round} of {kills} kills survived");
         }
     }
     let server = Server::start_in(directory).await;
-    check(&server.connect().await, &acknowledged, kills).await;
+    check(&server.connect().await, &acknowledged, round).await;
     let (inserted, published) =
         (acknowledged.inserted.load(Ordering::SeqCst), acknowledged.published.load(Ordering::SeqCst));
-    println!("{kills} kills, {inserted} inserts and {published} adapter versions acknowledged (seed {seed})");
-    assert!(inserted > 0 && published > 0, "nothing was acknowledged, so nothing was proved");
+    println!("{round} kills, {inserted} inserts and {published} adapter versions acknowledged (seed {seed})");
+    assert!(acknowledged.has_both(), "nothing was acknowledged, so nothing was proved");
 }
 
 /// Inserts one number after another until the server is gone.
