@@ -30,10 +30,12 @@ impl OperatorCalls {
             ("calls", usage.calls),
             ("deduplicated_calls", usage.deduplicated_calls),
             ("prompt_tokens", usage.prompt_tokens),
-            ("generated_tokens", usage.generated_tokens),
         ];
         for (name, value) in counts {
             metrics.push(Arc::new(Metric::new(count(name, value), None)));
+        }
+        if usage.generated_tokens > 0 {
+            metrics.push(Arc::new(Metric::new(count("generated_tokens", usage.generated_tokens), None)));
         }
         if usage.answers > 0 {
             let times = [

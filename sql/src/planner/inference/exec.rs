@@ -15,7 +15,9 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{FutureExt, Stream, StreamExt};
@@ -196,11 +198,8 @@ impl ExecutionPlan for InferenceExec {
         let schema = Arc::clone(&self.schema);
         let rows_together = self.wanted_rows.unwrap_or(ROWS_TOGETHER).clamp(1, ROWS_TOGETHER);
         let batches = answers.ready_chunks(rows_together).map(move |chunk| {
-            let chunk = together(&schema, chunk);
-            if let Ok(batch) = &chunk {
-                baseline.record_output(batch.num_rows());
-            }
-            chunk
+            let _timer = baseline.elapsed_compute().timer();
+            together(&schema, chunk).record_output(&baseline)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
