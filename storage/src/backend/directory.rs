@@ -17,6 +17,9 @@ pub trait StorageDirectory: Send + Sync + Debug {
     /// Whether it has a file of this name.
     fn contains(&self, name: &str) -> io::Result<bool>;
 
+    /// The names of its files, in order; what is not a file is left out.
+    fn list(&self) -> io::Result<Vec<String>>;
+
     /// Opens a file for reading and writing, creating it when it is missing. Messages call it `called`, which is
     /// another name when the file is about to be renamed.
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>>;
@@ -51,6 +54,20 @@ impl StorageDirectory for FileDirectory {
 
     fn contains(&self, name: &str) -> io::Result<bool> {
         self.path.join(name).try_exists()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>> {

@@ -84,6 +84,10 @@ impl StorageBackend for FileBackend {
         self.file.sync_data()
     }
 
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
     fn view(&self, len: u64) -> io::Result<Arc<dyn View>> {
         let mut current = self.current.lock();
         if let Some(view) = current.as_ref().filter(|view| view.map.len() as u64 >= len) {

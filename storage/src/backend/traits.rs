@@ -28,6 +28,14 @@ pub trait StorageBackend: Send + Sync + Debug {
     /// Returns once everything written before the call is durable.
     fn sync(&self) -> io::Result<()>;
 
+    /// Fills `bytes` with what is at `offset`; an error when the file ends before. Unlike a view, it stands a file that
+    /// another process makes shorter meanwhile.
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(bytes.len() as u64).ok_or_else(past_the_end)?;
+        bytes.copy_from_slice(&self.view(end)?.bytes(offset, bytes.len())?);
+        Ok(())
+    }
+
     /// A view of at least the first `len` bytes, which must exist.
     fn view(&self, len: u64) -> io::Result<Arc<dyn View>>;
 }

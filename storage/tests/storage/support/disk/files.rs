@@ -133,6 +133,12 @@ impl StorageDirectory for Disk {
         Ok(disk.names.contains_key(name))
     }
 
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut disk = self.state();
+        disk.plain(Call::Other)?;
+        Ok(disk.names.keys().cloned().collect())
+    }
+
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>> {
         let mut disk = self.state();
         let missing = !disk.names.contains_key(name);
