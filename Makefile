@@ -21,8 +21,8 @@ test: prerequisites ## run every test, the heavy ones at reduced counts (ten min
 clients: prerequisites ## the tests through psql, Flight SQL and tokio-postgres clients, at full counts
 	HYPRSTREAM_FULL=1 $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 psql flight streaming adapter
 
-soak: prerequisites ## the crash, corruption and fault tests at full counts
-	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill
+soak: prerequisites ## the crash, corruption and fault tests at full counts, every byte flipped, and 100,000 INSERTs
+	HYPRSTREAM_FULL=1 HYPRSTREAM_KILLS=$(or $(HYPRSTREAM_KILLS),60) $(CARGO) test --locked --test end_to_end -- --nocapture --test-threads=1 kill space flips
 	HYPRSTREAM_CRASH_SCHEDULES=10000 HYPRSTREAM_MUTATIONS=100000 HYPRSTREAM_SNAPSHOT_READS=1000000 \
 	HYPRSTREAM_INTERLEAVINGS=10000 HYPRSTREAM_GROUP_FAULTS=4000 $(CARGO) test --release --locked -p hyprstream-storage -- --nocapture
 

@@ -5,6 +5,9 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use crate::harness::{Server, program, root};
 
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "docs/backup.md", "docs/sql.md", "docs/configuration.md"];
+
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -24,7 +27,7 @@ fn headings(text: &str, section: &str) -> BTreeSet<String> {
 fn every_make_command_that_is_mentioned_exists() {
     let makefile = read("Makefile");
     let mut mentioned = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
+    for document in DOCUMENTS {
         for word in read(document).split("make ").skip(1) {
             let target: String = word.chars().take_while(char::is_ascii_lowercase).collect();
             let is_command = makefile.contains(&format!("\n{target}: "));
@@ -39,6 +42,27 @@ fn every_make_command_that_is_mentioned_exists() {
     let readme = read("README.md");
     let first = readme.find("make ").expect("a command");
     assert!(readme[first..].starts_with("make demo"), "the first command of the README is make demo");
+}
+
+#[test]
+fn every_command_of_the_program_that_a_document_shows_exists() {
+    let mut shown = 0;
+    for document in DOCUMENTS {
+        let text = read(document);
+        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        for line in blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("hyprstream ")) {
+            let command = line.split(' ').next().expect("a word");
+            let help =
+                Command::new(program()).args([command, "--help"]).output().expect("it can be executed");
+            let known = String::from_utf8_lossy(&help.stdout);
+            assert!(help.status.success(), "{document} shows hyprstream {command}");
+            for word in line.split_whitespace().filter(|word| word.starts_with("--")) {
+                assert!(known.contains(word), "{document} shows hyprstream {command} {word}");
+            }
+            shown += 1;
+        }
+    }
+    assert!(shown >= 4, "the documents show the commands");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +86,7 @@ async fn the_session_of_the_readme_runs_as_it_is_printed() {
 
 #[test]
 fn every_file_that_a_document_links_to_exists() {
-    for document in ["README.md", "ARCHITECTURE.md", "docs/sql.md", "docs/configuration.md"] {
+    for document in DOCUMENTS {
         let text = read(document);
         let directory = root().join(document).parent().expect("a directory").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

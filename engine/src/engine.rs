@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyprstream_storage::{
-    Catalog, DirectoryLock, GridOptions, GridStore, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
+    DirectoryLock, RebuildableIndex, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
 };
 use parking_lot::Mutex;
 
@@ -18,6 +18,7 @@ use crate::adapter_files::format::AdapterFormat;
 use crate::adapter_files::import::{ImportRequest, import};
 use crate::adapter_files::nvdb::ExportedAdapter;
 use crate::adapters::checkpoints::{self, CheckpointRow};
+use crate::adapters::delayed_sync::DelayedSync;
 use crate::adapters::store::AdapterStore;
 use crate::adapters::versions::{self, AdapterRow, RestoreSource};
 use crate::adapters::weights::{WeightBatch, WeightDifferenceBatch, WeightFilter, diff, scan};
@@ -27,10 +28,11 @@ use crate::answering::generate::Generator;
 use crate::answering::score::score;
 use crate::answering::tokens::{detokenize, tokenize};
 use crate::catalog::conversations::{ConversationRow, Conversations};
-use crate::catalog::definitions::TableDefinitions;
 use crate::catalog::settings::{SettingRow, Settings};
+use crate::catalog::tables::TableCatalog;
 use crate::clock::now_micros;
-use crate::data_dir::{self, CATALOG, FILES, GRID, LOCK_FILE, MODELS, TABLES, TRAJECTORIES};
+use crate::data_dir::contents::Contents;
+use crate::data_dir::{FILES, INDEX, LOCK_FILE, MODELS, TABLES, TRAJECTORIES, lost_found};
 use crate::error::{Error, Result};
 use crate::models::bundled;
 use crate::models::entry::ModelRow;
@@ -49,9 +51,11 @@ use crate::training::runs::Training;
 use crate::trajectories::embeddings::forget_removed;
 use crate::trajectories::follower::{Followed, TrajectoryEmbeddings};
 use crate::trajectories::scan::{TrajectoryFilter, trajectories, trajectory_tokens};
+use crate::upkeep::backup::{BackupReport, Source};
 use crate::upkeep::compact::{CompactedStore, compact};
 use crate::upkeep::freeze::{FrozenFormat, RecodedAdapter, freeze, thaw};
 use crate::upkeep::grid_statistics::{GridStatisticsRow, grid_statistics};
+use crate::upkeep::opening::open_store;
 use crate::upkeep::verify::{VerifiedStore, verify};
 
 /// Rows that are read as the iterator is driven.
@@ -61,7 +65,7 @@ type Rows<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 #[derive(Debug)]
 pub struct Engine {
     options: Arc<EngineOptions>,
-    catalog: Catalog,
+    tables: Arc<TableCatalog>,
     settings: Arc<Settings>,
     statistics: Arc<Statistics>,
     pub(crate) adapter_store: AdapterStore,
@@ -70,6 +74,7 @@ pub struct Engine {
     generator: Generator,
     pub(crate) training: Training,
     trajectory_embeddings: TrajectoryEmbeddings,
+    delayed_sync: DelayedSync,
     closed: AtomicBool,
     /// Released last.
     lock: Mutex<DirectoryLock>,
@@ -77,24 +82,25 @@ pub struct Engine {
 
 /// Opening and closing.
 impl Engine {
-    /// Opens the data directory, making it when it is not there, and takes its lock.
-    ///
-    /// The lock is held until the engine is dropped.
+    /// Opens the data directory and takes its lock, which is held until the engine is dropped. A directory that is empty
+    /// or not there is made, and one of version 1 is taken over; one that has lost a part is refused.
     pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
         let options = Arc::new(options);
         let data_dir = &options.data_dir;
-        data_dir::create(data_dir)?;
-        let lock = DirectoryLock::acquire(data_dir, LOCK_FILE, "")?;
+        let (lock, adapter_store) = open_directory(data_dir)?;
         bundled::materialise(&data_dir.join(MODELS).join(BUNDLED_MODEL))?;
         let statistics = Arc::new(Statistics::default());
-        let catalog = Catalog::open(&data_dir.join(CATALOG))?;
-        let settings = Arc::new(Settings::try_new(catalog.clone(), options.default_model.clone())?);
-        let grid = GridStore::open(&data_dir.join(GRID), &GridOptions::default())?;
-        let adapter_store = AdapterStore::new(Arc::new(grid));
-        let log = open_log(data_dir, &settings.retention()?)?;
+        let tables = Arc::new(TableCatalog::open(adapter_store.clone(), data_dir)?);
+        let settings = Arc::new(Settings::new(adapter_store.clone(), options.default_model.clone()));
+        let delayed_sync = adapter_store.start_delayed_sync()?;
+        let log = open_log(data_dir, &kept_trajectories(&settings))?;
         forget_removed(&adapter_store, log.first_id())?;
-        let recorder =
-            Recorder::try_new(log, catalog.clone(), options.recording_capacity, Arc::clone(&statistics))?;
+        let recorder = Recorder::try_new(
+            log,
+            adapter_store.clone(),
+            options.recording_capacity,
+            Arc::clone(&statistics),
+        )?;
         let recorder = Arc::new(recorder);
         let registry = Registry::new(Arc::clone(&options), Arc::clone(&settings), Arc::clone(&statistics));
         let registry = Arc::new(registry);
@@ -102,13 +108,12 @@ impl Engine {
             Arc::clone(&options),
             Arc::clone(&registry),
             adapter_store.clone(),
-            catalog.clone(),
             Arc::clone(&statistics),
         )?;
         let generator = Generator {
             registry: Arc::clone(&registry),
             adapter_store: adapter_store.clone(),
-            conversations: Conversations::new(catalog.clone()),
+            conversations: Conversations::new(adapter_store.clone()),
             recorder: Arc::clone(&recorder),
             settings: Arc::clone(&settings),
             statistics: Arc::clone(&statistics),
@@ -122,7 +127,7 @@ impl Engine {
         })?;
         Ok(Arc::new(Self {
             options,
-            catalog,
+            tables,
             settings,
             statistics,
             adapter_store,
@@ -131,6 +136,7 @@ impl Engine {
             generator,
             training,
             trajectory_embeddings,
+            delayed_sync,
             closed: AtomicBool::new(false),
             lock: Mutex::new(lock),
         }))
@@ -152,7 +158,7 @@ impl Engine {
         self.registry.close();
         self.trajectory_embeddings.join();
         self.recorder.close()?;
-        self.catalog.flush()?;
+        self.delayed_sync.stop();
         self.adapter_store.sync()
     }
 
@@ -360,11 +366,11 @@ impl Engine {
     }
 }
 
-/// Settings, definitions, statistics.
+/// Settings, tables, statistics.
 impl Engine {
     /// All settings, by name.
     pub fn settings(&self) -> Result<Vec<SettingRow>> {
-        self.settings.rows()
+        Ok(self.settings.rows())
     }
 
     /// The value of one setting.
@@ -382,9 +388,9 @@ impl Engine {
         self.settings.reset(name)
     }
 
-    /// The durable map of table definitions.
-    pub fn definitions(&self) -> TableDefinitions<'_> {
-        TableDefinitions::new(&self.catalog)
+    /// The users' tables: their definitions and the parts that their rows are in.
+    pub fn tables(&self) -> &TableCatalog {
+        &self.tables
     }
 
     /// Counters of requests, tokens, records, cancellations and of what waits now.
@@ -413,16 +419,31 @@ impl Engine {
         thaw(&self.adapter_store, name).await
     }
 
-    /// Rewrites the weight store without holes and gives the rest of its space back. Writes wait meanwhile;
-    /// answers go on.
+    /// Rewrites the weight store without holes, gives the rest of its space back and empties `lost+found`. Writes wait
+    /// meanwhile; answers go on.
     pub async fn compact(&self) -> Result<CompactedStore> {
-        compact(&self.adapter_store).await
+        compact(&self.adapter_store, self.data_dir()).await
     }
 
-    /// Reads every page of the weight store and every recorded answer and verifies checksums and references. Writes to
-    /// the weight store wait meanwhile; answers go on.
+    /// Makes a backup `into`, a directory that must not exist: a copy of the data directory as it is at one moment of the
+    /// call, which [`crate::restore`] makes a data directory of. Everything goes on meanwhile. What is damaged is not
+    /// copied: then there is no backup, and the error names it. Blocks for as long as everything takes to be read and
+    /// written.
+    pub fn backup(&self, into: &Path) -> Result<BackupReport> {
+        self.check_open()?;
+        let source = Source {
+            store: &self.adapter_store,
+            tables: &self.tables,
+            recorder: &self.recorder,
+            data_dir: self.data_dir(),
+        };
+        source.back_up(into)
+    }
+
+    /// Reads every page of the weight store, every recorded answer and every part of the users' tables, and verifies
+    /// checksums and references. Writes to the weight store wait while it is read; answers go on.
     pub async fn verify_store(&self) -> Result<VerifiedStore> {
-        verify(&self.adapter_store, &self.recorder, self.data_dir()).await
+        verify(&self.adapter_store, &self.recorder, &self.tables, self.data_dir()).await
     }
 }
 
@@ -434,9 +455,32 @@ impl Drop for Engine {
     }
 }
 
+/// Locks a data directory and opens the weight store in it.
+fn open_directory(data_dir: &Path) -> Result<(DirectoryLock, AdapterStore)> {
+    std::fs::create_dir_all(data_dir).map_err(Error::io("make the directory", data_dir))?;
+    // What is not opened gets no lock file either; what counts is how it looks once it is locked.
+    Contents::of(data_dir)?;
+    let lock = DirectoryLock::acquire(data_dir, LOCK_FILE, "")?;
+    let store = open_store(data_dir, Contents::of(data_dir)?)?;
+    if let Err(error) = lost_found::remove_old(data_dir) {
+        tracing::error!(%error, "what was set aside long ago could not be removed");
+    }
+    Ok((lock, store))
+}
+
+/// Which recorded answers are kept: all of them where a setting that says so is damaged.
+fn kept_trajectories(settings: &Settings) -> RetentionPolicy {
+    settings.retention().unwrap_or_else(|error| {
+        tracing::error!(%error, "no recorded answer is removed before the setting is set again");
+        RetentionPolicy::default()
+    })
+}
+
 /// Opens the log of recorded answers, without those that are no longer kept.
 fn open_log(data_dir: &Path, kept: &RetentionPolicy) -> Result<TrajectoryLog> {
-    let log = TrajectoryLog::open(&data_dir.join(TRAJECTORIES), &TrajectoryLogOptions::default())?;
+    let index = RebuildableIndex::open(&data_dir.join(INDEX));
+    let options = TrajectoryLogOptions::default();
+    let log = TrajectoryLog::open_with(&data_dir.join(TRAJECTORIES), &options, Some(&index))?;
     for file in log.set_aside() {
         tracing::warn!(file = %file.display(), "a damaged segment of recorded answers was set aside; it is not read");
     }

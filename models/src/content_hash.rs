@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// SHA-256 of what determines a model's answers: its configuration, vocabulary and weights.
+/// SHA-256 of what determines a model's answers: its configuration, vocabulary, chat template and weights.
 ///
 /// Two copies of a model have the same hash wherever they lie; an adapter carries the hash of the base
 /// that it was trained on, and a key-value cache is keyed by it.
@@ -36,6 +36,12 @@ impl ContentHash {
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
+}
+
+/// Adds a part of several to a hash: its length, so that no other division into parts has the same hash, and its bytes.
+pub(crate) fn hash_part(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
 }
 
 impl fmt::Display for ContentHash {

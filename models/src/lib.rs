@@ -4,6 +4,9 @@
 //! whole before anything is built on them: malformed input is an [`Error::Invalid`] with the file and the
 //! reason, never a panic, and llama.cpp sees nothing that was not validated.
 //!
+//! A model's files belong to whoever put them there, who may change them at any time. Nothing maps them: what answers was
+//! read, hashed and sealed in memory, and whatever is read later is compared with what was hashed.
+//!
 //! The crate knows nothing of storage, SQL or sessions.
 
 mod chat_template;
@@ -21,7 +24,7 @@ pub use chat_template::{ChatMessage, ChatTemplate};
 pub use config::{Architecture, ModelConfig, RopeScaling};
 pub use content_hash::ContentHash;
 pub use error::{Error, Result};
-pub use files::ModelFiles;
+pub use files::{ModelFiles, remove_leftovers, verify_converted};
 pub use gguf::{GgufModel, WeightType};
 pub use llama::{
     Batch, CacheType, ContextOptions, LlamaAdapter, LlamaContext, LlamaModel, LoadOptions, Pooling,

@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 
+use crate::classify::{KnownNames, classify};
+use crate::error::Error;
 use crate::tables::SystemTables;
-use crate::user_tables::external::FilePaths;
-use crate::user_tables::provider::StoredProvider;
-use crate::user_tables::store::{StoredTable, UserTable, UserTables};
+use crate::user_tables::external::{ExternalTable, FilePaths};
+use crate::user_tables::provider::{BrokenProvider, StoredProvider};
+use crate::user_tables::store::UserTables;
+use crate::user_tables::table::{StoredTable, UserTable};
 
 /// The name of the database, as Postgres clients know it.
 pub(crate) const DATABASE: &str = "hyprstream";
@@ -61,17 +65,13 @@ impl SchemaProvider for UserSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let planner = self.state.upgrade();
         match self.tables.get(name) {
-            Some(UserTable::Stored(table)) => Ok(Some(Arc::new(self.stored(table)?))),
-            Some(UserTable::External(table)) => {
-                match (&table.provider, planner.as_ref().and_then(|p| p.get())) {
-                    (Some(provider), _) => Ok(Some(Arc::clone(provider))),
-                    (None, Some(state)) => {
-                        let provider = table.load(state, &self.files).await?;
-                        self.tables.loaded(name, &table.statement, &provider);
-                        Ok(Some(provider))
-                    }
-                    (None, None) => Ok(None),
-                }
+            Some(UserTable::Stored(table)) => Ok(Some(self.stored(table))),
+            Some(UserTable::External(table)) => match planner.as_ref().and_then(|p| p.get()) {
+                Some(state) => Ok(Some(self.external(state, name, &table).await)),
+                None => Ok(None),
+            },
+            Some(UserTable::Damaged(reason)) => {
+                Ok(Some(Arc::new(BrokenProvider::new(Arc::new(Schema::empty()), reason))))
             }
             None => self.system.table(name).await,
         }
@@ -82,8 +82,38 @@ impl SchemaProvider for UserSchema {
     }
 }
 
+/// A table that cannot be read is listed with all others, so none of these fails.
 impl UserSchema {
-    fn stored(&self, table: Arc<StoredTable>) -> Result<StoredProvider> {
+    fn stored(&self, table: Arc<StoredTable>) -> Arc<dyn TableProvider> {
+        match self.defaults(&table) {
+            Ok(defaults) => Arc::new(StoredProvider::new(table, Arc::clone(&self.tables), defaults)),
+            Err(error) => {
+                let reason = unreadable(&table.name, &classify(&error, self));
+                Arc::new(BrokenProvider::new(Arc::clone(&table.schema), reason))
+            }
+        }
+    }
+
+    async fn external(
+        &self,
+        state: &SessionState,
+        name: &str,
+        table: &ExternalTable,
+    ) -> Arc<dyn TableProvider> {
+        let loaded = table.load(state, &self.files).await;
+        let loaded = loaded.map_err(|error| unreadable(name, &classify(&error, self)));
+        self.tables.loaded(name, &table.statement, loaded.clone());
+        match loaded {
+            Ok(loaded) => loaded.provider,
+            Err(reason) => {
+                let columns = table.declared_columns(state).await;
+                let columns = columns.unwrap_or_else(|_| Arc::new(Schema::empty()));
+                Arc::new(BrokenProvider::new(columns, reason))
+            }
+        }
+    }
+
+    fn defaults(&self, table: &StoredTable) -> Result<HashMap<String, Expr>> {
         let mut defaults: HashMap<String, Expr> = HashMap::new();
         let planner = self.state.upgrade();
         if let Some(state) = planner.as_ref().and_then(|p| p.get()) {
@@ -92,6 +122,28 @@ impl UserSchema {
                 defaults.insert(column.clone(), expr);
             }
         }
-        Ok(StoredProvider::new(table, Arc::clone(&self.tables), defaults))
+        Ok(defaults)
+    }
+}
+
+impl KnownNames for UserSchema {
+    fn tables(&self) -> Vec<String> {
+        self.tables.names()
+    }
+
+    fn functions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn table_functions(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn unreadable(name: &str, error: &Error) -> Error {
+    let named = Error::new(error.kind(), format!("table \"{name}\" cannot be read: {}", error.message()));
+    match error.hint() {
+        Some(hint) => named.with_hint(hint),
+        None => named,
     }
 }

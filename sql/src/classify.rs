@@ -5,7 +5,7 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use hyprstream_engine::Error as EngineError;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, inner_error};
 use crate::nearest::suggestion;
 
 /// The names that a misspelt one is compared with.
@@ -37,7 +37,8 @@ pub(crate) fn classify(error: &DataFusionError, names: &dyn KnownNames) -> Error
         DataFusionError::ResourcesExhausted(message) => Error::new(ErrorKind::InsufficientResources, message),
         DataFusionError::IoError(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
         DataFusionError::ObjectStore(inner) => Error::new(ErrorKind::IoError, inner.to_string()),
-        DataFusionError::ParquetError(inner) => Error::new(ErrorKind::DataCorrupted, inner.to_string()),
+        DataFusionError::ParquetError(inner) => inner_error(inner.as_ref())
+            .unwrap_or_else(|| Error::new(ErrorKind::DataCorrupted, inner.to_string())),
         DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidParameter, message),
         DataFusionError::ExecutionJoin(inner) => {
             Error::internal(format!("a task of the query failed: {inner}"))
@@ -97,6 +98,7 @@ fn arrow(error: &ArrowError, names: &dyn KnownNames) -> Error {
             Error::new(ErrorKind::NotNullViolation, message)
         }
         ArrowError::InvalidArgumentError(message) => Error::new(ErrorKind::InvalidParameter, message),
+        ArrowError::ParquetError(message) => Error::new(ErrorKind::DataCorrupted, message),
         ArrowError::NotYetImplemented(message) => Error::new(ErrorKind::FeatureNotSupported, message),
         ArrowError::IoError(message, _) => Error::new(ErrorKind::IoError, message),
         ArrowError::MemoryError(message) => Error::new(ErrorKind::InsufficientResources, message),

@@ -14,6 +14,7 @@ use hyprstream_engine::Engine;
 use hyprstream_udfs::{
     STREAMING_FUNCTIONS, Settings, scalar_functions, stored_functions, streaming_functions,
 };
+use parking_lot::Mutex;
 
 use crate::catalog::{self, DATABASE, USER_SCHEMA};
 use crate::classify::KnownNames;
@@ -27,6 +28,7 @@ use crate::planner::query_planner::QueryPlanning;
 use crate::planner::unused_calls::DropUnusedCalls;
 use crate::tables::SystemTables;
 use crate::user_tables::external::FilePaths;
+use crate::user_tables::merge::Merging;
 use crate::user_tables::store::UserTables;
 
 /// How a database is opened.
@@ -47,10 +49,11 @@ pub struct Database {
     /// What the catalog plans defaults and external tables with; it lives as long as this does.
     _planner: Arc<OnceLock<SessionState>>,
     sessions: AtomicU64,
+    merging: Mutex<Option<Merging>>,
 }
 
 impl Database {
-    /// Opens the tables of the engine's data directory, and removes what an interrupted statement left behind.
+    /// Opens the tables of the engine's data directory, and sets aside what an interrupted statement left behind.
     pub fn try_new(engine: Arc<Engine>, options: &DatabaseOptions) -> Result<Arc<Self>> {
         let files = FilePaths::try_new(&engine.files_dir(), &options.file_directories)?;
         let tables = Arc::new(UserTables::open(Arc::clone(&engine))?);
@@ -59,6 +62,7 @@ impl Database {
         let state = state(&engine, &tables, &system, &planner, &files)
             .map_err(|e| Error::internal(e.strip_backtrace()))?;
         let _ = planner.set(state.clone());
+        let merging = Mutex::new(Some(Merging::start(&tables)?));
         Ok(Arc::new(Self {
             engine,
             tables,
@@ -67,6 +71,7 @@ impl Database {
             state,
             _planner: planner,
             sessions: AtomicU64::new(0),
+            merging,
         }))
     }
 
@@ -87,9 +92,12 @@ impl Database {
 }
 
 impl Drop for Database {
+    /// Parts are no longer merged, so that nothing holds the engine.
+    ///
     /// The Postgres catalog holds the list of catalogs, which holds the Postgres catalog. Without this neither would
     /// ever be dropped, and the engine would keep its directory.
     fn drop(&mut self) {
+        drop(self.merging.lock().take());
         if let Some(catalog) = self.state.catalog_list().catalog(DATABASE) {
             for schema in catalog.schema_names() {
                 let _ = catalog.deregister_schema(&schema, true);

@@ -1,6 +1,7 @@
 //! What went wrong with a statement, by kind, so that a server can map it to its own codes.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use datafusion::error::DataFusionError;
@@ -146,7 +147,7 @@ impl Error {
     }
 
     /// The error of doing `action` with a file.
-    pub(crate) fn io(action: &str, path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
         Self::new(ErrorKind::IoError, format!("cannot {action} {}: {error}", path.display()))
     }
 
@@ -220,6 +221,18 @@ impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         Self::from(&error)
     }
+}
+
+/// The error of this crate that another one wraps.
+pub(crate) fn inner_error(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error.clone());
+    }
+    // The source of an I/O error is that of the error inside, not the error itself.
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return inner_error(error.get_ref()?);
+    }
+    inner_error(error.source()?)
 }
 
 /// Carries an error through a plan, whole.

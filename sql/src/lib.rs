@@ -29,4 +29,4 @@ pub use database::{Database, DatabaseOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use session::core::{Session, SessionOptions};
 pub use statement::{Notice, Outcome, Prepared, Severity, Statement, TransactionStatus};
-pub use user_tables::store::damaged_tables;
+pub use user_tables::salvage::{SalvagedTable, salvage_tables};

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod adapter;
+mod backup;
 mod chat;
 mod completions;
 mod config;
 mod model;
+mod restore;
 mod salvage;
 mod serve;
 mod sql;
@@ -60,6 +62,10 @@ enum Command {
     /// Look after adapters
     #[command(subcommand)]
     Adapter(adapter::AdapterCommand),
+    /// Copy the data directory as it is at this moment, while it is in use
+    Backup(backup::BackupArguments),
+    /// Make the data directory from a backup
+    Restore(restore::RestoreArguments),
     /// Put what is whole of a damaged data directory into a new one
     Salvage(salvage::SalvageArguments),
     /// Look at the configuration
@@ -136,6 +142,8 @@ fn dispatch(command: Command, loaded: &Loaded) -> Exit {
             Command::Chat(arguments) => chat::run(config, arguments).await,
             Command::Model(command) => model::run(config, command).await,
             Command::Adapter(command) => adapter::run(config, command).await,
+            Command::Backup(arguments) => backup::run(config, &arguments).await,
+            Command::Restore(arguments) => restore::run(config, &arguments),
             Command::Salvage(arguments) => salvage::run(config, &arguments),
             Command::Config(command) => config::run(loaded, &command),
             Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use hyprstream_engine::{DamageRow, Engine, EngineOptions, Error, SalvagedStore};
+use hyprstream_engine::{DamageRow, Error, SalvagedStore};
+use hyprstream_sql::SalvagedTable;
 
 use crate::cli::terminal::exit::{Exit, fail};
 use crate::config::options::Config;
@@ -18,45 +19,59 @@ pub(super) struct SalvageArguments {
 }
 
 pub(super) fn run(config: &Config, arguments: &SalvageArguments) -> Exit {
-    match hyprstream_engine::salvage(&config.data_dir, &arguments.to) {
-        Ok(mut salvaged) => match damaged_tables(arguments).and_then(|tables| {
-            salvaged.lost.extend(tables);
-            print(&salvaged).map_err(|error| error.to_string())
-        }) {
-            Ok(()) => Exit::Success,
-            Err(error) => fail(&error),
-        },
+    let salvaged = match hyprstream_engine::salvage(&config.data_dir, &arguments.to) {
+        Ok(salvaged) => salvaged,
         Err(error @ Error::Locked { .. }) => {
             eprintln!("hyprstream: {error}");
-            Exit::Connection
+            return Exit::Connection;
         }
+        Err(error) => return fail(&error),
+    };
+    let tables = match hyprstream_sql::salvage_tables(&config.data_dir, &arguments.to) {
+        Ok(tables) => tables,
+        Err(error) => return fail(&error),
+    };
+    match print(&salvaged, &tables) {
         Err(error) => fail(&error),
+        Ok(0) => Exit::Success,
+        Ok(_) => Exit::Fatal,
     }
 }
 
-/// Of the tables' files, which are copied as they are, those whose rows cannot be read.
-fn damaged_tables(arguments: &SalvageArguments) -> Result<Vec<DamageRow>, String> {
-    let engine = Engine::open(EngineOptions::new(&arguments.to)).map_err(|error| error.to_string())?;
-    hyprstream_sql::damaged_tables(&engine).map_err(|error| error.to_string())
-}
-
-/// What is lost goes to stdout, a line each; the counts to stderr.
-fn print(salvaged: &SalvagedStore) -> std::io::Result<()> {
+/// A line for each table and for each other thing that is lost goes to stdout, the counts to stderr. Returns how much is
+/// lost.
+fn print(salvaged: &SalvagedStore, tables: &[SalvagedTable]) -> std::io::Result<usize> {
     let mut output = std::io::stdout().lock();
+    for table in tables {
+        writeln!(output, "{}", table_line(table))?;
+    }
     for lost in &salvaged.lost {
         writeln!(output, "{}", line(lost))?;
     }
     output.flush()?;
+    let lost = salvaged.lost.len() + tables.iter().filter(|table| table.rows_lost != Some(0)).count();
     eprintln!(
         "kept {} versions of adapters and {} recorded answers; lost {}",
         salvaged.versions.len(),
         salvaged.records,
-        match salvaged.lost.len() {
+        match lost {
             0 => "nothing".to_owned(),
+            1 => "1 part".to_owned(),
             count => format!("{count} parts"),
         }
     );
-    Ok(())
+    Ok(lost)
+}
+
+fn table_line(table: &SalvagedTable) -> String {
+    let SalvagedTable { name, rows_kept, rows_lost, reason } = table;
+    let lost = match rows_lost {
+        Some(0) => "none".to_owned(),
+        Some(rows) => rows.to_string(),
+        None => "an unknown number".to_owned(),
+    };
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("table {name}: kept {rows_kept} rows, lost {lost}{reason}")
 }
 
 fn line(lost: &DamageRow) -> String {
@@ -91,5 +106,19 @@ mod tests {
         (lost.bytes, lost.offset, lost.what) = (None, 0, "version a@1".into());
         let text = "lost version a@1 (grid/grid.data): its checksum does not match";
         assert_eq!(line(&lost), text);
+    }
+
+    #[test]
+    fn a_tables_line_says_how_many_rows_it_kept_and_lost() {
+        let mut table =
+            SalvagedTable { name: "t".into(), rows_kept: 5, rows_lost: Some(0), ..SalvagedTable::default() };
+        assert_eq!(table_line(&table), "table t: kept 5 rows, lost none");
+        (table.rows_lost, table.reason) = (Some(2), Some("a.parquet is too short".into()));
+        assert_eq!(table_line(&table), "table t: kept 5 rows, lost 2: a.parquet is too short");
+        table.rows_lost = None;
+        assert_eq!(
+            table_line(&table),
+            "table t: kept 5 rows, lost an unknown number: a.parquet is too short"
+        );
     }
 }

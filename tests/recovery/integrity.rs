@@ -81,7 +81,7 @@ async fn a_flipped_bit_is_named_and_the_other_adapters_are_salvaged() {
 
     let lost = damage_of(&damaged).await;
     let salvaged = salvage(&damaged, &into).await;
-    assert!(salvaged.status.success(), "{}", all_output(&salvaged));
+    assert_eq!(salvaged.status.code(), Some(1), "{}", all_output(&salvaged));
     let printed = all_output(&salvaged);
     assert!(printed.contains("lost chunk 0 of words@1/1/v_proj/A (grid/grid.data, "), "{printed}");
     assert!(printed.contains(&format!("at byte {lost}): its checksum does not match")), "{printed}");
@@ -149,7 +149,8 @@ async fn a_sound_directory_is_salvaged_as_a_whole() {
     let into: PathBuf = copies.path().join("deep/salvaged");
     let salvaged = salvage(directory.path(), &into).await;
     assert!(salvaged.status.success(), "{}", all_output(&salvaged));
-    assert!(salvaged.stdout.is_empty(), "{}", all_output(&salvaged));
+    let printed = String::from_utf8_lossy(&salvaged.stdout);
+    assert_eq!(printed, "table lessons: kept 8 rows, lost none\n", "{}", all_output(&salvaged));
     assert!(
         all_output(&salvaged).contains("kept 2 versions of adapters and 0 recorded answers; lost nothing")
     );
@@ -190,14 +191,16 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
 
     let copies = TempDir::new().expect("a directory");
     let salvaged = all_output(&salvage(directory.path(), &copies.path().join("salvaged")).await);
-    assert!(salvaged.contains("lost rows of table gone (tables/"), "{salvaged}");
-    assert!(salvaged.contains("lost 1 parts"), "{salvaged}");
+    let file = part.file_name().expect("a name").to_string_lossy();
+    let gone = salvaged.lines().find(|line| line.starts_with("table gone: kept 0 rows, lost 1: "));
+    assert!(gone.is_some_and(|line| line.contains(&*file)), "{salvaged}");
+    assert!(salvaged.contains("table kept: kept 1 rows, lost none"), "{salvaged}");
+    assert!(salvaged.contains("lost 1 part\n"), "{salvaged}");
 
     let server = Server::start_in(directory).await;
     let connection = server.connect().await;
     assert_eq!(connection.value("SELECT a FROM kept").await, "2");
     let error = connection.error("SELECT a FROM gone").await;
-    let file = part.file_name().expect("a name").to_string_lossy();
     assert_eq!(error.code, "XX001", "{error}");
     assert!(error.message.contains("\"gone\"") && error.message.contains(&*file), "{error}");
     std::fs::write(&part, "no Parquet").expect("the part");
@@ -208,4 +211,34 @@ async fn a_table_that_lost_its_rows_stops_nothing_else_and_is_named() {
     assert_eq!(damaged[0][3].as_deref(), Some("rows of table gone"));
     connection.run("DROP TABLE gone").await;
     assert_eq!(connection.rows("CALL verify_store()").await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_and_answers_are_salvaged_without_the_weight_store() {
+    let server = Server::start().await;
+    let connection = server.connect().await;
+    connection.run("CREATE TABLE kept (n INT NOT NULL, t TEXT DEFAULT 'new')").await;
+    connection.run("INSERT INTO kept VALUES (1, 'one'), (2, 'two')").await;
+    connection.run("INSERT INTO kept (n) VALUES (3); UPDATE kept SET t = 'zwei' WHERE n = 2").await;
+    connection.run("CREATE TABLE gone AS SELECT 1 AS a").await;
+    connection.run("DROP TABLE gone").await;
+    connection.run("SELECT generate('What is the capital of France?')").await;
+    let directory = server.stop().await;
+    std::fs::remove_dir_all(directory.path().join("grid")).expect("the weight store");
+
+    let (succeeded, refused) = sql(directory.path(), "SELECT 1").await;
+    assert!(!succeeded && refused.contains("has lost grid/grid.data"), "{refused}");
+    let copies = TempDir::new().expect("a directory");
+    let into = copies.path().join("salvaged");
+    let salvaged = salvage(directory.path(), &into).await;
+    let printed = all_output(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("table kept: kept 3 rows, lost "), "{printed}");
+    assert!(printed.contains("grid/grid.data"), "{printed}");
+    let text = "INSERT INTO kept (n) VALUES (4); \
+                SELECT string_agg(n || t, ' ' ORDER BY n) AS rows FROM kept; \
+                SELECT count(*) AS answers FROM trajectories; SELECT * FROM gone";
+    let (_, said) = sql(&into, text).await;
+    assert!(said.contains("rows\n1one 2zwei 3new 4new\n") && said.contains("answers\n1\n"), "{said}");
+    assert!(said.contains("\"gone\""), "a dropped table stays dropped: {said}");
 }

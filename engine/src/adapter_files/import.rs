@@ -61,7 +61,7 @@ fn read(
     model: &ModelEntry,
 ) -> Result<(LoraWeights, VersionRecord)> {
     let files = model.files()?;
-    if files.content_hash() != record.base_hash {
+    if !files.has_hash(&record.base_hash) {
         return Err(Error::BaseMismatch {
             adapter: path.display().to_string(),
             expected: record.base_hash.to_string(),

@@ -5,6 +5,7 @@
 //! changes.
 
 pub(crate) mod checkpoints;
+pub(crate) mod delayed_sync;
 pub(crate) mod matrices;
 pub(crate) mod name;
 pub(crate) mod record;

@@ -1,6 +1,6 @@
 //! Which versions a name means now.
 
-use hyprstream_models::ContentHash;
+use hyprstream_models::ModelFiles;
 use hyprstream_storage::{Snapshot, VersionInfo};
 
 use crate::adapters::name::{AdapterReference, parse_stack};
@@ -39,15 +39,15 @@ pub(crate) fn stack_label(stack: &[ResolvedAdapter]) -> Option<String> {
 pub(crate) fn resolve_stack(
     snapshot: &Snapshot,
     text: &str,
-    base: &ContentHash,
+    base: &ModelFiles,
 ) -> Result<Vec<ResolvedAdapter>> {
     let resolve = |reference: AdapterReference| {
         let adapter = resolve(snapshot, &reference)?;
-        if adapter.record.base_hash != *base {
+        if !base.has_hash(&adapter.record.base_hash) {
             return Err(Error::BaseMismatch {
                 adapter: adapter.label(),
                 expected: adapter.record.base_hash.to_string(),
-                found: base.to_string(),
+                found: base.content_hash().to_string(),
             });
         }
         Ok(adapter)

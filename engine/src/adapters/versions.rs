@@ -6,7 +6,7 @@ use crate::adapters::checkpoints::{CheckpointRecord, checkpoint, checkpoints_of,
 use crate::adapters::name::{check_name, parse_one};
 use crate::adapters::record::{VersionRecord, publish, version_key, version_number, version_record};
 use crate::adapters::resolve::{ResolvedAdapter, published_adapters, resolve, unknown_adapter};
-use crate::adapters::store::AdapterStore;
+use crate::adapters::store::{AdapterStore, left_out};
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
 
@@ -62,15 +62,22 @@ pub enum RestoreSource {
     Checkpoint(u64),
 }
 
+/// All versions; one whose record is damaged is left out with a line in the log.
 pub(crate) fn rows(snapshot: &Snapshot) -> Result<Vec<AdapterRow>> {
     let mut rows = Vec::new();
     for name in snapshot.adapters()? {
         let published: Vec<VersionInfo> =
             snapshot.versions(&name)?.into_iter().filter(|version| version.published).collect();
         for version in &published {
-            let record = version_record(snapshot, &name, &version.version)?;
             let is_latest = published.last().is_some_and(|last| last.version == version.version);
-            rows.push(row(version, record, is_latest)?);
+            let record = version_record(snapshot, &name, &version.version);
+            match record.and_then(|record| row(version, record, is_latest)) {
+                Ok(row) => rows.push(row),
+                Err(error @ Error::Corrupt(_)) => {
+                    left_out(&version_key(&name, &version.version), &error);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(rows)

@@ -1,10 +1,12 @@
 //! An answer in progress, as a stream of its tokens.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::catalog::conversations::ConversationTurn;
@@ -22,6 +24,8 @@ pub struct Generation {
     trajectory_id: Option<u64>,
     provenance: String,
     turn: Option<PendingTurn>,
+    /// The conversation's turn while it is written.
+    written: Option<WrittenTurn>,
     completion: Option<Completion>,
     ended: bool,
     /// A model that is dropped while it answers finishes its streams.
@@ -34,6 +38,18 @@ pub(crate) struct PendingTurn {
     pub(crate) turn: ConversationTurn,
     pub(crate) system: Option<String>,
     pub(crate) prompt: String,
+}
+
+/// A turn that is being added to its conversation, and the answer that is handed on once it was.
+struct WrittenTurn {
+    commit: BoxFuture<'static, Result<()>>,
+    completion: Completion,
+}
+
+impl fmt::Debug for WrittenTurn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WrittenTurn").field("completion", &self.completion).finish_non_exhaustive()
+    }
 }
 
 impl Generation {
@@ -51,6 +67,7 @@ impl Generation {
             trajectory_id,
             provenance,
             turn,
+            written: None,
             completion: None,
             ended: false,
             _runtime: runtime,
@@ -67,7 +84,8 @@ impl Generation {
         self.completion.ok_or(Error::Cancelled)
     }
 
-    fn end(&mut self, finished: Finished) -> Result<()> {
+    /// Takes the answer, which is whole. What is left to do is to add it to its conversation, if it has one.
+    fn end(&mut self, finished: Finished) {
         let Finished {
             text,
             finish_reason,
@@ -86,11 +104,29 @@ impl Generation {
             time_to_first_token_ms,
             total_ms,
         };
-        if let Some(PendingTurn { turn, system, prompt }) = self.turn.take() {
-            turn.commit(system.as_deref(), &prompt, &completion)?;
+        match self.turn.take() {
+            Some(PendingTurn { turn, system, prompt }) => {
+                let commit = turn.commit(system, prompt, completion.clone());
+                self.written = Some(WrittenTurn { commit: Box::pin(commit), completion });
+            }
+            None => self.completion = Some(completion),
         }
-        self.completion = Some(completion);
-        Ok(())
+    }
+
+    /// Waits until the turn is in its conversation.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<GeneratedToken>>> {
+        let Some(written) = &mut self.written else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(committed) = written.commit.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        let completion = self.written.take().map(|written| written.completion);
+        if let Err(error) = committed {
+            return Poll::Ready(Some(Err(error)));
+        }
+        self.completion = completion;
+        Poll::Ready(None)
     }
 }
 
@@ -99,7 +135,7 @@ impl Stream for Generation {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.ended {
-            return Poll::Ready(None);
+            return self.poll_turn(context);
         }
         let event = match self.events.poll_recv(context) {
             Poll::Pending => return Poll::Pending,
@@ -121,12 +157,14 @@ impl Stream for Generation {
         }
         self.ended = true;
         self.events.close();
-        let result = match event {
-            Some(Event::Finished(finished)) => self.end(finished),
-            Some(Event::Failed(error)) => Err(error),
+        match event {
+            Some(Event::Finished(finished)) => {
+                self.end(finished);
+                self.poll_turn(context)
+            }
+            Some(Event::Failed(error)) => Poll::Ready(Some(Err(error))),
             // The decode thread is gone.
-            _ => Err(Error::Cancelled),
-        };
-        Poll::Ready(result.err().map(Err))
+            _ => Poll::Ready(Some(Err(Error::Cancelled))),
+        }
     }
 }

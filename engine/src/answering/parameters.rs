@@ -62,10 +62,13 @@ pub(super) fn parameters(request: &GenerateRequest, sampling: &SamplingOptions) 
     Ok(String::from_utf8_lossy(&to_json(&value)?).into_owned())
 }
 
-/// Names what an answer comes from: the model, the adapters with their scales, the parameters and the tokens sent.
+/// Names what an answer comes from: the model, the types of numbers it computes with, the adapters with their scales, the
+/// parameters and the tokens sent.
 pub(super) fn provenance(runtime: &Runtime, stack: &NamedStack, parameters: &str, prompt: &[u32]) -> String {
     let mut hash = Sha256::new();
     hash.update(runtime.hash.as_bytes());
+    hash.update((runtime.arithmetic.len() as u64).to_le_bytes());
+    hash.update(&runtime.arithmetic);
     hash.update((stack.stack.key.len() as u64).to_le_bytes());
     for (adapter, scale) in &stack.stack.key {
         hash.update(adapter);

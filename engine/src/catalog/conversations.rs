@@ -1,13 +1,14 @@
-//! Conversations: the messages so far, kept in the catalog, one request at a time. In SQL a conversation is a session.
+//! Conversations: the messages so far, one request at a time. In SQL a conversation is a session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use hyprstream_storage::Catalog;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::adapters::store::{AdapterStore, left_out};
+use crate::blocking::blocking;
 use crate::clock::now_micros;
 use crate::error::{Error, Result};
 use crate::json::{from_json, to_json};
@@ -62,14 +63,14 @@ struct Conversation {
 /// The conversations of a data directory.
 #[derive(Debug)]
 pub(crate) struct Conversations {
-    catalog: Catalog,
+    store: AdapterStore,
     /// A lock for each conversation that is in use.
     locks: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
 }
 
 impl Conversations {
-    pub(crate) fn new(catalog: Catalog) -> Self {
-        Self { catalog, locks: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(store: AdapterStore) -> Self {
+        Self { store, locks: Mutex::new(HashMap::new()) }
     }
 
     /// Opens a conversation for its next turn, waiting for a turn that is in progress.
@@ -80,12 +81,12 @@ impl Conversations {
         }
         let guard = self.lock_of(name).lock_owned().await;
         let key = format!("{PREFIX}{name}").into_bytes();
-        let conversation = match self.catalog.get(&key)? {
+        let conversation = match self.store.snapshot().metadata(&key)? {
             Some(bytes) => from_json(&bytes, "a session")?,
             None => Conversation { created_at: now_micros(), ..Conversation::default() },
         };
         Ok(ConversationTurn {
-            catalog: self.catalog.clone(),
+            store: self.store.clone(),
             key,
             model: model.to_owned(),
             conversation,
@@ -93,21 +94,24 @@ impl Conversations {
         })
     }
 
+    /// The conversations, by name. One whose record is damaged is left out with a line in the log.
     pub(crate) fn rows(&self) -> Result<Vec<ConversationRow>> {
-        let entries = self.catalog.scan_prefix(PREFIX.as_bytes())?;
-        let row = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let conversation: Conversation = from_json(&value, "a session")?;
-            Ok(ConversationRow {
-                name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
-                created_at: conversation.created_at,
-                last_used_at: conversation.last_used_at,
-                model: conversation.model,
-                turns: conversation.answers,
-                prompt_tokens: conversation.prompt_tokens,
-                completion_tokens: conversation.completion_tokens,
-            })
-        };
-        entries.into_iter().map(row).collect()
+        let mut rows = Vec::new();
+        for (key, value) in self.store.readable_records(PREFIX)? {
+            match from_json::<Conversation>(&value, "a session") {
+                Ok(conversation) => rows.push(ConversationRow {
+                    name: String::from_utf8_lossy(key.get(PREFIX.len()..).unwrap_or_default()).into_owned(),
+                    created_at: conversation.created_at,
+                    last_used_at: conversation.last_used_at,
+                    model: conversation.model,
+                    turns: conversation.answers,
+                    prompt_tokens: conversation.prompt_tokens,
+                    completion_tokens: conversation.completion_tokens,
+                }),
+                Err(error) => left_out(&key, &error),
+            }
+        }
+        Ok(rows)
     }
 
     fn lock_of(&self, name: &str) -> Arc<AsyncMutex<()>> {
@@ -125,7 +129,7 @@ impl Conversations {
 /// A conversation held for one turn; a turn that is dropped leaves no trace.
 #[derive(Debug)]
 pub(crate) struct ConversationTurn {
-    catalog: Catalog,
+    store: AdapterStore,
     key: Vec<u8>,
     model: String,
     conversation: Conversation,
@@ -137,19 +141,33 @@ impl ConversationTurn {
         &self.conversation.turns
     }
 
-    /// Adds the question and its answer.
-    pub(crate) fn commit(mut self, system: Option<&str>, prompt: &str, answer: &Completion) -> Result<()> {
+    /// Adds the question and its answer. The next turn of the conversation waits until that is done, be this future
+    /// dropped or not.
+    pub(crate) async fn commit(
+        mut self,
+        system: Option<String>,
+        prompt: String,
+        answer: Completion,
+    ) -> Result<()> {
         let conversation = &mut self.conversation;
-        if let (Some(system), true) = (system, conversation.turns.is_empty()) {
+        if let (Some(system), true) = (&system, conversation.turns.is_empty()) {
             conversation.turns.push(Turn::new("system", system));
         }
-        conversation.turns.push(Turn::new("user", prompt));
+        conversation.turns.push(Turn::new("user", &prompt));
         conversation.turns.push(Turn::new("assistant", &answer.text));
-        conversation.model = self.model;
+        conversation.model = std::mem::take(&mut self.model);
         conversation.last_used_at = now_micros();
         conversation.answers += 1;
         conversation.prompt_tokens += answer.prompt_tokens as u64;
         conversation.completion_tokens += answer.completion_tokens as u64;
-        Ok(self.catalog.put(&self.key, &to_json(conversation)?)?)
+        let bytes = to_json(conversation)?;
+        // Another write, such as a compaction, may take long.
+        blocking(move || {
+            let put =
+                self.store.write_eventually(|transaction| Ok(transaction.put_metadata(&self.key, &bytes)?));
+            drop(self);
+            put
+        })
+        .await
     }
 }

@@ -1,9 +1,8 @@
-//! What the catalog keeps: small records that are read by name and not versioned.
+//! Small records that are read by name and have no versions: settings, conversations, the users' tables.
 //!
-//! The catalog (a key-value store) holds settings, conversations, definitions of users' tables, the steps of training
-//! runs and how far numbers of trajectories are reserved. Whatever belongs to weights is in the weight store with them,
-//! so that both appear in one commit: versions, checkpoints, training runs, positions of embeddings.
+//! They are metadata of the weight store, whose commits have one point at which they happen, and whose every byte is under
+//! a checksum.
 
 pub(crate) mod conversations;
-pub(crate) mod definitions;
 pub(crate) mod settings;
+pub(crate) mod tables;

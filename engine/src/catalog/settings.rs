@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyprstream_storage::{Catalog, RetentionPolicy};
+use hyprstream_storage::RetentionPolicy;
 
+use crate::adapters::store::{AdapterStore, left_out};
 use crate::boolean::parse_boolean;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
@@ -92,19 +93,19 @@ fn whole_number(value: &str) -> std::result::Result<String, String> {
 /// The persisted settings, with those that are asked for all the time kept at hand.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    catalog: Catalog,
+    store: AdapterStore,
     default_model: Option<String>,
     record: AtomicBool,
     embed: AtomicBool,
 }
 
 impl Settings {
-    /// The settings of a catalog. `default_model`, where given, replaces the declared default of that setting.
-    pub(crate) fn try_new(catalog: Catalog, default_model: Option<String>) -> Result<Self> {
+    /// The settings of a data directory. `default_model`, where given, replaces the declared default of that setting.
+    pub(crate) fn new(store: AdapterStore, default_model: Option<String>) -> Self {
         let settings =
-            Self { catalog, default_model, record: AtomicBool::new(true), embed: AtomicBool::new(true) };
-        settings.read_switches()?;
-        Ok(settings)
+            Self { store, default_model, record: AtomicBool::new(true), embed: AtomicBool::new(true) };
+        settings.read_switches();
+        settings
     }
 
     pub(crate) fn record_trajectories(&self) -> bool {
@@ -134,16 +135,21 @@ impl Settings {
         })
     }
 
-    pub(crate) fn rows(&self) -> Result<Vec<SettingRow>> {
-        let row = |declaration: &Declaration| {
-            Ok(SettingRow {
-                name: declaration.name,
-                value: self.value(declaration)?,
-                default: self.default_of(declaration),
-                description: declaration.description,
-            })
-        };
-        DECLARATIONS.iter().map(row).collect()
+    /// The settings, by name. One whose record is damaged is left out with a line in the log.
+    pub(crate) fn rows(&self) -> Vec<SettingRow> {
+        let mut rows = Vec::with_capacity(DECLARATIONS.len());
+        for declaration in &DECLARATIONS {
+            match self.value(declaration) {
+                Ok(value) => rows.push(SettingRow {
+                    name: declaration.name,
+                    value,
+                    default: self.default_of(declaration),
+                    description: declaration.description,
+                }),
+                Err(error) => left_out(declaration.name.as_bytes(), &error),
+            }
+        }
+        rows
     }
 
     /// The value of a setting.
@@ -164,13 +170,17 @@ impl Settings {
         if declaration.name == DEFAULT_MODEL {
             open_model(&value)?;
         }
-        self.catalog.put(&key(declaration.name), value.as_bytes())?;
-        self.changed()
+        let key = key(declaration.name);
+        self.store.write(|transaction| Ok(transaction.put_metadata(&key, value.as_bytes())?))?;
+        self.read_switches();
+        Ok(())
     }
 
     pub(crate) fn reset(&self, name: &str) -> Result<()> {
-        self.catalog.remove(&key(find(name)?.name))?;
-        self.changed()
+        let key = key(find(name)?.name);
+        self.store.write(|transaction| Ok(transaction.remove_metadata(&key)?))?;
+        self.read_switches();
+        Ok(())
     }
 
     fn default_of(&self, declaration: &Declaration) -> String {
@@ -181,23 +191,21 @@ impl Settings {
     }
 
     fn value(&self, declaration: &Declaration) -> Result<String> {
-        match self.catalog.get(&key(declaration.name))? {
+        match self.store.snapshot().metadata(&key(declaration.name))? {
             Some(bytes) => String::from_utf8(bytes)
                 .map_err(|_| Error::Corrupt(format!("the setting {} is not text", declaration.name))),
             None => Ok(self.default_of(declaration)),
         }
     }
 
-    fn changed(&self) -> Result<()> {
-        self.catalog.flush()?;
-        self.read_switches()
-    }
-
-    fn read_switches(&self) -> Result<()> {
+    /// A switch whose record is damaged stands as it is declared: it must not keep the others from being read.
+    fn read_switches(&self) {
         for (name, switch) in [(RECORD_TRAJECTORIES, &self.record), (EMBED_TRAJECTORIES, &self.embed)] {
-            switch.store(self.get(name)? == "on", Ordering::Relaxed);
+            match self.get(name) {
+                Ok(value) => switch.store(value == "on", Ordering::Relaxed),
+                Err(error) => tracing::error!(%error, name, "a setting is damaged; set it again"),
+            }
         }
-        Ok(())
     }
 }
 
@@ -215,23 +223,48 @@ fn find(name: &str) -> Result<&'static Declaration> {
 
 #[cfg(test)]
 mod tests {
-    use hyprstream_storage::Catalog;
+    use std::sync::Arc;
 
-    use super::{Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES, key};
+    use hyprstream_storage::{GridOptions, GridStore};
+
+    use super::{RECORD_TRAJECTORIES, Settings, TRAJECTORY_DAYS, TRAJECTORY_MEGABYTES, key};
+    use crate::adapters::store::AdapterStore;
+
+    fn put(store: &AdapterStore, name: &str, value: &[u8]) {
+        store.write(|transaction| Ok(transaction.put_metadata(&key(name), value)?)).unwrap();
+    }
 
     #[test]
     fn a_retention_that_is_no_number_is_an_error_that_names_the_setting() {
         let directory = tempfile::tempdir().unwrap();
-        let catalog = Catalog::open(directory.path()).unwrap();
-        let settings = Settings::try_new(catalog.clone(), None).unwrap();
+        let grid = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+        let store = AdapterStore::new(Arc::new(grid));
+        let settings = Settings::new(store.clone(), None);
         assert_eq!(settings.retention().unwrap().max_age_ms, None);
-        catalog.put(&key(TRAJECTORY_DAYS), b"7").unwrap();
+        put(&store, TRAJECTORY_DAYS, b"7");
         assert_eq!(settings.retention().unwrap().max_age_ms, Some(7 * 86_400_000));
-        catalog.put(&key(TRAJECTORY_MEGABYTES), b"many").unwrap();
+        put(&store, TRAJECTORY_MEGABYTES, b"many");
         let error = settings.retention().unwrap_err().to_string();
         assert!(error.contains("hyprstream.trajectory_megabytes is \"many\""), "{error}");
-        catalog.put(&key(TRAJECTORY_MEGABYTES), &[0xff]).unwrap();
+        put(&store, TRAJECTORY_MEGABYTES, &[0xff]);
         let error = settings.retention().unwrap_err().to_string();
         assert!(error.contains("hyprstream.trajectory_megabytes is not text"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_read_leaves_the_others_and_can_be_set_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let grid = GridStore::open(directory.path(), &GridOptions::default()).unwrap();
+        let store = AdapterStore::new(Arc::new(grid));
+        put(&store, RECORD_TRAJECTORIES, &[0xff]);
+        put(&store, TRAJECTORY_DAYS, b"7");
+        let settings = Settings::new(store, None);
+        let rows = settings.rows();
+        assert!(rows.iter().all(|row| row.name != RECORD_TRAJECTORIES) && rows.len() == 4);
+        assert_eq!(rows.iter().find(|row| row.name == TRAJECTORY_DAYS).unwrap().value, "7");
+        assert!(settings.get(RECORD_TRAJECTORIES).is_err() && settings.record_trajectories());
+        settings.set(RECORD_TRAJECTORIES, "no", |_| Ok(())).unwrap();
+        assert!(!settings.record_trajectories());
+        assert_eq!(settings.get(RECORD_TRAJECTORIES).unwrap(), "off");
     }
 }

@@ -4,8 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use hyprstream_models::ContentHash;
-
 use crate::error::{Error, Result};
 
 const FILES: [(&str, &[u8]); 4] = [
@@ -15,39 +13,39 @@ const FILES: [(&str, &[u8]); 4] = [
     ("model.safetensors", include_bytes!("../../../models/bundled/model.safetensors")),
 ];
 
-/// Names the directory's content, so that a newer program replaces an older model. Written last.
-const MARK: &str = "content.sha256";
+/// What named the directory's content before it was compared with the program's.
+const FORMER_MARK: &str = "content.sha256";
 
-/// Writes the model's files into `directory`, unless they are there.
+/// Writes those of the model's files into `directory` that are not there or are not what the program holds: a newer program
+/// replaces an older model, and damage is repaired.
 pub(crate) fn materialise(directory: &Path) -> Result<()> {
-    let mark = directory.join(MARK);
-    let content = content();
-    if fs::read_to_string(&mark).is_ok_and(|found| found.trim() == content) {
-        return Ok(());
-    }
     fs::create_dir_all(directory).map_err(Error::io("make the directory", directory))?;
-    match fs::remove_file(&mark) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("replace", &mark)(error));
-        }
-        _ => {}
-    }
+    let mut is_changed = false;
     for (name, bytes) in FILES {
-        write(&directory.join(name), bytes)?;
+        let path = directory.join(name);
+        if is_written(&path, bytes) {
+            continue;
+        }
+        if path.exists() {
+            tracing::warn!(path = %path.display(), "a file of the bundled model is not this program's; it is made anew");
+        }
+        write(&path, bytes)?;
+        is_changed = true;
     }
-    write(&mark, content.as_bytes())
+    // It says nothing any more, so nothing depends on its going away.
+    let _ = fs::remove_file(directory.join(FORMER_MARK));
+    if is_changed {
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(Error::io("sync", directory))?;
+    }
+    Ok(())
 }
 
-/// Names the content: by the hashes of the small files, and by the length and samples of the weights.
-fn content() -> String {
-    let small: Vec<u8> =
-        FILES[..3].iter().flat_map(|(_, bytes)| ContentHash::of(bytes).as_bytes().to_vec()).collect();
-    let weights = FILES[3].1;
-    // A model that was trained on differs in every part of its weights, so samples tell two apart without reading
-    // all of them at every start.
-    let samples: Vec<u8> = weights.iter().step_by(4099).copied().collect();
-    let parts = [small, weights.len().to_le_bytes().to_vec(), samples].concat();
-    ContentHash::of(&parts).to_string()
+/// Whether a file can be read and holds these bytes.
+fn is_written(path: &Path, bytes: &[u8]) -> bool {
+    // A file of another length is not read, since it may be of any length.
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64)
+        && fs::read(path).is_ok_and(|found| found == bytes)
 }
 
 /// Replaces a file as a whole.
@@ -56,4 +54,40 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(&partial).map_err(Error::io("create", &partial))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &partial))?;
     fs::rename(&partial, path).map_err(Error::io("rename", &partial))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{FILES, FORMER_MARK, materialise};
+
+    #[test]
+    fn any_flipped_bit_of_any_file_is_repaired_and_whole_files_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        materialise(directory.path()).unwrap();
+        for (name, bytes) in FILES {
+            let path = directory.path().join(name);
+            for step in 0..50 {
+                let at = step * (bytes.len() - 1) / 49;
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 1 << (step % 8);
+                fs::write(&path, damaged).unwrap();
+                materialise(directory.path()).unwrap();
+                assert!(fs::read(&path).unwrap() == bytes, "byte {at} of {name}");
+            }
+            fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            materialise(directory.path()).unwrap();
+            assert!(fs::read(&path).unwrap() == bytes, "{name}");
+        }
+        let written = |name: &str| fs::metadata(directory.path().join(name)).unwrap().modified().unwrap();
+        let before = FILES.map(|(name, _)| written(name));
+        fs::remove_file(directory.path().join(FILES[1].0)).unwrap();
+        fs::write(directory.path().join(FORMER_MARK), "0123").unwrap();
+        materialise(directory.path()).unwrap();
+        for (at, (name, _)) in FILES.iter().enumerate() {
+            assert_eq!(written(name) == before[at], at != 1, "{name}");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), FILES.len());
+    }
 }

@@ -2,24 +2,24 @@
 //!
 //! A model is named by its directory (or `.gguf` file) under `<data-dir>/models`, or by the configuration. Its
 //! files are opened when they are first needed, its runtime is loaded for its first request; requests that arrive
-//! meanwhile wait for the same load.
+//! meanwhile wait for the same load. Every request looks whether the files have changed, and if so gets the new model.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hyprstream_models::Tokenizer;
+use hyprstream_models::{Tokenizer, remove_leftovers};
 use parking_lot::Mutex;
 
 use crate::blocking::blocking;
 use crate::catalog::settings::Settings;
-use crate::data_dir::MODELS;
+use crate::data_dir::{CACHE, MODELS};
 use crate::error::{Error, Result};
 use crate::models::entry::{ModelEntry, ModelRow};
 use crate::models::runtime::Runtime;
 use crate::nearest::nearest;
-use crate::options::EngineOptions;
+use crate::options::{BUNDLED_MODEL, EngineOptions};
 use crate::statistics::Statistics;
 
 /// The models of an engine.
@@ -37,25 +37,24 @@ impl Registry {
         settings: Arc<Settings>,
         statistics: Arc<Statistics>,
     ) -> Self {
+        remove_leftovers(&options.data_dir.join(CACHE));
         Self { options, settings, statistics, entries: Mutex::new(HashMap::new()) }
     }
 
     /// Every name with the path of its files.
     fn names(&self) -> Result<BTreeMap<String, PathBuf>> {
         let models_dir = self.options.data_dir.join(MODELS);
-        let mut names = BTreeMap::new();
-        let files = match fs::read_dir(&models_dir) {
-            Ok(files) => files,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(self.options.models.clone());
+        // It is there even when its directory is gone, because the program holds its files.
+        let mut names = BTreeMap::from([(BUNDLED_MODEL.to_owned(), models_dir.join(BUNDLED_MODEL))]);
+        match fs::read_dir(&models_dir) {
+            Ok(files) => {
+                for file in files {
+                    let path = file.map_err(Error::io("list", &models_dir))?.path();
+                    names.extend(named_model(&path));
+                }
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("list", &models_dir)(error)),
-        };
-        for file in files {
-            let path = file.map_err(Error::io("list", &models_dir))?.path();
-            if let Some((name, files)) = named_model(&path) {
-                names.insert(name, files);
-            }
         }
         names.extend(self.options.models.clone());
         Ok(names)
@@ -71,24 +70,28 @@ impl Registry {
 
     /// The model with this name, loaded or not.
     fn named(&self, name: &str) -> Result<Arc<ModelEntry>> {
-        if let Some(entry) = self.entries.lock().get(name) {
-            return Ok(Arc::clone(entry));
+        let known = self.entries.lock().get(name).cloned();
+        if let Some(entry) = known.filter(|entry| entry.exists()) {
+            return Ok(entry);
         }
         let mut names = self.names()?;
         let Some(path) = names.remove(name) else {
             let nearest = nearest(name, names.keys().map(String::as_str)).map(str::to_owned);
             return Err(Error::UnknownModel { name: name.to_owned(), nearest });
         };
-        Ok(Arc::clone(self.entries.lock().entry(name.to_owned()).or_insert_with(|| {
+        let mut entries = self.entries.lock();
+        let entry = entries.entry(name.to_owned()).or_insert_with(|| {
             let (options, statistics) = (Arc::clone(&self.options), Arc::clone(&self.statistics));
-            Arc::new(ModelEntry::new(name, path, options, statistics))
-        })))
+            Arc::new(ModelEntry::new(name, path.clone(), options, statistics))
+        });
+        entry.move_to(path);
+        Ok(Arc::clone(entry))
     }
 
     /// The model that a request means, loaded.
     pub(crate) async fn runtime(&self, model: Option<&str>) -> Result<Arc<Runtime>> {
         let entry = self.entry(model)?;
-        match entry.loaded() {
+        match entry.ready() {
             Some(runtime) => Ok(runtime),
             None => blocking(move || entry.load()).await,
         }
@@ -96,7 +99,8 @@ impl Registry {
 
     /// Tokenizers of the models whose files are open, by content hash.
     pub(crate) fn known_tokenizers(&self) -> HashMap<String, Arc<Tokenizer>> {
-        self.used().iter().filter_map(|entry| entry.opened_tokenizer()).collect()
+        let opened = self.used().into_iter().filter_map(|entry| entry.opened_tokenizer());
+        opened.flat_map(|(hashes, tokenizer)| hashes.map(|hash| (hash, Arc::clone(&tokenizer)))).collect()
     }
 
     /// The models that are in memory, by content hash.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyprstream_models::{ContentHash, LlamaModel, LoadOptions, ModelFiles, WeightType};
+use hyprstream_models::{ContentHash, LlamaModel, LoadOptions, ModelFiles};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::adapters::resolve::{ResolvedAdapter, resolve_stack, stack_label};
@@ -27,6 +27,8 @@ pub(crate) struct Runtime {
     /// Tokens of prompt and answer that a request may have.
     context_length: usize,
     weights_name: &'static str,
+    /// The types of numbers that an answer is computed with.
+    pub(crate) arithmetic: String,
     model: Arc<LlamaModel>,
     adapters: AdapterCache,
     queue_permits: QueuePermits,
@@ -43,22 +45,22 @@ impl Runtime {
         let weight_type = weight_type(options, &files);
         let gguf_dir = options.data_dir.join(CACHE);
         std::fs::create_dir_all(&gguf_dir).map_err(Error::io("make the directory", &gguf_dir))?;
-        let path = files.gguf(&gguf_dir, weight_type)?;
-        let model = LlamaModel::load(&path, &LoadOptions::default())?;
+        let model = files.load(&gguf_dir, weight_type, &LoadOptions::default())?;
         let decode = decode_options(options, name, files.config(), &model);
+        let arithmetic = format!(
+            "{} weights, {:?} cache, {} attention",
+            weight_type.name(),
+            decode.cache_type,
+            if decode.flash_attention { "fused" } else { "plain" },
+        );
         let scheduler =
             Scheduler::start(Arc::clone(&model), files.tokenizer(), decode, Arc::clone(statistics))?;
         Ok(Self {
             name: name.to_owned(),
             hash: files.content_hash(),
             context_length: context_length(options, files.config()) as usize,
-            weights_name: match weight_type {
-                WeightType::Stored => "stored",
-                WeightType::F32 => "f32",
-                WeightType::F16 => "f16",
-                WeightType::Bf16 => "bf16",
-                WeightType::Q8_0 => "q8_0",
-            },
+            weights_name: weight_type.name(),
+            arithmetic,
             adapters: AdapterCache::new(Arc::clone(&model), options.adapter_memory, Arc::clone(statistics)),
             queue_permits: QueuePermits::new(options.queue_capacity.max(1)),
             scheduler,
@@ -84,7 +86,7 @@ impl Runtime {
         let Some(name) = name else {
             return Ok(NamedStack::default());
         };
-        let resolved = resolve_stack(&store.snapshot(), name, &self.hash)?;
+        let resolved = resolve_stack(&store.snapshot(), name, &self.files)?;
         if resolved.iter().all(|adapter| self.adapters.has(adapter)) {
             return self.activate(store, &resolved);
         }

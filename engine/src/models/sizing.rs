@@ -28,7 +28,7 @@ pub(crate) fn context_length(options: &EngineOptions, config: &ModelConfig) -> u
 
 pub(crate) fn weight_type(options: &EngineOptions, files: &ModelFiles) -> WeightType {
     // A GGUF file is answered as it is; only a Hugging Face directory is converted.
-    if files.path().is_file() {
+    if files.is_gguf() {
         return WeightType::Stored;
     }
     match options.weights {

@@ -6,9 +6,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hyprstream_storage::{Catalog, TrajectoryLog, TrajectoryRecord};
+use hyprstream_storage::{TrajectoryLog, TrajectoryRecord};
 use parking_lot::Mutex;
 
+use crate::adapters::store::AdapterStore;
 use crate::error::{Error, Result};
 use crate::recording::format;
 use crate::recording::ring::{Record, RecordSender};
@@ -32,7 +33,7 @@ pub(crate) struct Recorder {
 #[derive(Debug)]
 struct Shared {
     log: Arc<TrajectoryLog>,
-    catalog: Catalog,
+    store: AdapterStore,
     ring: Mutex<Ring>,
     /// The next trajectory's number. Numbers rise across restarts, because a block of them is reserved on the disk before
     /// the first is handed out.
@@ -54,20 +55,20 @@ struct Ring {
 impl Recorder {
     pub(crate) fn try_new(
         log: TrajectoryLog,
-        catalog: Catalog,
+        store: AdapterStore,
         capacity: usize,
         statistics: Arc<Statistics>,
     ) -> Result<Self> {
-        let reserved = match catalog.get(RESERVED_KEY)? {
+        let reserved = match store.snapshot().metadata(RESERVED_KEY)? {
             Some(bytes) => stored_number(&bytes, "the first number that no trajectory can have yet")?,
             None => 1,
         };
         let next = reserved.max(log.last_id().map_or(1, |id| id + 1));
-        catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
+        put_reserved(&store, next + RESERVED_BLOCK)?;
         let (ring, receiver) = sync_channel(capacity.max(1));
         let shared = Arc::new(Shared {
             log: Arc::new(log),
-            catalog,
+            store,
             ring: Mutex::new(Ring { receiver, pending: Vec::new(), unsynced: false }),
             next_id: AtomicU64::new(next),
             reserved: AtomicU64::new(next + RESERVED_BLOCK),
@@ -182,11 +183,16 @@ impl Shared {
     fn reserve(&self) -> Result<()> {
         let next = self.next_id.load(Ordering::Relaxed);
         if next + RESERVED_BLOCK / 2 > self.reserved.load(Ordering::Relaxed) {
-            self.catalog.put_durable(RESERVED_KEY, &(next + RESERVED_BLOCK).to_le_bytes())?;
+            put_reserved(&self.store, next + RESERVED_BLOCK)?;
             self.reserved.store(next + RESERVED_BLOCK, Ordering::Relaxed);
         }
         Ok(())
     }
+}
+
+/// No trajectory gets a number from `reserved` on before this was called again.
+fn put_reserved(store: &AdapterStore, reserved: u64) -> Result<()> {
+    store.write(|transaction| Ok(transaction.put_metadata(RESERVED_KEY, &reserved.to_le_bytes())?))
 }
 
 /// Sleeps unless the recorder closes, however often the thread is woken.

@@ -71,19 +71,6 @@ fn a_directory_that_is_held_is_refused_with_the_holders_address() {
 }
 
 #[test]
-fn definitions_survive_a_restart() {
-    let bench = Bench::new();
-    bench.engine.definitions().put("notes", b"one").unwrap();
-    bench.engine.definitions().put("notes", b"two").unwrap();
-    bench.engine.definitions().put("other", b"x").unwrap();
-    assert!(bench.engine.definitions().remove("other").unwrap());
-    assert!(!bench.engine.definitions().remove("other").unwrap());
-    let bench = bench.reopen();
-    let all = bench.engine.definitions().scan("").unwrap();
-    assert_eq!(all, [("notes".to_owned(), b"two".to_vec())]);
-}
-
-#[test]
 fn text_and_tokens_turn_into_each_other() {
     let bench = Bench::new();
     let ids = bench.engine.tokenize("Grüße, world!", None).unwrap();

@@ -182,11 +182,8 @@ async fn a_run_that_the_process_did_not_survive_is_interrupted() {
     while !matches!(run.next().await.unwrap().unwrap(), TrainingEvent::Step(_)) {}
     // What a killed process leaves behind is what lies on the disk while it runs.
     let copy = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp")
-        .arg("-r")
-        .args(["grid", "catalog", "trajectories"].map(|name| bench.directory.path().join(name)))
-        .arg(copy.path())
-        .status();
+    let from = bench.directory.path().join(".");
+    let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(copy.path()).status();
     assert!(copied.unwrap().success());
     let engine = Engine::open(options(&copy)).unwrap();
     let run = engine.training_runs().unwrap().remove(0);

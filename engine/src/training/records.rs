@@ -1,10 +1,11 @@
-//! What is kept of runs: the run in the weight store, its steps in the catalog.
+//! What is kept of runs: the run, and its steps.
 //!
-//! The run's end is committed together with the version that it publishes, so it is where the weights are. Steps come
-//! many a second and nothing has to appear with them, so they go where a write is cheap and durable a little later.
+//! The run's end is committed together with the version that it publishes. Steps come many a second and nothing has to
+//! appear with them, so a write of them need not be durable when it returns.
 
-use hyprstream_storage::{Catalog, Snapshot, WriteTransaction};
+use hyprstream_storage::WriteTransaction;
 
+use crate::adapters::store::{AdapterStore, left_out};
 use crate::error::{Error, Result};
 use crate::json::{from_json, to_json};
 use crate::training::rows::{TrainingRunRow, TrainingStepRow};
@@ -15,34 +16,45 @@ pub(super) fn put_run(transaction: &mut WriteTransaction<'_>, run: &TrainingRunR
     Ok(transaction.put_metadata(format!("{PREFIX}{:016x}", run.run_id).as_bytes(), &to_json(run)?)?)
 }
 
-pub(super) fn all_runs(snapshot: &Snapshot) -> Result<Vec<TrainingRunRow>> {
-    let records = snapshot.scan_metadata(PREFIX.as_bytes())?;
-    records.iter().map(|(_, bytes)| from_json(bytes, "the record of a training run")).collect()
+/// All runs by number, without those whose records are damaged, which the log names.
+pub(super) fn all_runs(store: &AdapterStore) -> Result<Vec<TrainingRunRow>> {
+    let mut runs = Vec::new();
+    for (key, bytes) in store.readable_records(PREFIX)? {
+        match from_json(&bytes, "the record of a training run") {
+            Ok(run) => runs.push(run),
+            Err(error) => left_out(&key, &error),
+        }
+    }
+    Ok(runs)
 }
 
-/// Appends steps: visible at once, durable with the catalog's next flush.
-pub(super) fn put_steps(catalog: &Catalog, steps: &[TrainingStepRow]) -> Result<()> {
+/// Appends steps: visible at once, durable a moment later, at the latest with the end of the run.
+pub(super) fn put_steps(store: &AdapterStore, steps: &[TrainingStepRow]) -> Result<()> {
     match steps.first() {
         Some(first) => {
             let key = format!("{}{:016x}", steps_prefix(Some(first.run_id)), first.step);
-            Ok(catalog.put(key.as_bytes(), &to_json(&steps)?)?)
+            let bytes = to_json(&steps)?;
+            store.write_eventually(|transaction| Ok(transaction.put_metadata(key.as_bytes(), &bytes)?))
         }
         None => Ok(()),
     }
 }
 
-pub(super) fn read_steps(catalog: &Catalog, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
-    let blocks = catalog.scan_prefix(steps_prefix(run_id).as_bytes())?;
+/// The steps of a run, or of all, in order, without those whose records are damaged, which the log names.
+pub(super) fn read_steps(store: &AdapterStore, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
     let mut steps = Vec::new();
-    for (_, block) in blocks {
-        steps.extend(from_json::<Vec<TrainingStepRow>>(&block, "the steps of a training run")?);
+    for (key, block) in store.readable_records(&steps_prefix(run_id))? {
+        match from_json::<Vec<TrainingStepRow>>(&block, "the steps of a training run") {
+            Ok(block) => steps.extend(block),
+            Err(error) => left_out(&key, &error),
+        }
     }
     Ok(steps)
 }
 
 /// The last step that is kept of a run.
-pub(super) fn last_step(catalog: &Catalog, run_id: u64) -> Result<Option<TrainingStepRow>> {
-    Ok(read_steps(catalog, Some(run_id))?.pop())
+pub(super) fn last_step(store: &AdapterStore, run_id: u64) -> Result<Option<TrainingStepRow>> {
+    Ok(read_steps(store, Some(run_id))?.pop())
 }
 
 fn steps_prefix(run_id: Option<u64>) -> String {

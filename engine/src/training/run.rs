@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use hyprstream_learning::{Example, LoraTrainer, StepReport};
 use hyprstream_models::{ContentHash, LoraWeights};
-use hyprstream_storage::Catalog;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::adapters::checkpoints::{
@@ -37,7 +36,6 @@ pub(super) struct Run {
     pub(super) trainer: LoraTrainer,
     pub(super) validation: Vec<Example>,
     pub(super) store: AdapterStore,
-    pub(super) catalog: Catalog,
     pub(super) statistics: Arc<Statistics>,
     pub(super) events: mpsc::UnboundedSender<Result<TrainingEvent>>,
     pub(super) cancel: Arc<AtomicBool>,
@@ -64,10 +62,7 @@ impl Run {
     }
 
     fn record_end(&self) {
-        let written = self.catalog.flush().map_err(Error::from);
-        let written =
-            written.and_then(|()| self.store.write(|transaction| put_run(transaction, &self.record)));
-        if let Err(error) = written {
+        if let Err(error) = self.store.write(|transaction| put_run(transaction, &self.record)) {
             tracing::error!(%error, run_id = self.record.run_id, "the end of a training run could not be recorded");
         }
     }
@@ -90,7 +85,7 @@ impl Run {
             }
             let is_due = progress.last_report.elapsed() >= REPORT_INTERVAL || self.trainer.is_finished();
             if is_due || step.is_err() {
-                put_steps(&self.catalog, &std::mem::take(&mut unsaved))?;
+                put_steps(&self.store, &std::mem::take(&mut unsaved))?;
                 progress.last_report = Instant::now();
             }
             let row = step?;
@@ -183,12 +178,11 @@ impl Run {
         })
     }
 
-    /// The version and the run's result appear in one commit, after the steps are durable.
+    /// The version and the run's result appear in one commit, which makes the steps durable too.
     fn publish(&mut self) -> Result<TrainingEvent> {
         if self.cancel.load(Ordering::Acquire) {
             return Err(Error::Cancelled);
         }
-        self.catalog.flush()?;
         let weights = self.trainer.weights(self.base_hash);
         let version_record = self.version_record(&weights);
         let mut record = self.record.clone();

@@ -8,7 +8,6 @@ use std::thread::{self, JoinHandle};
 
 use hyprstream_learning::{BaseWeights, Example, LoraTrainer};
 use hyprstream_models::ContentHash;
-use hyprstream_storage::Catalog;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +37,6 @@ pub(crate) struct Training {
     options: Arc<EngineOptions>,
     registry: Arc<Registry>,
     store: AdapterStore,
-    catalog: Catalog,
     statistics: Arc<Statistics>,
     active: Arc<Mutex<ActiveRuns>>,
 }
@@ -65,19 +63,18 @@ impl Training {
         options: Arc<EngineOptions>,
         registry: Arc<Registry>,
         store: AdapterStore,
-        catalog: Catalog,
         statistics: Arc<Statistics>,
     ) -> Result<Self> {
-        let mut left: Vec<TrainingRunRow> = all_runs(&store.snapshot())?;
+        let mut left: Vec<TrainingRunRow> = all_runs(&store)?;
         left.retain(|run| run.status == RunStatus::Running);
         if !left.is_empty() {
             for run in &mut left {
                 run.status = RunStatus::Interrupted;
-                run.steps = last_step(&catalog, run.run_id)?.map_or(run.steps, |step| step.step);
+                run.steps = last_step(&store, run.run_id)?.map_or(run.steps, |step| step.step);
             }
             store.write(|transaction| left.iter().try_for_each(|run| put_run(transaction, run)))?;
         }
-        Ok(Self { options, registry, store, catalog, statistics, active: Arc::default() })
+        Ok(Self { options, registry, store, statistics, active: Arc::default() })
     }
 
     pub(crate) async fn train(&self, request: TrainRequest) -> Result<TrainingRun> {
@@ -93,7 +90,7 @@ impl Training {
             run.cancel.store(true, Ordering::Release);
             return Ok(());
         }
-        let runs = all_runs(&self.store.snapshot())?;
+        let runs = all_runs(&self.store)?;
         match runs.into_iter().find(|run| run.run_id == run_id) {
             Some(run) => Err(Error::argument("run_id", run_id, format!("it is {} already", run.status))),
             None => Err(unknown_run(run_id)),
@@ -101,7 +98,7 @@ impl Training {
     }
 
     pub(crate) fn rows(&self) -> Result<Vec<TrainingRunRow>> {
-        let mut runs = all_runs(&self.store.snapshot())?;
+        let mut runs = all_runs(&self.store)?;
         let active = self.active.lock();
         for run in &mut runs {
             let is_running = run.status == RunStatus::Running;
@@ -113,7 +110,7 @@ impl Training {
     }
 
     pub(crate) fn steps(&self, run_id: Option<u64>) -> Result<Vec<TrainingStepRow>> {
-        read_steps(&self.catalog, run_id)
+        read_steps(&self.store, run_id)
     }
 
     pub(crate) async fn checkpoint(&self, name: &str) -> Result<CheckpointRow> {
@@ -180,7 +177,6 @@ impl Training {
             trainer,
             validation,
             store: self.store.clone(),
-            catalog: self.catalog.clone(),
             statistics: Arc::clone(&self.statistics),
             events,
             cancel: Arc::clone(&cancel),

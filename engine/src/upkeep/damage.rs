@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hyprstream_storage::{Damage, LogDamage};
+use hyprstream_storage::{Damage, Error as StorageError, LogDamage};
 
 use crate::data_dir::GRID_FILE;
 
@@ -60,4 +60,14 @@ pub(crate) fn damaged_answers(damage: LogDamage, data_dir: &Path) -> DamageRow {
 /// A file that is damaged or lost as a whole.
 pub(crate) fn damaged_file(file: &Path, what: &str, reason: String) -> DamageRow {
     DamageRow { file: file.display().to_string(), what: what.to_owned(), reason, ..DamageRow::default() }
+}
+
+/// A file that an error of the store was about.
+pub(crate) fn damaged_part(file: &Path, what: &str, error: StorageError) -> DamageRow {
+    match error {
+        StorageError::Corrupt { offset, reason, .. } => {
+            DamageRow { offset, ..damaged_file(file, what, reason) }
+        }
+        error => damaged_file(file, what, error.to_string()),
+    }
 }

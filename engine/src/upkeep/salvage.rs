@@ -3,20 +3,24 @@
 //! A version that has lost a part would answer wrongly without an error, so the whole of it is left out.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use hyprstream_storage::{
-    Catalog, DirectoryLock, GridOptions, GridStore, Held, Snapshot, VersionInfo, salvage_trajectories,
+    DirectoryLock, Error as StorageError, Held, Snapshot, VersionInfo, read_version_1_catalog,
+    salvage_trajectories,
 };
 
 use crate::adapters::checkpoints::{all_checkpoints, forget_checkpoint};
 use crate::adapters::matrices::read_weights;
 use crate::adapters::record::{content_hash, version_key, version_record};
 use crate::adapters::store::AdapterStore;
-use crate::data_dir::{CATALOG, FILES, GRID, GRID_FILE, LOCK_FILE, MODELS, TABLES, TRAJECTORIES};
+use crate::data_dir::files::{is_there, sync_tree};
+use crate::data_dir::marker::{MARKER_FILE, Marker, MarkerFile, Unfinished};
+use crate::data_dir::{FILES, GRID, GRID_FILE, LOCK_FILE, MODELS, TABLES, TRAJECTORIES, VERSION_1_CATALOG};
 use crate::error::{Error, Result};
-use crate::upkeep::damage::{DamageRow, damaged_answers, damaged_file, damaged_weights};
+use crate::upkeep::copying::{copy_tree, expect_apart};
+use crate::upkeep::damage::{DamageRow, damaged_answers, damaged_file, damaged_part, damaged_weights};
+use crate::upkeep::opening::{finish, open_grid, put_version, put_version_1_records, says_its_version};
 
 /// What was saved of a damaged data directory, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,15 +33,19 @@ pub struct SalvagedStore {
     pub lost: Vec<DamageRow>,
 }
 
-/// Makes the data directory `into`, which must not exist, with everything of `data_dir` that is whole. Weights and
-/// recorded answers are checked; the files of models and tables are copied as they are. `data_dir` must not be
-/// open in any process; it is not changed.
+/// Makes the data directory `into`, which must not exist, with everything of `data_dir` that is whole but the files of
+/// tables, whose records are there: only the SQL layer can tell what the rows of one are. Weights, records and recorded
+/// answers are checked; the files of models are copied as they are. `data_dir` must not be open in any process; nothing in
+/// it is changed but its lock files.
 pub fn salvage(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
-    let exists = |path: &Path| path.try_exists().map_err(Error::io("look for", path));
-    if exists(into)? {
+    if is_there(into)? {
         return Err(Error::AlreadyExists { kind: "directory", name: into.display().to_string() });
     }
-    if !exists(&data_dir.join(GRID))? {
+    let mut has_part = false;
+    for part in [GRID, TRAJECTORIES, TABLES, VERSION_1_CATALOG, MARKER_FILE] {
+        has_part |= is_there(&data_dir.join(part))?;
+    }
+    if !has_part {
         return Err(Error::Refused(format!("{} is not a data directory", data_dir.display())));
     }
     let _lock = DirectoryLock::acquire(data_dir, LOCK_FILE, "salvage")?;
@@ -49,39 +57,115 @@ pub fn salvage(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
     })
 }
 
-/// Refuses a directory inside the one that is copied.
-fn expect_apart(data_dir: &Path, into: &Path) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
-    if real(into)?.starts_with(real(data_dir)?) {
-        let reason = format!("{} is inside {}", into.display(), data_dir.display());
-        return Err(Error::Refused(reason));
-    }
-    Ok(())
-}
-
 fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
+    Marker::unfinished(Unfinished::Salvage).write(into)?;
     let mut salvaged = SalvagedStore::default();
-    let grid = hyprstream_storage::salvage(&data_dir.join(GRID), &into.join(GRID))?;
-    salvaged.lost.extend(grid.left_out.into_iter().map(damaged_weights));
-    keep_whole_versions(&into.join(GRID), &grid.incomplete, &mut salvaged)?;
-    let trajectories = data_dir.join(TRAJECTORIES);
-    if trajectories.is_dir() {
-        let answers = salvage_trajectories(&trajectories, &into.join(TRAJECTORIES))?;
-        salvaged.records = answers.records;
-        let damages = answers.damages.into_iter();
-        salvaged.lost.extend(damages.map(|damage| damaged_answers(damage, data_dir)));
+    let incomplete = salvage_grid(data_dir, into, &mut salvaged)?;
+    let store = open_grid(into)?;
+    keep_whole_versions(&store, &incomplete, &mut salvaged)?;
+    if !says_its_version(&store)? {
+        salvage_version_1_catalog(data_dir, into, &store, &mut salvaged)?;
     }
-    for part in [MODELS, TABLES, FILES, CATALOG] {
+    put_version(&store)?;
+    store.sync()?;
+    drop(store);
+    salvage_answers(data_dir, into, &mut salvaged)?;
+    for part in [MODELS, FILES] {
+        expect_directory(data_dir, part, &mut salvaged.lost)?;
         copy_tree(data_dir, into, Path::new(part), &mut salvaged.lost)?;
     }
-    check_catalog(&into.join(CATALOG), &mut salvaged.lost)?;
+    expect_directory(data_dir, TABLES, &mut salvaged.lost)?;
+    for part in [MODELS, FILES, TABLES, TRAJECTORIES] {
+        let path = into.join(part);
+        fs::create_dir_all(&path).map_err(Error::io("make the directory", &path))?;
+    }
+    sync_tree(into)?;
+    finish(into)?;
     Ok(salvaged)
 }
 
+/// Copies what can be read of the weight store, and returns the versions that lack something.
+fn salvage_grid(data_dir: &Path, into: &Path, salvaged: &mut SalvagedStore) -> Result<Vec<Held>> {
+    let what = "the weight store: adapters, checkpoints, settings, conversations, records of tables";
+    if !is_there(&data_dir.join(GRID_FILE))? {
+        salvaged.lost.push(damaged_file(Path::new(GRID_FILE), what, "it is missing".to_owned()));
+        return Ok(Vec::new());
+    }
+    match hyprstream_storage::salvage(&data_dir.join(GRID), &into.join(GRID)) {
+        Ok(grid) => {
+            salvaged.lost.extend(grid.left_out.into_iter().map(damaged_weights));
+            Ok(grid.incomplete)
+        }
+        Err(error @ (StorageError::Corrupt { .. } | StorageError::Io { .. })) if !error.is_storage_full() => {
+            let grid = into.join(GRID);
+            fs::remove_dir_all(&grid).map_err(Error::io("remove", &grid))?;
+            salvaged.lost.push(damaged_part(Path::new(GRID_FILE), what, error));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies the catalog of version 1 before it is read, and puts what it has into the new weight store.
+fn salvage_version_1_catalog(
+    data_dir: &Path,
+    into: &Path,
+    store: &AdapterStore,
+    salvaged: &mut SalvagedStore,
+) -> Result<()> {
+    let what =
+        "the catalog of version 1: settings, conversations, definitions of tables, steps of training runs";
+    let part = Path::new(VERSION_1_CATALOG);
+    if !data_dir.join(part).is_dir() {
+        if Marker::read(data_dir)? == MarkerFile::Missing {
+            salvaged.lost.push(damaged_file(part, what, "it is missing".to_owned()));
+        }
+        return Ok(());
+    }
+    let copy = into.join(part);
+    copy_tree(data_dir, into, part, &mut salvaged.lost)?;
+    match read_version_1_catalog(&copy) {
+        Ok(records) => put_version_1_records(store, &records)?,
+        Err(error) if error.is_storage_full() => return Err(error.into()),
+        Err(error) => salvaged.lost.push(damaged_part(part, what, error)),
+    }
+    fs::remove_dir_all(&copy).map_err(Error::io("remove", &copy))
+}
+
+fn salvage_answers(data_dir: &Path, into: &Path, salvaged: &mut SalvagedStore) -> Result<()> {
+    if !expect_directory(data_dir, TRAJECTORIES, &mut salvaged.lost)? {
+        return Ok(());
+    }
+    match salvage_trajectories(&data_dir.join(TRAJECTORIES), &into.join(TRAJECTORIES)) {
+        Ok(answers) => {
+            salvaged.records = answers.records;
+            let damages = answers.damages.into_iter();
+            salvaged.lost.extend(damages.map(|damage| damaged_answers(damage, data_dir)));
+            Ok(())
+        }
+        Err(error @ (StorageError::Corrupt { .. } | StorageError::Io { .. })) if !error.is_storage_full() => {
+            salvaged.lost.push(damaged_part(Path::new(TRAJECTORIES), "recorded answers", error));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a directory is there that every data directory has; one that is missing is noted as lost.
+fn expect_directory(data_dir: &Path, part: &str, lost: &mut Vec<DamageRow>) -> Result<bool> {
+    let found = is_there(&data_dir.join(part))?;
+    if !found {
+        lost.push(damaged_file(Path::new(part), "a directory", "it is missing".to_owned()));
+    }
+    Ok(found)
+}
+
 /// Drops the versions and checkpoints that have lost a part.
-fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut SalvagedStore) -> Result<()> {
-    let store = GridStore::open(grid, &GridOptions::default())?;
-    let store = AdapterStore::new(Arc::new(store));
+fn keep_whole_versions(
+    store: &AdapterStore,
+    incomplete: &[Held],
+    salvaged: &mut SalvagedStore,
+) -> Result<()> {
     let snapshot = store.snapshot();
     let is_incomplete = |version: &VersionInfo| {
         let same = |held: &Held| {
@@ -122,8 +206,7 @@ fn keep_whole_versions(grid: &Path, incomplete: &[Held], salvaged: &mut Salvaged
             }
         }
         Ok(())
-    })?;
-    store.sync()
+    })
 }
 
 /// Why a published version cannot answer as it did; `None` when it can. A draft has no record to hold it against.
@@ -150,57 +233,4 @@ fn lost_version(version: &VersionInfo, reason: String) -> DamageRow {
         version: Some(version.version.clone()),
         ..damaged_file(Path::new(GRID_FILE), &what, reason)
     }
-}
-
-/// Copies a part of a data directory into another. A file that cannot be read is noted as lost.
-fn copy_tree(data_dir: &Path, into: &Path, part: &Path, lost: &mut Vec<DamageRow>) -> Result<()> {
-    let (from, to) = (data_dir.join(part), into.join(part));
-    let Ok(metadata) = fs::symlink_metadata(&from) else {
-        return Ok(());
-    };
-    if metadata.is_symlink() {
-        let target = from.canonicalize().or_else(|_| fs::read_link(&from));
-        let target: PathBuf = target.map_err(Error::io("read the link", &from))?;
-        return std::os::unix::fs::symlink(target, &to).map_err(Error::io("make the link", &to));
-    }
-    if metadata.is_file() {
-        return match fs::copy(&from, &to) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                Err(Error::io("write", &to)(error))
-            }
-            Err(error) => {
-                lost.push(damaged_file(part, "a file", error.to_string()));
-                fs::remove_file(&to).or_else(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(Error::io("remove", &to)(error)),
-                })
-            }
-        };
-    }
-    if !metadata.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(&to).map_err(Error::io("make the directory", &to))?;
-    match fs::read_dir(&from) {
-        Ok(entries) => {
-            for entry in entries {
-                let entry = entry.map_err(Error::io("list", &from))?;
-                copy_tree(data_dir, into, &part.join(entry.file_name()), lost)?;
-            }
-        }
-        Err(error) => lost.push(damaged_file(part, "a directory", error.to_string())),
-    }
-    Ok(())
-}
-
-/// Reads the copy of the catalog, and removes it when it is damaged: an empty one opens, a damaged one does not.
-fn check_catalog(catalog: &Path, lost: &mut Vec<DamageRow>) -> Result<()> {
-    let read = Catalog::open(catalog).and_then(|catalog| catalog.scan_prefix(b"").map(drop));
-    if let Err(error) = read {
-        let what = "the catalog: settings, definitions of tables, steps of training runs";
-        lost.push(damaged_file(Path::new(CATALOG), what, error.to_string()));
-        fs::remove_dir_all(catalog).map_err(Error::io("remove", catalog))?;
-    }
-    Ok(())
 }

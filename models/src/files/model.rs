@@ -2,29 +2,52 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::chat_template::ChatTemplate;
 use crate::config::ModelConfig;
-use crate::content_hash::ContentHash;
+use crate::content_hash::{ContentHash, hash_part};
 use crate::error::{Error, Result};
+use crate::files::converted;
+use crate::files::stamp::Stamp;
 use crate::files::text::{json, optional, required};
 use crate::files::tokenizer_settings::TokenizerSettings;
 use crate::gguf::{self, GgufModel, WeightType};
+use crate::llama::{LlamaModel, LoadOptions};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{SafetensorsModel, TensorSource};
+use crate::weights::{INDEX_FILE, SINGLE_FILE, SafetensorsModel, TensorSource, shard_files};
+
+/// The small files of a Hugging Face directory that decide what it answers.
+const SMALL_FILES: [&str; 5] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+];
+/// How often files that change while they are read are read again.
+const ATTEMPTS: usize = 3;
 
 /// A Hugging Face directory or a GGUF file, everything in it validated.
+///
+/// It is what the files held when they were opened. Where they were changed since, reading the weights is an error.
 #[derive(Debug)]
 pub struct ModelFiles {
     path: PathBuf,
+    stamp: Stamp,
+    content: Content,
+}
+
+#[derive(Debug)]
+struct Content {
     source: Source,
     tokenizer: Arc<Tokenizer>,
     chat_template: Option<ChatTemplate>,
-    hash: OnceLock<ContentHash>,
+    hash: ContentHash,
+    hash_before_templates: ContentHash,
 }
 
 #[derive(Debug)]
@@ -34,15 +57,38 @@ enum Source {
 }
 
 impl ModelFiles {
-    /// Opens a Hugging Face directory or a `.gguf` file.
+    /// Opens a Hugging Face directory or a `.gguf` file, and reads all of it once.
     pub fn open(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
-        if metadata.is_dir() { Self::open_directory(path) } else { Self::open_gguf(path) }
+        for _ in 0..ATTEMPTS {
+            let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
+            let stamp = Stamp::settled(&files_of(path, metadata.is_dir()));
+            let content =
+                if metadata.is_dir() { Content::of_directory(path) } else { Content::of_gguf(path) };
+            if stamp.is_current() {
+                return Ok(Self { path: path.to_path_buf(), stamp, content: content? });
+            }
+        }
+        Err(Error::invalid(path, "changes while it is read; try again once it is written"))
     }
+}
 
-    fn open_gguf(path: &Path) -> Result<Self> {
+/// The files whose changes change the model.
+fn files_of(path: &Path, is_directory: bool) -> Vec<PathBuf> {
+    if !is_directory {
+        return vec![path.to_path_buf()];
+    }
+    let index = path.join(INDEX_FILE);
+    let mut files: Vec<PathBuf> = SMALL_FILES.iter().map(|name| path.join(name)).collect();
+    // An index that cannot be read is refused when the weights are opened.
+    files.extend(shard_files(path, &index).unwrap_or_default());
+    files.extend([path.join(SINGLE_FILE), index]);
+    files
+}
+
+impl Content {
+    fn of_gguf(path: &Path) -> Result<Self> {
         let model = GgufModel::open(path)?;
-        let tokenizer = Tokenizer::from_gguf(path, model.config().eos_token_ids.iter().copied())?;
+        let tokenizer = Tokenizer::from_gguf(&model, model.config().eos_token_ids.iter().copied())?;
         if tokenizer.vocab_size() != model.config().vocab_size {
             return Err(Error::invalid(path, "its tokenizer and its embedding disagree on the vocabulary"));
         }
@@ -55,15 +101,15 @@ impl ModelFiles {
             })
             .transpose()?;
         Ok(Self {
-            path: path.to_path_buf(),
+            hash: model.content_hash(),
+            hash_before_templates: model.content_hash(),
             source: Source::Gguf(Box::new(model)),
             tokenizer: Arc::new(tokenizer),
             chat_template,
-            hash: OnceLock::new(),
         })
     }
 
-    fn open_directory(path: &Path) -> Result<Self> {
+    fn of_directory(path: &Path) -> Result<Self> {
         let config_path = path.join("config.json");
         let mut config = ModelConfig::from_json(&required(path, "config.json")?, &config_path)?;
         add_generation_config(&mut config, path)?;
@@ -83,18 +129,24 @@ impl ModelFiles {
             config.eos_token_ids.push(end);
         }
         let tokenizer = tokenizer.with_end(config.eos_token_ids.iter().copied());
-        let weights = SafetensorsModel::open(path, config)?;
+        let mut hash = Sha256::new();
+        hash_part(&mut hash, config.to_json().as_bytes());
+        hash_part(&mut hash, &tokenizer_json);
+        let weights = SafetensorsModel::open_hashed(path, config, &mut hash)?;
+        let hash_before_templates = ContentHash::from_bytes(hash.finalize().into());
         let chat_template = settings.chat_template()?;
         let add_bos_token = settings.add_bos_token;
         Ok(Self {
-            path: path.to_path_buf(),
+            hash: settings.add_to(&hash_before_templates),
+            hash_before_templates,
             source: Source::HuggingFace { weights: Box::new(weights), tokenizer_json, add_bos_token },
             tokenizer: Arc::new(tokenizer),
             chat_template,
-            hash: OnceLock::new(),
         })
     }
+}
 
+impl ModelFiles {
     /// Where the model lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -107,7 +159,7 @@ impl ModelFiles {
 
     /// The weights, under Hugging Face's names whichever file they lie in.
     pub fn tensors(&self) -> &dyn TensorSource {
-        match &self.source {
+        match &self.content.source {
             Source::HuggingFace { weights, .. } => weights.as_ref(),
             Source::Gguf(model) => model.as_ref(),
         }
@@ -115,68 +167,91 @@ impl ModelFiles {
 
     /// The tokenizer, shared with whoever encodes or decodes.
     pub fn tokenizer(&self) -> Arc<Tokenizer> {
-        Arc::clone(&self.tokenizer)
+        Arc::clone(&self.content.tokenizer)
     }
 
     /// The chat template, if the model has one.
     pub const fn chat_template(&self) -> Option<&ChatTemplate> {
-        self.chat_template.as_ref()
+        self.content.chat_template.as_ref()
     }
 
-    /// The hash of what determines the model's answers: configuration, vocabulary and weights. Computed on the first
-    /// call, at the speed of SHA-256, and remembered.
-    pub fn content_hash(&self) -> ContentHash {
-        *self.hash.get_or_init(|| match &self.source {
-            Source::Gguf(model) => ContentHash::of(model.bytes()),
-            Source::HuggingFace { weights, tokenizer_json, .. } => {
-                let mut hasher = Sha256::new();
-                let mut part = |bytes: &[u8]| {
-                    hasher.update((bytes.len() as u64).to_le_bytes());
-                    hasher.update(bytes);
-                };
-                part(weights.config().to_json().as_bytes());
-                part(tokenizer_json);
-                for (name, _) in weights.config().tensors() {
-                    part(name.as_bytes());
-                    if let Some((stored, bytes)) = weights.stored(&name) {
-                        part(&[stored.size() as u8, stored as u8]);
-                        part(bytes);
-                    }
-                }
-                ContentHash::from_bytes(hasher.finalize().into())
-            }
-        })
+    /// Whether the model is one GGUF file, which answers as it is.
+    pub const fn is_gguf(&self) -> bool {
+        matches!(self.content.source, Source::Gguf(_))
     }
 
-    /// The model as a GGUF file: itself, or converted into `cache_dir` once for every content and type of weights.
-    pub fn gguf(&self, cache_dir: &Path, weights: WeightType) -> Result<PathBuf> {
-        let (model, tokenizer_json, add_bos_token) = match &self.source {
-            Source::Gguf(model) if weights == WeightType::Stored => return Ok(model.path().to_path_buf()),
-            Source::Gguf(_) => {
-                return Err(Error::Unsupported(format!(
-                    "{}: changing the weights' type of a GGUF file to {}",
-                    self.path.display(),
-                    weights.name()
-                )));
+    /// Whether the files are still those that were opened. Asks the file system and reads nothing.
+    pub fn is_current(&self) -> bool {
+        self.stamp.is_current()
+    }
+
+    /// The hash of what determines the model's answers: of a GGUF file all of it, of a directory the configuration, the
+    /// tokenizer and its settings, the chat template and the weights.
+    pub const fn content_hash(&self) -> ContentHash {
+        self.content.hash
+    }
+
+    /// The hash that the model had before those of directories covered the chat template and the tokenizer's settings.
+    /// Adapters and trajectories of that time carry it.
+    pub const fn hash_before_templates(&self) -> ContentHash {
+        self.content.hash_before_templates
+    }
+
+    /// Whether a hash is this model's, in its present form or in the one before chat templates were covered.
+    pub fn has_hash(&self, hash: &ContentHash) -> bool {
+        *hash == self.content.hash || *hash == self.content.hash_before_templates
+    }
+
+    /// Loads the model into llama.cpp. A directory is converted into `cache_dir` once for every content and type of
+    /// weights. What answers is what has this model's hash, or loading is an error.
+    pub fn load(
+        &self,
+        cache_dir: &Path,
+        weights: WeightType,
+        options: &LoadOptions,
+    ) -> Result<Arc<LlamaModel>> {
+        match &self.content.source {
+            Source::Gguf(model) if weights == WeightType::Stored => {
+                LlamaModel::load_validated(model, options)
             }
-            Source::HuggingFace { weights, tokenizer_json, add_bos_token } => {
-                (weights, tokenizer_json, *add_bos_token)
-            }
-        };
-        let target = cache_dir.join(format!("{}-{}.gguf", self.content_hash(), weights.name()));
-        if GgufModel::open(&target).is_ok() {
-            return Ok(target);
+            _ => LlamaModel::load_validated(&self.converted(cache_dir, weights)?, options),
         }
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+    }
+
+    /// The model as a GGUF file: itself, or converted as for [`Self::load`].
+    pub fn gguf(&self, cache_dir: &Path, weights: WeightType) -> Result<PathBuf> {
+        match &self.content.source {
+            Source::Gguf(model) if weights == WeightType::Stored => Ok(model.path().to_path_buf()),
+            _ => Ok(self.converted(cache_dir, weights)?.path().to_path_buf()),
+        }
+    }
+
+    /// The model's directory, converted.
+    fn converted(&self, cache_dir: &Path, weights: WeightType) -> Result<GgufModel> {
+        let Source::HuggingFace { weights: model, tokenizer_json, add_bos_token } = &self.content.source
+        else {
+            return Err(Error::Unsupported(format!(
+                "{}: changing the weights' type of a GGUF file to {}",
+                self.path.display(),
+                weights.name()
+            )));
+        };
+        let stem = format!("{}-{}", self.content.hash, weights.name());
+        if let Some(found) = converted::find(cache_dir, &stem) {
+            return Ok(found);
+        }
         let description = gguf::Description {
-            name: &name,
+            // Not the directory's name, which copies of the model do not share.
+            name: &self.content.hash.short(),
             tokenizer_json,
             tokenizer_file: &self.path.join("tokenizer.json"),
-            chat_template: self.chat_template.as_ref().map(ChatTemplate::source),
-            add_bos_token,
+            chat_template: self.content.chat_template.as_ref().map(ChatTemplate::source),
+            add_bos_token: *add_bos_token,
         };
-        gguf::convert(model, &description, weights, &target)?;
-        Ok(target)
+        let path = converted::create(cache_dir, &stem, |mut out, path| {
+            gguf::convert(model, &description, weights, &mut out, path)
+        })?;
+        converted::open(&path)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::chat_template::ChatTemplate;
+use crate::content_hash::{ContentHash, hash_part};
 use crate::error::{Error, Result};
 use crate::files::text::{json, optional};
 
@@ -40,6 +42,18 @@ impl TokenizerSettings {
         let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
         let add_bos_token = value.get("add_bos_token").and_then(Value::as_bool).unwrap_or(false);
         Ok(Self { file, bos_token, eos_token, add_bos_token, template })
+    }
+
+    /// The hash of a model with these settings, from the hash of its other parts.
+    pub(super) fn add_to(&self, other_parts: &ContentHash) -> ContentHash {
+        let mut hash = Sha256::new();
+        hash_part(&mut hash, other_parts.as_bytes());
+        hash_part(&mut hash, &[u8::from(self.add_bos_token)]);
+        for text in [&self.bos_token, &self.eos_token, &self.template] {
+            hash_part(&mut hash, &[u8::from(text.is_some())]);
+            hash_part(&mut hash, text.as_deref().unwrap_or_default().as_bytes());
+        }
+        ContentHash::from_bytes(hash.finalize().into())
     }
 
     pub(super) fn chat_template(&self) -> Result<Option<ChatTemplate>> {

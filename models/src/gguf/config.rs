@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::gguf::metadata::Metadata;
 use crate::gguf::reader::TensorInfo;
 use crate::gguf::types::GgmlType;
+use crate::weights::CheckedRange;
 
 /// The keys of a family that are understood; llama.cpp takes others for granted in ways that can end the process.
 const KEYS: [&str; 22] = [
@@ -52,7 +53,7 @@ fn check_keys(metadata: &Metadata<'_>, architecture: Architecture) -> Result<()>
 pub(super) fn read_config(
     metadata: &Metadata<'_>,
     tensors: &HashMap<String, TensorInfo>,
-    data: &[u8],
+    data: &CheckedRange,
 ) -> Result<ModelConfig> {
     let file = metadata.file;
     let architecture: Architecture = metadata
@@ -144,7 +145,7 @@ fn read_head_dim(
 fn read_rope_scaling(
     metadata: &Metadata<'_>,
     tensors: &HashMap<String, TensorInfo>,
-    data: &[u8],
+    data: &CheckedRange,
     config: &ModelConfig,
 ) -> Result<Option<RopeScaling>> {
     let file = metadata.file;
@@ -162,12 +163,11 @@ fn read_rope_scaling(
             .filter(|factor| (*factor - 1.0).abs() > f64::EPSILON)
             .map(|factor| RopeScaling::Linear { factor }));
     };
-    let bytes = data.get(info.bytes.clone()).unwrap_or_default();
     if info.shape != [config.head_dim / 2] || info.kind != GgmlType::F32 || linear.is_some() {
         return Err(Error::invalid(file, "tensor `rope_freqs.weight` does not fit the model's heads"));
     }
     // The file holds the divisor of each frequency, not the rule; Llama 3.1 to 3.3 share all but the factor.
-    let divisors = info.kind.dequantise(bytes)?;
+    let divisors = info.kind.dequantise(data.read(info.bytes.clone())?)?;
     let factor = divisors.iter().copied().fold(1.0f32, f32::max);
     let scaling = RopeScaling::Llama3 {
         factor: f64::from(factor),

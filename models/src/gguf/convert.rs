@@ -1,9 +1,7 @@
 //! Converting a Hugging Face model to GGUF, a tensor at a time.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::process;
+use std::io::{self, Write};
+use std::path::Path;
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
@@ -16,7 +14,7 @@ use crate::gguf::tokenizer_json::from_tokenizer_json;
 use crate::gguf::types::GgmlType;
 use crate::gguf::writer::{Tensor, pad, write_tables};
 use crate::weights::TensorSource;
-use crate::weights::{SafetensorsModel, StoredType};
+use crate::weights::{SafetensorsModel, StoredTensor, StoredType};
 
 /// Rows are converted in groups of about this many values.
 const CHUNK: usize = 1 << 18;
@@ -82,50 +80,24 @@ pub(crate) struct Description<'a> {
     pub(crate) add_bos_token: bool,
 }
 
-/// Writes the GGUF file of a model to `target`, which appears whole or not at all.
+/// Writes the GGUF file of a model.
 pub(crate) fn convert(
     model: &SafetensorsModel,
     description: &Description<'_>,
     weights: WeightType,
-    target: &Path,
-) -> Result<()> {
-    let directory = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
-    let metadata = metadata(model.config(), description)?;
-    let partial = partial_path(target);
-    let written = write_file(model, &metadata, weights, &partial)
-        .and_then(|()| fs::rename(&partial, target).map_err(Error::io("rename", &partial)));
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written
-}
-
-/// A name that no other process and no other thread writes to.
-fn partial_path(target: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".partial-{}-{count}", process::id()));
-    target.with_file_name(name)
-}
-
-fn write_file(
-    model: &SafetensorsModel,
-    metadata: &[(String, Value)],
-    weights: WeightType,
+    out: &mut impl Write,
     path: &Path,
 ) -> Result<()> {
     let config = model.config();
+    let metadata = metadata(config, description)?;
     let mut sources = Vec::new();
     let mut tensors = Vec::new();
     for (name, shape) in config.tensors() {
         let missing = || Error::Internal(format!("tensor `{name}` has no place in GGUF"));
-        let (stored, bytes) = model.stored(&name).ok_or_else(missing)?;
-        let kind = weights.ggml_type(stored, &shape);
+        let stored = model.stored(&name).ok_or_else(missing)?;
+        let kind = weights.ggml_type(stored.kind, &shape);
         tensors.push(Tensor { name: gguf_name(&name).ok_or_else(missing)?, shape, kind });
-        sources.push((name, stored, bytes));
+        sources.push((stored, is_permuted(config.architecture, &name).then_some(config.head_dim)));
     }
     let divisors = rope_divisors(config);
     if let Some(divisors) = &divisors {
@@ -135,50 +107,48 @@ fn write_file(
             kind: GgmlType::F32,
         });
     }
-    let io_error = Error::io("write", path);
-    let write = || -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        write_tables(&mut out, metadata, &tensors)?;
-        for ((name, stored, bytes), tensor) in sources.iter().zip(&tensors) {
-            let permuted = is_permuted(config.architecture, name).then_some(config.head_dim);
-            write_tensor(&mut out, *stored, bytes, tensor, permuted)?;
-        }
-        if let Some(divisors) = &divisors {
-            let bytes: Vec<u8> = divisors.iter().flat_map(|value| value.to_le_bytes()).collect();
-            out.write_all(&bytes)?;
-            pad(&mut out, bytes.len())?;
-        }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-    };
-    write().map_err(io_error)
+    let failed = |error: io::Error| Error::io("write", path)(error);
+    write_tables(out, &metadata, &tensors).map_err(failed)?;
+    for ((stored, permuted), tensor) in sources.iter().zip(&tensors) {
+        let written = write_tensor(stored, tensor, *permuted, |bytes| out.write_all(bytes).map_err(failed))?;
+        pad(out, written).map_err(failed)?;
+    }
+    if let Some(divisors) = &divisors {
+        let bytes: Vec<u8> = divisors.iter().flat_map(|value| value.to_le_bytes()).collect();
+        out.write_all(&bytes).and_then(|()| pad(out, bytes.len())).map_err(failed)?;
+    }
+    Ok(())
 }
 
+/// Writes a tensor a group of rows at a time and returns how many bytes it has; the rows of each head of `permuted` are
+/// brought into GGUF's order.
 fn write_tensor(
-    out: &mut impl Write,
-    stored: StoredType,
-    bytes: &[u8],
+    stored: &StoredTensor,
     tensor: &Tensor,
     permuted: Option<usize>,
-) -> io::Result<()> {
+    mut write: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<usize> {
     let width = tensor.shape.last().copied().unwrap_or(1);
-    let row_bytes = width * stored.size();
-    let rows = bytes.len() / row_bytes;
-    let group = (CHUNK / width).max(1);
+    let row_bytes = width * stored.kind.size();
+    let rows = stored.bytes.length() as usize / row_bytes;
+    // A head's rows stay within the head, so whole heads are read at once.
+    let group = (CHUNK / width).max(1).next_multiple_of(permuted.unwrap_or(1));
     let mut values = vec![0.0; group * width];
     let mut encoded = Vec::new();
     let mut written = 0;
     for first in (0..rows).step_by(group) {
         let count = group.min(rows - first);
+        let bytes = stored.bytes.read((first * row_bytes) as u64..((first + count) * row_bytes) as u64)?;
         for (i, values) in values.chunks_exact_mut(width).take(count).enumerate() {
-            let row = permuted.map_or(first + i, |head_dim| permuted_row(first + i, head_dim));
-            stored.decode(&bytes[row * row_bytes..(row + 1) * row_bytes], values);
+            let row = permuted.map_or(i, |head_dim| permuted_row(i, head_dim));
+            stored.kind.decode(&bytes[row * row_bytes..(row + 1) * row_bytes], values);
         }
         encoded.clear();
         encode(tensor.kind, &values[..count * width], &mut encoded);
-        out.write_all(&encoded)?;
+        write(&encoded)?;
         written += encoded.len();
     }
-    pad(out, written)
+    Ok(written)
 }
 
 fn encode(kind: GgmlType, values: &[f32], out: &mut Vec<u8>) {

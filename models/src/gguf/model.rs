@@ -1,22 +1,32 @@
 //! A GGUF model: its configuration, tokenizer presence and tensors, validated against each other.
 
 use std::collections::HashMap;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::config::ModelConfig;
+use crate::content_hash::ContentHash;
 use crate::error::{Error, Result};
 use crate::gguf::config::read_config;
 use crate::gguf::names::{gguf_name, is_permuted, permuted_row};
 use crate::gguf::reader::{self, TensorInfo};
 use crate::gguf::types::GgmlType;
 use crate::gguf::vocabulary::{self, SpecialTokens};
-use crate::weights::{MappedFile, TensorSource};
+use crate::weights::{CheckedRange, SourceFile, TensorSource};
 
-/// A validated GGUF file, mapped; tensors are read under Hugging Face's names and in its order.
+/// The tables are read in steps of this many bytes.
+const READ: usize = 1 << 20;
+
+/// A validated GGUF file; tensors are read under Hugging Face's names and in its order.
 #[derive(Debug)]
 pub struct GgufModel {
     path: PathBuf,
-    data: MappedFile,
+    data: CheckedRange,
+    hash: ContentHash,
+    /// Bytes of the tables at the head of the file.
+    tables: u64,
     config: ModelConfig,
     /// By Hugging Face's name.
     tensors: HashMap<String, TensorInfo>,
@@ -25,10 +35,14 @@ pub struct GgufModel {
 }
 
 impl GgufModel {
-    /// Maps and validates a file.
+    /// Reads and validates a file.
     pub fn open(path: &Path) -> Result<Self> {
-        let data = MappedFile::open(path)?;
-        let reader::Contents { metadata, mut tensors } = reader::read(&data, path)?;
+        let file = SourceFile::open(path)?;
+        let mut hash = Sha256::new();
+        let mut first = BufReader::with_capacity(READ, file.first_read(0..file.length(), &mut hash));
+        let contents = reader::read(&mut first, file.length(), path)?;
+        let data = first.into_inner().finish()?;
+        let reader::Contents { metadata, mut tensors, tables } = contents;
         let config = read_config(&metadata, &tensors, &data)?;
         vocabulary::validate(&metadata, &config)?;
         let mut named = HashMap::new();
@@ -61,17 +75,41 @@ impl GgufModel {
         }
         let chat_template = metadata.string("tokenizer.chat_template").ok().map(str::to_owned);
         let special_tokens = vocabulary::special_tokens(&metadata);
-        Ok(Self { path: path.to_path_buf(), data, config, tensors: named, chat_template, special_tokens })
+        Ok(Self {
+            path: path.to_path_buf(),
+            data,
+            hash: ContentHash::from_bytes(hash.finalize().into()),
+            tables,
+            config,
+            tensors: named,
+            chat_template,
+            special_tokens,
+        })
     }
 
-    /// The file that is mapped.
+    /// The file that was read.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The bytes of the whole file.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.data
+    /// The SHA-256 of the whole file.
+    pub const fn content_hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// The length of the whole file, in bytes.
+    pub(crate) const fn length(&self) -> u64 {
+        self.data.length()
+    }
+
+    /// The whole file, piece by piece, as it was when it was hashed.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Result<Vec<u8>>> + '_ {
+        self.data.pieces(0..self.length())
+    }
+
+    /// The tables at the head of the file, piece by piece.
+    pub(crate) fn table_pieces(&self) -> impl Iterator<Item = Result<Vec<u8>>> + '_ {
+        self.data.pieces(0..self.tables)
     }
 
     /// The chat template's source, if the file carries one.
@@ -99,11 +137,7 @@ impl TensorSource for GgufModel {
             .tensors
             .get(name)
             .ok_or_else(|| Error::Argument(format!("the model has no tensor `{name}`")))?;
-        let bytes = self
-            .data
-            .get(info.bytes.clone())
-            .ok_or_else(|| Error::Internal(format!("tensor `{name}` left its file")))?;
-        let values = info.kind.dequantise(bytes)?;
+        let values = info.kind.dequantise(self.data.read(info.bytes.clone())?)?;
         if !is_permuted(self.config.architecture, name) {
             return Ok(values);
         }

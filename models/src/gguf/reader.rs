@@ -1,6 +1,7 @@
 //! The structure of a GGUF file, every number of it checked before it is used.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -20,18 +21,20 @@ const ALIGNMENT: u64 = 32;
 pub(crate) struct TensorInfo {
     pub(crate) kind: GgmlType,
     pub(crate) shape: Vec<usize>,
-    pub(crate) bytes: Range<usize>,
+    pub(crate) bytes: Range<u64>,
 }
 
 pub(crate) struct Contents<'a> {
     pub(crate) metadata: Metadata<'a>,
     pub(crate) tensors: HashMap<String, TensorInfo>,
+    /// Bytes of the tables at the head of the file.
+    pub(crate) tables: u64,
 }
 
-/// Reads the tables of a file; afterwards every tensor lies inside it, without overlap.
-pub(crate) fn read<'a>(data: &[u8], file: &'a Path) -> Result<Contents<'a>> {
-    let mut cursor = Cursor { data, at: 0, file };
-    if cursor.take(4)? != b"GGUF" {
+/// Reads the tables of a file of `length` bytes; afterwards every tensor lies inside it, without overlap.
+pub(crate) fn read<'a>(data: &mut dyn BufRead, length: u64, file: &'a Path) -> Result<Contents<'a>> {
+    let mut cursor = Cursor { data, length, at: 0, file };
+    if cursor.array()? != *b"GGUF" {
         return Err(cursor.refuse("does not begin with GGUF's magic"));
     }
     let version = cursor.u32()?;
@@ -50,10 +53,10 @@ pub(crate) fn read<'a>(data: &[u8], file: &'a Path) -> Result<Contents<'a>> {
         Some(_) => return Err(cursor.refuse("general.alignment is not a power of two from 32 to 2^20")),
     };
     let tensors = read_tensors(&mut cursor, tensors, alignment)?;
-    Ok(Contents { metadata, tensors })
+    Ok(Contents { metadata, tensors, tables: cursor.at })
 }
 
-fn read_metadata<'a>(cursor: &mut Cursor<'_>, pairs: u64, file: &'a Path) -> Result<Metadata<'a>> {
+fn read_metadata<'a>(cursor: &mut Cursor<'_, '_>, pairs: u64, file: &'a Path) -> Result<Metadata<'a>> {
     let mut values = HashMap::new();
     for _ in 0..pairs {
         let key = cursor.string()?;
@@ -70,7 +73,11 @@ fn read_metadata<'a>(cursor: &mut Cursor<'_>, pairs: u64, file: &'a Path) -> Res
     Ok(Metadata { values, file })
 }
 
-fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<HashMap<String, TensorInfo>> {
+fn read_tensors(
+    cursor: &mut Cursor<'_, '_>,
+    count: u64,
+    alignment: u64,
+) -> Result<HashMap<String, TensorInfo>> {
     let mut entries = Vec::new();
     let mut names = HashSet::new();
     // llama.cpp requires the tensors to follow each other in the order of the table.
@@ -111,8 +118,8 @@ fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<H
             .ok_or_else(|| cursor.refuse(format!("tensor `{name}` has impossible dimensions {shape:?}")))?;
         entries.push((name, kind, shape, offset, size));
     }
-    let start = (cursor.at as u64).next_multiple_of(alignment);
-    let length = cursor.data.len() as u64;
+    let start = cursor.at.next_multiple_of(alignment);
+    let length = cursor.length;
     let mut tensors = HashMap::new();
     for (name, kind, shape, offset, size) in entries {
         let begin = start.checked_add(offset);
@@ -121,34 +128,50 @@ fn read_tensors(cursor: &mut Cursor<'_>, count: u64, alignment: u64) -> Result<H
             return Err(cursor.refuse(format!("tensor `{name}` ends past the end of the file")));
         };
         let shape = shape.into_iter().rev().map(|dimension| dimension as usize).collect();
-        tensors.insert(name, TensorInfo { kind, shape, bytes: begin as usize..end as usize });
+        tensors.insert(name, TensorInfo { kind, shape, bytes: begin..end });
     }
     Ok(tensors)
 }
 
-struct Cursor<'a> {
-    data: &'a [u8],
-    at: usize,
+struct Cursor<'d, 'a> {
+    data: &'d mut dyn BufRead,
+    length: u64,
+    at: u64,
     file: &'a Path,
 }
 
-impl<'a> Cursor<'a> {
+impl Cursor<'_, '_> {
     fn refuse(&self, reason: impl Into<String>) -> Error {
         Error::invalid(self.file, reason)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(length);
-        let bytes = end.and_then(|end| self.data.get(self.at..end));
-        let bytes = bytes
-            .ok_or_else(|| self.refuse(format!("ends inside its tables, at byte {}", self.data.len())))?;
-        self.at += length;
-        Ok(bytes)
+    /// Counts bytes that are about to be read, which the file must have.
+    fn advance(&mut self, length: u64) -> Result<()> {
+        let end = self.at.checked_add(length).filter(|end| *end <= self.length);
+        self.at =
+            end.ok_or_else(|| self.refuse(format!("ends inside its tables, at byte {}", self.length)))?;
+        Ok(())
+    }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => self.refuse("became shorter while it was read"),
+            _ => Error::io("read", self.file)(error),
+        }
+    }
+
+    fn take(&mut self, length: u64) -> Result<Vec<u8>> {
+        self.advance(length)?;
+        let mut bytes = Vec::new();
+        let read =
+            (&mut *self.data).take(length).read_to_end(&mut bytes).map_err(|error| self.failed(error))?;
+        if read as u64 == length { Ok(bytes) } else { Err(self.failed(ErrorKind::UnexpectedEof.into())) }
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.advance(N as u64)?;
         let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(N)?);
+        self.data.read_exact(&mut bytes).map_err(|error| self.failed(error))?;
         Ok(bytes)
     }
 
@@ -162,12 +185,11 @@ impl<'a> Cursor<'a> {
 
     fn string(&mut self) -> Result<String> {
         let length = self.u64()?;
-        let length = usize::try_from(length).map_err(|_| self.refuse("has a string of impossible length"))?;
         let bytes = self.take(length)?;
         if bytes.contains(&0) {
             return Err(self.refuse("has a string with a NUL byte"));
         }
-        String::from_utf8(bytes.to_vec()).map_err(|_| self.refuse("has a string that is not UTF-8"))
+        String::from_utf8(bytes).map_err(|_| self.refuse("has a string that is not UTF-8"))
     }
 
     fn boolean(&mut self) -> Result<bool> {
@@ -228,7 +250,7 @@ impl<'a> Cursor<'a> {
     fn values(&mut self) -> Result<Value> {
         let kind = self.u32()?;
         let count = self.u64()?;
-        if count > self.data.len() as u64 {
+        if count > self.length {
             return Err(self.refuse(format!("claims an array of {count} values")));
         }
         match kind {

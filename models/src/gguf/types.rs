@@ -121,14 +121,13 @@ impl GgmlType {
             .checked_mul(self.block_bytes() as u64)
     }
 
-    /// Decodes whole blocks.
-    pub(crate) fn dequantise(self, bytes: &[u8]) -> Result<Vec<f32>> {
+    /// Decodes whole blocks. They come as a vector of their own because candle reinterprets them as structures that have an
+    /// alignment, which the allocator gives a vector and a slice does not have.
+    #[expect(clippy::needless_pass_by_value, reason = "a vector is aligned")]
+    pub(crate) fn dequantise(self, bytes: Vec<u8>) -> Result<Vec<f32>> {
         let values = bytes.len() / self.block_bytes() * self.block();
         let failed = |error: candle_core::Error| Error::Internal(format!("could not dequantise: {error}"));
-        // The file's bytes are copied because candle reinterprets them as blocks, which have an alignment.
-        let aligned = bytes.to_vec();
-        let tensor =
-            qtensor_from_ggml(self.candle(), &aligned, vec![values], &Device::Cpu).map_err(failed)?;
+        let tensor = qtensor_from_ggml(self.candle(), &bytes, vec![values], &Device::Cpu).map_err(failed)?;
         tensor.dequantize(&Device::Cpu).and_then(|tensor| tensor.to_vec1()).map_err(failed)
     }
 }

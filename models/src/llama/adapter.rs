@@ -1,9 +1,5 @@
 //! A low-rank adapter, loaded from memory.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -12,6 +8,7 @@ use llama_cpp_sys_2 as sys;
 use crate::error::{Error, Result};
 use crate::gguf::write_adapter;
 use crate::llama::model::{LlamaModel, c_path};
+use crate::llama::sealed_file::{SealedFile, no_memory};
 use crate::weights::LoraWeights;
 
 /// An adapter of a loaded model, ready to be set on its contexts.
@@ -30,13 +27,10 @@ impl LlamaAdapter {
     /// Loads an adapter through an anonymous file in memory.
     pub fn try_new(model: &Arc<LlamaModel>, weights: &LoraWeights) -> Result<Arc<Self>> {
         weights.validate(model.config())?;
-        let file = memory_file()?;
-        let mut writer = BufWriter::with_capacity(1 << 16, &file);
-        write_adapter(&mut writer, model.config(), weights)
-            .and_then(|()| writer.flush())
-            .map_err(|error| Error::Resource(format!("no memory for the adapter: {error}")))?;
-        drop(writer);
-        let path = c_path(&PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())))?;
+        let file = SealedFile::write(|out| {
+            write_adapter(out.writer(), model.config(), weights).map_err(|error| no_memory(&error))
+        })?;
+        let path = c_path(&file.path())?;
         let guard = model.lock();
         // SAFETY: the model is live and locked, since loading registers the adapter in it; the path is a live C
         // string that names a file written above, whose shapes were validated against the model.
@@ -65,15 +59,4 @@ impl Drop for LlamaAdapter {
         unsafe { sys::llama_adapter_lora_free(self.raw.as_ptr()) };
         drop(guard);
     }
-}
-
-fn memory_file() -> Result<File> {
-    // SAFETY: the name is a C string with static lifetime.
-    let descriptor = unsafe { libc::memfd_create(c"adapter".as_ptr(), libc::MFD_CLOEXEC) };
-    if descriptor < 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(Error::Resource(format!("could not create a file in memory: {error}")));
-    }
-    // SAFETY: the descriptor is new, valid and owned by nobody else.
-    Ok(unsafe { File::from_raw_fd(descriptor) })
 }

@@ -21,6 +21,7 @@ mod batch;
 mod context;
 mod model;
 mod options;
+mod sealed_file;
 mod threads;
 mod vocabulary;
 

@@ -1,6 +1,7 @@
 //! A loaded model.
 
 use std::ffi::CString;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -13,22 +14,15 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gguf::GgufModel;
 use crate::llama::backend::initialise;
+use crate::llama::sealed_file::SealedFile;
 use crate::weights::TensorSource;
 
 /// How a model is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Map the file instead of reading it: pages are shared with the cache and loaded on first use.
-    pub memory_map: bool,
     /// Let llama.cpp rearrange quantised weights for the processor. Faster on some shapes, but the rearranged
     /// weights are a copy in memory.
     pub repack: bool,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self { memory_map: true, repack: false }
-    }
 }
 
 /// A model in llama.cpp, shared by its contexts and adapters.
@@ -50,25 +44,29 @@ unsafe impl Sync for LlamaModel {}
 impl LlamaModel {
     /// Validates a GGUF file and loads it.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Arc<Self>> {
-        let config = GgufModel::open(path)?.config().clone();
-        Self::load_validated(path, options, config)
+        Self::load_validated(&GgufModel::open(path)?, options)
     }
 
-    fn load_validated(path: &Path, options: &LoadOptions, config: ModelConfig) -> Result<Arc<Self>> {
+    /// Loads what a file held when it was opened: its bytes are copied into memory that nobody can change, and mapped
+    /// there.
+    pub(crate) fn load_validated(file: &GgufModel, options: &LoadOptions) -> Result<Arc<Self>> {
         initialise();
-        let c_path = c_path(path)?;
+        let path = file.path();
+        check_memory(file)?;
+        let sealed = SealedFile::write(|out| file.pieces().try_for_each(|piece| out.write_all(&piece?)))?;
+        let c_path = c_path(&sealed.path())?;
         // SAFETY: takes nothing and returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
-        params.load_mode =
-            if options.memory_map { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
+        params.load_mode = sys::LLAMA_LOAD_MODE_MMAP;
         params.use_extra_bufts = options.repack;
         params.n_gpu_layers = 0;
         // SAFETY: the path is a live C string and the parameters are llama.cpp's defaults with three plain
-        // fields changed; the file was validated by the caller.
+        // fields changed; the file was validated, and its copy is sealed, so that its map never changes.
         let raw = unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), params) };
         let Some(raw) = NonNull::new(raw) else {
             return Err(Error::invalid(path, "llama.cpp refused the file; its log says why"));
         };
+        let config = file.config().clone();
         let model = Self { raw, lock: Mutex::new(()), config, path: path.to_path_buf() };
         if model.loaded_vocabulary() != model.config.vocab_size {
             return Err(Error::invalid(path, "llama.cpp counts another vocabulary than the file's tensors"));
@@ -111,6 +109,25 @@ impl Drop for LlamaModel {
     fn drop(&mut self) {
         // SAFETY: contexts and adapters hold an `Arc` of the model, so nothing refers to it any more.
         unsafe { sys::llama_model_free(self.raw.as_ptr()) };
+    }
+}
+
+/// Refuses a file that does not fit in the memory that is free, where Linux says how much that is.
+fn check_memory(file: &GgufModel) -> Result<()> {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    let available = kibibytes("MemAvailable:").map(|free| free + kibibytes("SwapFree:").unwrap_or(0));
+    match available {
+        Some(available) if file.length() / 1024 > available => Err(Error::Resource(format!(
+            "the weights of {} take {} MiB of memory and {} MiB are free",
+            file.path().display(),
+            file.length() >> 20,
+            available / 1024
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -1,14 +1,15 @@
 //! A GGUF file's own vocabulary, for models that come without a `tokenizer.json`.
 
 use std::ffi::{c_char, c_int};
-use std::path::Path;
 use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
 
 use crate::error::{Error, Result};
+use crate::gguf::GgufModel;
 use crate::llama::backend::initialise;
 use crate::llama::model::c_path;
+use crate::llama::sealed_file::SealedFile;
 
 /// The vocabulary of a validated GGUF file, loaded without the weights.
 #[derive(Debug)]
@@ -23,17 +24,22 @@ unsafe impl Send for LlamaVocabulary {}
 unsafe impl Sync for LlamaVocabulary {}
 
 impl LlamaVocabulary {
-    /// Loads the vocabulary of a file that was validated by the caller.
-    pub(crate) fn load(path: &Path) -> Result<Self> {
+    /// Loads the vocabulary of a file.
+    pub(crate) fn load(file: &GgufModel) -> Result<Self> {
         initialise();
-        let c_path = c_path(path)?;
+        // llama.cpp checks that the tensors lie within the file, and reads none of them.
+        let tables = SealedFile::write(|out| {
+            file.table_pieces().try_for_each(|piece| out.write_all(&piece?))?;
+            out.lengthen(file.length())
+        })?;
+        let c_path = c_path(&tables.path())?;
         // SAFETY: takes nothing and returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
         params.vocab_only = true;
         params.load_mode = sys::LLAMA_LOAD_MODE_MMAP;
-        // SAFETY: the path is a live C string; the file was validated.
+        // SAFETY: the path is a live C string and names the tables of a validated file.
         let model = unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), params) };
-        let refuse = || Error::invalid(path, "llama.cpp refused the vocabulary; its log says why");
+        let refuse = || Error::invalid(file.path(), "llama.cpp refused the vocabulary; its log says why");
         let model = NonNull::new(model).ok_or_else(refuse)?;
         // SAFETY: the model is live; its vocabulary lives as long as it.
         let vocabulary = unsafe { sys::llama_model_get_vocab(model.as_ptr()) };

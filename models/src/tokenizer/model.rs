@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokenizers::{DecoderWrapper, ModelWrapper};
 
 use crate::error::{Error, Result};
+use crate::gguf::GgufModel;
 use crate::llama::LlamaVocabulary;
 use crate::tokenizer::byte_level::byte_of;
 
@@ -75,9 +76,9 @@ impl Tokenizer {
         Ok(Self { kind, end: end.into_iter().collect(), vocab_size })
     }
 
-    /// The vocabulary of a GGUF file that was validated by the caller.
-    pub(crate) fn from_gguf(path: &Path, end: impl IntoIterator<Item = u32>) -> Result<Self> {
-        let vocabulary = LlamaVocabulary::load(path)?;
+    /// The vocabulary of a GGUF file.
+    pub(crate) fn from_gguf(model: &GgufModel, end: impl IntoIterator<Item = u32>) -> Result<Self> {
+        let vocabulary = LlamaVocabulary::load(model)?;
         let vocab_size = vocabulary.len();
         Ok(Self { kind: Kind::Gguf(vocabulary), end: end.into_iter().collect(), vocab_size })
     }

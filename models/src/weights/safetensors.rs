@@ -1,4 +1,4 @@
-//! Weights in Hugging Face's safetensors files, one or sharded, memory-mapped.
+//! Weights in Hugging Face's safetensors files, one or sharded.
 //!
 //! Everything is checked on opening: after that every tensor of the configuration lies whole inside its file,
 //! has the configured shape and a type that can be read.
@@ -6,20 +6,28 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::config::ModelConfig;
+use crate::content_hash::hash_part;
 use crate::error::{Error, Result};
-use crate::weights::memory_map::MappedFile;
+use crate::weights::checked_range::{CheckedRange, SourceFile};
 use crate::weights::source::TensorSource;
 
 /// The file of an unsharded model.
 pub(crate) const SINGLE_FILE: &str = "model.safetensors";
 /// The file that says which shard holds which tensor.
 pub(crate) const INDEX_FILE: &str = "model.safetensors.index.json";
+/// A file begins with the length of its header.
+const HEADER_START: u64 = 8;
+/// The longest header that the format allows.
+const MAX_HEADER: u64 = 100_000_000;
 
 /// How a tensor's values are stored in a safetensors file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,31 +67,37 @@ impl StoredType {
     }
 }
 
+/// A tensor as a file stores it.
 #[derive(Debug)]
-struct Tensor {
-    shard: usize,
-    stored: StoredType,
+pub(crate) struct StoredTensor {
+    pub(crate) kind: StoredType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: CheckedRange,
+}
+
+/// Where a tensor lies, before its bytes were read.
+struct FoundTensor {
+    shard: Arc<SourceFile>,
+    kind: StoredType,
     shape: Vec<usize>,
-    bytes: Range<usize>,
+    bytes: Range<u64>,
 }
 
-#[derive(Debug)]
-struct Shard {
-    path: PathBuf,
-    data: MappedFile,
-}
-
-/// A Hugging Face model's weights, mapped and validated against its configuration.
+/// A Hugging Face model's weights, read and validated against its configuration.
 #[derive(Debug)]
 pub struct SafetensorsModel {
     config: ModelConfig,
-    shards: Vec<Shard>,
-    tensors: HashMap<String, Tensor>,
+    tensors: HashMap<String, StoredTensor>,
 }
 
 impl SafetensorsModel {
     /// Opens `model.safetensors`, or the shards of `model.safetensors.index.json`, in `dir`.
     pub fn open(dir: &Path, config: ModelConfig) -> Result<Self> {
+        Self::open_hashed(dir, config, &mut Sha256::new())
+    }
+
+    /// Opens the weights and feeds the names, types and bytes of all tensors to a hash, in the configuration's order.
+    pub(crate) fn open_hashed(dir: &Path, config: ModelConfig, hash: &mut Sha256) -> Result<Self> {
         let single = dir.join(SINGLE_FILE);
         let index = dir.join(INDEX_FILE);
         let files = if single.is_file() {
@@ -93,12 +107,12 @@ impl SafetensorsModel {
         } else {
             return Err(Error::invalid(dir, format!("holds neither {SINGLE_FILE} nor {INDEX_FILE}")));
         };
-        let mut model = Self { config, shards: Vec::new(), tensors: HashMap::new() };
-        let wanted: HashMap<String, Vec<usize>> = model.config.tensors().into_iter().collect();
+        let wanted: HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
+        let mut found = HashMap::new();
         for file in files {
-            model.add_shard(file, &wanted)?;
+            find_tensors(&file, &wanted, &mut found)?;
         }
-        let mut missing: Vec<_> = wanted.keys().filter(|name| !model.tensors.contains_key(*name)).collect();
+        let mut missing: Vec<_> = wanted.keys().filter(|name| !found.contains_key(*name)).collect();
         missing.sort();
         if let Some(first) = missing.first() {
             return Err(Error::invalid(
@@ -106,64 +120,28 @@ impl SafetensorsModel {
                 format!("lacks {} of its configuration's tensors, `{first}` the first", missing.len()),
             ));
         }
-        Ok(model)
-    }
-
-    fn add_shard(&mut self, path: PathBuf, wanted: &HashMap<String, Vec<usize>>) -> Result<()> {
-        let data = MappedFile::open(&path)?;
-        let (header, metadata) = SafeTensors::read_metadata(&data)
-            .map_err(|error| Error::invalid(&path, format!("is not a whole safetensors file: {error}")))?;
-        let start = header + size_of::<u64>();
-        let tensors: BTreeMap<String, _> = metadata.tensors().into_iter().collect();
-        for (name, info) in tensors {
-            // Files carry buffers that the computation does not need, such as rotary tables.
-            let Some(shape) = wanted.get(&name) else {
-                expect_buffer(&path, &name)?;
-                continue;
-            };
-            if info.shape != *shape {
-                return Err(Error::invalid(
-                    &path,
-                    format!(
-                        "tensor `{name}` has shape {:?} where the configuration says {shape:?}",
-                        info.shape
-                    ),
-                ));
-            }
-            let stored = match info.dtype {
-                Dtype::F32 => StoredType::F32,
-                Dtype::F16 => StoredType::F16,
-                Dtype::BF16 => StoredType::Bf16,
-                other => {
-                    return Err(Error::Unsupported(format!(
-                        "{}: tensor `{name}` of type {other:?}; F32, F16 and BF16 are read",
-                        path.display()
-                    )));
-                }
-            };
-            let bytes = start + info.data_offsets.0..start + info.data_offsets.1;
-            if bytes.end > data.len() {
-                return Err(Error::invalid(&path, format!("tensor `{name}` ends past the end of the file")));
-            }
-            let tensor = Tensor { shard: self.shards.len(), stored, shape: info.shape.clone(), bytes };
-            if self.tensors.insert(name.clone(), tensor).is_some() {
-                return Err(Error::invalid(&path, format!("tensor `{name}` stands in two shards")));
+        let mut tensors = HashMap::new();
+        for (name, _) in config.tensors() {
+            if let Some(tensor) = found.remove(&name) {
+                tensors.insert(name.clone(), tensor.read(&name, hash)?);
             }
         }
-        self.shards.push(Shard { path, data });
-        Ok(())
+        Ok(Self { config, tensors })
     }
 
-    /// The files that the weights lie in.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.shards.iter().map(|shard| shard.path.as_path())
+    /// A tensor as it is stored.
+    pub(crate) fn stored(&self, name: &str) -> Option<&StoredTensor> {
+        self.tensors.get(name)
     }
+}
 
-    /// A tensor's stored bytes.
-    pub(crate) fn stored(&self, name: &str) -> Option<(StoredType, &[u8])> {
-        let tensor = self.tensors.get(name)?;
-        let shard = self.shards.get(tensor.shard)?;
-        Some((tensor.stored, shard.data.get(tensor.bytes.clone())?))
+impl FoundTensor {
+    fn read(self, name: &str, hash: &mut Sha256) -> Result<StoredTensor> {
+        hash_part(hash, name.as_bytes());
+        hash_part(hash, &[self.kind.size() as u8, self.kind as u8]);
+        hash.update((self.bytes.end - self.bytes.start).to_le_bytes());
+        let bytes = self.shard.first_read(self.bytes, hash).finish()?;
+        Ok(StoredTensor { kind: self.kind, shape: self.shape, bytes })
     }
 }
 
@@ -177,12 +155,77 @@ impl TensorSource for SafetensorsModel {
     }
 
     fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
-        let (stored, bytes) =
+        let StoredTensor { kind, bytes, .. } =
             self.stored(name).ok_or_else(|| Error::Argument(format!("the model has no tensor `{name}`")))?;
-        let mut values = vec![0.0; bytes.len() / stored.size()];
-        stored.decode(bytes, &mut values);
+        let bytes = bytes.read(0..bytes.length())?;
+        let mut values = vec![0.0; bytes.len() / kind.size()];
+        kind.decode(&bytes, &mut values);
         Ok(values)
     }
+}
+
+/// Adds the wanted tensors of a file to `found`.
+fn find_tensors(
+    path: &Path,
+    wanted: &HashMap<String, Vec<usize>>,
+    found: &mut HashMap<String, FoundTensor>,
+) -> Result<()> {
+    let shard = SourceFile::open(path)?;
+    let (start, metadata) = read_header(&shard)?;
+    let tensors: BTreeMap<String, _> = metadata.tensors().into_iter().collect();
+    for (name, info) in tensors {
+        // Files carry buffers that the computation does not need, such as rotary tables.
+        let Some(shape) = wanted.get(&name) else {
+            expect_buffer(path, &name)?;
+            continue;
+        };
+        if info.shape != *shape {
+            return Err(Error::invalid(
+                path,
+                format!("tensor `{name}` has shape {:?} where the configuration says {shape:?}", info.shape),
+            ));
+        }
+        let kind = match info.dtype {
+            Dtype::F32 => StoredType::F32,
+            Dtype::F16 => StoredType::F16,
+            Dtype::BF16 => StoredType::Bf16,
+            other => {
+                return Err(Error::Unsupported(format!(
+                    "{}: tensor `{name}` of type {other:?}; F32, F16 and BF16 are read",
+                    path.display()
+                )));
+            }
+        };
+        let bytes = start + info.data_offsets.0 as u64..start + info.data_offsets.1 as u64;
+        let tensor = FoundTensor { shard: Arc::clone(&shard), kind, shape: info.shape.clone(), bytes };
+        if found.insert(name.clone(), tensor).is_some() {
+            return Err(Error::invalid(path, format!("tensor `{name}` stands in two shards")));
+        }
+    }
+    Ok(())
+}
+
+/// The header of a file whose tensors fill the rest of it, and where they begin.
+fn read_header(shard: &SourceFile) -> Result<(u64, Metadata)> {
+    let refuse =
+        |reason: &str| Error::invalid(shard.path(), format!("is not a whole safetensors file: {reason}"));
+    if shard.length() < HEADER_START {
+        return Err(refuse("it is too short for a header"));
+    }
+    let mut length = [0; HEADER_START as usize];
+    length.copy_from_slice(&shard.read(0..HEADER_START)?);
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER || HEADER_START + length > shard.length() {
+        return Err(refuse("its header is longer than it may be"));
+    }
+    let start = HEADER_START + length;
+    let header = shard.read(HEADER_START..start)?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| refuse(&format!("its header says nothing: {error}")))?;
+    if start.checked_add(metadata.data_len() as u64) != Some(shard.length()) {
+        return Err(refuse("its length is not the one that its header gives"));
+    }
+    Ok((start, metadata))
 }
 
 /// Refuses a weight that the configuration's model does not have: it belongs to a model that would answer otherwise.
@@ -198,7 +241,7 @@ fn expect_buffer(path: &Path, name: &str) -> Result<()> {
 }
 
 /// The shards that an index names: plain files beside it, never elsewhere.
-fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn shard_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let bytes = std::fs::read(index).map_err(Error::io("read", index))?;
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid(index, format!("is not valid JSON: {error}")))?;

@@ -14,7 +14,8 @@ use crate::nearest::suggestion;
 
 pub(crate) use procedure::AnyProcedure;
 
-static PROCEDURES: [&dyn AnyProcedure; 14] = [
+static PROCEDURES: [&dyn AnyProcedure; 15] = [
+    &store::backup::BACKUP,
     &adapters::branch_adapter::BRANCH_ADAPTER,
     &training::cancel_training::CANCEL_TRAINING,
     &training::checkpoint_adapter::CHECKPOINT_ADAPTER,

@@ -21,7 +21,6 @@ use crate::session::guarded_rows::{GuardedRows, timed_out};
 use crate::session::transaction::Transaction;
 use crate::settings::Variables;
 use crate::statement::{Notice, Severity, Statement, TransactionStatus};
-use crate::user_tables::part::Pins;
 
 /// Who opens a session and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +217,6 @@ impl Session {
         config.options_mut().extensions.insert(StatementCall::new(Arc::clone(&self.call)));
         config.options_mut().execution.time_zone = Some(time_zone);
         config.set_extension(Arc::new(Memo::default()));
-        config.set_extension(Arc::new(Pins::default()));
         config.set_extension(Arc::new(variables));
         state.mark_start_execution();
         Ok(state)

@@ -1,23 +1,22 @@
 //! From a statement's syntax tree to its rows.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream};
 use datafusion::sql::parser::Statement as Ast;
-use futures::TryStreamExt;
+use datafusion::sql::resolve::resolve_table_references;
 use hyprstream_udfs::StatementCall;
 
+use crate::catalog::USER_SCHEMA;
 use crate::classify::is_untyped_placeholder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::parse::parse;
 use crate::planner::query_planner::uses_model;
 use crate::session::core::Session;
 use crate::session::parameters::{cast_parameters, with_text};
-use crate::user_tables::part::Pins;
 
 impl Session {
     /// Plans a statement. A parameter whose type is not clear from the statement is text.
@@ -28,8 +27,15 @@ impl Session {
                 let planned = state.statement_to_plan(with_text(ast)).await;
                 planned.map_err(|e| self.error(&e))
             }
-            Err(error) => Err(self.error(&error)),
+            Err(error) => Err(self.broken_table(&ast).unwrap_or_else(|| self.error(&error))),
         }
+    }
+
+    /// Why a table that a statement names cannot be read, when that is so. Planning without its columns fails otherwise.
+    fn broken_table(&self, ast: &Ast) -> Option<Error> {
+        let (tables, _) = resolve_table_references(ast, true).ok()?;
+        let in_reach = |table: &&TableReference| matches!(table.schema(), None | Some(USER_SCHEMA));
+        tables.iter().filter(in_reach).find_map(|table| self.database().tables.fault(table.table()))
     }
 
     /// The rows of a plan as they come.
@@ -48,15 +54,7 @@ impl Session {
         let call = StatementCall::from_options(state.config_options());
         tracing::debug!(query_id = call.query_id(), role = call.role(), partitions, asks_model, "planned");
         let rows = execute_stream(physical, state.task_ctx()).map_err(|e| self.error(&e))?;
-        let pins = state.config().get_extension::<Pins>();
-        let rows = RecordBatchStreamAdapter::new(
-            rows.schema(),
-            rows.inspect_ok(move |_| {
-                // The stream owns the pins, so that the parts that it reads stay until it ends.
-                let _ = &pins;
-            }),
-        );
-        Ok(Box::pin(rows))
+        Ok(rows)
     }
 
     /// The type of each parameter, `$1` first.

@@ -17,8 +17,9 @@ use crate::statement::{Outcome, Severity};
 use crate::statements::query;
 use crate::statements::table_names::{external_is_fixed, no_such_table, user_table_name};
 use crate::user_tables::definition::StoredDefinition;
-use crate::user_tables::external::load_external;
-use crate::user_tables::store::{ExternalTable, UserTable, already_exists};
+use crate::user_tables::external::{ExternalTable, load_external};
+use crate::user_tables::store::already_exists;
+use crate::user_tables::table::UserTable;
 use crate::user_tables::writer::{PartWriter, storable_schema};
 
 pub(super) async fn create_table(
@@ -50,7 +51,7 @@ pub(super) async fn create_table(
     let mut written = None;
     let mut rows = 0;
     if with_rows {
-        let mut writer = PartWriter::try_new(tables.directory(), &schema)?;
+        let mut writer = PartWriter::try_new(tables.catalog().parts(), &name, &definition, &schema)?;
         let mut stream = session.stream(&mut state, &planned.input).await?;
         while let Some(batch) = stream.next().await {
             writer.write(&batch.map_err(|e| session.error(&e))?)?;
@@ -120,10 +121,10 @@ pub(super) async fn create_external_table(
         return Ok(Outcome::command("CREATE TABLE"));
     }
     let state = session.state()?;
-    let provider = load_external(&state, create.clone(), &session.database().files)
+    let loaded = load_external(&state, create.clone(), &session.database().files)
         .await
         .map_err(|e| naming(&create.locations, &session.error(&e)))?;
-    let table = ExternalTable::new(create, provider);
+    let table = ExternalTable::new(create, loaded);
     session.database().tables.create_external(&name, table, create.or_replace)?;
     session.wrote();
     Ok(Outcome::command("CREATE TABLE"))
@@ -156,8 +157,11 @@ pub(super) fn truncate(session: &Session, truncate: &Truncate) -> Result<Outcome
     for target in &truncate.table_names {
         let name = user_table_name(&target.name)?;
         match session.database().tables.get(&name) {
-            Some(UserTable::Stored(table)) => session.database().tables.replace(&table, None)?,
+            Some(UserTable::Stored(table)) => {
+                session.database().tables.replace(&table, table.revision(), None)?;
+            }
             Some(UserTable::External(_)) => return Err(external_is_fixed(&name, "TRUNCATE")),
+            Some(UserTable::Damaged(error)) => return Err(error),
             None => return Err(no_such_table(session, &name)),
         }
         session.wrote();

@@ -21,8 +21,7 @@ use crate::session::core::Session;
 use crate::statement::Outcome;
 use crate::statements::query;
 use crate::statements::table_names::{external_is_fixed, no_such_table, user_table_name};
-use crate::user_tables::store::{StoredTable, UserTable};
-use crate::user_tables::writer::PartWriter;
+use crate::user_tables::table::{StoredTable, UserTable};
 
 /// The column that says whether a row is one that the statement changes.
 const CHANGED: &str = "__changed";
@@ -66,7 +65,7 @@ pub(super) async fn update(session: &Session, update: &Update, values: &[ScalarV
     });
     let columns: Vec<String> = columns.collect();
     let query = target.query(&columns.join(", "), update.selection.as_ref());
-    let rows = rewrite_table(session, &target.table, &query, values, false).await?;
+    let rows = rewrite_table(session, &target, &query, values, false).await?;
     Ok(Outcome::counted("UPDATE", rows))
 }
 
@@ -84,7 +83,7 @@ pub(super) async fn delete(session: &Session, delete: &Delete, values: &[ScalarV
     let target = target(session, table, "DELETE")?;
     let columns: Vec<String> = target.table.schema.fields().iter().map(|f| quoted(f.name())).collect();
     let query = target.query(&columns.join(", "), delete.selection.as_ref());
-    let rows = rewrite_table(session, &target.table, &query, values, true).await?;
+    let rows = rewrite_table(session, &target, &query, values, true).await?;
     Ok(Outcome::counted("DELETE", rows))
 }
 
@@ -96,8 +95,9 @@ fn target(session: &Session, table: &TableWithJoins, what: &str) -> Result<Targe
     match session.database().tables.get(&bare) {
         Some(UserTable::Stored(table)) => {
             let alias = alias.as_ref().map_or_else(|| quoted(&bare), |alias| alias.name.to_string());
-            Ok(Target { table, alias })
+            Ok(Target { revision: table.revision(), table, alias })
         }
+        Some(UserTable::Damaged(error)) => Err(error),
         Some(UserTable::External(_)) => Err(external_is_fixed(&bare, what)),
         None => Err(no_such_table(session, &bare)),
     }
@@ -106,7 +106,7 @@ fn target(session: &Session, table: &TableWithJoins, what: &str) -> Result<Targe
 /// Runs the query and replaces the table's rows by its own. Gives how many rows were changed or deleted.
 async fn rewrite_table(
     session: &Session,
-    table: &Arc<StoredTable>,
+    target: &Target,
     query: &str,
     values: &[ScalarValue],
     drop_changed: bool,
@@ -120,7 +120,7 @@ async fn rewrite_table(
     let plan = session.bind(plan, values)?;
     let mut stream = session.stream(&mut state, &plan).await?;
     let tables = &session.database().tables;
-    let mut writer = PartWriter::try_new(tables.directory(), &table.schema)?;
+    let mut writer = tables.writer(&target.table)?;
     let mut changed = 0;
     while let Some(batch) = stream.next().await {
         let (rows, hits) = split(&batch.map_err(|e| session.error(&e))?)?;
@@ -133,7 +133,7 @@ async fn rewrite_table(
         writer.write(&rows)?;
     }
     if changed > 0 {
-        tables.replace(table, Some(writer))?;
+        tables.replace(&target.table, target.revision, Some(writer))?;
         session.wrote();
     }
     Ok(changed)
@@ -142,6 +142,8 @@ async fn rewrite_table(
 /// The table that a statement changes, and the name that its expressions know it by.
 struct Target {
     table: Arc<StoredTable>,
+    /// That of its rows before the statement.
+    revision: u64,
     alias: String,
 }
 

@@ -17,13 +17,14 @@ pub(crate) enum Definition {
     External { statement: String },
 }
 
-/// A table of parts in the data directory.
+/// A table of parts in the data directory. Which parts it has is not said here, so that a part can carry this with it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredDefinition {
     /// The schema as an Arrow stream, in hexadecimal.
     schema: String,
-    /// File names of the parts, in the order of their rows.
-    pub(crate) parts: Vec<String>,
+    /// In definitions of version 1, file names of the parts in the order of their rows.
+    #[serde(default, rename = "parts", skip_serializing_if = "Option::is_none")]
+    version_1_parts: Option<Vec<String>>,
     /// Columns with a default and its SQL.
     pub(crate) defaults: Vec<(String, String)>,
 }
@@ -36,7 +37,12 @@ impl StoredDefinition {
         written.map_err(|e| {
             Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}"))
         })?;
-        Ok(Self { schema: hex::encode(bytes), parts: Vec::new(), defaults })
+        Ok(Self { schema: hex::encode(bytes), version_1_parts: None, defaults })
+    }
+
+    /// The names of its parts, if this is a definition of version 1; afterwards it is none.
+    pub(super) fn take_version_1_parts(&mut self) -> Option<Vec<String>> {
+        self.version_1_parts.take()
     }
 
     /// The columns, decoded.
@@ -76,14 +82,28 @@ mod tests {
             Field::new("id", DataType::Int32, false),
             Field::new("embedding", list, true),
         ]));
-        let mut stored =
-            StoredDefinition::try_new(&schema, vec![("id".to_owned(), "1 + 1".to_owned())]).unwrap();
-        stored.parts.push("a.parquet".to_owned());
+        let stored = StoredDefinition::try_new(&schema, vec![("id".to_owned(), "1 + 1".to_owned())]).unwrap();
         let bytes = Definition::Stored(stored).to_bytes().unwrap();
-        let Definition::Stored(back) = Definition::from_bytes(&bytes).unwrap() else { panic!("not stored") };
+        let mut back = read(&bytes);
         assert_eq!(back.schema().unwrap(), schema);
-        assert_eq!(back.parts, ["a.parquet"]);
         assert_eq!(back.defaults, [("id".to_owned(), "1 + 1".to_owned())]);
+        assert_eq!(back.take_version_1_parts(), None);
+    }
+
+    #[test]
+    fn a_definition_of_version_1_names_its_parts_until_they_are_taken() {
+        let bytes = br#"{"kind":"stored","schema":"","parts":["a.parquet"],"defaults":[]}"#;
+        let mut definition = read(bytes);
+        assert_eq!(definition.take_version_1_parts(), Some(vec!["a.parquet".to_owned()]));
+        let bytes = Definition::Stored(definition).to_bytes().unwrap();
+        assert_eq!(bytes, br#"{"kind":"stored","schema":"","defaults":[]}"#);
+    }
+
+    fn read(bytes: &[u8]) -> StoredDefinition {
+        match Definition::from_bytes(bytes).unwrap() {
+            Definition::Stored(stored) => stored,
+            Definition::External { .. } => panic!("not stored"),
+        }
     }
 
     #[test]

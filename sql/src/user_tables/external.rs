@@ -3,11 +3,12 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{TableProvider, TableProviderFactory};
-use datafusion::common::plan_err;
+use datafusion::common::{Result as PlanResult, plan_err};
 use datafusion::datasource::listing_table_factory::ListingTableFactory;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::logical_expr::{CreateExternalTable as ExternalCommand, DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -93,31 +94,84 @@ impl FilePaths {
     }
 }
 
+/// A table over files elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct ExternalTable {
+    pub(crate) statement: String,
+    pub(super) loaded: Option<Loaded>,
+    /// Why there was nothing to read through when it was last asked for.
+    pub(super) failure: Option<Error>,
+}
+
+/// What an external table reads through.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    /// Where its files are, as the statement says it.
+    locations: Vec<String>,
+}
+
+impl ExternalTable {
+    /// A table that was planned just now.
+    pub(crate) fn new(create: &CreateExternalTable, loaded: Loaded) -> Self {
+        Self { statement: definition(create), loaded: Some(loaded), failure: None }
+    }
+
+    /// A table as the catalog keeps it.
+    pub(super) fn kept(statement: String) -> Self {
+        Self { statement, loaded: None, failure: None }
+    }
+
+    /// What reads its files, which must be where it may read.
+    pub(crate) async fn load(&self, state: &SessionState, files: &FilePaths) -> PlanResult<Loaded> {
+        if let Some(loaded) = &self.loaded {
+            loaded.locations.iter().try_for_each(|location| files.readable(location).map(drop))?;
+            return Ok(loaded.clone());
+        }
+        load_external(state, parse_definition(&self.statement)?, files).await
+    }
+
+    /// The columns that its statement lists; none when it leaves them to the files.
+    pub(crate) async fn declared_columns(&self, state: &SessionState) -> PlanResult<SchemaRef> {
+        let command = planned(state, parse_definition(&self.statement)?).await?;
+        Ok(Arc::clone(command.schema.inner()))
+    }
+}
+
 /// The table that a `CREATE EXTERNAL TABLE` statement describes. Its paths are checked each time, because a link may
 /// lead elsewhere by now.
 pub(crate) async fn load_external(
     state: &SessionState,
     mut statement: CreateExternalTable,
     files: &FilePaths,
-) -> datafusion::common::Result<Arc<dyn TableProvider>> {
-    // Planning looks the name up, and the name that is being loaded must not ask for itself.
-    statement.name = ObjectName::from(vec![Ident::new("__external_table")]);
+) -> PlanResult<Loaded> {
+    let locations = statement.locations.clone();
     for location in &mut statement.locations {
         let path = files.readable(location)?;
         let slash = if path.is_dir() { "/" } else { "" };
         *location = format!("{}{slash}", path.display());
     }
-    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) =
-        state.statement_to_plan(Statement::CreateExternalTable(statement)).await?
-    {
-        ListingTableFactory::new().create(state, &command).await
+    let command = planned(state, statement).await?;
+    let provider = ListingTableFactory::new().create(state, &command).await?;
+    Ok(Loaded { provider, locations })
+}
+
+async fn planned(
+    state: &SessionState,
+    mut statement: CreateExternalTable,
+) -> PlanResult<Box<ExternalCommand>> {
+    // Planning looks the name up, and the name that is being loaded must not ask for itself.
+    statement.name = ObjectName::from(vec![Ident::new("__external_table")]);
+    let plan = state.statement_to_plan(Statement::CreateExternalTable(statement)).await?;
+    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(command)) = plan {
+        Ok(command)
     } else {
         plan_err!("the definition of an external table is damaged")
     }
 }
 
 /// The text that the catalog keeps of an external table: the whole statement.
-pub(super) fn definition(create: &CreateExternalTable) -> String {
+fn definition(create: &CreateExternalTable) -> String {
     let CreateExternalTable {
         name,
         columns,
@@ -152,7 +206,7 @@ pub(super) fn definition(create: &CreateExternalTable) -> String {
 }
 
 /// Reads a kept definition.
-pub(super) fn parse_definition(text: &str) -> datafusion::common::Result<CreateExternalTable> {
+fn parse_definition(text: &str) -> PlanResult<CreateExternalTable> {
     let parsed = DFParserBuilder::new(text).with_dialect(&PostgreSqlDialect {}).build()?.parse_statement()?;
     if let Statement::CreateExternalTable(statement) = parsed {
         Ok(statement)

@@ -1,17 +1,14 @@
-//! A stored table as plans read it and insert into it.
+//! Tables as plans read them and insert into them.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, not_impl_err};
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
-use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -19,16 +16,19 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
-use crate::user_tables::part::{Part, Pins};
-use crate::user_tables::store::{StoredTable, UserTables};
-use crate::user_tables::writer::PartWriter;
+use crate::error::Error;
+use crate::user_tables::reader::Scan;
+use crate::user_tables::store::UserTables;
+use crate::user_tables::table::{PartsNow, StoredTable};
 
-/// A stored table at the moment that a statement was planned.
+/// A stored table. A statement reads the parts that the table has when it first scans it.
 #[derive(Debug)]
 pub(crate) struct StoredProvider {
     table: Arc<StoredTable>,
     tables: Arc<UserTables>,
     defaults: HashMap<String, Expr>,
+    /// Kept, so that a statement that reads the table twice reads the same rows.
+    parts: OnceLock<PartsNow>,
 }
 
 impl StoredProvider {
@@ -37,20 +37,7 @@ impl StoredProvider {
         tables: Arc<UserTables>,
         defaults: HashMap<String, Expr>,
     ) -> Self {
-        Self { table, tables, defaults }
-    }
-
-    /// Reads the parts that the table has at this moment.
-    fn reader(&self, session: &dyn Session) -> Result<ListingTable> {
-        if let Some(pins) = session.config().get_extension::<Pins>() {
-            pins.hold(&self.table.parts);
-        }
-        let urls = self.table.parts.iter().map(|part| ListingTableUrl::parse(part.path().to_string_lossy()));
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-        let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_>>()?)
-            .with_listing_options(options)
-            .with_schema(Arc::clone(&self.table.schema));
-        ListingTable::try_new(config)
+        Self { table, tables, defaults, parts: OnceLock::new() }
     }
 }
 
@@ -79,22 +66,17 @@ impl TableProvider for StoredProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if self.table.parts.is_empty() {
+        let parts = self.parts.get_or_init(|| self.table.now()).parts.clone();
+        let schema = &self.table.schema;
+        if parts.is_empty() {
             let schema = match projection {
-                Some(columns) => Arc::new(self.table.schema.project(columns)?),
-                None => Arc::clone(&self.table.schema),
+                Some(columns) => Arc::new(schema.project(columns)?),
+                None => Arc::clone(schema),
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let is_there = |part: &Arc<Part>| part.path().is_file();
-        if !self.table.parts.iter().all(is_there)
-            && let Some(error) = self.table.broken_part()
-        {
-            return Err(error.into());
-        }
-        let scan = self.reader(session)?;
-        let scan = scan.scan(session, projection, filters, limit).await;
-        scan.map_err(|error| self.table.broken_part().map_or(error, DataFusionError::from))
+        let scan = Scan { session, projection, limit, has_filters: !filters.is_empty() };
+        scan.plan(schema, parts).await
     }
 
     async fn insert_into(
@@ -131,10 +113,54 @@ impl DataSink for Append {
     }
 
     async fn write_all(&self, mut data: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
-        let mut writer = PartWriter::try_new(self.tables.directory(), &self.table.schema)?;
+        let mut writer = self.tables.writer(&self.table)?;
         while let Some(batch) = data.next().await {
             writer.write(&batch?)?;
         }
         Ok(self.tables.append(&self.table.name, &self.table.schema, writer)?)
+    }
+}
+
+/// A table that cannot be read. It is listed like any other, and reading it gives the reason.
+#[derive(Debug)]
+pub(crate) struct BrokenProvider {
+    schema: SchemaRef,
+    reason: Error,
+}
+
+impl BrokenProvider {
+    /// A table with the columns that are known of it.
+    pub(crate) fn new(schema: SchemaRef, reason: Error) -> Self {
+        Self { schema, reason }
+    }
+}
+
+#[async_trait]
+impl TableProvider for BrokenProvider {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(self.reason.clone().into())
+    }
+
+    async fn insert_into(
+        &self,
+        _: &dyn Session,
+        _: Arc<dyn ExecutionPlan>,
+        _: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(self.reason.clone().into())
     }
 }

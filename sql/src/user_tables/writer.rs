@@ -1,10 +1,6 @@
 //! Rows to a Parquet file that is whole and synced, or not there.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
@@ -13,44 +9,61 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::FormatOptions;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
+use hyprstream_engine::{Error as EngineError, NewPart, PartDirectory, PartWriter as FileWriter};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::user_tables::part::Part;
+use crate::error::{Error, ErrorKind, Result, inner_error};
+use crate::user_tables::definition::{Definition, StoredDefinition};
 
-static NEXT_PART: AtomicU64 = AtomicU64::new(0);
+/// In the end of each part, the name of its table.
+pub(super) const TABLE_KEY: &str = "hyprstream.table";
+
+/// In the end of each part, the definition of its table.
+pub(super) const DEFINITION_KEY: &str = "hyprstream.definition";
+
+/// In the end of a part, the names of the parts whose rows it took over, by spaces.
+pub(super) const REPLACES_KEY: &str = "hyprstream.replaces";
+
+/// Rows in a row group: of a damaged part, those of the other groups can be saved.
+const GROUP_ROWS: usize = 1 << 17;
 
 /// Writes one part. Dropped before [`PartWriter::finish`], it leaves nothing behind.
 pub(crate) struct PartWriter {
-    writer: Option<ArrowWriter<File>>,
+    writer: ArrowWriter<FileWriter>,
     schema: SchemaRef,
-    path: PathBuf,
     rows: u64,
 }
 
 impl PartWriter {
-    /// Begins a part in `directory`.
-    pub(crate) fn try_new(directory: &Path, schema: &SchemaRef) -> Result<Self> {
-        let path = directory.join(part_name());
-        let file = File::create_new(&path).map_err(|e| Error::io("create", &path, &e))?;
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    /// Begins a part of a table in `directory`.
+    pub(crate) fn try_new(
+        directory: &PartDirectory,
+        table: &str,
+        definition: &StoredDefinition,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
+        let file = directory.begin().map_err(EngineError::from)?;
+        let definition = Definition::Stored(definition.clone()).to_bytes()?;
+        let definition = String::from_utf8(definition).map_err(Error::internal)?;
+        let entries = [(TABLE_KEY, table.to_owned()), (DEFINITION_KEY, definition)];
+        let entries = entries.map(|(key, value)| KeyValue::new(key.to_owned(), value));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_key_value_metadata(Some(entries.into()))
+            .build();
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).map_err(|e| {
             Error::new(ErrorKind::FeatureNotSupported, format!("the columns cannot be stored: {e}"))
         })?;
-        Ok(Self { writer: Some(writer), schema: Arc::clone(schema), path, rows: 0 })
+        Ok(Self { writer, schema: Arc::clone(schema), rows: 0 })
     }
 
     /// Adds rows, cast to the table's columns.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = fitted(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
-        let Some(writer) = &mut self.writer else {
-            return Err(Error::internal("a part was written after its end"));
-        };
-        writer
-            .write(&batch)
-            .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write a table's part: {e}")))
+        self.writer.write(&batch).map_err(|e| not_written(&e))
     }
 
     /// How many rows were written.
@@ -58,41 +71,25 @@ impl PartWriter {
         self.rows
     }
 
-    /// Syncs the file. `None` when there were no rows, and so no part.
-    pub(super) fn finish(mut self) -> Result<Option<Arc<Part>>> {
+    /// Makes the file durable. `replaces` names the parts whose rows it has taken over. `None` when there were no rows,
+    /// and so no part.
+    pub(super) fn finish(mut self, replaces: &[String]) -> Result<Option<NewPart>> {
         if self.rows == 0 {
             return Ok(None);
         }
-        let Some(writer) = self.writer.take() else {
-            return Ok(None);
-        };
-        let path = std::mem::take(&mut self.path);
-        let part = Part::new(path.clone());
-        part.retire();
-        let part = Arc::new(part);
-        let file = writer
-            .into_inner()
-            .map_err(|e| Error::new(ErrorKind::IoError, format!("cannot write {}: {e}", path.display())))?;
-        file.sync_all().map_err(|e| Error::io("sync", &path, &e))?;
-        if let Some(directory) = path.parent() {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(|e| Error::io("sync", directory, &e))?;
+        if !replaces.is_empty() {
+            let entry = KeyValue::new(REPLACES_KEY.to_owned(), replaces.join(" "));
+            self.writer.append_key_value_metadata(entry);
         }
-        Ok(Some(part))
+        let file = self.writer.into_inner().map_err(|e| not_written(&e))?;
+        let record = file.finish().map_err(EngineError::from)?;
+        Ok(Some(NewPart { rows: self.rows, record }))
     }
 }
 
-impl Drop for PartWriter {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn part_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
-    format!("{now:x}-{}-{number}.parquet", std::process::id())
+fn not_written(error: &(dyn std::error::Error + 'static)) -> Error {
+    inner_error(error)
+        .unwrap_or_else(|| Error::new(ErrorKind::IoError, format!("cannot write a table's part: {error}")))
 }
 
 /// A value that the column's type cannot hold is an error, not NULL.

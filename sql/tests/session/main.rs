@@ -5,5 +5,6 @@ mod inference;
 mod plans;
 mod procedures;
 mod settings;
+mod stored_tables;
 mod support;
 mod tables;

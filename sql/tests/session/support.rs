@@ -32,11 +32,22 @@ impl Fixture {
 
     /// Closes the database and opens its directory again.
     pub fn reopened(self) -> Self {
+        Self::open(self.closed())
+    }
+
+    /// Closes the database and gives its directory.
+    pub fn closed(self) -> TempDir {
         let Self { directory, engine, database, session } = self;
         drop((session, database));
         engine.close().unwrap();
-        drop(engine);
-        Self::open(directory)
+        directory
+    }
+
+    /// Another session of the same database.
+    pub fn another(&self) -> Self {
+        let session = self.database.session(SessionOptions::default()).unwrap();
+        let (engine, database) = (Arc::clone(&self.engine), Arc::clone(&self.database));
+        Self { directory: tempfile::tempdir().unwrap(), engine, database, session }
     }
 
     /// Runs statements and gives the rows of the last as text.

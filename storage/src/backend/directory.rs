@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::file::FileBackend;
 use super::traits::StorageBackend;
@@ -23,6 +24,14 @@ pub trait StorageDirectory: Send + Sync + Debug {
     /// Opens a file for reading and writing, creating it when it is missing. Messages call it `called`, which is
     /// another name when the file is about to be renamed.
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>>;
+
+    /// Opens a file that is there, for reading alone.
+    fn open_existing(&self, name: &str) -> io::Result<Arc<dyn StorageBackend>>;
+
+    /// When a file's content changed last, in milliseconds since 1970; `None` where that is not kept.
+    fn modified_ms(&self, _name: &str) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -44,6 +53,16 @@ impl FileDirectory {
     /// The directory at `path`, which exists.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
+    }
+
+    /// The directory at `path`, which is made when it is missing; its name is durable when this returns.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        if let Some(parent) = path.parent() {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Self::new(parent).sync()?;
+        }
+        Ok(Self::new(path))
     }
 }
 
@@ -73,6 +92,16 @@ impl StorageDirectory for FileDirectory {
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>> {
         let file = FileBackend::open(&self.path.join(name))?;
         Ok(Arc::new(file.called(&self.path.join(called))))
+    }
+
+    fn open_existing(&self, name: &str) -> io::Result<Arc<dyn StorageBackend>> {
+        Ok(Arc::new(FileBackend::open_existing(&self.path.join(name))?))
+    }
+
+    fn modified_ms(&self, name: &str) -> io::Result<Option<u64>> {
+        let modified = std::fs::metadata(self.path.join(name))?.modified()?;
+        let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(u64::try_from(age.as_millis()).ok())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -29,7 +29,15 @@ pub struct FileBackend {
 impl FileBackend {
     /// Opens `path` for reading and writing, creating it when it is missing.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        Self::new(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?, path)
+    }
+
+    /// Opens `path`, which is there, for reading alone.
+    pub fn open_existing(path: &Path) -> io::Result<Self> {
+        Self::new(File::open(path)?, path)
+    }
+
+    fn new(file: File, path: &Path) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self {
             file,

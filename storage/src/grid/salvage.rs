@@ -1,10 +1,13 @@
 //! Salvage: whatever of a damaged store can still be read, in a new one.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::directory::FileDirectory;
 use crate::backend::file::FileBackend;
+use crate::backend::memory::MemoryBackend;
+use crate::backend::traits::StorageBackend;
 use crate::error::{Error, Result};
 use crate::grid::commit::durability::Durability;
 use crate::grid::commit::files::{DATA_FILE, LOCK_FILE, WAL_FILE, is_there};
@@ -56,16 +59,14 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
         return Err(Error::AlreadyExists { kind: "store", name });
     }
     let _lock = DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
-    let open = |name: &str| {
-        let path = damaged.join(name);
-        FileBackend::open(&path).map(Arc::new).map_err(|e| Error::io("open", &path, e))
-    };
-    let objects = Objects::new(open(DATA_FILE)?, None)?;
+    let data = damaged.join(DATA_FILE);
+    let data = FileBackend::open_existing(&data).map_err(|e| Error::io("open", &data, e))?;
+    let objects = Objects::new(Arc::new(data), None)?;
     let store = GridStore::open(into, &GridOptions::default())?;
     let mut best = None;
     for candidate in candidates(&objects)? {
         let Candidate { superblock, from_copy } = candidate;
-        let mut wal = Wal::new(open(WAL_FILE)?, superblock.store_id);
+        let mut wal = Wal::new(open_log(damaged)?, superblock.store_id);
         let records = wal.recover(superblock.commit, u64::MAX)?;
         let mut salvaged = copy(&store, &objects, &superblock)?;
         salvaged.from_copy = from_copy;
@@ -83,6 +84,16 @@ pub fn salvage(damaged: &Path, into: &Path) -> Result<Salvaged> {
     }
     store.close()?;
     best.ok_or_else(|| Error::internal("there are no superblocks"))
+}
+
+/// The write-ahead log, which may be missing.
+fn open_log(damaged: &Path) -> Result<Arc<dyn StorageBackend>> {
+    let path = damaged.join(WAL_FILE);
+    match FileBackend::open_existing(&path) {
+        Ok(log) => Ok(Arc::new(log)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Arc::new(MemoryBackend::new(WAL_FILE, Vec::new()))),
+        Err(e) => Err(Error::io("open", &path, e)),
+    }
 }
 
 /// A superblock to salvage from.

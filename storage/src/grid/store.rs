@@ -11,7 +11,7 @@ use super::commit::files::{
 use super::commit::recovery;
 use super::read::snapshot::Snapshot;
 use super::transaction::WriteTransaction;
-use super::upkeep::compact::{Compacted, compact};
+use super::upkeep::compact::{Compacted, GridCopy, compact, copy_snapshot};
 use super::upkeep::statistics::{GridStatistics, VersionStatistics, store_statistics, version_statistics};
 use super::upkeep::verify::{VerifyReport, verify};
 use super::write::update::UpdateBatch;
@@ -51,6 +51,16 @@ impl GridStore {
         std::fs::create_dir_all(directory).map_err(|e| Error::io("create the directory", directory, e))?;
         let lock = Arc::new(DirectoryLock::acquire(directory, LOCK_FILE, &options.note)?);
         Self::open_files(Arc::new(FileDirectory::new(directory)), options, Some(lock))
+    }
+
+    /// Opens the store in `directory`, which must be there: without its `grid.data` it is [`Error::NotFound`], and nothing
+    /// is made.
+    pub fn open_existing(directory: &Path, options: &GridOptions) -> Result<Self> {
+        if !is_there(&FileDirectory::new(directory), DATA_FILE)? {
+            let name = directory.join(DATA_FILE).display().to_string();
+            return Err(Error::NotFound { kind: "grid store", name });
+        }
+        Self::open(directory, options)
     }
 
     /// Opens the store in a directory of the caller's own making, as [`Self::open`] does but without a lock.
@@ -150,6 +160,16 @@ impl GridStore {
             ));
         };
         compact(&self.committer, directory.as_ref(), self.lock.as_ref())
+    }
+
+    /// Writes a store without holes into the directory `into`, which must not hold one, with the state of a snapshot of
+    /// this store. The copy is closed and durable when this returns. Writers go on meanwhile, and the space of what they
+    /// replace is not used again before the snapshot is dropped.
+    pub fn copy_to(&self, snapshot: &Snapshot, into: &Path) -> Result<GridCopy> {
+        if snapshot.state().source.path != self.committer.current().load().source.path {
+            return Err(Error::argument("snapshot", "it is one of another store"));
+        }
+        copy_snapshot(snapshot, into)
     }
 
     /// Makes everything durable and gives the directory back, as soon as the last snapshot is dropped too. Dropping the

@@ -1,8 +1,9 @@
 //! The names of a log's files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::backend::{StorageBackend, StorageDirectory};
 use crate::error::{Error, Result};
 
 const SEGMENT: &str = ".log";
@@ -17,28 +18,35 @@ pub(super) struct Listing {
     /// Numbers of the segments, in order.
     pub(super) segments: Vec<u64>,
     /// Segments that were set aside.
-    pub(super) set_aside: Vec<PathBuf>,
+    pub(super) set_aside: Vec<SetAside>,
     /// What interrupted replacements left.
-    left_over: Vec<PathBuf>,
+    left_over: Vec<String>,
+}
+
+/// A segment that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SetAside {
+    pub(super) name: String,
+    /// The number that it had.
+    pub(super) number: u64,
 }
 
 impl Listing {
     /// Lists a directory that nobody else uses, and removes what an interrupted replacement left.
-    pub(super) fn read(directory: &Path) -> Result<Self> {
+    pub(super) fn read(directory: &dyn StorageDirectory) -> Result<Self> {
         let listing = Self::look(directory)?;
-        for path in &listing.left_over {
-            fs::remove_file(path).map_err(|e| Error::io("remove", path, e))?;
+        for name in &listing.left_over {
+            let removed = directory.remove(name);
+            removed.map_err(|e| Error::io("remove", &directory.path().join(name), e))?;
         }
         Ok(listing)
     }
 
     /// Lists a directory. Files of other names are not ours.
-    pub(super) fn look(directory: &Path) -> Result<Self> {
+    pub(super) fn look(directory: &dyn StorageDirectory) -> Result<Self> {
         let mut listing = Self::default();
-        for entry in fs::read_dir(directory).map_err(|e| Error::io("list", directory, e))? {
-            let entry = entry.map_err(|e| Error::io("list", directory, e))?;
-            let (name, path) = (entry.file_name(), entry.path());
-            let Some((stem, rest)) = name.to_str().and_then(|name| name.split_once(SEGMENT)) else {
+        for name in directory.list().map_err(|e| Error::io("list", directory.path(), e))? {
+            let Some((stem, rest)) = name.split_once(SEGMENT) else {
                 continue;
             };
             let Some(number) = Some(stem).filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok())
@@ -48,9 +56,9 @@ impl Listing {
             if rest.is_empty() {
                 listing.segments.push(number);
             } else if rest.starts_with(SET_ASIDE) {
-                listing.set_aside.push(path);
+                listing.set_aside.push(SetAside { name, number });
             } else if rest == REPLACEMENT {
-                listing.left_over.push(path);
+                listing.left_over.push(name);
             }
         }
         listing.segments.sort_unstable();
@@ -59,28 +67,43 @@ impl Listing {
     }
 }
 
-pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:020}{SEGMENT}"))
+pub(super) fn segment_name(number: u64) -> String {
+    format!("{number:020}{SEGMENT}")
 }
 
-pub(super) fn replacement_path(segment: &Path) -> PathBuf {
-    with_suffix(segment, REPLACEMENT)
+pub(super) fn segment_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(segment_name(number))
+}
+
+pub(super) fn replacement_name(number: u64) -> String {
+    format!("{}{REPLACEMENT}", segment_name(number))
+}
+
+/// Opens a segment for reading.
+pub(super) fn open_segment(directory: &dyn StorageDirectory, number: u64) -> Result<Arc<dyn StorageBackend>> {
+    open_file(directory, &segment_name(number))
+}
+
+/// Opens a file that is there, for reading.
+pub(super) fn open_file(directory: &dyn StorageDirectory, name: &str) -> Result<Arc<dyn StorageBackend>> {
+    directory.open_existing(name).map_err(|e| Error::io("open", &directory.path().join(name), e))
+}
+
+/// Its length.
+pub(super) fn length(file: &dyn StorageBackend) -> Result<u64> {
+    file.len().map_err(|e| Error::io("measure", file.path(), e))
 }
 
 /// Gives a segment a name under which it is kept and not read, and returns that.
-pub(super) fn set_aside(segment: &Path) -> Result<PathBuf> {
-    let mut path = with_suffix(segment, SET_ASIDE);
+pub(super) fn set_aside(directory: &dyn StorageDirectory, number: u64) -> Result<SetAside> {
+    let segment = segment_name(number);
+    let failed = |e| Error::io("set aside", &directory.path().join(&segment), e);
+    let mut name = format!("{segment}{SET_ASIDE}");
     let mut count = 1u32;
-    while path.exists() {
+    while directory.contains(&name).map_err(failed)? {
         count += 1;
-        path = with_suffix(segment, &format!("{SET_ASIDE}.{count}"));
+        name = format!("{segment}{SET_ASIDE}.{count}");
     }
-    fs::rename(segment, &path).map_err(|e| Error::io("set aside", segment, e))?;
-    Ok(path)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+    directory.rename(&segment, &name).map_err(failed)?;
+    Ok(SetAside { name, number })
 }

@@ -6,35 +6,69 @@
 
 use std::sync::Arc;
 
-use super::log::{Segments, TrajectoryLog};
+use super::follow::LogPosition;
+use super::log::{Segments, TrajectoryLog, sync_directory};
 use crate::error::Result;
 
 impl TrajectoryLog {
     /// Returns once everything appended before the call is on disk. After an error it may be called again.
     pub fn flush(&self) -> Result<()> {
+        self.flush_to().map(|_| ())
+    }
+
+    /// Flushes, and returns up to where everything is on disk.
+    pub(super) fn flush_to(&self) -> Result<LogPosition> {
         // The kernel reports a failure once, so that the second of two syncs at a time would report success.
         let _one_at_a_time = self.flushing.lock();
-        let (newest, unsynced, directory_changed) = {
+        let (newest, end, unsynced, directory_changed) = {
             let mut segments = self.segments.lock();
+            if let Some(failure) = segments.failure.take() {
+                return Err(failure);
+            }
             segments.replace_distrusted()?;
-            (Arc::clone(&segments.newest), segments.unsynced.clone(), segments.directory_changed)
+            let changed = std::mem::take(&mut segments.directory_changed);
+            (Arc::clone(&segments.newest), segments.end(), segments.unsynced.clone(), changed)
         };
         let pending = || unsynced.values().chain([&newest]);
-        pending().try_for_each(|segment| segment.sync())?;
-        if directory_changed {
+        let synced = pending().try_for_each(|segment| segment.sync()).and_then(|()| {
+            if !directory_changed {
+                return Ok(());
+            }
             // The names in the directory may be lost as the pages of a segment are.
-            self.sync_directory().inspect_err(|_| pending().for_each(|segment| segment.distrust()))?;
-        }
+            let synced = sync_directory(self.directory.as_ref());
+            synced.inspect_err(|_| pending().for_each(|segment| segment.distrust()))
+        });
         let mut segments = self.segments.lock();
+        segments.directory_changed |= directory_changed && synced.is_err();
+        synced?;
         segments.unsynced.retain(|number, _| !unsynced.contains_key(number));
-        if directory_changed && Arc::ptr_eq(&segments.newest, &newest) {
-            segments.directory_changed = false;
-        }
-        Ok(())
+        segments.mark_synced(end);
+        Ok(end)
     }
 }
 
 impl Segments {
+    /// The end of the newest segment.
+    fn end(&self) -> LogPosition {
+        let newest = self.all.last_key_value();
+        newest.map_or_else(LogPosition::default, |(number, summary)| LogPosition {
+            segment: *number,
+            offset: summary.bytes,
+        })
+    }
+
+    /// Writes behind the records that they are synced, unless others were appended meanwhile. It is for finding damage,
+    /// so that it need not be durable itself, and a full disk is no reason for a flush to fail.
+    fn mark_synced(&mut self, synced: LogPosition) {
+        if self.end() == synced
+            && let Some(mut newest) = self.all.last_entry()
+            && newest.get().ends_with_a_record()
+            && let Ok(bytes) = self.newest.append_synced(synced.offset)
+        {
+            newest.get_mut().bytes += bytes;
+        }
+    }
+
     /// Replaces the segments whose sync failed.
     fn replace_distrusted(&mut self) -> Result<()> {
         for (number, segment) in &mut self.unsynced {
@@ -60,10 +94,11 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::backend::FileBackend;
     use crate::error::Error;
+    use crate::trajectory::entry::TrajectoryRecord;
     use crate::trajectory::files::segment_path;
     use crate::trajectory::log::TrajectoryLogOptions;
-    use crate::trajectory::records::TrajectoryRecord;
     use crate::trajectory::scan::Order;
     use crate::trajectory::segment::Segment;
 
@@ -81,9 +116,9 @@ mod tests {
     }
 
     /// From now on the newest segment is a device that takes everything and that no sync succeeds on.
-    fn fail_syncs(log: &TrajectoryLog, path: &Path) {
-        let device = File::options().read(true).write(true).open("/dev/null").unwrap();
-        log.segments.lock().newest = Arc::new(Segment::new(device, path));
+    fn fail_syncs(log: &TrajectoryLog) {
+        let device = Arc::new(FileBackend::open(Path::new("/dev/null")).unwrap());
+        log.segments.lock().newest = Arc::new(Segment::new(&log.directory, 1, device));
     }
 
     /// A log of ids 1 to 5, of which 4 and 5 were not synced when a sync failed.
@@ -94,7 +129,7 @@ mod tests {
         log.flush().unwrap();
         let synced = fs::metadata(&path).unwrap().len();
         log.append(&[record(4), record(5)]).unwrap();
-        fail_syncs(&log, &path);
+        fail_syncs(&log);
         log.flush().unwrap_err();
         (log, path, synced)
     }
@@ -121,7 +156,7 @@ mod tests {
         let options = TrajectoryLogOptions { segment_bytes: 1 };
         let log = TrajectoryLog::open(directory.path(), &options).unwrap();
         log.append(&[record(1)]).unwrap();
-        fail_syncs(&log, &path);
+        fail_syncs(&log);
         log.append(&[record(2)]).unwrap();
         log.flush().unwrap_err();
         let before = fs::metadata(&path).unwrap().ino();

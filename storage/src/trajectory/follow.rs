@@ -1,11 +1,12 @@
 //! Following a log: its records in the order in which they were appended, from where a reader stopped.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::files::segment_path;
+use super::entry::TrajectoryRecord;
+use super::files::open_segment;
 use super::log::TrajectoryLog;
-use super::records::{Behind, RecordReader, TrajectoryRecord};
+use super::records::{Behind, RecordReader};
+use crate::backend::StorageBackend;
 use crate::error::{Error, Result};
 
 /// One call reads fewer bytes than this, or a single record that is longer.
@@ -36,7 +37,7 @@ impl TrajectoryLog {
         let newest = segments.all.last_key_value();
         newest.map_or_else(LogPosition::default, |(number, summary)| LogPosition {
             segment: *number,
-            offset: summary.bytes,
+            offset: summary.records_end,
         })
     }
 
@@ -85,28 +86,26 @@ impl TrajectoryLog {
         let Some((number, summary)) = segments.all.range(from.segment..=to.segment).next() else {
             return Ok(None);
         };
-        let path = segment_path(&self.directory, *number);
         // Opened now, so that retention may remove the name while it is read.
-        let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let file = open_segment(self.directory.as_ref(), *number)?;
         let start = if *number == from.segment { from.offset } else { 0 };
         let end = if *number == to.segment { to.offset } else { u64::MAX };
-        Ok(Some(Part { segment: *number, path, file, start, end: end.min(summary.bytes) }))
+        Ok(Some(Part { segment: *number, file, start, end: end.min(summary.bytes) }))
     }
 }
 
 /// A part of one segment.
 struct Part {
     segment: u64,
-    path: PathBuf,
-    file: File,
+    file: Arc<dyn StorageBackend>,
     start: u64,
     end: u64,
 }
 
 impl Part {
     fn read(self) -> Result<RecordReader> {
-        let mut reader = RecordReader::open(&self.path, self.file, self.end)?;
-        reader.skip_to(self.start)?;
+        let mut reader = RecordReader::open(self.file, self.segment, self.end)?;
+        reader.skip_to(self.start);
         Ok(reader)
     }
 }
@@ -119,7 +118,7 @@ fn next_that_checks(reader: &mut RecordReader) -> Result<Option<TrajectoryRecord
     loop {
         match reader.next_record() {
             Err(Error::Corrupt { .. }) => match reader.skip_damage()? {
-                Behind::Record(_) => {}
+                Behind::Entry(_) => {}
                 Behind::Nothing | Behind::Unknown => return Ok(None),
             },
             read => return read,

@@ -1,14 +1,15 @@
 //! Scans: records in order of ids, over segments whose ids may overlap.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
-use super::records::{Behind, RecordReader, TrajectoryRecord};
+use super::entry::TrajectoryRecord;
+use super::records::{Behind, RecordReader};
 use super::summary::SegmentSummary;
+use crate::backend::StorageBackend;
 use crate::error::{Error, Result};
 
 /// In which order a scan yields.
@@ -38,25 +39,27 @@ pub struct TrajectoryScan {
 #[derive(Debug)]
 struct Waiting {
     age: usize,
-    path: PathBuf,
-    file: File,
+    number: u64,
+    file: Arc<dyn StorageBackend>,
     bytes: u64,
     /// What it may hold.
     ids: RangeInclusive<u64>,
 }
 
 impl TrajectoryScan {
+    /// A scan of these segments, whose last word is `failed` unless another damage is met.
     pub(super) fn new(
-        files: Vec<(PathBuf, File, SegmentSummary)>,
+        files: Vec<(u64, Arc<dyn StorageBackend>, SegmentSummary)>,
         ids: RangeInclusive<u64>,
         order: Order,
         limit: Option<usize>,
+        failed: Option<Error>,
     ) -> Self {
         let segments = files.into_iter().enumerate();
         let mut segments: Vec<_> = segments
-            .map(|(age, (path, file, summary))| Waiting {
+            .map(|(age, (number, file, summary))| Waiting {
                 age,
-                path,
+                number,
                 file,
                 bytes: summary.bytes,
                 ids: summary.ids().unwrap_or(0..=u64::MAX),
@@ -67,7 +70,7 @@ impl TrajectoryScan {
             Order::NewestFirst => segments.sort_by_key(|waiting| std::cmp::Reverse(*waiting.ids.end())),
         }
         let segments = segments.into_iter().peekable();
-        Self { segments, ids, order, left: limit, ready: BTreeMap::new(), failed: None }
+        Self { segments, ids, order, left: limit, ready: BTreeMap::new(), failed }
     }
 
     /// Whether a segment that was not read yet may hold the next id, or the newest record of that id.
@@ -84,7 +87,7 @@ impl TrajectoryScan {
     /// Makes the records of a segment ready that check. Returns the first damage between them as an error.
     fn read(&mut self, waiting: Waiting) -> Result<()> {
         let age = waiting.age;
-        let mut reader = RecordReader::open(&waiting.path, waiting.file, waiting.bytes)?;
+        let mut reader = RecordReader::open(waiting.file, waiting.number, waiting.bytes)?;
         let mut damage = None;
         loop {
             match reader.next_record() {
@@ -92,7 +95,7 @@ impl TrajectoryScan {
                 Ok(None) => break,
                 Err(error @ Error::Corrupt { .. }) => {
                     damage = damage.or(Some(error));
-                    if !matches!(reader.skip_damage()?, Behind::Record(_)) {
+                    if !matches!(reader.skip_damage()?, Behind::Entry(_)) {
                         break;
                     }
                 }

@@ -17,23 +17,32 @@ mod crash_safety {
     mod faults;
     mod group;
     mod interleavings;
+    mod log;
+    mod parts;
     mod processes;
 }
 mod grid {
     mod checkpoints;
+    mod copies;
     mod damage;
     mod golden;
+    mod metadata;
     mod model;
     mod readers;
     mod selections;
     mod updates;
 }
+mod index;
 mod nvdb {
     mod damage;
     mod export;
 }
+mod parts;
 mod support;
 mod trajectories {
+    mod copies;
+    mod flips;
     mod following;
     mod log;
+    mod summaries;
 }

@@ -190,7 +190,12 @@ impl Head {
 
     /// The newest state, to be shown to readers.
     pub(crate) fn state(&self) -> Arc<State> {
-        Arc::new(State { commit: self.commit, root: self.root, source: self.writer.objects.committed() })
+        Arc::new(State {
+            commit: self.commit,
+            root: self.root,
+            next_sequence: self.next_sequence,
+            source: self.writer.objects.committed(),
+        })
     }
 
     /// Cuts off what lies behind the last object and returns the length. Only for a file without snapshots.

@@ -55,8 +55,12 @@ pub(crate) fn open(
     let seen = found.iter().map(|(_, found)| found.commit);
     let newest_seen = seen.fold(superblock.commit, u64::max);
     let clean = superblock.durable_commit == superblock.commit && newest_seen == superblock.commit;
-    let state =
-        Arc::new(State { commit: superblock.commit, root: superblock.root, source: objects.committed() });
+    let state = Arc::new(State {
+        commit: superblock.commit,
+        root: superblock.root,
+        next_sequence: superblock.next_sequence,
+        source: objects.committed(),
+    });
     let current = Current::new(Arc::clone(&state));
     let mut head = Head {
         writer: Writer { objects, space, commit: newest_seen },

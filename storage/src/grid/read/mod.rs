@@ -5,7 +5,7 @@
 //!
 //! - `snapshot`: the way in: everything that can be asked of one state.
 //! - `matrix`: the numbers of one matrix.
-//! - `metadata`: metadata values.
+//! - `metadata`: metadata values, and a scan that goes on after damage.
 //! - `diff`: what differs between two versions.
 //! - `selection`: which layers, modules, rows and columns a reader wants.
 //! - `state`: the states with readers, and the pointer to the newest.

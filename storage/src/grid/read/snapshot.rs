@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::matrix::{Matrix, MatrixInfo};
-use super::metadata::read_value;
+use super::metadata::{ReadableMetadata, read_value, scan_readable};
 use super::selection::Selection;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -197,6 +197,19 @@ impl Snapshot {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// As [`Self::scan_metadata`], but what is damaged costs nothing else: a value that cannot be read is an error in its
+    /// entry alone, and after a damaged node of the tree the scan goes on with the next.
+    pub fn readable_metadata(&self, prefix: &[u8]) -> Result<ReadableMetadata<Result<Vec<u8>>>> {
+        let source = &self.state.source;
+        let read = |value| read_value(source, value);
+        scan_readable(source, &self.state.root, &metadata_key(prefix), &read)
+    }
+
+    /// The keys alone of [`Self::readable_metadata`]; no value is read.
+    pub fn readable_metadata_keys(&self, prefix: &[u8]) -> Result<ReadableMetadata<()>> {
+        scan_readable(&self.state.source, &self.state.root, &metadata_key(prefix), &|_| ())
     }
 
     pub(crate) fn version_record(&self, adapter: &str, version: &str) -> Result<Option<VersionRecord>> {

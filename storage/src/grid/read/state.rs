@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) commit: u64,
     /// The main tree's root.
     pub(crate) root: Ref,
+    /// The next version's sequence number.
+    pub(crate) next_sequence: u64,
     /// What its objects are read through.
     pub(crate) source: CommittedSource,
 }

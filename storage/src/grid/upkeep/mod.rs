@@ -4,7 +4,7 @@
 //!
 //! - `statistics`: how much there is and how much of it is shared.
 //! - `verify`: every object is read and checked; `damage` is what is reported.
-//! - `compact`: replacing the store by a copy without holes; `copy` copies the trees.
+//! - `compact`: replacing the store by a copy without holes, and copying a snapshot elsewhere; `copy` copies the trees.
 
 pub(crate) mod compact;
 pub(crate) mod copy;

@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hyprstream_storage::{
-    Catalog, DataType, DirectoryLock, Durability, Error, GridOptions, GridStore, MatrixPath, Shape,
-    UpdateBatch,
+    DataType, DirectoryLock, Durability, Error, GridOptions, GridStore, MatrixPath, Shape, UpdateBatch,
 };
 
 use crate::support::Rng;
@@ -40,13 +39,6 @@ fn child() {
         "open" => {
             let error = GridStore::open(directory, &GridOptions::default()).unwrap_err();
             println!("\nanswer {error}");
-        }
-        "catalog" => {
-            let catalog = Catalog::open(directory).unwrap();
-            for n in catalog.scan_prefix(b"").unwrap().len().. {
-                catalog.put_durable(format!("{n:08}").as_bytes(), &n.to_le_bytes()).unwrap();
-                println!("\nanswer {n}");
-            }
         }
         "grid" => {
             let store = GridStore::open(directory, &GridOptions::default()).unwrap();
@@ -105,24 +97,6 @@ fn a_second_process_is_told_who_holds_the_store() {
     assert!(matches!(refused, Error::Locked { .. }), "a snapshot still reads the file: {refused}");
     drop(snapshot);
     GridStore::open(directory.path(), &options).unwrap();
-}
-
-#[test]
-fn the_catalog_keeps_what_it_acknowledged_through_kills() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut rng = Rng(1);
-    for _ in 0..6 {
-        let last = run_and_kill("catalog", directory.path(), 60 + rng.below(300));
-        let catalog = Catalog::open(directory.path()).unwrap();
-        let entries = catalog.scan_prefix(b"").unwrap();
-        assert!(last.is_none_or(|last| entries.len() as u64 > last), "{last:?} of {}", entries.len());
-        for (n, (key, value)) in entries.iter().enumerate() {
-            assert_eq!(
-                (key.as_slice(), value.as_slice()),
-                (format!("{n:08}").as_bytes(), &n.to_le_bytes()[..])
-            );
-        }
-    }
 }
 
 #[test]

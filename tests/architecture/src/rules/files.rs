@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use crate::tree::{Tree, folder};
 
 /// Where `unsafe` may stand: the llama.cpp calls, the memory maps and the SIMD kernels.
-const UNSAFE_MODULES: [&str; 5] = [
+const UNSAFE_MODULES: [&str; 4] = [
     "models/src/llama/",
-    "models/src/weights/memory_map.rs",
     "storage/src/backend/map.rs",
     "learning/src/kernels/multiplier.rs",
     "recipe/src/full_training/amx.rs",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hyprstream_storage::backend::{StorageBackend, StorageDirectory, View};
 
-use super::{Call, Disk, Fault, FileState, Pending, error_of, lose_power, put};
+use super::{Call, Disk, Fault, FileState, Names, Pending, error_of, lose_power, put};
 use crate::support::Rng;
 
 #[derive(Debug)]
@@ -97,6 +97,15 @@ impl StorageBackend for DiskFile {
         }
     }
 
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut disk = self.disk.state();
+        disk.plain(Call::Read)?;
+        let start = offset as usize;
+        let found = disk.files[self.index].current.get(start..start + bytes.len());
+        bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
     fn view(&self, _len: u64) -> io::Result<Arc<dyn View>> {
         self.disk.state().plain(Call::Other)?;
         Ok(Arc::new(DiskView { disk: self.disk.clone(), index: self.index }))
@@ -122,61 +131,94 @@ impl View for DiskView {
     }
 }
 
+impl Disk {
+    /// Makes a call that changes nothing in the directory, and returns its names.
+    fn names(&self, call: Call) -> io::Result<Names> {
+        let mut disk = self.state();
+        disk.plain(call)?;
+        Ok(disk.directories.get(&self.directory).map(|directory| directory.names.clone()).unwrap_or_default())
+    }
+
+    /// Makes a call that changes the names of the directory.
+    fn change(
+        &self,
+        call: Call,
+        change: impl FnOnce(&mut Names, &mut Vec<FileState>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut disk = self.state();
+        disk.plain(call)?;
+        let disk = &mut *disk;
+        let directory = disk.directories.entry(self.directory.clone()).or_default();
+        let mut names = directory.names.clone();
+        change(&mut names, &mut disk.files)?;
+        directory.rename_all(names);
+        Ok(())
+    }
+
+    fn file(&self, index: usize, called: &str) -> Arc<dyn StorageBackend> {
+        Arc::new(DiskFile { disk: self.clone(), index, name: PathBuf::from(called) })
+    }
+
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.state().directories.get(&self.directory)?.names.get(name).copied()
+    }
+}
+
 impl StorageDirectory for Disk {
     fn path(&self) -> &Path {
-        Path::new("disk")
+        &self.directory
     }
 
     fn contains(&self, name: &str) -> io::Result<bool> {
-        let mut disk = self.state();
-        disk.plain(Call::Other)?;
-        Ok(disk.names.contains_key(name))
+        Ok(self.names(Call::Other)?.contains_key(name))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut disk = self.state();
-        disk.plain(Call::Other)?;
-        Ok(disk.names.keys().cloned().collect())
+        Ok(self.names(Call::Other)?.into_keys().collect())
     }
 
     fn open(&self, name: &str, called: &str) -> io::Result<Arc<dyn StorageBackend>> {
-        let mut disk = self.state();
-        let missing = !disk.names.contains_key(name);
-        disk.plain(if missing { Call::Write } else { Call::Other })?;
-        if missing {
-            let mut names = disk.names.clone();
-            names.insert(name.to_owned(), disk.files.len());
-            disk.rename_all(names);
-            disk.files.push(FileState::default());
+        if let Some(index) = self.index_of(name) {
+            self.state().plain(Call::Other)?;
+            return Ok(self.file(index, called));
         }
-        Ok(Arc::new(DiskFile { disk: self.clone(), index: disk.names[name], name: PathBuf::from(called) }))
+        let mut index = 0;
+        self.change(Call::Write, |names, files| {
+            index = files.len();
+            names.insert(name.to_owned(), index);
+            files.push(FileState::default());
+            Ok(())
+        })?;
+        Ok(self.file(index, called))
+    }
+
+    fn open_existing(&self, name: &str) -> io::Result<Arc<dyn StorageBackend>> {
+        let index = *self.names(Call::Other)?.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.file(index, name))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut disk = self.state();
-        disk.plain(Call::Other)?;
-        let mut names = disk.names.clone();
-        names.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        disk.rename_all(names);
-        Ok(())
+        self.change(Call::Other, |names, _| {
+            names.remove(name).ok_or(io::ErrorKind::NotFound)?;
+            Ok(())
+        })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut disk = self.state();
-        disk.plain(Call::Other)?;
-        let mut names = disk.names.clone();
-        let index = names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        names.insert(to.to_owned(), index);
-        disk.rename_all(names);
-        Ok(())
+        self.change(Call::Other, |names, _| {
+            let index = names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            names.insert(to.to_owned(), index);
+            Ok(())
+        })
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.state();
         disk.plain(Call::Sync)?;
         disk.syncs += 1;
-        disk.durable_names = disk.names.clone();
-        disk.pending_names.clear();
+        let directory = disk.directories.entry(self.directory.clone()).or_default();
+        directory.durable_names = directory.names.clone();
+        directory.pending_names.clear();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +26,14 @@ struct FileState {
 }
 
 type Names = BTreeMap<String, usize>;
+
+#[derive(Clone, Debug, Default)]
+struct DirectoryState {
+    names: Names,
+    /// The names that survive the loss of power, and every state of them since.
+    durable_names: Names,
+    pending_names: Vec<Names>,
+}
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,10 +62,7 @@ struct Plan {
 #[derive(Clone, Debug, Default)]
 struct DiskState {
     files: Vec<FileState>,
-    names: Names,
-    /// The names that survive the loss of power, and every state of them since.
-    durable_names: Names,
-    pending_names: Vec<Names>,
+    directories: BTreeMap<PathBuf, DirectoryState>,
     calls: u64,
     reads: u64,
     syncs: u64,
@@ -68,9 +74,12 @@ struct DiskState {
     sync_time: Duration,
 }
 
-/// A disk of one directory; clones are the same disk.
-#[derive(Clone, Debug, Default)]
-pub struct Disk(Arc<Mutex<DiskState>>);
+/// A disk, and one of its directories; clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    state: Arc<Mutex<DiskState>>,
+    directory: PathBuf,
+}
 
 /// Which faults a call can meet.
 #[derive(Clone, Copy, PartialEq)]
@@ -84,13 +93,21 @@ enum Call {
 impl Disk {
     /// A disk with nothing on it.
     pub fn empty(seed: u64) -> Self {
-        let disk = Self::default();
-        disk.state().chance = seed;
-        disk
+        Self::of(DiskState { chance: seed, ..DiskState::default() })
+    }
+
+    fn of(state: DiskState) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), directory: PathBuf::from("disk") }
     }
 
     fn state(&self) -> MutexGuard<'_, DiskState> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
+    }
+
+    /// A directory of the same disk, which is there and durable. Faults and crashes strike all of them at once, and the
+    /// names of each are made durable by its own sync alone.
+    pub fn subdirectory(&self, name: &str) -> Self {
+        Self { state: Arc::clone(&self.state), directory: self.directory.join(name) }
     }
 
     pub fn directory(&self) -> Arc<dyn StorageDirectory> {
@@ -145,35 +162,33 @@ impl Disk {
         let old = self.state();
         let new = DiskState {
             files: old.files.clone(),
-            names: old.names.clone(),
-            durable_names: old.durable_names.clone(),
-            pending_names: old.pending_names.clone(),
+            directories: old.directories.clone(),
             chance: old.chance,
             ..DiskState::default()
         };
-        Self(Arc::new(Mutex::new(new)))
+        Self::of(new)
     }
 
     /// What is on the disk after the machine lost power now.
     pub fn after_power_loss(&self, rng: &mut Rng) -> Self {
         let old = self.state();
-        let kept = rng.below(old.pending_names.len() as u64 + 1) as usize;
-        let names = match kept {
-            0 => &old.durable_names,
-            _ => &old.pending_names[kept - 1],
-        };
+        let directories = old.directories.iter().map(|(path, directory)| {
+            let kept = rng.below(directory.pending_names.len() as u64 + 1) as usize;
+            let names = match kept {
+                0 => &directory.durable_names,
+                _ => &directory.pending_names[kept - 1],
+            };
+            let (names, durable_names) = (names.clone(), names.clone());
+            (path.clone(), DirectoryState { names, durable_names, pending_names: Vec::new() })
+        });
+        let directories = directories.collect();
         let files = old.files.iter().map(|file| {
             let bytes = lose_power(file, rng);
             FileState { durable: bytes.clone(), current: bytes, pending: Vec::new() }
         });
-        let new = DiskState {
-            files: files.collect(),
-            names: names.clone(),
-            durable_names: names.clone(),
-            chance: rng.next(),
-            ..DiskState::default()
-        };
-        Self(Arc::new(Mutex::new(new)))
+        let new =
+            DiskState { files: files.collect(), directories, chance: rng.next(), ..DiskState::default() };
+        Self::of(new)
     }
 }
 
@@ -287,7 +302,9 @@ impl DiskState {
     fn plain(&mut self, call: Call) -> io::Result<()> {
         self.call(call).map_or(Ok(()), |fault| Err(error_of(fault)))
     }
+}
 
+impl DirectoryState {
     fn rename_all(&mut self, names: Names) {
         self.names = names;
         self.pending_names.push(self.names.clone());
