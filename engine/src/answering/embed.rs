@@ -35,7 +35,7 @@ pub(crate) async fn embed(runtime: &Runtime, request: EmbedRequest) -> Result<Ve
 
 /// The tokens of a text to embed.
 pub(crate) fn text_tokens(runtime: &Runtime, text: &str) -> Result<Vec<u32>> {
-    let tokens = runtime.files.tokenizer().encode(text, true)?;
+    let tokens = runtime.files.tokenizer().encode_text(text, true)?;
     if tokens.is_empty() {
         return Err(Error::text_argument("text", text, "a text to embed has at least one token"));
     }

@@ -1,4 +1,6 @@
 //! From what a person says to the tokens a model reads; answering, scoring and training share it.
+//!
+//! What is said is text: control tokens spelled out in it are read as such only with `raw`.
 
 use hyprstream_models::{ChatMessage, ModelFiles};
 
@@ -24,10 +26,14 @@ pub(crate) fn prompt_tokens(files: &ModelFiles, parts: &PromptParts<'_>) -> Resu
     let tokens = if let Some(template) = template {
         let messages: Vec<ChatMessage> =
             conversation(parts).into_iter().map(|turn| ChatMessage::new(turn.role, turn.content)).collect();
-        tokenizer.encode(&template.render(&messages, true)?, false)?
+        tokenizer.encode_conversation(template, &messages, true)?
     } else {
         let text: Vec<String> = conversation(parts).into_iter().map(|turn| turn.content).collect();
-        tokenizer.encode(&text.join(if parts.raw { "" } else { "\n" }), true)?
+        if parts.raw {
+            tokenizer.encode(&text.join(""), true)?
+        } else {
+            tokenizer.encode_text(&text.join("\n"), true)?
+        }
     };
     if tokens.is_empty() {
         return Err(Error::text_argument("prompt", parts.prompt, "it has no tokens"));
@@ -49,10 +55,11 @@ fn conversation(parts: &PromptParts<'_>) -> Vec<Turn> {
 /// The tokens of an answer: its text as the model would generate it and, unless `raw`, the end of its turn.
 pub(crate) fn completion_tokens(files: &ModelFiles, completion: &str, raw: bool) -> Result<Vec<u32>> {
     let tokenizer = files.tokenizer();
-    let mut tokens = tokenizer.encode(completion, false)?;
-    if !raw {
-        tokens.push(end_of_turn(files)?);
+    if raw {
+        return Ok(tokenizer.encode(completion, false)?);
     }
+    let mut tokens = tokenizer.encode_text(completion, false)?;
+    tokens.push(end_of_turn(files)?);
     Ok(tokens)
 }
 

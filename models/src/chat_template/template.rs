@@ -1,13 +1,16 @@
 //! A template that is rendered with the messages of a conversation.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use minijinja::{Environment, Error as JinjaError, ErrorKind, Value, context};
 use serde::{Deserialize, Serialize};
 
 use crate::chat_template::dates::strftime_now;
+use crate::chat_template::dialect::translate;
+use crate::chat_template::filters::add_filters;
 use crate::chat_template::json::to_json;
-use crate::chat_template::python;
+use crate::chat_template::python::{self, write_value};
 use crate::error::{Error, Result};
 
 const NAME: &str = "chat";
@@ -45,6 +48,7 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
+        // What is dropped is dropped when the source is translated.
         environment.set_keep_trailing_newline(true);
         environment.set_recursion_limit(100);
         environment.set_fuel(Some(FUEL));
@@ -52,8 +56,10 @@ impl ChatTemplate {
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
+        environment.set_formatter(write_value);
+        add_filters(&mut environment);
         environment
-            .add_template_owned(NAME, source.to_owned())
+            .add_template_owned(NAME, translate(source))
             .map_err(|error| Error::invalid(file, format!("has a malformed chat template: {error}")))?;
         Ok(Self {
             environment,
@@ -65,16 +71,19 @@ impl ChatTemplate {
 
     /// Writes a conversation, and with `add_generation_prompt` the beginning of the assistant's next turn.
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String> {
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| {
-                template.render(context! {
-                    messages,
-                    add_generation_prompt,
-                    bos_token => self.bos_token,
-                    eos_token => self.eos_token,
-                })
+        let render = || {
+            self.environment.get_template(NAME)?.render(context! {
+                messages,
+                add_generation_prompt,
+                tools => (),
+                documents => (),
+                bos_token => self.bos_token,
+                eos_token => self.eos_token,
             })
+        };
+        // Filters of the library index and unwrap on some arguments.
+        catch_unwind(AssertUnwindSafe(render))
+            .map_err(|_| Error::Argument("the model's chat template failed inside".to_owned()))?
             .map_err(|error| {
                 Error::Argument(format!("the model's chat template refused the messages: {error}"))
             })
@@ -138,6 +147,40 @@ mod tests {
         ] {
             let error = render(&source, &[]).unwrap_err();
             assert!(matches!(&error, Error::Argument(text) if text.contains(expected)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_template_cannot_ask_for_more_than_memory_holds() {
+        for source in [
+            "{{ 'x'.zfill(10 ** 9) }}",
+            "{{ 'x'.center(10 ** 15) }}",
+            "{{ '{:1000000000}'.format('x') }}",
+            "{{ '{:}>1000000000}'.format('x') }}",
+            "{{ '{:.99999f}'.format(1.5) }}",
+            "{{ '%1000000000s' % 'x' }}",
+            "{{ '%1000000000d' | format(1) }}",
+            "{{ ('x' * 10 ** 6).replace('x', 'y' * 10 ** 6) }}",
+            "{{ ('x' * 10 ** 6) | replace('', 'y' * 10 ** 6) }}",
+            "{{ ('x' * 10 ** 7).join(range(9) | map('string')) }}",
+            "{{ 'a\n' | indent(10 ** 9) }}",
+            "{{ [1] | batch(10 ** 12) | list }}",
+            "{{ [1] | slice(10 ** 12) | list }}",
+            "{{ [[1]] | tojson(indent=10 ** 9) }}",
+            "{{ ([0] * 10 ** 12)[1:] }}",
+        ] {
+            let error = render(source, &[]).unwrap_err();
+            assert!(matches!(&error, Error::Argument(_)), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_nests_without_end_is_not_printed() {
+        let nest =
+            "{% set ns = namespace(x=1) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}";
+        for print in ["{{ ns.x }}", "{{ ns.x | tojson }}"] {
+            let error = render(&format!("{nest}{print}"), &[]).unwrap_err();
+            assert!(matches!(&error, Error::Argument(text) if text.contains("too deep")), "{error}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! A GGUF file's own vocabulary, for models that come without a `tokenizer.json`.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
@@ -57,7 +57,8 @@ impl LlamaVocabulary {
         unsafe { sys::llama_vocab_n_tokens(self.vocabulary.as_ptr()) as usize }
     }
 
-    pub(crate) fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
+    /// The tokens of a text; with `parse_special` those that it spells are recognised.
+    pub(crate) fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>> {
         let length = i32::try_from(text.len())
             .map_err(|_| Error::Argument(format!("a text of {} bytes is too long", text.len())))?;
         let mut tokens: Vec<i32> = vec![0; text.len() / 2 + 16];
@@ -71,7 +72,7 @@ impl LlamaVocabulary {
                     tokens.as_mut_ptr(),
                     tokens.len() as c_int,
                     add_special,
-                    true,
+                    parse_special,
                 )
             };
             match count {
@@ -110,6 +111,24 @@ impl LlamaVocabulary {
                 return bytes;
             }
         }
+    }
+
+    /// The tokens that `encode` recognises only with `parse_special`: id, spelling, and whether the spaces before
+    /// and behind them belong to them.
+    pub(crate) fn control_tokens(&self) -> impl Iterator<Item = (u32, String, (bool, bool))> {
+        (0..self.len() as u32).filter_map(|token| {
+            // SAFETY: the vocabulary is live and the token inside it.
+            let attributes = unsafe { sys::llama_vocab_get_attr(self.vocabulary.as_ptr(), token as i32) };
+            let has = |attribute| attributes & attribute != 0;
+            if !has(sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN) {
+                return None;
+            }
+            // SAFETY: the vocabulary is live and the token inside it; the text is a C string that lives as long.
+            let text =
+                unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary.as_ptr(), token as i32)) };
+            let strips = (has(sys::LLAMA_TOKEN_ATTR_LSTRIP), has(sys::LLAMA_TOKEN_ATTR_RSTRIP));
+            Some((token, text.to_str().ok()?.to_owned(), strips))
+        })
     }
 
     pub(crate) fn is_end(&self, token: u32) -> bool {

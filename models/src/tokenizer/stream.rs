@@ -5,10 +5,10 @@ use crate::tokenizer::model::Tokenizer;
 
 impl Tokenizer {
     /// Decodes tokens one after another; special tokens are left out.
-    pub const fn stream(&self) -> TokenStream<'_> {
+    pub fn stream(&self) -> TokenStream<'_> {
         TokenStream {
             tokenizer: self,
-            started: false,
+            spaces: self.leading_spaces(),
             bytes: Vec::new(),
             ids: Vec::new(),
             prefix: 0,
@@ -21,7 +21,8 @@ impl Tokenizer {
 #[derive(Debug)]
 pub struct TokenStream<'a> {
     tokenizer: &'a Tokenizer,
-    started: bool,
+    /// How many spaces may still be taken away at the beginning.
+    spaces: usize,
     /// Bytes that do not yet end a character.
     bytes: Vec<u8>,
     /// Where tokens are not bytes: the tokens that still influence the next text.
@@ -37,10 +38,12 @@ impl TokenStream<'_> {
             return self.push_by_context(id);
         }
         self.bytes.extend(self.tokenizer.piece(id, true));
-        if !self.started && !self.bytes.is_empty() {
-            self.started = true;
-            if self.tokenizer.strips_first_space() && self.bytes.first() == Some(&b' ') {
+        while self.spaces > 0 && !self.bytes.is_empty() {
+            if self.bytes.first() == Some(&b' ') {
                 self.bytes.remove(0);
+                self.spaces -= 1;
+            } else {
+                self.spaces = 0;
             }
         }
         Ok(self.complete())
@@ -49,15 +52,29 @@ impl TokenStream<'_> {
     /// What is left at the end: a character that never became whole is U+FFFD.
     pub fn finish(mut self) -> Result<String> {
         if self.tokenizer.decodes_in_context() {
-            let known = self.tokenizer.decode(&self.ids[self.prefix..self.read], true)?;
-            let all = self.tokenizer.decode(&self.ids[self.prefix..], true)?;
-            return Ok(all.get(known.len()..).unwrap_or_default().to_owned());
+            return self.held();
         }
         let mut text = self.complete();
         if !self.bytes.is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
         }
         Ok(text)
+    }
+
+    /// What is left where the tokens were cut off: a character that is not yet whole is left out.
+    pub fn cut_off(mut self) -> Result<String> {
+        if self.tokenizer.decodes_in_context() {
+            let held = self.held()?;
+            return Ok(held.trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned());
+        }
+        Ok(self.complete())
+    }
+
+    /// Where tokens are not bytes: the text that more tokens could still change.
+    fn held(&self) -> Result<String> {
+        let known = self.tokenizer.decode(&self.ids[self.prefix..self.read], true)?;
+        let all = self.tokenizer.decode(&self.ids[self.prefix..], true)?;
+        Ok(all.get(known.len()..).unwrap_or_default().to_owned())
     }
 
     /// Everything up to the last whole character; what can never become one is U+FFFD.

@@ -75,7 +75,8 @@ impl<'a> Generating<'a> {
         }
         let finished = ended || stopped || self.logprobs.len() >= self.max_tokens;
         if finished && !stopped {
-            let rest = self.stream.take().map_or(Ok(String::new()), TokenStream::finish)?;
+            let end = if ended { TokenStream::finish } else { TokenStream::cut_off };
+            let rest = self.stream.take().map_or(Ok(String::new()), end)?;
             let (rest, ends) = self.text.push(&rest);
             shown.push_str(&rest);
             stopped = ends;
