@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyprstream_storage::{
-    DirectoryLock, RebuildableIndex, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
+    DirectoryLock, LogPosition, RebuildableIndex, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
 };
 use parking_lot::Mutex;
 
@@ -38,6 +38,7 @@ use crate::models::bundled;
 use crate::models::entry::ModelRow;
 use crate::models::registry::Registry;
 use crate::options::{BUNDLED_MODEL, EngineOptions};
+use crate::recording::log_end::reached;
 use crate::recording::recorder::Recorder;
 use crate::recording::trajectory::{TrajectoryRow, TrajectoryTokenRow};
 use crate::requests::embed::{EmbedRequest, Embedding};
@@ -93,7 +94,7 @@ impl Engine {
         let tables = Arc::new(TableCatalog::open(adapter_store.clone(), data_dir)?);
         let settings = Arc::new(Settings::new(adapter_store.clone(), options.default_model.clone()));
         let delayed_sync = adapter_store.start_delayed_sync()?;
-        let log = open_log(data_dir, &kept_trajectories(&settings))?;
+        let log = open_log(data_dir, &kept_trajectories(&settings), reached(&adapter_store))?;
         forget_removed(&adapter_store, log.first_id())?;
         let recorder = Recorder::try_new(
             log,
@@ -477,9 +478,9 @@ fn kept_trajectories(settings: &Settings) -> RetentionPolicy {
 }
 
 /// Opens the log of recorded answers, without those that are no longer kept.
-fn open_log(data_dir: &Path, kept: &RetentionPolicy) -> Result<TrajectoryLog> {
+fn open_log(data_dir: &Path, kept: &RetentionPolicy, reached: LogPosition) -> Result<TrajectoryLog> {
     let index = RebuildableIndex::open(&data_dir.join(INDEX));
-    let options = TrajectoryLogOptions::default();
+    let options = TrajectoryLogOptions { reached, ..TrajectoryLogOptions::default() };
     let log = TrajectoryLog::open_with(&data_dir.join(TRAJECTORIES), &options, Some(&index))?;
     for file in log.set_aside() {
         tracing::warn!(file = %file.display(), "a damaged segment of recorded answers was set aside; it is not read");

@@ -80,7 +80,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, step)
 }
 
-/// Puts a segment before the only one: its first record, under another id, as if recorded in January 1970.
+/// Puts a segment of version 1 before the only one: its first record, under another id, as if recorded in January 1970.
 fn add_old_segment(directory: &Path) {
     let segment = |number: u64| -> PathBuf { directory.join(format!("trajectories/{number:020}.log")) };
     let newest = std::fs::read(segment(1)).expect("the segment");
@@ -89,9 +89,9 @@ fn add_old_segment(directory: &Path) {
     let mut body = 1_000_000_u64.to_le_bytes().to_vec();
     body.extend_from_slice(&86_400_000_u64.to_le_bytes());
     body.extend_from_slice(&records[24..24 + payload]);
-    let old = [header, &records[..4], &crc32c(&body).to_le_bytes(), &body].concat();
-    std::fs::rename(segment(1), segment(2)).expect("the segment is renamed");
-    std::fs::write(segment(1), old).expect("the old segment");
+    let header = [&header[..8], &1_u32.to_le_bytes(), &0_u32.to_le_bytes()].concat();
+    let old = [&header, &records[..4], &crc32c(&body).to_le_bytes(), &body].concat();
+    std::fs::write(segment(0), old).expect("the old segment");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::data_dir::files::is_there;
 use crate::data_dir::lost_found;
-use crate::data_dir::marker::{MARKER_FILE, Marker, MarkerFile, NEW_MARKER_FILE, Unfinished, VERSION};
+use crate::data_dir::marker::{Marker, MarkerFile, Unfinished, VERSION};
 use crate::data_dir::{
-    BACKUP_FILE, FILES, GRID_FILE, LOCK_FILE, LOST_FOUND, MODELS, TABLES, TRAJECTORIES, VERSION_1_CATALOG,
+    BACKUP_FILE, FILES, GRID_FILE, LOST_FOUND, MODELS, TABLES, TRAJECTORIES, VERSION_1_CATALOG,
 };
 use crate::error::{Error, Result};
 
@@ -79,28 +79,19 @@ fn expect_all(data_dir: &Path) -> Result<()> {
     if lost.is_empty() { Ok(()) } else { Err(parts_lost(data_dir, &lost)) }
 }
 
-/// Whether a directory holds nothing but what its user may have put there before its first start.
+/// Whether a directory has no part of a data directory but those that its user may have filled before the first start.
+/// Files of others are no reason against it.
 fn is_new(data_dir: &Path) -> Result<bool> {
-    let mut strange = None;
     for entry in fs::read_dir(data_dir).map_err(Error::io("list", data_dir))? {
         let name = entry.map_err(Error::io("list", data_dir))?.file_name();
-        let name = name.to_string_lossy().into_owned();
-        match name.as_str() {
-            MODELS | FILES | LOCK_FILE | NEW_MARKER_FILE => {}
+        match name.to_string_lossy().as_ref() {
             // That of a file system whose root this is has no days.
             LOST_FOUND if !lost_found::has_days(data_dir) => {}
-            _ if name.starts_with('.') => {}
             TRAJECTORIES | TABLES | VERSION_1_CATALOG | "grid" | "cache" | "index" | LOST_FOUND => {
                 return Ok(false);
             }
-            _ => strange = Some(name),
+            _ => {}
         }
     }
-    match strange {
-        None => Ok(true),
-        Some(name) => {
-            let reason = format!("it is neither empty nor a data directory: {name} and no {MARKER_FILE}");
-            Err(Error::Refused(format!("{} is not opened: {reason} is in it", data_dir.display())))
-        }
-    }
+    Ok(true)
 }

@@ -5,6 +5,7 @@
 //! thread drains the ring, appends to the log and syncs it at least once a second.
 
 pub(crate) mod format;
+pub(crate) mod log_end;
 pub(crate) mod recorder;
 pub(crate) mod ring;
 pub(crate) mod trajectory;

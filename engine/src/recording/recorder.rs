@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hyprstream_storage::{TrajectoryLog, TrajectoryRecord};
+use hyprstream_storage::{TrajectoryLog, TrajectoryRecord, WriteTransaction};
 use parking_lot::Mutex;
 
 use crate::adapters::store::AdapterStore;
 use crate::error::{Error, Result};
 use crate::recording::format;
+use crate::recording::log_end::put_reached;
 use crate::recording::ring::{Record, RecordSender};
 use crate::statistics::Statistics;
 use crate::stored_number::stored_number;
@@ -64,7 +65,12 @@ impl Recorder {
             None => 1,
         };
         let next = reserved.max(log.last_id().map_or(1, |id| id + 1));
-        put_reserved(&store, next + RESERVED_BLOCK)?;
+        // What a process before this one wrote and did not sync is not yet durable.
+        log.flush()?;
+        store.write(|transaction| {
+            put_reached(transaction, log.end())?;
+            put_reserved(transaction, next + RESERVED_BLOCK)
+        })?;
         let (ring, receiver) = sync_channel(capacity.max(1));
         let shared = Arc::new(Shared {
             log: Arc::new(log),
@@ -121,7 +127,8 @@ impl Recorder {
             }
         }
         self.shared.drain()?;
-        self.shared.sync()
+        self.shared.sync()?;
+        self.shared.store.write(|transaction| put_reached(transaction, self.shared.log.end()))
     }
 }
 
@@ -183,7 +190,7 @@ impl Shared {
     fn reserve(&self) -> Result<()> {
         let next = self.next_id.load(Ordering::Relaxed);
         if next + RESERVED_BLOCK / 2 > self.reserved.load(Ordering::Relaxed) {
-            put_reserved(&self.store, next + RESERVED_BLOCK)?;
+            self.store.write(|transaction| put_reserved(transaction, next + RESERVED_BLOCK))?;
             self.reserved.store(next + RESERVED_BLOCK, Ordering::Relaxed);
         }
         Ok(())
@@ -191,8 +198,8 @@ impl Shared {
 }
 
 /// No trajectory gets a number from `reserved` on before this was called again.
-fn put_reserved(store: &AdapterStore, reserved: u64) -> Result<()> {
-    store.write(|transaction| Ok(transaction.put_metadata(RESERVED_KEY, &reserved.to_le_bytes())?))
+fn put_reserved(transaction: &mut WriteTransaction<'_>, reserved: u64) -> Result<()> {
+    Ok(transaction.put_metadata(RESERVED_KEY, &reserved.to_le_bytes())?)
 }
 
 /// Sleeps unless the recorder closes, however often the thread is woken.

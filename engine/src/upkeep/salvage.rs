@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use hyprstream_storage::{
-    DirectoryLock, Error as StorageError, Held, Snapshot, VersionInfo, read_version_1_catalog,
+    DirectoryLock, Error as StorageError, Held, LogPosition, Snapshot, VersionInfo, read_version_1_catalog,
     salvage_trajectories,
 };
 
@@ -18,6 +18,7 @@ use crate::data_dir::files::{is_there, sync_tree};
 use crate::data_dir::marker::{MARKER_FILE, Marker, MarkerFile, Unfinished};
 use crate::data_dir::{FILES, GRID, GRID_FILE, LOCK_FILE, MODELS, TABLES, TRAJECTORIES, VERSION_1_CATALOG};
 use crate::error::{Error, Result};
+use crate::recording::log_end::{forget_reached, reached};
 use crate::upkeep::copying::{copy_tree, expect_apart};
 use crate::upkeep::damage::{DamageRow, damaged_answers, damaged_file, damaged_part, damaged_weights};
 use crate::upkeep::opening::{finish, open_grid, put_version, put_version_1_records, says_its_version};
@@ -67,9 +68,12 @@ fn salvage_parts(data_dir: &Path, into: &Path) -> Result<SalvagedStore> {
         salvage_version_1_catalog(data_dir, into, &store, &mut salvaged)?;
     }
     put_version(&store)?;
+    let reached = reached(&store);
+    // The new log has other segments.
+    store.write(forget_reached)?;
     store.sync()?;
     drop(store);
-    salvage_answers(data_dir, into, &mut salvaged)?;
+    salvage_answers(data_dir, into, reached, &mut salvaged)?;
     for part in [MODELS, FILES] {
         expect_directory(data_dir, part, &mut salvaged.lost)?;
         copy_tree(data_dir, into, Path::new(part), &mut salvaged.lost)?;
@@ -132,11 +136,16 @@ fn salvage_version_1_catalog(
     fs::remove_dir_all(&copy).map_err(Error::io("remove", &copy))
 }
 
-fn salvage_answers(data_dir: &Path, into: &Path, salvaged: &mut SalvagedStore) -> Result<()> {
+fn salvage_answers(
+    data_dir: &Path,
+    into: &Path,
+    reached: LogPosition,
+    salvaged: &mut SalvagedStore,
+) -> Result<()> {
     if !expect_directory(data_dir, TRAJECTORIES, &mut salvaged.lost)? {
         return Ok(());
     }
-    match salvage_trajectories(&data_dir.join(TRAJECTORIES), &into.join(TRAJECTORIES)) {
+    match salvage_trajectories(&data_dir.join(TRAJECTORIES), &into.join(TRAJECTORIES), reached) {
         Ok(answers) => {
             salvaged.records = answers.records;
             let damages = answers.damages.into_iter();

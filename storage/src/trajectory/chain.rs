@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::entry::{ENTRY_HEADER, Entry, SegmentLength};
+use super::entry::{ENTRY_HEADER, Entry, LogPosition, SegmentLength};
 use super::files::{Listing, length, open_segment, segment_path};
 use super::header::HEADER_BYTES;
 use super::records::RecordReader;
@@ -20,6 +20,8 @@ pub(super) struct Chain {
     pub(super) lengths: BTreeMap<u64, u64>,
     /// Segments that are missing.
     pub(super) gaps: Vec<Gap>,
+    /// Where the log once ended, if it ends before that now.
+    pub(super) lost_end: Option<SegmentLength>,
 }
 
 /// Segments that are missing between two others, by their numbers.
@@ -30,8 +32,12 @@ pub(super) struct Gap {
 }
 
 impl Chain {
-    /// Reads how each segment begins.
-    pub(super) fn read(directory: &dyn StorageDirectory, listing: &Listing) -> Result<Self> {
+    /// Reads how each segment begins. `reached` is an end that the log once had durably.
+    pub(super) fn read(
+        directory: &dyn StorageDirectory,
+        listing: &Listing,
+        reached: LogPosition,
+    ) -> Result<Self> {
         let set_aside: BTreeSet<u64> = listing.set_aside.iter().map(|segment| segment.number).collect();
         let mut chain = Self::default();
         let mut before = None;
@@ -44,14 +50,44 @@ impl Chain {
             if let Some(before) = before.replace(number)
                 && before < expected
             {
-                let gap = Gap { first: before.saturating_add(1), last: expected };
-                let explained = set_aside.range(gap.first..=gap.last).count() as u64;
-                if explained <= gap.last - gap.first {
-                    chain.gaps.push(gap);
-                }
+                chain.add_gap(Gap { first: before.saturating_add(1), last: expected }, &set_aside);
             }
         }
+        chain.compare_end(directory, before, reached, &set_aside)?;
         Ok(chain)
+    }
+
+    /// Notes segments that are missing, unless they are those that were set aside.
+    fn add_gap(&mut self, gap: Gap, set_aside: &BTreeSet<u64>) {
+        let explained = set_aside.range(gap.first..=gap.last).count() as u64;
+        if explained <= gap.last - gap.first {
+            self.gaps.push(gap);
+        }
+    }
+
+    /// Notes that the log ends before an end that it once had.
+    fn compare_end(
+        &mut self,
+        directory: &dyn StorageDirectory,
+        newest: Option<u64>,
+        reached: LogPosition,
+        set_aside: &BTreeSet<u64>,
+    ) -> Result<()> {
+        let LogPosition { segment, offset } = reached;
+        let is_lost = match newest {
+            _ if offset <= MARK_END || set_aside.contains(&segment) => false,
+            Some(newest) if newest == segment => length(open_segment(directory, newest)?.as_ref())? < offset,
+            newest => newest < Some(segment),
+        };
+        if is_lost {
+            if newest != Some(segment) {
+                let first = newest.map_or(segment, |newest| newest.saturating_add(1));
+                self.add_gap(Gap { first, last: segment }, set_aside);
+            }
+            self.lengths.insert(segment, offset);
+            self.lost_end = Some(SegmentLength { segment, bytes: offset });
+        }
+        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::entry::LogPosition;
 use super::files::{Listing, length, open_file, open_segment, segment_name};
-use super::follow::LogPosition;
 use super::log::{TrajectoryLog, sync_directory};
 use super::segment::copy_bytes;
 use crate::backend::{FileDirectory, StorageBackend, StorageDirectory};

@@ -43,6 +43,20 @@ pub(super) enum Entry {
     Synced,
 }
 
+/// A position in a log, between two of its records; later positions are greater. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPosition {
+    /// The number of the segment.
+    pub segment: u64,
+    /// The byte in it.
+    pub offset: u64,
+}
+
+impl LogPosition {
+    /// Before the first record of any log.
+    pub const BEGINNING: Self = Self { segment: 0, offset: 0 };
+}
+
 /// How long a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentLength {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::follow::LogPosition;
+use super::entry::LogPosition;
 use super::log::{Segments, TrajectoryLog, sync_directory};
 use crate::error::Result;
 
@@ -153,7 +153,7 @@ mod tests {
     fn a_closed_segment_whose_sync_failed_is_written_anew_too() {
         let directory = tempfile::tempdir().unwrap();
         let path = segment_path(directory.path(), 1);
-        let options = TrajectoryLogOptions { segment_bytes: 1 };
+        let options = TrajectoryLogOptions { segment_bytes: 1, reached: LogPosition::BEGINNING };
         let log = TrajectoryLog::open(directory.path(), &options).unwrap();
         log.append(&[record(1)]).unwrap();
         fail_syncs(&log);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entry::TrajectoryRecord;
+use super::entry::{LogPosition, TrajectoryRecord};
 use super::files::open_segment;
 use super::log::TrajectoryLog;
 use super::records::{Behind, RecordReader};
@@ -11,15 +11,6 @@ use crate::error::{Error, Result};
 
 /// One call reads fewer bytes than this, or a single record that is longer.
 const MOST_BYTES: usize = 4 << 20;
-
-/// A position in a log, between two of its records; later positions are greater. The default is the beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LogPosition {
-    /// The number of the segment.
-    pub segment: u64,
-    /// The byte in it.
-    pub offset: u64,
-}
 
 /// Records of a log between two positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

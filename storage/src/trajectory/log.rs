@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::chain::{Chain, Gap};
-use super::entry::{SegmentLength, TrajectoryRecord};
+use super::entry::{LogPosition, SegmentLength, TrajectoryRecord};
 use super::files::{self, Listing, SetAside, open_segment, segment_name, segment_path};
 use super::header::SegmentVersion;
 use super::kept_summaries;
@@ -27,11 +27,14 @@ pub(super) const LOCK_FILE: &str = "trajectories.lock";
 pub struct TrajectoryLogOptions {
     /// A new segment is begun once the newest is longer than this.
     pub segment_bytes: u64,
+    /// An end that the log once had durably, which its owner has kept elsewhere. When the log ends before it, the newest
+    /// records are lost, and this is reported as damage from then on.
+    pub reached: LogPosition,
 }
 
 impl Default for TrajectoryLogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20 }
+        Self { segment_bytes: 16 << 20, reached: LogPosition::BEGINNING }
     }
 }
 
@@ -128,9 +131,9 @@ impl TrajectoryLog {
         lock: Option<DirectoryLock>,
     ) -> Result<Self> {
         let mut listing = Listing::read(directory.as_ref())?;
-        let chain = Chain::read(directory.as_ref(), &listing)?;
+        let chain = Chain::read(directory.as_ref(), &listing, options.reached)?;
         let mut all = summarize(directory.as_ref(), &mut listing, &chain, index)?;
-        let newest = open_newest(&directory, &listing, &mut all)?;
+        let newest = open_newest(&directory, &listing, &chain, &mut all)?;
         let set_aside = listing.set_aside.iter().map(|segment| directory.path().join(&segment.name));
         let set_aside = set_aside.collect();
         let segments = Segments {
@@ -307,7 +310,7 @@ fn summarize(
     let mut all = BTreeMap::new();
     let newest = listing.segments.last().copied();
     for number in listing.segments.iter().copied() {
-        let summary = if Some(number) == newest {
+        let summary = if Some(number) == newest && chain.lost_end.is_none() {
             match SegmentSummary::read(directory, number, true) {
                 Err(Error::Corrupt { .. }) => {
                     listing.set_aside.push(files::set_aside(directory, number)?);
@@ -353,8 +356,12 @@ fn summary_of_older(
 fn open_newest(
     directory: &Arc<dyn StorageDirectory>,
     listing: &Listing,
+    chain: &Chain,
     all: &mut BTreeMap<u64, SegmentSummary>,
 ) -> Result<Segment> {
+    if let Some(lost_end) = chain.lost_end {
+        return begin_behind(directory, lost_end, all);
+    }
     let set_aside = listing.set_aside.iter().map(|SetAside { number, .. }| *number).max();
     let highest = listing.segments.last().copied().max(set_aside);
     let newest = all.last_key_value().map(|(number, summary)| (*number, *summary));
@@ -380,6 +387,21 @@ fn open_newest(
     let previous =
         previous.map(|(segment, summary)| SegmentLength { segment: *segment, bytes: summary.bytes });
     let (segment, bytes) = Segment::create(directory, number, previous)?;
+    all.insert(number, SegmentSummary::empty(bytes));
+    Ok(segment)
+}
+
+/// Begins a segment that says how long the one before it was, of which the end is lost.
+fn begin_behind(
+    directory: &Arc<dyn StorageDirectory>,
+    lost_end: SegmentLength,
+    all: &mut BTreeMap<u64, SegmentSummary>,
+) -> Result<Segment> {
+    if let Some(summary) = all.get(&lost_end.segment) {
+        close(directory, lost_end.segment, summary)?;
+    }
+    let number = lost_end.segment.saturating_add(1);
+    let (segment, bytes) = Segment::create(directory, number, Some(lost_end))?;
     all.insert(number, SegmentSummary::empty(bytes));
     Ok(segment)
 }

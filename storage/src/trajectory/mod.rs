@@ -36,8 +36,8 @@ mod summary;
 mod verify;
 
 pub use copy::LogCopy;
-pub use entry::TrajectoryRecord;
-pub use follow::{LogPosition, LogRange};
+pub use entry::{LogPosition, TrajectoryRecord};
+pub use follow::LogRange;
 pub use log::{Retained, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryStatistics};
 pub use scan::{Order, TrajectoryScan};
 pub use verify::{LogDamage, LogReport, salvage_trajectories};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chain::{Chain, Gap};
-use super::entry::TrajectoryRecord;
+use super::entry::{LogPosition, TrajectoryRecord};
 use super::files::{Listing, SetAside, length, open_file, open_segment, segment_name};
 use super::header::HEADER_BYTES;
 use super::log::{LOCK_FILE, TrajectoryLog, TrajectoryLogOptions};
@@ -85,12 +85,13 @@ impl LogReport {
 }
 
 /// Appends every record of the log in `damaged` that checks to a new log in `into`: those of segments that were set
-/// aside too. The damaged log is not changed. What was left out is in the report.
-pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
+/// aside too. The damaged log is not changed. What was left out is in the report, and so is an end before that which the log
+/// has once `reached`.
+pub fn salvage_trajectories(damaged: &Path, into: &Path, reached: LogPosition) -> Result<LogReport> {
     let _lock = DirectoryLock::acquire(damaged, LOCK_FILE, "salvage")?;
     let directory = FileDirectory::new(damaged);
     let listing = Listing::look(&directory)?;
-    let chain = Chain::read(&directory, &listing)?;
+    let chain = Chain::read(&directory, &listing, reached)?;
     let newest = listing.segments.last().copied();
     let segments =
         listing.segments.iter().map(|number| SetAside { name: segment_name(*number), number: *number });
@@ -119,7 +120,7 @@ pub fn salvage_trajectories(damaged: &Path, into: &Path) -> Result<LogReport> {
         let is_torn = |damage: &LogDamage| {
             damage.offset + damage.bytes == end && (damage.offset > 0 || end <= HEADER_BYTES as u64)
         };
-        let is_newest = is_segment && Some(*number) == newest;
+        let is_newest = is_segment && Some(*number) == newest && chain.lost_end.is_none();
         if is_newest && report.damages.len() > known && report.damages.last().is_some_and(is_torn) {
             report.damages.pop();
         }

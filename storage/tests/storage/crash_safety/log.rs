@@ -6,14 +6,17 @@
 use std::collections::BTreeSet;
 
 use hyprstream_storage::{
-    Error, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
+    Error, LogPosition, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
 };
 
 use crate::support::disk::{Disk, Fault};
 use crate::support::{Rng, blob, count};
 
 fn open(disk: &Disk) -> Result<TrajectoryLog, Error> {
-    TrajectoryLog::open_directory(disk.directory(), &TrajectoryLogOptions { segment_bytes: 700 })
+    TrajectoryLog::open_directory(
+        disk.directory(),
+        &TrajectoryLogOptions { segment_bytes: 700, reached: LogPosition::BEGINNING },
+    )
 }
 
 /// The only record that ever has this id.

@@ -9,7 +9,8 @@ use hyprstream_storage::{
     Error, LogPosition, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
 };
 
-const OPTIONS: TrajectoryLogOptions = TrajectoryLogOptions { segment_bytes: 2000 };
+const OPTIONS: TrajectoryLogOptions =
+    TrajectoryLogOptions { segment_bytes: 2000, reached: LogPosition::BEGINNING };
 
 fn record(id: u64) -> TrajectoryRecord {
     TrajectoryRecord { id, time_ms: id, payload: vec![id as u8; 100] }

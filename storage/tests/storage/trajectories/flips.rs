@@ -8,7 +8,8 @@ use hyprstream_storage::{
 };
 
 /// Segments of a few records each.
-const OPTIONS: TrajectoryLogOptions = TrajectoryLogOptions { segment_bytes: 150 };
+const OPTIONS: TrajectoryLogOptions =
+    TrajectoryLogOptions { segment_bytes: 150, reached: LogPosition::BEGINNING };
 
 fn record(id: u64) -> TrajectoryRecord {
     // Ids that do not come in order, times of their own, and an empty payload among them.
@@ -77,7 +78,7 @@ enum Outcome {
 fn outcome(files: &Files, records: &[TrajectoryRecord], what: &str) -> Outcome {
     let (directory, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     files.write(directory.path());
-    let salvaged = salvage_trajectories(directory.path(), into.path()).unwrap();
+    let salvaged = salvage_trajectories(directory.path(), into.path(), LogPosition::BEGINNING).unwrap();
     let log = open(directory.path()).unwrap_or_else(|error| panic!("{what}: {error}"));
     let (rising, damaged) = scan(&log, Order::Ascending);
     let (mut falling, falling_damaged) = scan(&log, Order::NewestFirst);

@@ -11,7 +11,11 @@ fn record(id: u64) -> TrajectoryRecord {
 }
 
 fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
-    TrajectoryLog::open(directory.path(), &TrajectoryLogOptions { segment_bytes: 1000 }).unwrap()
+    TrajectoryLog::open(
+        directory.path(),
+        &TrajectoryLogOptions { segment_bytes: 1000, reached: LogPosition::BEGINNING },
+    )
+    .unwrap()
 }
 
 /// The ids of everything behind `from`, read `limit` at a time.

@@ -1,10 +1,10 @@
 //! The trajectory log keeps what it acknowledged and finds it by id.
 
 use std::fs::{self, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hyprstream_storage::{
-    Error, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
+    Error, LogPosition, Order, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
     salvage_trajectories,
 };
 
@@ -13,7 +13,11 @@ fn record(id: u64) -> TrajectoryRecord {
 }
 
 fn open(directory: &tempfile::TempDir) -> TrajectoryLog {
-    TrajectoryLog::open(directory.path(), &TrajectoryLogOptions { segment_bytes: 1000 }).unwrap()
+    TrajectoryLog::open(
+        directory.path(),
+        &TrajectoryLogOptions { segment_bytes: 1000, reached: LogPosition::BEGINNING },
+    )
+    .unwrap()
 }
 
 fn ids(
@@ -299,7 +303,7 @@ fn verify_names_each_damaged_record_and_salvage_keeps_the_others() {
     );
     drop(log);
     let into = tempfile::tempdir().unwrap();
-    let report = salvage_trajectories(directory.path(), into.path()).unwrap();
+    let report = salvage_trajectories(directory.path(), into.path(), LogPosition::BEGINNING).unwrap();
     assert_eq!((report.records, report.damages.len()), (58, 3));
     let kept: Vec<u64> = (1..=60).filter(|id| *id != 2 && *id != lost).collect();
     assert_eq!(ids(&open(&into), 0..=u64::MAX, Order::Ascending, None), kept);
@@ -326,7 +330,61 @@ fn a_torn_tail_is_no_damage_and_a_segment_that_was_set_aside_is_salvaged() {
     let length = fs::metadata(&newest).unwrap().len();
     OpenOptions::new().write(true).open(&newest).unwrap().set_len(length - 5).unwrap();
     let into = tempfile::tempdir().unwrap();
-    let report = salvage_trajectories(directory.path(), into.path()).unwrap();
+    let report = salvage_trajectories(directory.path(), into.path(), LogPosition::BEGINNING).unwrap();
     assert_eq!((report.records, report.damages.len()), (3, 1), "the header alone: {report:?}");
     assert_eq!(ids(&open(&into), 0..=u64::MAX, Order::Ascending, None), [1, 2, 3]);
+}
+
+/// A log of two segments, and where it ends.
+fn two_segments(directory: &Path) -> LogPosition {
+    let log = TrajectoryLog::open(directory, &options(LogPosition::BEGINNING)).unwrap();
+    for id in 1..=12 {
+        log.append(&[TrajectoryRecord { id, time_ms: id, payload: vec![7; 100] }]).unwrap();
+    }
+    log.flush().unwrap();
+    assert_eq!(log.end().segment, 2);
+    log.end()
+}
+
+fn options(reached: LogPosition) -> TrajectoryLogOptions {
+    TrajectoryLogOptions { segment_bytes: 1000, reached }
+}
+
+#[test]
+fn a_newest_segment_that_is_missing_emptied_or_shortened_is_damage_to_whoever_knows_how_long_the_log_was() {
+    let newest = "00000000000000000002.log";
+    for damage in ["none", "missing", "emptied", "shortened", "all missing"] {
+        let (directory, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let reached = two_segments(directory.path());
+        let path = directory.path().join(newest);
+        let bytes = fs::read(&path).unwrap();
+        match damage {
+            "missing" => fs::remove_file(&path).unwrap(),
+            "emptied" => fs::write(&path, b"").unwrap(),
+            "shortened" => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+            "all missing" => {
+                fs::remove_file(directory.path().join("00000000000000000001.log")).unwrap();
+                fs::remove_file(&path).unwrap();
+            }
+            _ => {}
+        }
+        let is_damaged = damage != "none";
+        let salvaged = salvage_trajectories(directory.path(), &into.path().join("log"), reached).unwrap();
+        assert_eq!(!salvaged.damages.is_empty(), is_damaged, "{damage}: {salvaged:?}");
+        // The second opening is not told the end any more: the log says it itself, unless nothing of it is left, which
+        // looks as if retention had removed it.
+        for (known, is_damaged) in
+            [(reached, is_damaged), (LogPosition::BEGINNING, is_damaged && damage != "all missing")]
+        {
+            let log = TrajectoryLog::open(directory.path(), &options(known)).unwrap();
+            let damages = log.verify().unwrap().damages;
+            assert_eq!(!damages.is_empty(), is_damaged, "{damage}: {damages:?}");
+            let read: Result<Vec<_>, Error> =
+                log.scan(0..=u64::MAX, Order::Ascending, None).unwrap().collect();
+            assert_eq!(read.is_err(), is_damaged, "{damage}");
+            log.append(&[TrajectoryRecord { id: 100, time_ms: 100, payload: vec![1] }]).unwrap();
+            log.flush().unwrap();
+            assert!(log.end() > reached, "{damage}");
+        }
+    }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hyprstream_storage::{
-    Error, Order, RebuildableIndex, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions, TrajectoryRecord,
+    Error, LogPosition, Order, RebuildableIndex, RetentionPolicy, TrajectoryLog, TrajectoryLogOptions,
+    TrajectoryRecord,
 };
 
-const OPTIONS: TrajectoryLogOptions = TrajectoryLogOptions { segment_bytes: 20_000 };
+const OPTIONS: TrajectoryLogOptions =
+    TrajectoryLogOptions { segment_bytes: 20_000, reached: LogPosition::BEGINNING };
 
 fn record(id: u64) -> TrajectoryRecord {
     TrajectoryRecord { id: id * 7 % 1000, time_ms: id, payload: vec![id as u8; 1000] }
