@@ -30,7 +30,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for repack in [false, true] {
-        let options = LoadOptions { repack, ..Default::default() };
+        let options = LoadOptions { repack };
         let model = LlamaModel::load(&path, &options).expect("the model loads");
         for (unified_kv, flash_attention, kv_type) in [
             (false, false, CacheType::F32),

@@ -92,8 +92,8 @@ fn what_was_opened_is_not_loaded_or_read_from_a_file_that_has_changed() {
         };
         refused(files.load(directory.path(), WeightType::Stored, &OPTIONS).unwrap_err());
         let names = files.config().tensors();
-        let read = names.iter().map(|(name, _)| files.tensors().read_f32(name));
-        refused(read.filter_map(Result::err).next().unwrap());
+        let mut read = names.iter().map(|(name, _)| files.tensors().read_f32(name));
+        refused(read.find_map(Result::err).unwrap());
     }
     // A file that takes its name leaves the opened one as it was.
     overwrite(&path, &good);

@@ -208,7 +208,10 @@ impl TableCatalog {
         let mut files = BTreeSet::new();
         for (key, value) in found.entries {
             let read = value.map_err(Error::from).and_then(|value| match split_key(&key) {
-                Some((_, DEFINITION)) => Ok(files.extend(version_1_parts(&value))),
+                Some((_, DEFINITION)) => {
+                    files.extend(version_1_parts(&value));
+                    Ok(())
+                }
                 Some((name, kind)) => {
                     decode_part(name, kind, &value).map(|part| files.extend([part.record.name]))
                 }

@@ -9,7 +9,7 @@ use crate::tokenizer::byte_level::byte_of;
 pub(super) enum Decoding {
     /// Tokens are runs of bytes in GPT-2's alphabet.
     ByteLevel,
-    /// SentencePiece's way: tokens are texts in which something stands for a space, and `<0x0A>` is a byte.
+    /// As `SentencePiece` does it: tokens are texts in which something stands for a space, and `<0x0A>` is a byte.
     ByteFallback {
         /// What is replaced, and by what.
         replacements: Vec<(String, String)>,

@@ -25,7 +25,7 @@ use tally::{Tally, kind};
 use verdict::{Salvaged, Seen, Verdict, judge};
 
 /// How long one damaged directory may take; a lock that is waited for without end is a failure too.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The smallest model that can answer.
 fn tiny_config() -> ModelConfig {
@@ -73,7 +73,7 @@ async fn small_directory() -> TempDir {
         opened.run(sql).await;
     }
     let vectors = "SELECT count(*) = count(embedding) AND count(*) = 4 FROM trajectories";
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while opened.run(vectors).await != ["true"] {
         assert!(tokio::time::Instant::now() < deadline, "the recorded answers are not embedded");
         tokio::time::sleep(Duration::from_millis(50)).await;

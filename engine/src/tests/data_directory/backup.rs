@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Bench, ask, contents, conversation, names, part, put, refusal};
-use crate::{Engine, EngineOptions, Error, restore};
+use crate::{Engine, EngineOptions, Error, TrajectoryFilter, restore};
 
 /// What tables and records an engine shows.
 fn shown(engine: &Engine) -> String {
     let tables: Vec<_> = engine.tables().names().unwrap();
     let entries: Vec<_> = tables.iter().map(|name| engine.tables().table(name).unwrap()).collect();
     let answers: Vec<_> =
-        engine.trajectories(&Default::default()).unwrap().map(|row| row.unwrap().id).collect();
+        engine.trajectories(&TrajectoryFilter::default()).unwrap().map(|row| row.unwrap().id).collect();
     format!("{entries:?} {:?} {:?} {answers:?}", engine.settings().unwrap(), engine.conversations().unwrap())
 }
 
@@ -112,7 +112,9 @@ fn merge(engine: &Engine) {
     let numbers: Vec<u64> = before.iter().map(|part| part.number).collect();
     let merged = part(engine, before.iter().map(|part| part.rows).sum(), &text_of(engine));
     engine.tables().replace_parts("numbers", &numbers, Some(merged)).unwrap();
-    before.iter().for_each(|part| engine.tables().parts().remove(&part.record.name).unwrap());
+    for part in &before {
+        engine.tables().parts().remove(&part.record.name).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

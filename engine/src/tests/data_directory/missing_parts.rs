@@ -41,9 +41,9 @@ async fn what_can_be_made_again_is() {
     for part in ["cache", "index", "hyprstream.json", "hyprstream.lock"] {
         let path = directory.path().join(part);
         if path.is_dir() {
-            fs::remove_dir_all(&path).unwrap()
+            fs::remove_dir_all(&path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         let engine = open(&directory);
         assert_eq!(engine.setting("hyprstream.trajectory_days").unwrap(), "5", "{part}");

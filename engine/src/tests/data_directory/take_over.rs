@@ -52,7 +52,7 @@ fn everything_that_the_catalog_had_is_there_and_the_catalog_is_set_aside() {
         assert_eq!(engine.conversations().unwrap()[0].turns, 3);
         let notes = engine.tables().table("notes").unwrap().unwrap();
         assert_eq!((notes.definition.as_slice(), notes.parts.len()), (NOTES, 0));
-        assert_eq!(engine.training_steps(Some(1)).unwrap()[0].loss, 0.5);
+        assert_eq!(engine.training_steps(Some(1)).unwrap()[0].loss.to_bits(), 0.5_f32.to_bits());
         assert!(engine.recorder.allocate_id() >= 70_000);
         assert_eq!(engine.tables().set_aside_unreferenced().unwrap(), Vec::<String>::new());
     }
@@ -111,9 +111,9 @@ fn a_version_1_directory_without_a_part_is_refused_by_its_name() {
         let directory = version_1();
         let path: &Path = &directory.path().join(part);
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         let error = refusal(directory.path());
         assert!(error.contains(&format!("has lost {part};")), "{error}");
