@@ -32,6 +32,10 @@ pub(super) async fn run(config: &Config, arguments: &BackupArguments) -> Exit {
         Ok(true) => return fail(&format!("{} already exists; a backup makes its directory", to.display())),
         Err(error) => return fail(&format!("cannot look for {}: {error}", to.display())),
     }
+    // Opening it would make a new one, and its empty backup could replace a good one.
+    if !config.data_dir.join("grid").is_dir() {
+        return fail(&format!("{} is not a data directory", config.data_dir.display()));
+    }
     if let Some(Err(error)) = to.parent().map(fs::create_dir_all) {
         return fail(&format!("cannot make the directory of {}: {error}", to.display()));
     }

@@ -164,3 +164,13 @@ fn replace(path: &Path, bytes: &[u8]) {
     fs::remove_file(path).expect("the file");
     fs::write(path, bytes).expect("the file");
 }
+
+#[tokio::test]
+async fn what_is_no_data_directory_is_not_made_one_to_back_it_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (missing, to) = (directory.path().join("misspelt"), directory.path().join("backup"));
+    let output = hyprstream(&missing, &["backup", "--to", &to.display().to_string()]).await;
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not a data directory"), "{output:?}");
+    assert!(!missing.exists() && !to.exists());
+}

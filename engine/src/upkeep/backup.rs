@@ -97,7 +97,21 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// Refuses to back up damage, after which a good backup could be thrown away.
+    fn expect_whole_answers(&self) -> Result<()> {
+        let damages = self.recorder.caught_up()?.verify()?.damages;
+        let Some(damage) = damages.first() else {
+            return Ok(());
+        };
+        let (file, offset, reason) = (damage.file.display(), damage.offset, &damage.reason);
+        Err(Error::Corrupt(format!(
+            "{file} is damaged at byte {offset}: recorded answers: {reason}; nothing was backed up; restore an earlier \
+             backup, or keep what is whole in a new directory (hyprstream salvage)"
+        )))
+    }
+
     fn copy(&self, into: &Path) -> Result<BackupReport> {
+        self.expect_whole_answers()?;
         Marker::unfinished(Unfinished::Backup).write(into)?;
         let mut report = BackupReport { directory: into.to_owned(), ..BackupReport::default() };
         let hold = self.tables.parts().hold();
@@ -154,7 +168,7 @@ fn copy_directory(from: &Path, to: &Path) -> Result<()> {
             copy_link(&path, &to)?;
         } else if kind.is_dir() {
             if is_there(&path.join(BACKUP_FILE))? || is_there(&path.join(MARKER_FILE))? {
-                tracing::info!(directory = %path.display(), "a backup is not part of another one");
+                tracing::debug!(directory = %path.display(), "a backup is not part of another one");
             } else {
                 copy_directory(&path, &to)?;
             }

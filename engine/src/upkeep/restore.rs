@@ -32,6 +32,9 @@ pub fn restore(from: &Path, into: &Path) -> Result<BackupReport> {
 }
 
 fn read_inventory(from: &Path) -> Result<Inventory> {
+    if !from.is_dir() {
+        return Err(Error::Refused(format!("{} is not a directory, so no backup either", from.display())));
+    }
     let path = from.join(BACKUP_FILE);
     let bytes = fs::read(&path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {

@@ -182,3 +182,18 @@ async fn a_backup_among_the_files_is_not_part_of_the_next_one() {
     let error = restore(&files.join("first"), occupied).unwrap_err().to_string();
     assert!(error.contains("is not empty"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_answers_end_a_backup_and_nothing_is_left_of_it() {
+    let bench = used().await;
+    assert_eq!(bench.engine.verify_store().await.unwrap().records, 1);
+    let log = bench.directory.path().join("trajectories/00000000000000000001.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[50] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let backup = elsewhere.path().join("backup");
+    let error = bench.engine.backup(&backup).unwrap_err().to_string();
+    assert!(error.contains("00000000000000000001.log is damaged at byte"), "{error}");
+    assert!(!backup.exists());
+}
