@@ -68,6 +68,7 @@ fn merge_while_worth_it(
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<()> {
     while !is_stopped() {
+        let _merging = table.merging.lock();
         let parts = table.now().parts;
         let Some(run) = next_merge(&sizes(&parts)) else {
             return Ok(());
@@ -84,6 +85,7 @@ impl UserTables {
             let Some(UserTable::Stored(table)) = self.get(&name) else {
                 continue;
             };
+            let _merging = table.merging.lock();
             let parts = table.now().parts;
             let runs: Vec<Range<usize>> = all_merges(&sizes(&parts));
             for run in runs {

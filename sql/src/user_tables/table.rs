@@ -32,6 +32,8 @@ pub(crate) struct StoredTable {
     parts: RwLock<PartList>,
     /// Held while the catalog's list of parts changes, so that the one here says the same.
     changing: Mutex<Existence>,
+    /// Held while parts are merged: two merges of the same parts would undo each other.
+    pub(super) merging: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,14 @@ impl StoredTable {
         let part = |stored| Arc::new(Part::new(&name, catalog.parts(), stored));
         let parts = PartList { parts: stored.into_iter().map(part).collect(), ..PartList::default() };
         let (schema, parts) = (definition.schema()?, RwLock::new(parts));
-        Ok(Self { name, schema, definition, parts, changing: Mutex::new(Existence::There) })
+        Ok(Self {
+            name,
+            schema,
+            definition,
+            parts,
+            changing: Mutex::new(Existence::There),
+            merging: Mutex::default(),
+        })
     }
 
     /// Columns with a default and its SQL.

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::head::{Head, PendingRollback};
@@ -108,7 +109,11 @@ pub(crate) fn read_superblocks(objects: &Objects) -> Result<Vec<(SuperblockSlot,
     let mut refused = None;
     for slot in SuperblockSlot::ALL {
         let decoded = match view.bytes(slot.offset(), SUPERBLOCK_BYTES) {
-            Ok(bytes) => Superblock::decode(&bytes),
+            Ok(bytes) => Superblock::decode(&bytes).inspect_err(|_| {
+                if bytes.iter().any(|byte| *byte != 0) {
+                    warn_of_older(path, "a superblock does not check");
+                }
+            }),
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(SuperblockError::Invalid("the file ends before it"))
             }
@@ -135,13 +140,22 @@ pub(crate) fn read_superblocks(objects: &Objects) -> Result<Vec<(SuperblockSlot,
     }
 }
 
+/// After a loss of power this is as it should be: the commit was under way. After damage it was acknowledged and is lost.
+fn warn_of_older(path: &Path, reason: &str) {
+    let file = path.display();
+    tracing::warn!(%file, reason, "the newest commit may be missing; files of its rows would be in lost+found");
+}
+
 /// The newest superblock all of whose unsynced objects are there.
 fn choose(objects: &Objects, found: &Found) -> Result<(SuperblockSlot, Superblock)> {
     let mut first_error = None;
     for (slot, superblock) in found {
         match check_new_objects(objects, superblock) {
             Ok(()) => return Ok((*slot, *superblock)),
-            Err(error @ Error::Corrupt { .. }) => first_error = first_error.or(Some(error)),
+            Err(error @ Error::Corrupt { .. }) => {
+                warn_of_older(objects.path(), &error.to_string());
+                first_error = first_error.or(Some(error));
+            }
             Err(error) => return Err(error),
         }
     }
